@@ -1,0 +1,126 @@
+import { StoreError } from "./error.ts";
+
+/** Byte strings: order, text forms, joining. Names of files, digests and hashes are all byte strings here. */
+
+const encoder = new TextEncoder();
+const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const strictDecoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+
+export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
+
+/** UTF-8 bytes of `text`. */
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** For show only: bytes that are not UTF-8 become U+FFFD, so the result can't be turned back. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  return lossyDecoder.decode(bytes);
+}
+
+/** The text of `bytes`, or `undefined` if they are not UTF-8. */
+export function decodeUtf8Strict(bytes: Uint8Array): string | undefined {
+  try {
+    return strictDecoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytewise order, the shorter first where one is the prefix of the other. Negative, zero or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] as number) - (b[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compareBytes(a, b) === 0;
+}
+
+/** A new buffer that holds `parts` one after the other. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** Lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}
+
+/** @throws StoreError `invalid` if `text` is not an even number of hexadecimal digits. */
+export function fromHex(text: string): Uint8Array {
+  if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) throw new StoreError("invalid", `not hexadecimal: ${quote(text)}`);
+  const bytes = new Uint8Array(text.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  return bytes;
+}
+
+/** Base64 with padding (RFC 4648, section 4). */
+export function toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let i = 0; i < bytes.length; i += 0x2000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x2000));
+  return btoa(binary);
+}
+
+/** Base64 with the URL alphabet and no padding (RFC 4648, section 5). */
+export function toBase64Url(bytes: Uint8Array): string {
+  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+/**
+ * Reads what `toBase64` writes and nothing else: padding must be there and unused bits must be zero, so that each byte string has
+ * one text.
+ *
+ * @throws StoreError `invalid`
+ */
+export function fromBase64(text: string): Uint8Array {
+  const bytes = decodeBase64(text);
+  if (bytes === undefined || toBase64(bytes) !== text) throw new StoreError("invalid", `not base64: ${quote(text)}`);
+  return bytes;
+}
+
+/** The inverse of `toBase64Url`, as strict as `fromBase64`. @throws StoreError `invalid` */
+export function fromBase64Url(text: string): Uint8Array {
+  const standard = text.replaceAll("-", "+").replaceAll("_", "/");
+  const bytes = /[+/=]/.test(text) ? undefined : decodeBase64(standard + "=".repeat((4 - (standard.length % 4)) % 4));
+  if (bytes === undefined || toBase64Url(bytes) !== text) throw new StoreError("invalid", `not base64url: ${quote(text)}`);
+  return bytes;
+}
+
+function decodeBase64(text: string): Uint8Array | undefined {
+  let binary: string;
+  try {
+    binary = atob(text);
+  } catch {
+    return undefined;
+  }
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+/** `text` in quotes for a message, cut short when it is long: outside text must not flood a log. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text);
+}
+
+/** A file name for a message: decoded for show, in quotes. */
+export function quoteBytes(bytes: Uint8Array): string {
+  return quote(decodeUtf8(bytes.subarray(0, 400)));
+}
