@@ -1,0 +1,66 @@
+import { quote } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import { decodeNixbase32, encodeNixbase32 } from "./nixbase32.ts";
+
+/** Where Nix keeps its store unless it was built otherwise. Paths under another directory have other digests. */
+export const STORE_DIR = "/nix/store";
+
+/** The digest and the name that a path directly under the store directory is made of. */
+export interface StorePath {
+  /** 20 bytes. */
+  readonly digest: Uint8Array;
+  /** 1 to 211 characters of `[A-Za-z0-9+\-_?=.]`. */
+  readonly name: string;
+}
+
+/** Bytes of a store path's digest. */
+export const STORE_PATH_DIGEST_LENGTH = 20;
+
+const HASH_PART = /^[0-9abcdfghijklmnpqrsvwxyz]{32}$/;
+const NAME = /^[A-Za-z0-9+\-_?=.]{1,211}$/;
+
+/** @throws StoreError `invalid` if `name` can't follow the digest in a store path. */
+export function checkStorePathName(name: string): void {
+  if (!NAME.test(name)) throw new StoreError("invalid", `not a store path's name: ${quote(name)}`);
+}
+
+/**
+ * Reads an absolute path directly under `storeDir`, or a base name. A path to something inside a store path is not one, nor is a
+ * bare hash.
+ *
+ * @throws StoreError `invalid`
+ */
+export function parseStorePath(text: string, storeDir: string = STORE_DIR): StorePath {
+  const baseName = text.startsWith(`${storeDir}/`) ? text.slice(storeDir.length + 1) : text;
+  const hashPart = baseName.slice(0, 32);
+  const name = baseName.slice(33);
+  if (!HASH_PART.test(hashPart) || baseName[32] !== "-" || !NAME.test(name)) {
+    throw new StoreError("invalid", `not a store path: ${quote(text)}`);
+  }
+  return { digest: decodeNixbase32(hashPart), name };
+}
+
+/** The absolute path. */
+export function formatStorePath(path: StorePath, storeDir: string = STORE_DIR): string {
+  return `${storeDir}/${storePathBaseName(path)}`;
+}
+
+/** `<hash>-<name>`. */
+export function storePathBaseName(path: StorePath): string {
+  return `${storePathHashPart(path)}-${path.name}`;
+}
+
+/** The digest as 32 nixbase32 digits: what a binary cache looks a path up by. */
+export function storePathHashPart(path: StorePath): string {
+  return encodeNixbase32(path.digest);
+}
+
+/**
+ * The hash part of what a user may give to mean a store path: the absolute path, the base name, or the hash part itself.
+ *
+ * @throws StoreError `invalid`
+ */
+export function parseHashPart(text: string, storeDir: string = STORE_DIR): string {
+  if (HASH_PART.test(text)) return text;
+  return storePathHashPart(parseStorePath(text, storeDir));
+}
