@@ -1,0 +1,135 @@
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { compareBytes, EMPTY_BYTES } from "../bytes.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import { asDigest, type Digest, digestOf } from "./digest.ts";
+import { checkDirectory, type Directory, type DirectoryEntry, type DirectorySizeRule, directorySize } from "./directory.ts";
+import { checkName, checkNode, type DirectoryNode, type Node } from "./node.ts";
+
+/**
+ * The canonical encoding of `tvix.castore.v1.Directory` and `Node`. Digests are taken over these bytes, so the codec is castore's
+ * own and does not depend on what a generator emits: fields in order, defaults left out, nothing unknown.
+ */
+
+const KINDS = ["directory", "file", "symlink"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Field numbers of `Directory`'s lists and of `Node`'s oneof: they agree. */
+const FIELD: Record<Kind, number> = { directory: 1, file: 2, symlink: 3 };
+
+/** The canonical bytes of `directory`, which must be valid (`checkDirectory`). The empty directory has none. */
+export function encodeDirectory(directory: Directory): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const kind of KINDS) {
+    for (const { name, node } of directory.entries) {
+      if (node.kind === kind) writer.tag(FIELD[kind], WireType.LengthDelimited).bytes(encodeNamedNode(name, node));
+    }
+  }
+  return writer.finish();
+}
+
+/** BLAKE3 of the canonical encoding. */
+export function directoryDigest(directory: Directory): Digest {
+  return digestOf(encodeDirectory(directory));
+}
+
+/** The node that a parent has for `directory`. */
+export function directoryNode(directory: Directory, rule: DirectorySizeRule): DirectoryNode {
+  return { kind: "directory", digest: directoryDigest(directory), size: directorySize(directory, rule) };
+}
+
+/** The canonical bytes of a `Node` message: `name` may be empty (as in NAR URLs), or a store path's base name. */
+export function encodeNode(name: Uint8Array, node: Node): Uint8Array {
+  return new BinaryWriter().tag(FIELD[node.kind], WireType.LengthDelimited).bytes(encodeNamedNode(name, node)).finish();
+}
+
+function encodeNamedNode(name: Uint8Array, node: Node): Uint8Array {
+  const writer = new BinaryWriter();
+  if (name.length > 0) writer.tag(1, WireType.LengthDelimited).bytes(name);
+  if (node.kind === "symlink") return writer.tag(2, WireType.LengthDelimited).bytes(node.target).finish();
+  writer.tag(2, WireType.LengthDelimited).bytes(node.digest);
+  if (node.size !== 0n) writer.tag(3, WireType.Varint).uint64(node.size);
+  if (node.kind === "file" && node.executable) writer.tag(4, WireType.Varint).bool(true);
+  return writer.finish();
+}
+
+/**
+ * Reads a Directory and checks every rule that concerns it by itself. The bytes need not be canonical, but nothing may be in them
+ * that the canonical form could not keep.
+ *
+ * @throws StoreError `invalid`
+ */
+export function decodeDirectory(bytes: Uint8Array): Directory {
+  return decoding("Directory", () => {
+    const lists: Record<Kind, DirectoryEntry[]> = { directory: [], file: [], symlink: [] };
+    readFields(bytes, (reader, field) => {
+      const kind = KINDS.find((candidate) => FIELD[candidate] === field);
+      if (!kind) return false;
+      const entry = decodeNamedNode(kind, reader.bytes());
+      const last = lists[kind].at(-1);
+      // Checked here as well as below, because merging the three lists hides in which order each one came.
+      if (last && compareBytes(last.name, entry.name) >= 0)
+        throw new StoreError("invalid", `Directory's ${kind} entries are not strictly ascending by name`);
+      lists[kind].push(entry);
+      return WireType.LengthDelimited;
+    });
+    const entries = [...lists.directory, ...lists.file, ...lists.symlink].sort((a, b) => compareBytes(a.name, b.name));
+    checkDirectory({ entries });
+    return { entries };
+  });
+}
+
+/** Reads a `Node` message; its name may be empty. @throws StoreError `invalid` */
+export function decodeNode(bytes: Uint8Array): DirectoryEntry {
+  return decoding("Node", () => {
+    let entry: DirectoryEntry | undefined;
+    readFields(bytes, (reader, field) => {
+      const kind = KINDS.find((candidate) => FIELD[candidate] === field);
+      if (!kind) return false;
+      if (entry) throw new StoreError("invalid", "Node holds more than one node");
+      entry = decodeNamedNode(kind, reader.bytes());
+      return WireType.LengthDelimited;
+    });
+    if (!entry) throw new StoreError("invalid", "Node holds no node");
+    if (entry.name.length > 0) checkName(entry.name);
+    checkNode(entry.node);
+    return entry;
+  });
+}
+
+function decodeNamedNode(kind: Kind, bytes: Uint8Array): DirectoryEntry {
+  let name: Uint8Array = EMPTY_BYTES;
+  let content: Uint8Array = EMPTY_BYTES;
+  let size = 0n;
+  let executable = false;
+  readFields(bytes, (reader, field, wireType) => {
+    if (field === 1 && wireType === WireType.LengthDelimited) name = reader.bytes().slice();
+    else if (field === 2 && wireType === WireType.LengthDelimited) content = reader.bytes().slice();
+    else if (field === 3 && kind !== "symlink" && wireType === WireType.Varint) size = BigInt(reader.uint64());
+    else if (field === 4 && kind === "file" && wireType === WireType.Varint) executable = reader.bool();
+    else return false;
+    return wireType;
+  });
+  if (kind === "symlink") return { name, node: { kind, target: content } };
+  const digest = asDigest(content, `digest of a ${kind} node`);
+  return { name, node: kind === "file" ? { kind, digest, size, executable } : { kind, digest, size } };
+}
+
+/** Calls `read` at each field; it answers the wire type that it expected, or `false` for a field that it doesn't know. */
+function readFields(bytes: Uint8Array, read: (reader: BinaryReader, field: number, wireType: WireType) => WireType | false): void {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (read(reader, field, wireType) !== wireType) throw new StoreError("invalid", `field ${field} is unknown here`);
+  }
+  if (reader.pos !== reader.len) throw new StoreError("invalid", "message is cut short");
+}
+
+/** Gives the protobuf library's own exceptions the form of ours. */
+function decoding<T>(what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (isStoreError(error)) throw new StoreError(error.code, `${what}: ${error.message}`, { cause: error });
+    throw new StoreError("invalid", `${what} is not a protobuf message of its type`, { cause: error });
+  }
+}

@@ -1,0 +1,32 @@
+import type { BlobService } from "../castore/blob-service.ts";
+import type { DirectorySizeRule } from "../castore/directory.ts";
+import type { DirectoryService } from "../castore/directory-service.ts";
+import type { LocalPathInfoService, PathInfoService } from "./path-info-service.ts";
+
+/** Where content lives. */
+export interface CastoreServices {
+  readonly blobs: BlobService;
+  readonly directories: DirectoryService;
+}
+
+/** A whole store: content, and the store paths that name it. */
+export interface StoreServices extends CastoreServices {
+  readonly pathInfos: PathInfoService;
+}
+
+/** A store of our own. */
+export interface LocalStoreServices extends StoreServices {
+  readonly pathInfos: LocalPathInfoService;
+}
+
+/** A store behind a connection. */
+export interface RemoteStore extends StoreServices {
+  /** For messages: the address as the user gave it. */
+  readonly name: string;
+
+  /**
+   * How this remote counts directory sizes: as given, or found out by asking it; `undefined` if it can't be told because it holds
+   * no directory that would show it, and then either is worth a try.
+   */
+  sizeRule(options?: { signal?: AbortSignal | undefined }): Promise<DirectorySizeRule | undefined>;
+}
