@@ -1,0 +1,282 @@
+import { compareBytes, quoteBytes, utf8 } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import {
+  NAR_MAGIC,
+  NAR_MAX_NAME_LENGTH,
+  NAR_MAX_TARGET_LENGTH,
+  narNameProblem,
+  narPaddingLength,
+  narPath,
+  narTargetProblem,
+} from "./nar-grammar.ts";
+import { NarTokenizer } from "./nar-tokenizer.ts";
+
+/**
+ * Is told what an archive holds, in the archive's order. `NarWriter` is one, which writes the same archive again.
+ *
+ * A call for a node (`directory`, `file` or `symlink`) comes first for the root, and then after each `entry`. What a method throws
+ * ends the parsing and is thrown by `push`.
+ */
+export interface NarHandler {
+  /** The node is a directory; its entries follow, then `leave`. */
+  directory(): void;
+  /** The innermost directory has an entry; its node follows. `name` is the receiver's to keep. */
+  entry(name: Uint8Array): void;
+  /** The innermost directory ends. */
+  leave(): void;
+  /** The node is a file of `size` bytes; its content follows, then `endFile`. */
+  file(size: number, executable: boolean): void;
+  /** Some of the file's content: a view of what was pushed, valid during the call. Never empty, in sum `size` bytes. */
+  content(bytes: Uint8Array): void;
+  endFile(): void;
+  /** The node is a symlink. `target` is the receiver's to keep. */
+  symlink(target: Uint8Array): void;
+}
+
+export interface NarLimits {
+  /** How many directories may be inside one another, the root included. 1024 if not given. */
+  maxDepth?: number | undefined;
+}
+
+/** What the parser waits for. */
+const MAGIC = 0;
+const OPEN = 1;
+const TYPE = 2;
+const KIND = 3;
+const EXECUTABLE_OR_CONTENTS = 4;
+const EXECUTABLE_VALUE = 5;
+const CONTENTS = 6;
+const LENGTH = 7;
+const CONTENT = 8;
+const PADDING = 9;
+const TARGET_KEY = 10;
+const TARGET = 11;
+const CLOSE = 12;
+const CLOSE_ENTRY = 13;
+const ENTRY_OR_CLOSE = 14;
+const ENTRY_OPEN = 15;
+const NAME_KEY = 16;
+const NAME = 17;
+const NODE = 18;
+const END = 19;
+
+/** Where only one token is right: that token, and what comes after it. */
+const EXPECTED: readonly (readonly [token: Uint8Array, next: number] | undefined)[] = (() => {
+  const table: (readonly [Uint8Array, number] | undefined)[] = new Array(END + 1).fill(undefined);
+  table[MAGIC] = [utf8(NAR_MAGIC), OPEN];
+  table[OPEN] = [utf8("("), TYPE];
+  table[TYPE] = [utf8("type"), KIND];
+  table[EXECUTABLE_VALUE] = [utf8(""), CONTENTS];
+  table[CONTENTS] = [utf8("contents"), LENGTH];
+  table[TARGET_KEY] = [utf8("target"), TARGET];
+  table[CLOSE_ENTRY] = [utf8(")"), ENTRY_OR_CLOSE];
+  table[ENTRY_OPEN] = [utf8("("), NAME_KEY];
+  table[NAME_KEY] = [utf8("name"), NAME];
+  table[NODE] = [utf8("node"), OPEN];
+  return table;
+})();
+
+const REGULAR_TOKEN = utf8("regular");
+const DIRECTORY_TOKEN = utf8("directory");
+const SYMLINK_TOKEN = utf8("symlink");
+const EXECUTABLE_TOKEN = utf8("executable");
+const CONTENTS_TOKEN = utf8("contents");
+const ENTRY_TOKEN = utf8("entry");
+const CLOSE_TOKEN = utf8(")");
+
+const MAX_KEYWORD_LENGTH = NAR_MAGIC.length;
+const DEFAULT_MAX_DEPTH = 1024;
+
+/**
+ * Parses an archive that comes in pieces, and accepts exactly what Nix itself writes: an archive that parses is the one that
+ * `NarWriter` makes of it, byte for byte.
+ *
+ * Synchronous, since a call per token costs far less than a promise per token. Between two pushes it keeps the names that lead to
+ * the current entry and the bytes of at most one token; nothing is allocated by a length that the archive only claims.
+ *
+ * Errors are `StoreError`s with code `invalid` that name the entry and the byte offset. After an error every further call throws it
+ * again.
+ */
+export class NarParser {
+  readonly #handler: NarHandler;
+  readonly #maxDepth: number;
+  readonly #tokens = new NarTokenizer((offset, problem) => this.#error(offset, problem));
+  #state: number = MAGIC;
+  #failure: { readonly reason: unknown } | undefined;
+  #ended = false;
+  /** For each open directory the name of its latest entry: the path, and what the next name is compared with. */
+  readonly #names: (Uint8Array | undefined)[] = [];
+  #executable = false;
+  /** Of content, and of the padding after it. */
+  #remaining = 0;
+  #padding = 0;
+
+  constructor(handler: NarHandler, limits: NarLimits = {}) {
+    this.#handler = handler;
+    this.#maxDepth = limits.maxDepth ?? DEFAULT_MAX_DEPTH;
+  }
+
+  /** Bytes that were parsed. During a call of `file` the offset of the file's content, of `content` that of the content's end. */
+  get bytesRead(): number {
+    return this.#tokens.offset;
+  }
+
+  /** Parses `chunk`, which is the caller's again afterwards. @throws StoreError `invalid` */
+  push(chunk: Uint8Array): void {
+    this.#guard(() => {
+      if (this.#ended) throw new StoreError("invalid", "NAR: pushed to after its end");
+      this.#tokens.next(chunk);
+      while (this.#step());
+    });
+  }
+
+  /** Says that nothing more comes. @throws StoreError `invalid` if the archive is not complete. */
+  end(): void {
+    this.#guard(() => {
+      if (this.#state !== END) throw this.#error(this.bytesRead, "it ends too early");
+      this.#ended = true;
+    });
+  }
+
+  #guard(step: () => void): void {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    try {
+      step();
+    } catch (reason) {
+      this.#failure = { reason };
+      throw reason;
+    }
+  }
+
+  /** Takes one thing out of the chunk. False if what is left of it is not enough. */
+  #step(): boolean {
+    switch (this.#state) {
+      case CONTENT:
+        return this.#content();
+      case PADDING:
+        return this.#skipPadding();
+      case LENGTH:
+        return this.#contentLength();
+      case END:
+        if (!this.#tokens.drained) throw this.#error(this.bytesRead, "bytes follow its end");
+        return false;
+      case NAME:
+        if (!this.#tokens.readToken(NAR_MAX_NAME_LENGTH)) return false;
+        this.#name(this.#tokens.copy());
+        return true;
+      case TARGET:
+        if (!this.#tokens.readToken(NAR_MAX_TARGET_LENGTH)) return false;
+        this.#target(this.#tokens.copy());
+        return true;
+      default:
+        if (!this.#tokens.readToken(MAX_KEYWORD_LENGTH)) return false;
+        this.#keyword();
+        return true;
+    }
+  }
+
+  #keyword(): void {
+    const expected = EXPECTED[this.#state];
+    if (expected !== undefined) {
+      if (!this.#tokens.is(expected[0])) throw this.#unexpected();
+      this.#state = expected[1];
+    } else if (this.#state === KIND) {
+      this.#kind();
+    } else if (this.#state === EXECUTABLE_OR_CONTENTS) {
+      this.#executable = this.#tokens.is(EXECUTABLE_TOKEN);
+      if (!this.#executable && !this.#tokens.is(CONTENTS_TOKEN)) throw this.#unexpected();
+      this.#state = this.#executable ? EXECUTABLE_VALUE : LENGTH;
+    } else if (this.#state === ENTRY_OR_CLOSE && this.#tokens.is(ENTRY_TOKEN)) {
+      this.#state = ENTRY_OPEN;
+    } else if (this.#tokens.is(CLOSE_TOKEN)) {
+      this.#close();
+    } else {
+      throw this.#unexpected();
+    }
+  }
+
+  #kind(): void {
+    if (this.#tokens.is(REGULAR_TOKEN)) {
+      this.#state = EXECUTABLE_OR_CONTENTS;
+    } else if (this.#tokens.is(SYMLINK_TOKEN)) {
+      this.#state = TARGET_KEY;
+    } else if (this.#tokens.is(DIRECTORY_TOKEN)) {
+      if (this.#names.length >= this.#maxDepth) {
+        throw this.#error(this.#tokens.tokenOffset, `more than ${this.#maxDepth} directories inside one another`);
+      }
+      this.#names.push(undefined);
+      this.#state = ENTRY_OR_CLOSE;
+      this.#handler.directory();
+    } else {
+      throw this.#unexpected();
+    }
+  }
+
+  #close(): void {
+    const directory = this.#state === ENTRY_OR_CLOSE;
+    if (directory) this.#names.pop();
+    this.#state = this.#names.length === 0 ? END : CLOSE_ENTRY;
+    if (directory) this.#handler.leave();
+  }
+
+  #name(name: Uint8Array): void {
+    const problem = narNameProblem(name);
+    if (problem !== undefined) throw this.#error(this.#tokens.tokenOffset, `${problem}: ${quoteBytes(name)}`);
+    const previous = this.#names.at(-1);
+    if (previous !== undefined && compareBytes(previous, name) >= 0) {
+      const order = `the name ${quoteBytes(name)} does not sort after ${quoteBytes(previous)}`;
+      throw this.#error(this.#tokens.tokenOffset, order);
+    }
+    this.#names[this.#names.length - 1] = name;
+    this.#state = NODE;
+    this.#handler.entry(name.slice());
+  }
+
+  #target(target: Uint8Array): void {
+    const problem = narTargetProblem(target);
+    if (problem !== undefined) throw this.#error(this.#tokens.tokenOffset, problem);
+    this.#state = CLOSE;
+    this.#handler.symlink(target);
+  }
+
+  #contentLength(): boolean {
+    const size = this.#tokens.readLength();
+    if (size === undefined) return false;
+    if (size > Number.MAX_SAFE_INTEGER) throw this.#error(this.#tokens.tokenOffset, "the file is 2^53 bytes or longer");
+    this.#remaining = size;
+    this.#padding = narPaddingLength(size);
+    this.#state = size === 0 ? PADDING : CONTENT;
+    this.#handler.file(size, this.#executable);
+    return true;
+  }
+
+  #content(): boolean {
+    const bytes = this.#tokens.take(this.#remaining);
+    if (bytes.length === 0) return false;
+    this.#remaining -= bytes.length;
+    if (this.#remaining === 0) this.#state = PADDING;
+    this.#handler.content(bytes);
+    return true;
+  }
+
+  #skipPadding(): boolean {
+    const bytes = this.#tokens.take(this.#padding);
+    if (bytes.some((byte) => byte !== 0)) throw this.#error(this.bytesRead - bytes.length, "the padding is not zero");
+    this.#padding -= bytes.length;
+    if (this.#padding > 0) return false;
+    this.#state = CLOSE;
+    this.#handler.endFile();
+    return true;
+  }
+
+  #unexpected(): StoreError {
+    return this.#error(this.#tokens.tokenOffset, `unexpected token ${quoteBytes(this.#tokens.copy())}`);
+  }
+
+  #error(offset: number, problem: string): StoreError {
+    const inDirectory = this.#state >= ENTRY_OR_CLOSE && this.#state <= NAME;
+    const names = (inDirectory ? this.#names.slice(0, -1) : this.#names).filter((name) => name !== undefined);
+    const entry = names.length === 0 ? "" : ` entry ${quoteBytes(narPath(names))}`;
+    return new StoreError("invalid", `NAR${entry}, byte ${offset}: ${problem}`);
+  }
+}
