@@ -1,0 +1,99 @@
+/**
+ * The programs that tests run beside ours: where Chromium is, and Nix on a private store.
+ *
+ * Nix works here without root, daemon or network, on a chroot store: store paths read `/nix/store/...`, as everywhere, so they
+ * are the real ones, while the files are under `dir`. What Nix calls `/nix/store/x` is `join(dir, "/nix/store/x")` for us.
+ */
+
+import { spawn } from "node:child_process";
+import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+
+/** The Chromium binary: `CHROMIUM_PATH`, else Debian's. `require-tools.mjs` made sure that it is there. */
+export function chromiumPath(): string {
+  return process.env.CHROMIUM_PATH || "/usr/bin/chromium";
+}
+
+/**
+ * The whole environment (not an addition to ours) for Nix's programs on the store under `dir`. Nothing of the machine's Nix
+ * set-up leaks in: no configuration files, channels, substituters or lookup caches.
+ */
+export function nixEnvironment(dir: string): Record<string, string> {
+  const root = resolve(dir);
+  return {
+    PATH: process.env.PATH ?? "/usr/bin:/bin",
+    TMPDIR: process.env.TMPDIR ?? "/tmp",
+    LC_ALL: "C.UTF-8",
+    // Holds the cache of narinfo look-ups, which would otherwise answer for a cache of an earlier test on the same port.
+    HOME: join(root, "home"),
+    NIX_REMOTE: `local?root=${encodeURIComponent(root)}`,
+    NIX_CONF_DIR: join(root, "etc"),
+    NIX_USER_CONF_FILES: "",
+    NIX_PATH: "",
+    NIX_CONFIG: [
+      "experimental-features = nix-command",
+      "substituters =",
+      // Root would otherwise insist on a group of build users.
+      "build-users-group =",
+      // A chroot store builds in a namespace of its own whatever `sandbox` says; this is where /bin/sh comes from.
+      "sandbox = false",
+      "sandbox-paths = /bin /usr /lib /lib64?",
+      "download-attempts = 1",
+      "fsync-metadata = false",
+    ].join("\n"),
+  };
+}
+
+export interface NixOptions {
+  /** The private store's directory. It is created when missing. */
+  readonly dir: string;
+  /** What the program reads on standard input; nothing by default. */
+  readonly input?: Uint8Array | string;
+}
+
+/**
+ * Runs one of Nix's programs, such as `["nix-store", "--add", path]` or `["nix", "copy", "--to", url, path]`, and resolves to what
+ * it wrote on standard output. Rejects with its standard error when it fails.
+ */
+export async function nix(args: readonly [program: string, ...rest: string[]], options: NixOptions): Promise<Buffer> {
+  const [program, ...rest] = args;
+  const environment = nixEnvironment(options.dir);
+  await mkdir(join(resolve(options.dir), "home"), { recursive: true });
+  const child = spawn(program, rest, { env: environment, stdio: ["pipe", "pipe", "pipe"] });
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on("data", (data: Buffer) => out.push(data));
+  child.stderr.on("data", (data: Buffer) => err.push(data));
+  // A program that ends before it has read everything closes the pipe; its exit status tells whether that matters.
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.input ?? "");
+  const status = await new Promise<number | string>((done, fail) => {
+    child.on("error", fail);
+    child.on("close", (code, signal) => done(code ?? signal ?? "nothing"));
+  });
+  if (status !== 0) throw new Error(`${args.join(" ")} ended with ${status}: ${Buffer.concat(err).toString()}`);
+  return Buffer.concat(out);
+}
+
+/** Like `nix`, for programs that print one line: the line without its end. `nixLine(["nix-store", "--add", path], { dir })` is a store path. */
+export async function nixLine(args: readonly [program: string, ...rest: string[]], options: NixOptions): Promise<string> {
+  return (await nix(args, options)).toString().trimEnd();
+}
+
+/** Deletes a private store. Nix leaves directories read-only, which stops a plain `rm` for everyone but root. */
+export async function removeNixStore(dir: string): Promise<void> {
+  const store = Buffer.from(join(resolve(dir), "nix/store"));
+  await makeWritable(store).catch((error: unknown) => {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  });
+  await rm(dir, { recursive: true, force: true });
+}
+
+// File names are bytes: the stores under test hold names that are not UTF-8.
+async function makeWritable(directory: Buffer): Promise<void> {
+  if (!(await lstat(directory)).isDirectory()) return;
+  await chmod(directory, 0o755);
+  for (const entry of await readdir(directory, { withFileTypes: true, encoding: "buffer" })) {
+    if (entry.isDirectory()) await makeWritable(Buffer.concat([directory, Buffer.from("/"), entry.name]));
+  }
+}
