@@ -1,0 +1,136 @@
+import { quote } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import { parseHashPart, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
+import type { PathInfo } from "./path-info.ts";
+import type { PathInfoService } from "./path-info-service.ts";
+
+/** How many are asked for at a time: enough to hide a remote's latency, few enough for a page's connections. */
+const CONCURRENCY = 16;
+
+/** No real closure comes near; a hostile remote could otherwise go on naming new references for ever. */
+const MAX_CLOSURE = 250_000;
+
+interface Found {
+  readonly info: PathInfo;
+  /** Hash parts, itself left out. */
+  readonly references: readonly string[];
+}
+
+interface Wanted {
+  /** As it was referred to. */
+  readonly storePath: string;
+  readonly referrer: string | undefined;
+}
+
+/**
+ * What `roots` (absolute paths, base names or hash parts) refer to, directly or not, and they themselves; each once, references
+ * before what refers to them.
+ *
+ * @throws StoreError `not-found` if a path is missing, which names it and what refers to it; `invalid` if paths refer to one another
+ *   in a circle (a path may refer to itself), or by another name than the path has; `corrupt` if the service answers another path
+ *   than it was asked for.
+ */
+export async function closureOf(
+  pathInfos: PathInfoService,
+  roots: readonly string[],
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<PathInfo[]> {
+  const found = new Map<string, Found>();
+  let wanted = new Map<string, Wanted>(roots.map((root) => [parseHashPart(root), { storePath: root, referrer: undefined }]));
+  const start = [...wanted.keys()];
+  while (wanted.size > 0) {
+    const next = new Map<string, Wanted>();
+    for (const info of await getAll(pathInfos, [...wanted.values()], options.signal)) {
+      const self = parseHashPart(info.storePath);
+      const references: string[] = [];
+      for (const reference of info.references) {
+        const hashPart = parseHashPart(reference);
+        if (hashPart === self) continue;
+        references.push(hashPart);
+        if (!found.has(hashPart) && !wanted.has(hashPart)) next.set(hashPart, { storePath: reference, referrer: info.storePath });
+      }
+      found.set(self, { info, references });
+    }
+    if (found.size + next.size > MAX_CLOSURE)
+      throw new StoreError("invalid", `the closure has more than ${MAX_CLOSURE} store paths`);
+    wanted = next;
+  }
+  checkReferenceNames(found);
+  return referencesFirst(found, start);
+}
+
+/** The path info of one store path, which must be there and be the one that was asked for. */
+export async function requirePathInfo(
+  pathInfos: PathInfoService,
+  storePath: string,
+  options: { signal?: AbortSignal | undefined; referrer?: string | undefined } = {},
+): Promise<PathInfo> {
+  options.signal?.throwIfAborted();
+  const hashPart = parseHashPart(storePath);
+  const info = await pathInfos.get(hashPart, { signal: options.signal });
+  if (!info) {
+    const why = options.referrer === undefined ? "" : `, which ${options.referrer} refers to,`;
+    throw new StoreError("not-found", `store path ${storePath}${why} is not in the store`);
+  }
+  if (parseHashPart(info.storePath) !== hashPart) {
+    throw new StoreError("corrupt", `asked for store path ${storePath}, got the path info of ${quote(info.storePath)}`);
+  }
+  return info;
+}
+
+async function getAll(pathInfos: PathInfoService, wanted: readonly Wanted[], signal: AbortSignal | undefined): Promise<PathInfo[]> {
+  const infos: PathInfo[] = [];
+  for (let i = 0; i < wanted.length; i += CONCURRENCY) {
+    const some = wanted.slice(i, i + CONCURRENCY);
+    infos.push(
+      ...(await Promise.all(some.map(({ storePath, referrer }) => requirePathInfo(pathInfos, storePath, { signal, referrer })))),
+    );
+  }
+  return infos;
+}
+
+function checkReferenceNames(found: ReadonlyMap<string, Found>): void {
+  for (const { info } of found.values()) {
+    for (const reference of info.references) {
+      const target = found.get(parseHashPart(reference))?.info.storePath;
+      if (target !== undefined && storePathBaseName(parseStorePath(target)) !== reference) {
+        throw new StoreError("invalid", `store path ${info.storePath} refers to ${target} by the name ${quote(reference)}`);
+      }
+    }
+  }
+}
+
+/** Depth first, with a stack of its own: chains of references are as long as a remote likes. */
+function referencesFirst(found: ReadonlyMap<string, Found>, start: readonly string[]): PathInfo[] {
+  const order: PathInfo[] = [];
+  const done = new Set<string>();
+  const open = new Set<string>();
+  const stack: { hashPart: string; next: number }[] = [];
+  const enter = (hashPart: string): void => {
+    if (done.has(hashPart)) return;
+    if (open.has(hashPart)) {
+      throw new StoreError(
+        "invalid",
+        `store path ${found.get(hashPart)?.info.storePath} refers to itself by way of other store paths`,
+      );
+    }
+    open.add(hashPart);
+    stack.push({ hashPart, next: 0 });
+  };
+  for (const root of start) {
+    enter(root);
+    for (let top = stack.at(-1); top; top = stack.at(-1)) {
+      const { info, references } = found.get(top.hashPart) as Found;
+      const reference = references[top.next++];
+      if (reference !== undefined) {
+        enter(reference);
+      } else {
+        stack.pop();
+        open.delete(top.hashPart);
+        done.add(top.hashPart);
+        order.push(info);
+      }
+    }
+  }
+  return order;
+}

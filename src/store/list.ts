@@ -1,0 +1,95 @@
+import { decodeUtf8, quote, quoteBytes, utf8 } from "../bytes.ts";
+import { formatDigest } from "../castore/digest.ts";
+import { type DirectoryEntry, findEntry } from "../castore/directory.ts";
+import type { EntryPath } from "../castore/ingest.ts";
+import { checkName, type Node } from "../castore/node.ts";
+import type { CastoreServices } from "../castore/services.ts";
+import { isStoreError, StoreError } from "../error.ts";
+
+const SLASH = 0x2f;
+
+/** Bytes. Bounds the work that a hostile path makes. */
+const MAX_PATH_LENGTH = 1024 * 256;
+
+/**
+ * Reads a path inside a store path: names separated by single slashes, none before the first or after the last. The empty path is
+ * the root.
+ *
+ * @throws StoreError `invalid` for an empty name, `.`, `..`, NUL, or a name over 255 bytes
+ */
+export function parseEntryPath(path: string | Uint8Array): EntryPath {
+  const bytes = typeof path === "string" ? utf8(path) : path;
+  if (bytes.length > MAX_PATH_LENGTH) throw new StoreError("invalid", `a path of ${bytes.length} bytes`);
+  if (bytes.length === 0) return [];
+  const names: Uint8Array[] = [];
+  for (let start = 0; start <= bytes.length; ) {
+    const slash = bytes.indexOf(SLASH, start);
+    const end = slash === -1 ? bytes.length : slash;
+    const name = bytes.slice(start, end);
+    try {
+      checkName(name);
+    } catch (error) {
+      if (!isStoreError(error)) throw error;
+      throw new StoreError("invalid", `path ${quoteBytes(bytes)}: ${error.message}`, { cause: error });
+    }
+    names.push(name);
+    start = end + 1;
+  }
+  return names;
+}
+
+/**
+ * The node that `path` leads to from `root`, or `undefined` if there is none. The way goes through directories only: a symlink is
+ * not followed, and has nothing beneath it.
+ *
+ * @throws StoreError `invalid` for a path that can't be one, `not-found` if a directory on the way is not in the store
+ */
+export async function resolvePath(
+  castore: CastoreServices,
+  root: Node,
+  path: EntryPath | string | Uint8Array,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<Node | undefined> {
+  const names = typeof path === "string" || path instanceof Uint8Array ? parseEntryPath(path) : path;
+  let node = root;
+  for (const name of names) {
+    if (node.kind !== "directory") return undefined;
+    const entry = findEntry({ entries: await directoryEntries(castore, node, options) }, name);
+    if (!entry) return undefined;
+    node = entry.node;
+  }
+  return node;
+}
+
+/**
+ * The entries of the directory that `path` leads to from `root`, in their order; `undefined` if the path leads nowhere.
+ *
+ * @throws StoreError `invalid` for a path that can't be one or that leads to a file or symlink, `not-found` if a directory on the
+ *   way is not in the store
+ */
+export async function listDirectory(
+  castore: CastoreServices,
+  root: Node,
+  path: EntryPath | string | Uint8Array,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<readonly DirectoryEntry[] | undefined> {
+  const node = await resolvePath(castore, root, path, options);
+  if (!node) return undefined;
+  if (node.kind !== "directory") throw new StoreError("invalid", `${formatPath(path)} is a ${node.kind}, not a directory`);
+  return directoryEntries(castore, node, options);
+}
+
+async function directoryEntries(
+  castore: CastoreServices,
+  node: Node & { kind: "directory" },
+  options: { signal?: AbortSignal | undefined },
+): Promise<readonly DirectoryEntry[]> {
+  const directory = await castore.directories.get(node.digest, options);
+  if (!directory) throw new StoreError("not-found", `directory ${formatDigest(node.digest)} is missing from the store`);
+  return directory.entries;
+}
+
+function formatPath(path: EntryPath | string | Uint8Array): string {
+  if (typeof path === "string") return quote(path);
+  return path instanceof Uint8Array ? quoteBytes(path) : quote(path.map((name) => decodeUtf8(name)).join("/"));
+}
