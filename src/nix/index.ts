@@ -1,0 +1,48 @@
+/** Entry point `tvix-store-web/nix`: Nix's own formats, as pure functions over bytes and streams, for any runtime. */
+export {
+  type ContentAddress,
+  type ContentAddressMethod,
+  type ContentAddressOptions,
+  compressHash,
+  formatContentAddress,
+  parseContentAddress,
+  storePathFromContentAddress,
+} from "./content-address.ts";
+export { type FingerprintInput, fingerprint } from "./fingerprint.ts";
+export {
+  formatHex,
+  formatNix32,
+  formatSri,
+  HASH_LENGTHS,
+  type HashAlgorithm,
+  hashBytes,
+  isHashAlgorithm,
+  type NixHash,
+  parseHash,
+} from "./hash.ts";
+export { NAR_MAX_NAME_LENGTH, NAR_MAX_TARGET_LENGTH } from "./nar-grammar.ts";
+export {
+  listNar,
+  type NarListing,
+  type NarListingEntry,
+  type NarListingNode,
+  type NarListingOptions,
+  narListingToJson,
+} from "./nar-listing.ts";
+export { type NarHandler, type NarLimits, NarParser } from "./nar-parser.ts";
+export { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "./nar-size.ts";
+export { NarWriter } from "./nar-writer.ts";
+export { formatNarInfo, NARINFO_MAX_LENGTH, type NarInfo, parseNarInfo } from "./narinfo.ts";
+export { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
+export { formatSignature, parseSignature, SIGNATURE_LENGTH, type Signature } from "./signature.ts";
+export {
+  checkStorePathName,
+  formatStorePath,
+  parseHashPart,
+  parseStorePath,
+  STORE_DIR,
+  STORE_PATH_DIGEST_LENGTH,
+  type StorePath,
+  storePathBaseName,
+  storePathHashPart,
+} from "./store-path.ts";

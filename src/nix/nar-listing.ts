@@ -1,0 +1,193 @@
+import { decodeUtf8Strict, quoteBytes } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import { type NarHandler, type NarLimits, NarParser } from "./nar-parser.ts";
+
+/** What an archive holds, without the content of its files. */
+export interface NarListing {
+  readonly root: NarListingNode;
+}
+
+export type NarListingNode =
+  | {
+      readonly type: "regular";
+      /** Bytes. */
+      readonly size: number;
+      readonly executable: boolean;
+      /** Where in the archive the content begins. */
+      readonly narOffset: number;
+    }
+  | { readonly type: "symlink"; readonly target: Uint8Array }
+  | { readonly type: "directory"; readonly entries: readonly NarListingEntry[] };
+
+export interface NarListingEntry {
+  readonly name: Uint8Array;
+  readonly node: NarListingNode;
+}
+
+export interface NarListingOptions extends NarLimits {
+  signal?: AbortSignal | undefined;
+  /** How many entries the tree may have. A million if not given. */
+  maxEntries?: number | undefined;
+  /** How many bytes the names and targets may have together. 64 MiB if not given. */
+  maxTextBytes?: number | undefined;
+}
+
+const DEFAULT_MAX_ENTRIES = 1_000_000;
+const DEFAULT_MAX_TEXT_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Reads an archive to its end and lists it. Memory is that of the tree, which the options bound.
+ *
+ * Rejects with a StoreError `invalid` for what is not an archive or has too many entries, with `signal.reason` when it is aborted,
+ * and with what the stream fails with. The stream is cancelled when the archive is not read to its end.
+ */
+export async function listNar(
+  stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>,
+  options: NarListingOptions = {},
+): Promise<NarListing> {
+  const { signal } = options;
+  const builder = new ListingBuilder(options);
+  const parser: NarParser = new NarParser(builder, options);
+  builder.offset = () => parser.bytesRead;
+
+  signal?.throwIfAborted();
+  const chunks = chunksOf(stream);
+  let done = false;
+  try {
+    for (;;) {
+      const result = await abortable(chunks.next(), signal);
+      if (result.done) break;
+      parser.push(result.value);
+    }
+    done = true;
+    parser.end();
+    return { root: builder.root() };
+  } finally {
+    // What closing it throws is no news: the reason is already on its way. Nor is it waited for, since it may be what hangs.
+    if (!done) chunks.close().catch(() => {});
+  }
+}
+
+interface Chunks {
+  next(): Promise<IteratorResult<Uint8Array, unknown>>;
+  close(): Promise<unknown>;
+}
+
+function chunksOf(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>): Chunks {
+  if ("getReader" in stream) {
+    const reader = stream.getReader();
+    return {
+      next: async () => {
+        const { done, value } = await reader.read();
+        return done ? { done: true, value: undefined } : { done: false, value };
+      },
+      close: () => reader.cancel(),
+    };
+  }
+  const iterator = stream[Symbol.asyncIterator]();
+  return { next: () => iterator.next(), close: async () => iterator.return?.() };
+}
+
+/** `promise`, but a rejection as soon as `signal` is aborted. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+class ListingBuilder implements NarHandler {
+  offset: () => number = () => 0;
+  readonly #maxEntries: number;
+  readonly #maxTextBytes: number;
+  #entries = 0;
+  #textBytes = 0;
+  #root: NarListingNode | undefined;
+  /** Of the directories that are open, the innermost last. */
+  readonly #open: NarListingEntry[][] = [];
+  #name: Uint8Array | undefined;
+
+  constructor(options: NarListingOptions) {
+    this.#maxEntries = options.maxEntries ?? DEFAULT_MAX_ENTRIES;
+    this.#maxTextBytes = options.maxTextBytes ?? DEFAULT_MAX_TEXT_BYTES;
+  }
+
+  root(): NarListingNode {
+    if (this.#root === undefined) throw new StoreError("internal", "a NAR without a root was accepted");
+    return this.#root;
+  }
+
+  directory(): void {
+    const entries: NarListingEntry[] = [];
+    this.#add({ type: "directory", entries });
+    this.#open.push(entries);
+  }
+
+  entry(name: Uint8Array): void {
+    if (++this.#entries > this.#maxEntries) throw new StoreError("invalid", `NAR: more than ${this.#maxEntries} entries`);
+    this.#countText(name);
+    this.#name = name;
+  }
+
+  leave(): void {
+    this.#open.pop();
+  }
+
+  file(size: number, executable: boolean): void {
+    this.#add({ type: "regular", size, executable, narOffset: this.offset() });
+  }
+
+  content(): void {}
+
+  endFile(): void {}
+
+  symlink(target: Uint8Array): void {
+    this.#countText(target);
+    this.#add({ type: "symlink", target });
+  }
+
+  #countText(bytes: Uint8Array): void {
+    this.#textBytes += bytes.length;
+    if (this.#textBytes > this.#maxTextBytes)
+      throw new StoreError("invalid", `NAR: more than ${this.#maxTextBytes} bytes of names`);
+  }
+
+  #add(node: NarListingNode): void {
+    const directory = this.#open.at(-1);
+    if (directory === undefined || this.#name === undefined) this.#root = node;
+    else directory.push({ name: this.#name, node });
+  }
+}
+
+/**
+ * The listing as a binary cache serves it in the file `<hash part>.ls`: version 1, on one line, entries in the archive's order.
+ *
+ * @throws StoreError `invalid` if a name or a target is not UTF-8, which JSON has no way to say.
+ */
+export function narListingToJson(listing: NarListing): string {
+  return `{"version":1,"root":${nodeToJson(listing.root)}}`;
+}
+
+function nodeToJson(node: NarListingNode): string {
+  switch (node.type) {
+    case "regular": {
+      const executable = node.executable ? `,"executable":true` : "";
+      return `{"type":"regular","size":${node.size}${executable},"narOffset":${node.narOffset}}`;
+    }
+    case "symlink":
+      return `{"type":"symlink","target":${bytesToJson(node.target)}}`;
+    case "directory": {
+      const entries = node.entries.map(({ name, node }) => `${bytesToJson(name)}:${nodeToJson(node)}`);
+      return `{"type":"directory","entries":{${entries.join(",")}}}`;
+    }
+  }
+}
+
+function bytesToJson(bytes: Uint8Array): string {
+  const text = decodeUtf8Strict(bytes);
+  if (text === undefined) throw new StoreError("invalid", `not UTF-8, so not in a NAR listing: ${quoteBytes(bytes)}`);
+  return JSON.stringify(text);
+}

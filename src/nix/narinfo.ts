@@ -1,0 +1,175 @@
+import { quote } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import { type ContentAddress, formatContentAddress, parseContentAddress } from "./content-address.ts";
+import { formatNix32, type NixHash, parseHash } from "./hash.ts";
+import { formatSignature, parseSignature, type Signature } from "./signature.ts";
+import { parseStorePath, STORE_DIR } from "./store-path.ts";
+
+/** What a binary cache says about a store path, in the file `<hash part>.narinfo`. */
+export interface NarInfo {
+  /** Absolute. */
+  storePath: string;
+  /** Of the archive, relative to the cache's own address as a rule. */
+  url: string;
+  /** How the archive is compressed, for example `xz` or `none`. Where a file does not say, Nix means `bzip2`, and so does `parseNarInfo`. */
+  compression?: string | undefined;
+  /** SHA-256 of the archive as it is served, compressed. */
+  fileHash?: NixHash | undefined;
+  /** Bytes of the archive as it is served. */
+  fileSize?: number | undefined;
+  /** SHA-256 of the NAR. */
+  narHash: NixHash;
+  /** Bytes of the NAR. */
+  narSize: number;
+  /** Base names, in the file's order. */
+  references: string[];
+  /** Base name of the derivation, which ends in `.drv`. */
+  deriver?: string | undefined;
+  system?: string | undefined;
+  signatures: Signature[];
+  ca?: ContentAddress | undefined;
+}
+
+/** Characters of the longest NARInfo that is read. */
+export const NARINFO_MAX_LENGTH = 1024 * 1024;
+
+/**
+ * Reads a NARInfo file. Tags that Nix does not know are ignored; nothing else may be out of shape.
+ *
+ * @throws StoreError `invalid`
+ */
+export function parseNarInfo(text: string, storeDir: string = STORE_DIR): NarInfo {
+  if (text.length > NARINFO_MAX_LENGTH) throw new StoreError("invalid", `NARInfo: longer than ${NARINFO_MAX_LENGTH} characters`);
+  const { fields, signatures } = readLines(text);
+  const named = fields.get("StorePath") ?? "";
+  try {
+    return readFields(fields, signatures, storeDir);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError("invalid", `NARInfo${named === "" ? "" : ` of ${quote(named)}`}: ${reason}`, { cause });
+  }
+}
+
+const TAGS: ReadonlySet<string> = new Set([
+  "StorePath",
+  "URL",
+  "Compression",
+  "FileHash",
+  "FileSize",
+  "NarHash",
+  "NarSize",
+  "References",
+  "Deriver",
+  "System",
+  "CA",
+]);
+
+function readLines(text: string): { fields: Map<string, string>; signatures: string[] } {
+  const lines = text.split("\n");
+  if (lines.pop() !== "") throw new StoreError("invalid", "NARInfo: the last line does not end");
+  const fields = new Map<string, string>();
+  const signatures: string[] = [];
+  for (const line of lines) {
+    const separator = line.indexOf(": ");
+    if (separator <= 0) throw new StoreError("invalid", `NARInfo: not a line of a tag and a value: ${quote(line)}`);
+    const tag = line.slice(0, separator);
+    const value = line.slice(separator + 2);
+    if (tag === "Sig") signatures.push(value);
+    else if (fields.has(tag)) throw new StoreError("invalid", `NARInfo: ${tag} is there twice`);
+    else if (TAGS.has(tag)) fields.set(tag, value);
+  }
+  return { fields, signatures };
+}
+
+function readFields(fields: ReadonlyMap<string, string>, signatures: readonly string[], storeDir: string): NarInfo {
+  const required = (tag: string): string => {
+    const value = fields.get(tag);
+    if (value === undefined) throw new StoreError("invalid", `${tag} is missing`);
+    return value;
+  };
+  const optional = <T>(tag: string, read: (value: string) => T): T | undefined => {
+    const value = fields.get(tag);
+    return value === undefined ? undefined : read(value);
+  };
+  const references = fields.get("References") ?? "";
+  return {
+    storePath: checkAbsolute(required("StorePath"), storeDir),
+    url: checkWord("URL", required("URL")),
+    compression: checkWord("Compression", fields.get("Compression") ?? "bzip2"),
+    fileHash: optional("FileHash", (value) => readHash("FileHash", value, /^sha256:.{52}$/)),
+    fileSize: optional("FileSize", (value) => readSize("FileSize", value)),
+    narHash: readHash("NarHash", required("NarHash"), /^sha256:(.{52}|.{64})$/),
+    narSize: readSize("NarSize", required("NarSize")),
+    references: references === "" ? [] : references.split(" ").map(checkBaseName),
+    deriver: optional("Deriver", (value) => (value === "unknown-deriver" ? undefined : checkDeriver(value))),
+    system: optional("System", (value) => checkWord("System", value)),
+    signatures: signatures.map(parseSignature),
+    ca: optional("CA", parseContentAddress),
+  };
+}
+
+/**
+ * Writes a NARInfo file as Nix does: its order of the lines, hashes in nixbase32.
+ *
+ * @throws StoreError `invalid` where the file would not be read again as what it was written from.
+ */
+export function formatNarInfo(info: NarInfo, storeDir: string = STORE_DIR): string {
+  const lines: string[] = [];
+  const line = (tag: string, value: string | number | undefined) => {
+    if (value !== undefined) lines.push(`${tag}: ${value}\n`);
+  };
+  line("StorePath", checkAbsolute(info.storePath, storeDir));
+  line("URL", checkWord("URL", info.url));
+  line("Compression", info.compression === undefined ? undefined : checkWord("Compression", info.compression));
+  line("FileHash", info.fileHash === undefined ? undefined : formatNix32(checkSha256("FileHash", info.fileHash)));
+  line("FileSize", info.fileSize === undefined ? undefined : readSize("FileSize", String(info.fileSize)));
+  line("NarHash", formatNix32(checkSha256("NarHash", info.narHash)));
+  line("NarSize", readSize("NarSize", String(info.narSize)));
+  line("References", info.references.map(checkBaseName).join(" "));
+  line("Deriver", info.deriver === undefined ? undefined : checkDeriver(info.deriver));
+  line("System", info.system === undefined ? undefined : checkWord("System", info.system));
+  for (const signature of info.signatures) line("Sig", formatSignature(signature));
+  line("CA", info.ca === undefined ? undefined : formatContentAddress(info.ca));
+  return lines.join("");
+}
+
+function checkAbsolute(path: string, storeDir: string): string {
+  parseStorePath(path, storeDir);
+  if (!path.startsWith("/")) throw new StoreError("invalid", `StorePath is not absolute: ${quote(path)}`);
+  return path;
+}
+
+function checkBaseName(text: string): string {
+  parseStorePath(text);
+  if (text.startsWith("/")) throw new StoreError("invalid", `not the base name of a store path: ${quote(text)}`);
+  return text;
+}
+
+function checkDeriver(text: string): string {
+  if (!text.endsWith(".drv")) throw new StoreError("invalid", `Deriver is not a derivation: ${quote(text)}`);
+  return checkBaseName(text);
+}
+
+/** Free text, but without what would end the line or be lost around it. */
+function checkWord(tag: string, text: string): string {
+  if (!/^[^\s\p{Cc}]+$/u.test(text)) throw new StoreError("invalid", `${tag} is empty or has blanks: ${quote(text)}`);
+  return text;
+}
+
+function readSize(tag: string, text: string): number {
+  const size = Number(text);
+  if (!/^(0|[1-9][0-9]*)$/.test(text) || !Number.isSafeInteger(size)) {
+    throw new StoreError("invalid", `${tag} is not a number of bytes: ${quote(text)}`);
+  }
+  return size;
+}
+
+function readHash(tag: string, text: string, form: RegExp): NixHash {
+  if (!form.test(text)) throw new StoreError("invalid", `${tag} is not a SHA-256: ${quote(text)}`);
+  return parseHash(text);
+}
+
+function checkSha256(tag: string, hash: NixHash): NixHash {
+  if (hash.algorithm !== "sha256") throw new StoreError("invalid", `${tag} is a ${hash.algorithm}, not a sha256`);
+  return hash;
+}
