@@ -50,7 +50,6 @@ export async function listNar(
   const parser: NarParser = new NarParser(builder, options);
   builder.offset = () => parser.bytesRead;
 
-  signal?.throwIfAborted();
   const chunks = chunksOf(stream);
   let done = false;
   try {

@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import { fromHex, toHex, utf8 } from "../../src/bytes.ts";
+import {
+  type ContentAddressMethod,
+  compressHash,
+  formatContentAddress,
+  parseContentAddress,
+  storePathFromContentAddress,
+} from "../../src/nix/content-address.ts";
+import { type HashAlgorithm, hashBytes } from "../../src/nix/hash.ts";
+import { formatStorePath, parseStorePath } from "../../src/nix/store-path.ts";
+import { fixtureText } from "./fixture.ts";
+
+const invalid = expect.objectContaining({ code: "invalid" });
+
+/** What `nix path-info --json` says. */
+interface Known {
+  path: string;
+  ca: string;
+  references: string[];
+}
+const KNOWN: Known[] = ["content-addressed.path-info", "derivation.path-info"].flatMap((name) => JSON.parse(fixtureText(name)));
+const REFERENCE = parseStorePath("6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-text-a");
+
+const address = async (method: ContentAddressMethod, algorithm: HashAlgorithm) => ({
+  method,
+  hash: { algorithm, digest: await hashBytes(algorithm, utf8("")) },
+});
+
+describe("content address", () => {
+  it("has fixtures of each kind", () => {
+    const kinds = new Set(
+      KNOWN.map(({ path, ca, references }) => {
+        const others = references.filter((reference) => reference !== path).length;
+        const self = references.length > others;
+        return `${ca.slice(0, ca.lastIndexOf(":"))}${others > 0 ? " references" : ""}${self ? " self" : ""}`;
+      }),
+    );
+    const fixed = ["md5", "sha1", "sha256", "sha512"].flatMap((type) => [`fixed:${type}`, `fixed:r:${type}`]);
+    const referring = ["text:sha256", "text:sha256 references"].concat(
+      ["references", "self", "references self"].map((kind) => `fixed:r:sha256 ${kind}`),
+    );
+    expect([...kinds].sort()).toEqual([...fixed, ...referring].sort());
+  });
+
+  it.each(KNOWN)("$ca gives $path, as in Nix", async ({ path, ca, references }) => {
+    const parsed = parseContentAddress(ca);
+    expect(formatContentAddress(parsed)).toBe(ca);
+    const others = references.filter((reference) => reference !== path).map((reference) => parseStorePath(reference));
+    const options = { references: [...others.reverse(), ...others], self: references.includes(path) };
+    const calculated = await storePathFromContentAddress(parseStorePath(path).name, parsed, options);
+    expect(formatStorePath(calculated)).toBe(path);
+  });
+
+  it("depends on the store directory", async () => {
+    const ca = await address("nar", "sha256");
+    const here = await storePathFromContentAddress("a", ca);
+    const there = await storePathFromContentAddress("a", ca, { storeDir: "/gnu/store" });
+    expect(there.digest).not.toEqual(here.digest);
+  });
+
+  it.each([
+    "",
+    "text",
+    "text:sha256",
+    "text:sha256:",
+    "text:md5:5k3537sv5p3dmsj6l9n59sm9f9",
+    "text:sha1:pplp5izjnj9j7sbk2hwv7dkbswqf61yj",
+    "text:r:sha256:1xk2hhjr0f2n4adj1h688wlz59xpl86y1r8bd2pjasg8gy16mikb",
+    "fixed:x:sha256:1xk2hhjr0f2n4adj1h688wlz59xpl86y1r8bd2pjasg8gy16mikb",
+    "fixed:git:sha1:pplp5izjnj9j7sbk2hwv7dkbswqf61yj",
+    "fixed:sha256-9ghaZFx/EaQcb/iSvPSo4YWuRiQyJzTrcjW1PHdJ6MM=",
+    "sha256:1xk2hhjr0f2n4adj1h688wlz59xpl86y1r8bd2pjasg8gy16mikb",
+    "fixed:sha256:1xk2hhjr0f2n4adj1h688wlz59xpl86y1r8bd2pjasg8gy16mik",
+  ])("refuses %j", (text) => {
+    expect(() => parseContentAddress(text)).toThrow(invalid);
+  });
+
+  it("refuses references where Nix has no path for them", async () => {
+    const references = [REFERENCE];
+    for (const [method, algorithm] of [
+      ["flat", "sha256"],
+      ["flat", "md5"],
+      ["nar", "sha1"],
+      ["nar", "sha512"],
+    ] as const) {
+      const ca = await address(method, algorithm);
+      await expect(storePathFromContentAddress("a", ca, { references })).rejects.toThrow(invalid);
+      await expect(storePathFromContentAddress("a", ca, { self: true })).rejects.toThrow(invalid);
+    }
+    await expect(storePathFromContentAddress("a", await address("text", "sha256"), { self: true })).rejects.toThrow(invalid);
+    await expect(storePathFromContentAddress("a", await address("text", "sha1"))).rejects.toThrow(invalid);
+    await expect(storePathFromContentAddress("a b", await address("nar", "sha256"))).rejects.toThrow(invalid);
+  });
+
+  it("folds digests", () => {
+    expect(toHex(compressHash(fromHex("0102040810"), 2))).toBe("150a");
+  });
+});

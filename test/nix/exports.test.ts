@@ -1,0 +1,49 @@
+import { expect, it } from "vitest";
+import * as nix from "../../src/nix/index.ts";
+
+it("exports what tvix-store-web/nix promises", () => {
+  expect(Object.keys(nix).sort()).toMatchInlineSnapshot(`
+    [
+      "HASH_LENGTHS",
+      "NARINFO_MAX_LENGTH",
+      "NAR_DIRECTORY_SIZE",
+      "NAR_HEADER_SIZE",
+      "NAR_MAX_NAME_LENGTH",
+      "NAR_MAX_TARGET_LENGTH",
+      "NarParser",
+      "NarWriter",
+      "SIGNATURE_LENGTH",
+      "STORE_DIR",
+      "STORE_PATH_DIGEST_LENGTH",
+      "checkStorePathName",
+      "compressHash",
+      "decodeNixbase32",
+      "encodeNixbase32",
+      "fingerprint",
+      "formatContentAddress",
+      "formatHex",
+      "formatNarInfo",
+      "formatNix32",
+      "formatSignature",
+      "formatSri",
+      "formatStorePath",
+      "hashBytes",
+      "isHashAlgorithm",
+      "listNar",
+      "narEntrySize",
+      "narFileSize",
+      "narListingToJson",
+      "narSymlinkSize",
+      "nixbase32Length",
+      "parseContentAddress",
+      "parseHash",
+      "parseHashPart",
+      "parseNarInfo",
+      "parseSignature",
+      "parseStorePath",
+      "storePathBaseName",
+      "storePathFromContentAddress",
+      "storePathHashPart",
+    ]
+  `);
+});
