@@ -1,0 +1,32 @@
+import type { BlobStat, ChunkMeta } from "../castore/blob-service.ts";
+import { asDigest } from "../castore/digest.ts";
+import { StoreError } from "../error.ts";
+
+/** `StatBlobResponse` of tvix and of snix. */
+export interface BlobStatMessage {
+  chunks: { digest: Uint8Array; size: bigint }[];
+}
+
+/** The most bytes of a blob in one message: stock peers refuse messages past 4 MiB, and smaller pieces flow better. */
+export const MAX_BLOB_PIECE = 1024 * 1024;
+
+/** @throws StoreError `invalid` for a digest or size that can't be one */
+export function blobStatFromMessage(message: BlobStatMessage): BlobStat {
+  let total = 0n;
+  const chunks = message.chunks.map((chunk): ChunkMeta => {
+    total += chunk.size;
+    if (chunk.size === 0n || total > BigInt(Number.MAX_SAFE_INTEGER))
+      throw new StoreError("invalid", `size ${chunk.size} of a chunk is out of range`);
+    return { digest: asDigest(chunk.digest, "digest of a chunk"), size: Number(chunk.size) };
+  });
+  return { chunks };
+}
+
+export function blobStatToMessage(stat: BlobStat): BlobStatMessage {
+  return { chunks: stat.chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) })) };
+}
+
+/** `bytes` in views of at most `MAX_BLOB_PIECE`; none for no bytes. */
+export function* cutBlobPieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += MAX_BLOB_PIECE) yield bytes.subarray(start, start + MAX_BLOB_PIECE);
+}

@@ -1,0 +1,144 @@
+import { type CallOptions, Code, createClient, type Transport } from "@connectrpc/connect";
+import type { BlobStat } from "../castore/blob-service.ts";
+import type { Digest } from "../castore/digest.ts";
+import type { Directory } from "../castore/directory.ts";
+import type { Node } from "../castore/node.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import { type BlobStatMessage, blobStatFromMessage } from "./blob-message.ts";
+import { type DirectoryMessage, directoryFromMessage, directoryToMessage } from "./directory-message.ts";
+import type { WireFamily } from "./family.ts";
+import { BlobService as SnixBlobService } from "./gen/snix/castore/v1/rpc_blobstore_pb.ts";
+import { DirectoryService as SnixDirectoryService } from "./gen/snix/castore/v1/rpc_directory_pb.ts";
+import { PathInfoService as SnixPathInfoService } from "./gen/snix/store/v1/rpc_pathinfo_pb.ts";
+import { BlobService } from "./gen/tvix/castore/v1/rpc_blobstore_pb.ts";
+import { DirectoryService } from "./gen/tvix/castore/v1/rpc_directory_pb.ts";
+import { PathInfoService } from "./gen/tvix/store/v1/rpc_pathinfo_pb.ts";
+import { nodeToOneof, type Received } from "./node-message.ts";
+import {
+  baseNameFromMessage,
+  hashPartToBytes,
+  type NarFacts,
+  narFactsFromMessage,
+  type PathInfoGaps,
+  type PathInfoMessage,
+  pathInfoFromMessage,
+  pathInfoToSnix,
+  pathInfoToTvix,
+} from "./path-info-message.ts";
+import { isStatus } from "./status.ts";
+
+/**
+ * The calls of the three services, in terms of the model. Each is one call and no more: failures are the `ConnectError`s of the
+ * library, or `invalid` for an answer that breaks a rule. Digests are not compared; that is the caller's.
+ *
+ * A stream that is not read to its end must be ended by `signal`, because returning from it does not end the call.
+ */
+export interface StoreClient {
+  readonly family: WireFamily;
+  statBlob(digest: Digest, signal?: AbortSignal): Promise<BlobStat>;
+  readBlob(digest: Digest, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Each piece is one message, and done with when the next one is asked for. Answers what the server says the digest is. */
+  putBlob(pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array>;
+  getDirectory(digest: Digest, recursive: boolean, signal?: AbortSignal): AsyncIterable<Directory>;
+  /** Answers what the server says the root's digest is. */
+  putDirectories(directories: AsyncIterable<Directory>, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Where the answer has gaps they are filled by further calls. */
+  getPathInfo(hashPart: string, signal?: AbortSignal): Promise<PathInfo>;
+  putPathInfo(info: PathInfo, signal?: AbortSignal): Promise<PathInfo>;
+  listPathInfos(signal?: AbortSignal): AsyncIterable<PathInfo>;
+  calculateNar(node: Node, signal?: AbortSignal): Promise<NarFacts>;
+}
+
+/** A client of the services under one family's names. */
+export function createStoreClient(transport: Transport, family: WireFamily): StoreClient {
+  if (family === "snix") {
+    const pathInfos = createClient(SnixPathInfoService, transport);
+    return storeClient(family, createClient(SnixBlobService, transport), createClient(SnixDirectoryService, transport), {
+      get: pathInfos.get,
+      list: pathInfos.list,
+      put: (info, options) => pathInfos.put(pathInfoToSnix(info), options),
+      calculate: (node, options) => pathInfos.calculateNAR({ entry: nodeToOneof(node) }, options),
+    });
+  }
+  const pathInfos = createClient(PathInfoService, transport);
+  return storeClient(family, createClient(BlobService, transport), createClient(DirectoryService, transport), {
+    get: pathInfos.get,
+    list: pathInfos.list,
+    put: (info, options) => pathInfos.put(pathInfoToTvix(info), options),
+    // tvix's first version wants a name here, and makes nothing of it.
+    calculate: (node, options) => pathInfos.calculateNAR({ node: nodeToOneof(node, NAME_OF_NO_MEANING) }, options),
+  });
+}
+
+const NAME_OF_NO_MEANING = new TextEncoder().encode("root");
+
+/** What the generated clients of both families have in common. */
+interface BlobCalls {
+  stat(request: { digest: Uint8Array; sendChunks: boolean }, options?: CallOptions): Promise<BlobStatMessage>;
+  read(request: { digest: Uint8Array }, options?: CallOptions): AsyncIterable<{ data: Uint8Array }>;
+  put(request: AsyncIterable<{ data: Uint8Array }>, options?: CallOptions): Promise<{ digest: Uint8Array }>;
+}
+
+interface DirectoryCalls {
+  get(
+    request: { byWhat: { case: "digest"; value: Uint8Array }; recursive: boolean },
+    options?: CallOptions,
+  ): AsyncIterable<Received<DirectoryMessage>>;
+  put(request: AsyncIterable<DirectoryMessage>, options?: CallOptions): Promise<{ rootDigest: Uint8Array }>;
+}
+
+interface PathInfoCalls {
+  get(request: { byWhat: { case: "byOutputHash"; value: Uint8Array } }, options?: CallOptions): Promise<PathInfoMessage>;
+  put(info: PathInfo, options?: CallOptions): Promise<PathInfoMessage>;
+  list(request: object, options?: CallOptions): AsyncIterable<PathInfoMessage>;
+  calculate(node: Node, options?: CallOptions): Promise<{ narSize: bigint; narSha256: Uint8Array }>;
+}
+
+function storeClient(family: WireFamily, blobs: BlobCalls, directories: DirectoryCalls, pathInfos: PathInfoCalls): StoreClient {
+  const client: StoreClient = {
+    family,
+    statBlob: async (digest, signal) => blobStatFromMessage(await blobs.stat({ digest, sendChunks: true }, callOptions(signal))),
+    readBlob: (digest, signal) => map(blobs.read({ digest }, callOptions(signal)), (message) => message.data),
+    putBlob: async (pieces, signal) => {
+      const { digest } = await blobs.put(
+        map(pieces, (data) => ({ data })),
+        callOptions(signal),
+      );
+      return digest;
+    },
+    getDirectory: (digest, recursive, signal) =>
+      map(directories.get({ byWhat: { case: "digest", value: digest }, recursive }, callOptions(signal)), directoryFromMessage),
+    putDirectories: async (stream, signal) =>
+      (await directories.put(map(stream, directoryToMessage), callOptions(signal))).rootDigest,
+    getPathInfo: async (hashPart, signal) =>
+      pathInfoFromMessage(await pathInfos.get(byHashPart(hashPart), callOptions(signal)), gaps(signal)),
+    putPathInfo: async (info, signal) => pathInfoFromMessage(await pathInfos.put(info, callOptions(signal)), gaps(signal)),
+    listPathInfos: (signal) =>
+      map(pathInfos.list({}, callOptions(signal)), (message) => pathInfoFromMessage(message, gaps(signal))),
+    calculateNar: async (node, signal) => narFactsFromMessage(await pathInfos.calculate(node, callOptions(signal))),
+  };
+  const gaps = (signal?: AbortSignal): PathInfoGaps => ({
+    calculateNar: (node) => client.calculateNar(node, signal),
+    referenceName: async (hashPart) => {
+      try {
+        return baseNameFromMessage(await pathInfos.get(byHashPart(hashPart), callOptions(signal)));
+      } catch (error) {
+        if (isStatus(error, Code.NotFound)) return undefined;
+        throw error;
+      }
+    },
+  });
+  return client;
+}
+
+function byHashPart(hashPart: string): Parameters<PathInfoCalls["get"]>[0] {
+  return { byWhat: { case: "byOutputHash", value: hashPartToBytes(hashPart) } };
+}
+
+function callOptions(signal: AbortSignal | undefined): CallOptions {
+  return signal ? { signal } : {};
+}
+
+async function* map<T, U>(iterable: AsyncIterable<T>, convert: (value: T) => U | Promise<U>): AsyncGenerator<U> {
+  for await (const value of iterable) yield await convert(value);
+}

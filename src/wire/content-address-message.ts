@@ -1,0 +1,52 @@
+import { decodeUtf8Strict } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import {
+  type ContentAddress,
+  type ContentAddressMethod,
+  formatContentAddress,
+  parseContentAddress,
+} from "../nix/content-address.ts";
+import { HASH_LENGTHS, type HashAlgorithm, parseHash } from "../nix/hash.ts";
+
+/** `NARInfo.CA` of tvix and of snix. */
+export interface ContentAddressMessage {
+  type: number;
+  digest: Uint8Array;
+}
+
+/** What each value of the enum `NARInfo.CA.Hash` stands for, by its number. */
+const KINDS: readonly (readonly [ContentAddressMethod, HashAlgorithm])[] = [
+  ["nar", "sha256"],
+  ["nar", "sha1"],
+  ["nar", "sha512"],
+  ["nar", "md5"],
+  ["text", "sha256"],
+  ["flat", "sha1"],
+  ["flat", "md5"],
+  ["flat", "sha256"],
+  ["flat", "sha512"],
+];
+
+/** The content address as NARInfo writes it. @throws StoreError `invalid` */
+export function contentAddressFromMessage(message: ContentAddressMessage): string {
+  const kind = KINDS[message.type];
+  if (!kind) throw new StoreError("invalid", `content address of the unknown type ${message.type}`);
+  const [method, algorithm] = kind;
+  return formatContentAddress({ method, hash: { algorithm, digest: readDigest(message.digest, algorithm) } });
+}
+
+/** tvix wrote the text `sha256-<base64>` in the place of the digest for a while; what it stored then is still about. */
+function readDigest(bytes: Uint8Array, algorithm: HashAlgorithm): Uint8Array {
+  if (bytes.length === HASH_LENGTHS[algorithm]) return bytes;
+  const text = algorithm === "sha256" ? decodeUtf8Strict(bytes) : undefined;
+  if (text?.startsWith("sha256-")) return parseHash(text).digest;
+  throw new StoreError("invalid", `content address with a ${algorithm} digest of ${bytes.length} bytes`);
+}
+
+/** @throws StoreError `invalid` unless `text` is a content address that the message has a type for */
+export function contentAddressToMessage(text: string): ContentAddressMessage {
+  const { method, hash }: ContentAddress = parseContentAddress(text);
+  const type = KINDS.findIndex((kind) => kind[0] === method && kind[1] === hash.algorithm);
+  if (type < 0) throw new StoreError("invalid", `no type for the content address ${text}`);
+  return { type, digest: hash.digest };
+}

@@ -1,0 +1,104 @@
+import { EMPTY_BYTES } from "../bytes.ts";
+import { asDigest } from "../castore/digest.ts";
+import type { DirectoryEntry } from "../castore/directory.ts";
+import { checkName, checkNode, type Node } from "../castore/node.ts";
+import { StoreError } from "../error.ts";
+
+/**
+ * Nodes as generated messages have them. The interfaces name what tvix's and snix's types have in common, so either's messages can
+ * be given where one is expected, and a plain object of this form starts either's.
+ */
+export interface DirectoryNodeMessage {
+  name: Uint8Array;
+  digest: Uint8Array;
+  size: bigint;
+}
+
+export interface FileNodeMessage extends DirectoryNodeMessage {
+  executable: boolean;
+}
+
+export interface SymlinkNodeMessage {
+  name: Uint8Array;
+  target: Uint8Array;
+}
+
+/** A message that came in. What its type does not know is kept here by the protobuf library. */
+export type Received<T> = T & { readonly $unknown?: readonly unknown[] | undefined };
+
+/** The oneof of `tvix.castore.v1.Node` and of `snix.castore.v1.Entry`. */
+export type NodeOneof =
+  | { case: "directory"; value: DirectoryNodeMessage }
+  | { case: "file"; value: FileNodeMessage }
+  | { case: "symlink"; value: SymlinkNodeMessage };
+
+type ReceivedOneof = NodeOneof | { case: undefined; value?: undefined };
+
+/** `tvix.castore.v1.Node`, or `snix.castore.v1.Entry`. */
+export type NodeMessage = Received<{ node: ReceivedOneof }> | Received<{ entry: ReceivedOneof }>;
+
+/**
+ * @throws StoreError `invalid` for a message with unknown fields: its digest could not be kept, because the model has no room for
+ *   them
+ */
+export function rejectUnknownFields(message: Received<object>, what: string): void {
+  if (message.$unknown && message.$unknown.length > 0) throw new StoreError("invalid", `${what} has unknown fields`);
+}
+
+/** Reads a node and its name, which may be empty only if `unnamed` says so. @throws StoreError `invalid` */
+export function nodeFromMessage(message: NodeMessage | undefined, options: { unnamed?: boolean } = {}): DirectoryEntry {
+  if (!message) throw new StoreError("invalid", "the node is missing");
+  rejectUnknownFields(message, "node");
+  const oneof = "node" in message ? message.node : message.entry;
+  const entry = entryFromOneof(oneof);
+  if (entry.name.length > 0 || !options.unnamed) checkName(entry.name);
+  checkNode(entry.node);
+  return entry;
+}
+
+function entryFromOneof(oneof: ReceivedOneof): DirectoryEntry {
+  switch (oneof.case) {
+    case "directory":
+      return directoryEntry(oneof.value);
+    case "file":
+      return fileEntry(oneof.value);
+    case "symlink":
+      return symlinkEntry(oneof.value);
+    default:
+      throw new StoreError("invalid", "the node is empty");
+  }
+}
+
+/** The entry that a node message stands for. The rules for names and nodes are the caller's to check. @throws StoreError `invalid` */
+export function directoryEntry(message: Received<DirectoryNodeMessage>): DirectoryEntry {
+  rejectUnknownFields(message, "directory node");
+  return {
+    name: message.name,
+    node: { kind: "directory", digest: asDigest(message.digest, "digest of a directory node"), size: message.size },
+  };
+}
+
+/** Likewise for a file. */
+export function fileEntry(message: Received<FileNodeMessage>): DirectoryEntry {
+  rejectUnknownFields(message, "file node");
+  const { name, size, executable } = message;
+  return { name, node: { kind: "file", digest: asDigest(message.digest, "digest of a file node"), size, executable } };
+}
+
+/** Likewise for a symlink. */
+export function symlinkEntry(message: Received<SymlinkNodeMessage>): DirectoryEntry {
+  rejectUnknownFields(message, "symlink node");
+  return { name: message.name, node: { kind: "symlink", target: message.target } };
+}
+
+/** The oneof for a node that is called `name`; an empty one where a name has no meaning. */
+export function nodeToOneof(node: Node, name: Uint8Array = EMPTY_BYTES): NodeOneof {
+  switch (node.kind) {
+    case "directory":
+      return { case: "directory", value: { name, digest: node.digest, size: node.size } };
+    case "file":
+      return { case: "file", value: { name, digest: node.digest, size: node.size, executable: node.executable } };
+    case "symlink":
+      return { case: "symlink", value: { name, target: node.target } };
+  }
+}

@@ -1,0 +1,173 @@
+import { decodeUtf8, equalBytes, quote, utf8 } from "../bytes.ts";
+import type { Node } from "../castore/node.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import { formatSri, HASH_LENGTHS, parseHash } from "../nix/hash.ts";
+import { decodeNixbase32, encodeNixbase32 } from "../nix/nixbase32.ts";
+import { formatSignature, parseSignature, SIGNATURE_LENGTH, type Signature } from "../nix/signature.ts";
+import { formatStorePath, parseStorePath, STORE_PATH_DIGEST_LENGTH, type StorePath, storePathBaseName } from "../nix/store-path.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import { checkPathInfo } from "../store/path-info-check.ts";
+import { type ContentAddressMessage, contentAddressFromMessage, contentAddressToMessage } from "./content-address-message.ts";
+import { type NodeMessage, type NodeOneof, nodeFromMessage, nodeToOneof } from "./node-message.ts";
+
+/** `NARInfo` of tvix and of snix. */
+export interface NarInfoMessage {
+  narSize: bigint;
+  narSha256: Uint8Array;
+  signatures: { name: string; data: Uint8Array }[];
+  referenceNames: string[];
+  deriver?: { name: string; digest: Uint8Array } | undefined;
+  ca?: ContentAddressMessage | undefined;
+}
+
+interface PathInfoFields {
+  references: Uint8Array[];
+  narinfo?: NarInfoMessage | undefined;
+}
+
+/** `tvix.store.v1.PathInfo`, or `snix.store.v1.PathInfo`. */
+export type PathInfoMessage = PathInfoFields & ({ node?: NodeMessage | undefined } | { entry?: NodeMessage | undefined });
+
+/** Size and hash of a NAR, as `PathInfo` has them. */
+export interface NarFacts {
+  /** Bytes. */
+  readonly narSize: number;
+  /** SHA-256 in SRI form. */
+  readonly narHash: string;
+}
+
+/** Who knows what a PathInfo without narinfo leaves out. */
+export interface PathInfoGaps {
+  /** @throws StoreError `not-found` where content is missing */
+  calculateNar(node: Node): Promise<NarFacts>;
+  /** The base name of the store path with this hash part, `undefined` if it isn't known. */
+  referenceName(hashPart: string): Promise<string | undefined>;
+}
+
+/**
+ * Reads a PathInfo and checks every rule that needs no content. tvix's first version leaves out `narinfo` at times; the size, the
+ * hash and the names of the references then come from `gaps`.
+ *
+ * @throws StoreError `invalid`, or what `gaps` throws
+ */
+export async function pathInfoFromMessage(message: PathInfoMessage, gaps: PathInfoGaps): Promise<PathInfo> {
+  const { path, node } = readRoot(message);
+  try {
+    const { narinfo } = message;
+    const rest = narinfo ? readNarInfo(narinfo) : { ...(await gaps.calculateNar(node)), signatures: [] };
+    const references = narinfo
+      ? readReferences(message.references, narinfo.referenceNames)
+      : await findReferences(message.references, path, gaps);
+    const info: PathInfo = { storePath: formatStorePath(path), node, references: [...new Set(references)].sort(), ...rest };
+    checkPathInfo(info);
+    return info;
+  } catch (error) {
+    if (!isStoreError(error, "invalid")) throw error;
+    throw new StoreError("invalid", `PathInfo ${storePathBaseName(path)}: ${error.message}`, { cause: error });
+  }
+}
+
+/** The base name of the store path alone. @throws StoreError `invalid` */
+export function baseNameFromMessage(message: PathInfoMessage): string {
+  return storePathBaseName(readRoot(message).path);
+}
+
+function readRoot(message: PathInfoMessage): { path: StorePath; node: Node } {
+  const { name, node } = nodeFromMessage("entry" in message ? message.entry : "node" in message ? message.node : undefined);
+  return { path: parseStorePath(decodeUtf8(name)), node };
+}
+
+function readNarInfo(narinfo: NarInfoMessage): Pick<PathInfo, "narSize" | "narHash" | "signatures" | "deriver" | "ca"> {
+  return {
+    ...narFactsFromMessage(narinfo),
+    signatures: [...new Set(narinfo.signatures.map(readSignature))],
+    // The wire leaves `.drv` off, always once: a deriver that is called `a.drv` there is `a.drv.drv`.
+    ...(narinfo.deriver && { deriver: `${storePathBaseName(readStorePath(narinfo.deriver))}.drv` }),
+    ...(narinfo.ca && { ca: contentAddressFromMessage(narinfo.ca) }),
+  };
+}
+
+/** Also of a `CalculateNARResponse`. @throws StoreError `invalid` */
+export function narFactsFromMessage({ narSize, narSha256 }: { narSize: bigint; narSha256: Uint8Array }): NarFacts {
+  if (narSha256.length !== HASH_LENGTHS.sha256) throw new StoreError("invalid", `NAR hash has ${narSha256.length} bytes`);
+  if (narSize > BigInt(Number.MAX_SAFE_INTEGER)) throw new StoreError("invalid", `NAR size ${narSize} is out of range`);
+  return { narSize: Number(narSize), narHash: formatSri({ algorithm: "sha256", digest: narSha256 }) };
+}
+
+export function narFactsToMessage({ narSize, narHash }: NarFacts): { narSize: bigint; narSha256: Uint8Array } {
+  return { narSize: BigInt(narSize), narSha256: parseHash(narHash).digest };
+}
+
+function readSignature(signature: Signature): string {
+  if (signature.data.length !== SIGNATURE_LENGTH)
+    throw new StoreError("invalid", `signature by ${quote(signature.name)} has ${signature.data.length} bytes`);
+  return formatSignature(signature);
+}
+
+function readStorePath({ name, digest }: StorePath): StorePath {
+  if (digest.length !== STORE_PATH_DIGEST_LENGTH) throw new StoreError("invalid", `store path digest has ${digest.length} bytes`);
+  return parseStorePath(storePathBaseName({ name, digest }));
+}
+
+function readReferences(digests: readonly Uint8Array[], names: readonly string[]): string[] {
+  if (digests.length !== names.length)
+    throw new StoreError("invalid", `${digests.length} references, but ${names.length} reference names`);
+  return names.map((name, i) => {
+    const path = parseStorePath(name);
+    if (storePathBaseName(path) !== name || !equalBytes(path.digest, digests[i] as Uint8Array))
+      throw new StoreError("invalid", `reference name ${quote(name)} is not that of reference ${i}`);
+    return name;
+  });
+}
+
+async function findReferences(digests: readonly Uint8Array[], self: StorePath, gaps: PathInfoGaps): Promise<string[]> {
+  const references: string[] = [];
+  for (const digest of digests) {
+    const hashPart = hashPartFromBytes(digest);
+    const name = equalBytes(digest, self.digest) ? storePathBaseName(self) : await gaps.referenceName(hashPart);
+    if (name === undefined) throw new StoreError("invalid", `the name of its reference ${hashPart} is not known`);
+    references.push(name);
+  }
+  return references;
+}
+
+/** 20 bytes as the hash part of a store path. @throws StoreError `invalid` */
+export function hashPartFromBytes(digest: Uint8Array): string {
+  if (digest.length !== STORE_PATH_DIGEST_LENGTH) throw new StoreError("invalid", `store path digest has ${digest.length} bytes`);
+  return encodeNixbase32(digest);
+}
+
+/** The inverse of `hashPartFromBytes`. @throws StoreError `invalid` */
+export function hashPartToBytes(hashPart: string): Uint8Array {
+  const digest = decodeNixbase32(hashPart);
+  if (digest.length !== STORE_PATH_DIGEST_LENGTH) throw new StoreError("invalid", `not a store path's hash: ${quote(hashPart)}`);
+  return digest;
+}
+
+/** What tvix's PathInfo message is started from. @throws StoreError `invalid` where `info` is */
+export function pathInfoToTvix(info: PathInfo): PathInfoFields & { node: { node: NodeOneof } } {
+  return { node: { node: rootOneof(info) }, ...pathInfoFields(info) };
+}
+
+/** What snix's PathInfo message is started from. @throws StoreError `invalid` where `info` is */
+export function pathInfoToSnix(info: PathInfo): PathInfoFields & { entry: { entry: NodeOneof } } {
+  return { entry: { entry: rootOneof(info) }, ...pathInfoFields(info) };
+}
+
+function rootOneof(info: PathInfo): NodeOneof {
+  return nodeToOneof(info.node, utf8(storePathBaseName(parseStorePath(info.storePath))));
+}
+
+function pathInfoFields(info: PathInfo): PathInfoFields {
+  checkPathInfo(info);
+  return {
+    references: info.references.map((reference) => parseStorePath(reference).digest),
+    narinfo: {
+      ...narFactsToMessage(info),
+      signatures: info.signatures.map(parseSignature),
+      referenceNames: [...info.references],
+      ...(info.deriver !== undefined && { deriver: parseStorePath(info.deriver.slice(0, -".drv".length)) }),
+      ...(info.ca !== undefined && { ca: contentAddressToMessage(info.ca) }),
+    },
+  };
+}

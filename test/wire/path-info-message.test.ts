@@ -1,0 +1,146 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, test } from "vitest";
+import { toBase64, utf8 } from "../../src/bytes.ts";
+import { digestOf } from "../../src/castore/digest.ts";
+import { isStoreError } from "../../src/error.ts";
+import { decodeNixbase32 } from "../../src/nix/nixbase32.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import { PathInfoSchema as SnixPathInfoSchema } from "../../src/wire/gen/snix/store/v1/pathinfo_pb.ts";
+import {
+  type NARInfo_CA_Hash,
+  PathInfoSchema,
+  type PathInfo as TvixPathInfo,
+} from "../../src/wire/gen/tvix/store/v1/pathinfo_pb.ts";
+import { type PathInfoGaps, pathInfoFromMessage, pathInfoToSnix, pathInfoToTvix } from "../../src/wire/path-info-message.ts";
+
+const HASH_A = "00bgd045z0d4icpbc2yyz4gx48ak44la";
+const HASH_B = "1b9p07z77phvv2hf6gm9f28syp39f1ag";
+const NAR_HASH = "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+
+const full: PathInfo = {
+  storePath: `/nix/store/${HASH_A}-hello-2.12`,
+  node: { kind: "file", digest: digestOf(utf8("content")), size: 7n, executable: true },
+  narHash: NAR_HASH,
+  narSize: 123,
+  references: [`${HASH_A}-hello-2.12`, `${HASH_B}-glibc`],
+  deriver: `${HASH_B}-hello-2.12.drv`,
+  ca: "fixed:r:sha256:1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac",
+  signatures: [`key-1:${toBase64(new Uint8Array(64).fill(7))}`],
+};
+
+const noGaps: PathInfoGaps = {
+  calculateNar: async () => {
+    throw new Error("nothing should be missing");
+  },
+  referenceName: async () => {
+    throw new Error("nothing should be missing");
+  },
+};
+
+/** The message of `full`, changed. */
+function changed(change: (message: TvixPathInfo & { narinfo: NonNullable<TvixPathInfo["narinfo"]> }) => void): TvixPathInfo {
+  const message = create(PathInfoSchema, pathInfoToTvix(full));
+  const { narinfo } = message;
+  if (!narinfo) throw new Error("no narinfo");
+  change(Object.assign(message, { narinfo }));
+  return message;
+}
+
+async function codeOf(message: TvixPathInfo, gaps = noGaps): Promise<string | undefined> {
+  try {
+    await pathInfoFromMessage(message, gaps);
+  } catch (error) {
+    if (isStoreError(error)) return error.code;
+    throw error;
+  }
+  return undefined;
+}
+
+describe("PathInfo message", () => {
+  test("comes back as it went out, under both names, and the bytes are the same", async () => {
+    const tvix = toBinary(PathInfoSchema, create(PathInfoSchema, pathInfoToTvix(full)));
+    const snix = toBinary(SnixPathInfoSchema, create(SnixPathInfoSchema, pathInfoToSnix(full)));
+    expect(snix).toEqual(tvix);
+    expect(await pathInfoFromMessage(fromBinary(PathInfoSchema, tvix), noGaps)).toEqual(full);
+    expect(await pathInfoFromMessage(fromBinary(SnixPathInfoSchema, snix), noGaps)).toEqual(full);
+  });
+
+  test("leaves out what is not there", async () => {
+    const { ca: _ca, deriver: _deriver, ...rest } = full;
+    const bare: PathInfo = { ...rest, references: [], signatures: [], node: { kind: "symlink", target: utf8("t") } };
+    const message = create(PathInfoSchema, pathInfoToTvix(bare));
+    expect(message.narinfo?.ca).toBeUndefined();
+    expect(message.narinfo?.deriver).toBeUndefined();
+    expect(await pathInfoFromMessage(message, noGaps)).toEqual(bare);
+  });
+
+  test("takes .drv off the deriver, once, and names the root after the store path", () => {
+    const message = pathInfoToTvix({ ...full, deriver: `${HASH_B}-a.drv.drv` });
+    expect(message.narinfo?.deriver?.name).toBe("a.drv");
+    expect(message.node.node.value.name).toEqual(utf8(`${HASH_A}-hello-2.12`));
+  });
+
+  test.each([
+    ["text:sha256:1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac", 4],
+    ["fixed:sha256:1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac", 7],
+    ["fixed:sha1:kpcd173cq987hw957sx6m0868wv3x6d9", 5],
+    ["fixed:r:sha1:kpcd173cq987hw957sx6m0868wv3x6d9", 1],
+    ["fixed:md5:3y8bwfr609h3lh9ch0izcqq7fl", 6],
+    ["fixed:r:md5:3y8bwfr609h3lh9ch0izcqq7fl", 3],
+  ])("writes and reads the content address %s as type %i", async (ca, type) => {
+    const message = create(PathInfoSchema, pathInfoToTvix({ ...full, ca }));
+    expect(message.narinfo?.ca?.type).toBe(type);
+    expect((await pathInfoFromMessage(message, noGaps)).ca).toBe(ca);
+  });
+
+  test("reads tvix's content addresses with a text for a digest", async () => {
+    const digest = decodeNixbase32("1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac");
+    const message = changed(({ narinfo }) => {
+      narinfo.ca = { $typeName: "tvix.store.v1.NARInfo.CA", type: 0, digest: utf8(`sha256-${toBase64(digest)}`) };
+    });
+    expect((await pathInfoFromMessage(message, noGaps)).ca).toBe(full.ca);
+  });
+
+  test("sorts references, and drops repeated ones", async () => {
+    const message = changed((message) => {
+      message.references.reverse();
+      message.references.push(message.references[0] as Uint8Array);
+      message.narinfo.referenceNames.reverse();
+      message.narinfo.referenceNames.push(message.narinfo.referenceNames[0] as string);
+    });
+    expect((await pathInfoFromMessage(message, noGaps)).references).toEqual(full.references);
+  });
+
+  test.each<[string, Parameters<typeof changed>[0]]>([
+    ["no node", (message) => Object.assign(message, { node: undefined })],
+    ["a root that is no store path", (message) => Object.assign(message.node?.node.value ?? {}, { name: utf8("hello") })],
+    ["a reference of 19 bytes", (message) => (message.references[0] = (message.references[0] as Uint8Array).subarray(1))],
+    ["fewer names than references", (message) => message.narinfo.referenceNames.pop()],
+    ["a name of another reference", (message) => message.narinfo.referenceNames.reverse()],
+    ["an absolute reference name", ({ narinfo }) => (narinfo.referenceNames[1] = `/nix/store/${narinfo.referenceNames[1]}`)],
+    ["a NAR hash of 31 bytes", ({ narinfo }) => (narinfo.narSha256 = narinfo.narSha256.subarray(1))],
+    ["a NAR size past 2^53", ({ narinfo }) => (narinfo.narSize = 2n ** 53n)],
+    ["a signature of 63 bytes", ({ narinfo }) => (narinfo.signatures[0]!.data = new Uint8Array(63))],
+    ["a signature of nobody", ({ narinfo }) => (narinfo.signatures[0]!.name = "")],
+    ["a deriver with a bad digest", ({ narinfo }) => (narinfo.deriver!.digest = new Uint8Array(19))],
+    ["a deriver with a bad name", ({ narinfo }) => (narinfo.deriver!.name = "a/b")],
+    ["a deriver without a name", ({ narinfo }) => (narinfo.deriver!.name = "")],
+    ["a content address that is too short", ({ narinfo }) => (narinfo.ca!.digest = new Uint8Array(20))],
+    ["a content address of an unknown type", ({ narinfo }) => (narinfo.ca!.type = 9 as NARInfo_CA_Hash)],
+    ["a content address of broken text", ({ narinfo }) => (narinfo.ca!.digest = utf8("sha256-AAAA"))],
+  ])("refuses %s", async (_what, change) => {
+    expect(await codeOf(changed(change))).toBe("invalid");
+  });
+
+  test("without narinfo, asks for what is missing", async () => {
+    const message = create(PathInfoSchema, pathInfoToTvix(full));
+    message.narinfo = undefined;
+    const gaps: PathInfoGaps = {
+      calculateNar: async (node) => ({ narHash: NAR_HASH, narSize: node.kind === "file" ? 123 : 0 }),
+      referenceName: async (hashPart) => (hashPart === HASH_B ? `${HASH_B}-glibc` : undefined),
+    };
+    const { ca: _ca, deriver: _deriver, ...rest } = full;
+    expect(await pathInfoFromMessage(message, gaps)).toEqual({ ...rest, signatures: [] });
+    expect(await codeOf(message, { ...gaps, referenceName: async () => undefined })).toBe("invalid");
+  });
+});
