@@ -1,0 +1,135 @@
+import { concatBytes } from "../bytes.ts";
+import type { BlobService, BlobWriter } from "./blob-service.ts";
+import { MIN_CHUNK_SIZE } from "./chunker.ts";
+import type { Digest } from "./digest.ts";
+
+/** Content on its way into a BlobService. */
+export interface PendingBlob {
+  /** Bytes. */
+  readonly size: number;
+  /** There once the uploader has put it away, at the latest after `flush`. */
+  readonly digest: Digest | undefined;
+}
+
+/** Files up to this length are gathered: each of them is one chunk whatever its content. */
+const GATHER_LIMIT = MIN_CHUNK_SIZE;
+const BATCH_BYTES = 2 * 1024 * 1024;
+const BATCH_COUNT = 1024;
+
+type Step = { kind: "begin" } | { kind: "write"; bytes: Uint8Array } | { kind: "end"; blob: MutablePendingBlob };
+type MutablePendingBlob = { -readonly [K in keyof PendingBlob]: PendingBlob[K] };
+
+/**
+ * Takes the contents of files one after the other, from a source that pushes (a NAR or tar parser): gathers small ones into
+ * batches, and streams large ones into a writer. `begin`, `write` and `end` only queue; `drain` does the work, so a source calls it
+ * between its own reads.
+ */
+export class BlobUploader {
+  #blobs: BlobService;
+  #signal: AbortSignal | undefined;
+  #steps: Step[] = [];
+  #size = 0;
+
+  /** The file at hand, while it is short enough to be gathered; afterwards it is in `#writer`. */
+  #parts: Uint8Array[] = [];
+  #gathered = 0;
+  #writer: BlobWriter | undefined;
+
+  #batch: { blob: MutablePendingBlob; bytes: Uint8Array }[] = [];
+  #batchSize = 0;
+
+  constructor(blobs: BlobService, options: { signal?: AbortSignal | undefined } = {}) {
+    this.#blobs = blobs;
+    this.#signal = options.signal;
+  }
+
+  /** The next file. */
+  begin(): void {
+    this.#steps.push({ kind: "begin" });
+    this.#size = 0;
+  }
+
+  /** Its next bytes; they must stay unchanged until `drain` resolves. */
+  write(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#steps.push({ kind: "write", bytes });
+    this.#size += bytes.length;
+  }
+
+  end(): PendingBlob {
+    const blob: MutablePendingBlob = { size: this.#size, digest: undefined };
+    this.#steps.push({ kind: "end", blob });
+    return blob;
+  }
+
+  /** Resolves when what was written is taken in, and more is wanted. */
+  async drain(): Promise<void> {
+    for (const step of this.#steps) {
+      if (step.kind === "write") {
+        const taken = this.#take(step.bytes);
+        if (taken) await taken;
+      } else if (step.kind === "end") {
+        const ended = this.#end(step.blob);
+        if (ended) await ended;
+      }
+    }
+    this.#steps = [];
+    // What is still at hand are views of a buffer that the source gets back now.
+    if (this.#gathered > 0) this.#parts = [concatBytes(this.#parts)];
+  }
+
+  /** Resolves when every file that was ended has its digest. */
+  async flush(): Promise<void> {
+    await this.drain();
+    await this.#writeBatch();
+  }
+
+  /** Gives up what was not flushed. */
+  async abort(reason: unknown): Promise<void> {
+    this.#steps = [];
+    this.#parts = [];
+    this.#batch = [];
+    await this.#writer?.abort(reason);
+    this.#writer = undefined;
+  }
+
+  #take(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#writer) return this.#writer.write(bytes);
+    this.#parts.push(bytes);
+    this.#gathered += bytes.length;
+    return this.#gathered > GATHER_LIMIT ? this.#startWriter() : undefined;
+  }
+
+  async #startWriter(): Promise<void> {
+    this.#writer = await this.#blobs.create({ signal: this.#signal });
+    for (const part of this.#parts.splice(0)) await this.#writer.write(part);
+    this.#gathered = 0;
+  }
+
+  #end(blob: MutablePendingBlob): Promise<void> | undefined {
+    if (this.#writer) return this.#closeWriter(this.#writer, blob);
+    this.#batch.push({ blob, bytes: concatBytes(this.#parts) });
+    this.#batchSize += this.#gathered;
+    this.#parts = [];
+    this.#gathered = 0;
+    return this.#batchSize >= BATCH_BYTES || this.#batch.length >= BATCH_COUNT ? this.#writeBatch() : undefined;
+  }
+
+  async #closeWriter(writer: BlobWriter, blob: MutablePendingBlob): Promise<void> {
+    const { digest } = await writer.close();
+    blob.digest = digest;
+    this.#writer = undefined;
+  }
+
+  async #writeBatch(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#batchSize = 0;
+    if (batch.length === 0) return;
+    const digests = await this.#blobs.putMany(
+      batch.map(({ bytes }) => bytes),
+      { signal: this.#signal },
+    );
+    for (const [i, { blob }] of batch.entries()) blob.digest = digests[i];
+  }
+}

@@ -1,0 +1,61 @@
+import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import { iterate, streamOf } from "../stream.ts";
+
+/** Formats that an archive may come in, by their first bytes; those that can't be read are known, so that the error can say so. */
+const FORMATS: readonly { name: string; magic: readonly number[]; readable?: CompressionFormat }[] = [
+  { name: "gzip", magic: [0x1f, 0x8b], readable: "gzip" },
+  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
+  { name: "zstd", magic: [0x28, 0xb5, 0x2f, 0xfd] },
+  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
+];
+
+const MAGIC_LENGTH = Math.max(...FORMATS.map(({ magic }) => magic.length));
+
+type CompressionFormat = "gzip";
+
+/**
+ * The archive in `stream`, decompressed if it is compressed.
+ *
+ * @throws StoreError `invalid` if the compressed data is damaged, or compressed in a way that can't be read here
+ */
+export async function* decompressed(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const source = iterate(stream, signal);
+  // A first piece may be shorter than the magic bytes.
+  let head: Uint8Array = EMPTY_BYTES;
+  while (head.length < MAGIC_LENGTH) {
+    const { value, done } = await source.next();
+    if (done) break;
+    head = concatBytes([head, value]);
+  }
+  const rest = async function* (): AsyncGenerator<Uint8Array> {
+    if (head.length > 0) yield head;
+    yield* source;
+  };
+  const format = FORMATS.find(({ magic }) => magic.every((byte, i) => head[i] === byte));
+  if (!format) {
+    yield* rest();
+    return;
+  }
+  if (!format.readable) {
+    await source.return(undefined);
+    throw new StoreError("invalid", `the archive is compressed with ${format.name}, which can't be read here; gzip can`);
+  }
+  // Errors of the source come out as they are; the others are about the compressed data.
+  let sourceError: { error: unknown } | undefined;
+  const watched = async function* (): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    try {
+      for await (const bytes of rest()) yield bytes as Uint8Array<ArrayBuffer>;
+    } catch (error) {
+      sourceError = { error };
+      throw error;
+    }
+  };
+  try {
+    yield* iterate(streamOf(watched()).pipeThrough(new DecompressionStream(format.readable)), signal);
+  } catch (error) {
+    if (sourceError) throw sourceError.error;
+    if (signal?.aborted) throw signal.reason;
+    throw new StoreError("invalid", `the ${format.name} data is damaged or cut short`, { cause: error });
+  }
+}

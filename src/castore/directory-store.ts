@@ -1,0 +1,104 @@
+import { equalBytes } from "../bytes.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import { type Digest, digestKey, digestOf, EMPTY_DIGEST, formatDigest } from "./digest.ts";
+import { childDirectories, type Directory } from "./directory.ts";
+import { LeavesToRootValidator } from "./directory-closure.ts";
+import { decodeDirectory, encodeDirectory } from "./directory-codec.ts";
+import type { DirectoryService } from "./directory-service.ts";
+
+/** What a storage backend has to do for directories: keep bytes under digests. */
+export interface DirectoryStore {
+  /** The bytes as they are stored, unverified; `undefined` where one is missing. */
+  getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]>;
+  /** Atomic: all of them, or none. Resolves when they can be read back. */
+  putMany(directories: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void>;
+}
+
+/** Directories are written in batches of this many. */
+const BATCH = 1024;
+
+/** A DirectoryService on top of a DirectoryStore: encodes and validates what goes in, and checks what comes out. */
+export class StoredDirectoryService implements DirectoryService {
+  #store: DirectoryStore;
+
+  constructor(store: DirectoryStore) {
+    this.#store = store;
+  }
+
+  async get(digest: Digest, options?: { signal?: AbortSignal | undefined }): Promise<Directory | undefined> {
+    options?.signal?.throwIfAborted();
+    const [directory] = await this.#getMany([digest]);
+    return directory;
+  }
+
+  async getClosure(digest: Digest, options?: { signal?: AbortSignal | undefined }): Promise<AsyncIterable<Directory> | undefined> {
+    const root = await this.get(digest, options);
+    return root && this.#walk(root, options?.signal);
+  }
+
+  /**
+   * Everything before the root is written as it comes, but no earlier than what it refers to; the root only when the closure is
+   * known to be whole. So a directory that is there has all that it leads to.
+   */
+  async put(
+    directories: Iterable<Directory> | AsyncIterable<Directory>,
+    options?: { signal?: AbortSignal | undefined },
+  ): Promise<Digest> {
+    const validator = new LeavesToRootValidator();
+    const batch: { digest: Digest; bytes: Uint8Array }[] = [];
+    for await (const directory of directories) {
+      options?.signal?.throwIfAborted();
+      const { digest, first } = validator.add(directory);
+      if (batch.length >= BATCH) await this.#store.putMany(batch.splice(0));
+      if (first) batch.push({ digest, bytes: encodeDirectory(directory) });
+    }
+    const root = validator.finish();
+    options?.signal?.throwIfAborted();
+    await this.#store.putMany(batch);
+    return root;
+  }
+
+  /** Breadth first, a level's directories in batches. */
+  async *#walk(root: Directory, signal: AbortSignal | undefined): AsyncGenerator<Directory> {
+    yield root;
+    const seen = new Set<string>();
+    const queue: Digest[] = [];
+    const enqueue = (directory: Directory): void => {
+      for (const { digest } of childDirectories(directory)) {
+        const key = digestKey(digest);
+        if (seen.has(key)) continue;
+        seen.add(key);
+        queue.push(digest);
+      }
+    };
+    enqueue(root);
+    while (queue.length > 0) {
+      signal?.throwIfAborted();
+      const digests = queue.splice(0, BATCH);
+      for (const [i, directory] of (await this.#getMany(digests)).entries()) {
+        if (!directory)
+          throw new StoreError("not-found", `directory ${formatDigest(digests[i] as Digest)} is missing from the store`);
+        enqueue(directory);
+        yield directory;
+      }
+    }
+  }
+
+  async #getMany(digests: readonly Digest[]): Promise<(Directory | undefined)[]> {
+    const stored = await this.#store.getMany(digests);
+    return digests.map((digest, i) => {
+      const bytes = stored[i];
+      if (!bytes) return equalBytes(digest, EMPTY_DIGEST) ? { entries: [] } : undefined;
+      if (!equalBytes(digestOf(bytes), digest))
+        throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} has other content`);
+      try {
+        return decodeDirectory(bytes);
+      } catch (error) {
+        if (!isStoreError(error, "invalid")) throw error;
+        throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} breaks a rule: ${error.message}`, {
+          cause: error,
+        });
+      }
+    });
+  }
+}

@@ -1,0 +1,63 @@
+import { StoreError } from "../error.ts";
+import { NarParser } from "../nix/nar-parser.ts";
+import type { BlobUploader } from "./blob-uploader.ts";
+import type { IngestionEntry } from "./ingest.ts";
+
+/**
+ * The entries of a NAR, whose contents are pushed into `uploader` as they come.
+ *
+ * @throws StoreError `invalid` if the bytes are not exactly one NAR
+ */
+export async function* narEntries(
+  source: AsyncIterable<Uint8Array>,
+  uploader: BlobUploader,
+  options: { signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<IngestionEntry> {
+  let entries: IngestionEntry[] = [];
+  let isExecutable = false;
+  const path: Uint8Array[] = [];
+  const directories: IngestionEntry["path"][] = [];
+  /** The path of the node that just came; the next sibling replaces its name. */
+  const nodePath = (): Uint8Array[] => [...path];
+  const done = (): void => {
+    path.pop();
+  };
+  const parser = new NarParser({
+    directory() {
+      directories.push(nodePath());
+    },
+    entry(name) {
+      path.push(name);
+    },
+    leave() {
+      const directory = directories.pop();
+      if (!directory) throw new StoreError("internal", "a NAR directory ended that had not begun");
+      entries.push({ kind: "directory", path: directory });
+      done();
+    },
+    file(_size, executable) {
+      isExecutable = executable;
+      uploader.begin();
+    },
+    content(bytes) {
+      uploader.write(bytes);
+    },
+    endFile() {
+      entries.push({ kind: "file", path: nodePath(), executable: isExecutable, contents: uploader.end() });
+      done();
+    },
+    symlink(target) {
+      entries.push({ kind: "symlink", path: nodePath(), target });
+      done();
+    },
+  });
+  for await (const bytes of source) {
+    options.signal?.throwIfAborted();
+    parser.push(bytes);
+    await uploader.drain();
+    yield* entries;
+    entries = [];
+  }
+  parser.end();
+  yield* entries;
+}
