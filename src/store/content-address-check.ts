@@ -1,0 +1,91 @@
+import { equalBytes } from "../bytes.ts";
+import { formatDigest } from "../castore/digest.ts";
+import type { CastoreServices } from "../castore/services.ts";
+import { StoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { type ContentAddress, parseContentAddress, storePathFromContentAddress } from "../nix/content-address.ts";
+import { formatNix32, parseHash } from "../nix/hash.ts";
+import { formatStorePath, parseStorePath, storePathBaseName, storePathHashPart } from "../nix/store-path.ts";
+import { iterate } from "../stream.ts";
+import { HashModulo } from "./hash-modulo.ts";
+import { renderNar } from "./nar.ts";
+import type { PathInfo } from "./path-info.ts";
+
+/** A PathInfo as far as its content address needs it. */
+export type AddressedPath = Pick<PathInfo, "storePath" | "references" | "ca">;
+
+/**
+ * Checks that the store path is the one that its content address and references give; there is nothing to check without one.
+ *
+ * @throws StoreError `corrupt` if it is another, `invalid` if there can't be one
+ */
+export async function checkContentAddressPath({ storePath, references, ca }: AddressedPath): Promise<void> {
+  if (ca === undefined) return;
+  const path = parseStorePath(storePath);
+  const self = storePathBaseName(path);
+  const given = await storePathFromContentAddress(path.name, parseContentAddress(ca), {
+    references: references.filter((reference) => reference !== self).map((reference) => parseStorePath(reference)),
+    self: references.includes(self),
+  });
+  if (storePathBaseName(given) !== self) {
+    throw new StoreError(
+      "corrupt",
+      `store path ${storePath} is not the one of its content address ${ca}: ${formatStorePath(given)}`,
+    );
+  }
+}
+
+/**
+ * Checks both that the store path is that of its content address, and that the content has this address. `info.narHash` must have
+ * been calculated from the content.
+ *
+ * @throws StoreError `corrupt` if either is not so, `not-found` if content is missing
+ */
+export async function checkContentAddress(
+  castore: CastoreServices,
+  engine: HashEngine,
+  info: PathInfo,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  if (info.ca === undefined) return;
+  await checkContentAddressPath(info);
+  const address = parseContentAddress(info.ca);
+  const actual = await contentHash(castore, engine, info, address, options);
+  if (!equalBytes(actual, address.hash.digest)) {
+    const found = formatNix32({ algorithm: address.hash.algorithm, digest: actual });
+    throw new StoreError("corrupt", `the content of ${info.storePath} has not its content address ${info.ca}, but ${found}`);
+  }
+}
+
+async function contentHash(
+  castore: CastoreServices,
+  engine: HashEngine,
+  { storePath, references, node, narHash }: PathInfo,
+  { method, hash: { algorithm } }: ContentAddress,
+  options: { signal?: AbortSignal | undefined },
+): Promise<Uint8Array> {
+  const path = parseStorePath(storePath);
+  const self = references.includes(storePathBaseName(path));
+  if (method === "nar" && algorithm === "sha256" && !self) return parseHash(narHash).digest;
+
+  let content: ReadableStream<Uint8Array> | undefined;
+  if (method === "nar") {
+    content = renderNar(castore, node, options);
+  } else {
+    if (node.kind !== "file" || node.executable) {
+      throw new StoreError("corrupt", `${storePath} has a ${method} content address, but is not a file, or is executable`);
+    }
+    content = await castore.blobs.open(node.digest, options);
+    if (!content) throw new StoreError("not-found", `blob ${formatDigest(node.digest)} of ${storePath} is missing from the store`);
+  }
+  const hash = await engine.stream(algorithm);
+  try {
+    const modulo = self ? new HashModulo(storePathHashPart(path)) : undefined;
+    for await (const piece of iterate(content, options.signal)) await hash.update(modulo?.push(piece) ?? piece);
+    if (modulo) await hash.update(modulo.end());
+    return await hash.digest();
+  } catch (error) {
+    hash.abort();
+    throw error;
+  }
+}

@@ -1,0 +1,192 @@
+import { BlobUploader } from "../castore/blob-uploader.ts";
+import type { DirectorySizeRule } from "../castore/directory.ts";
+import { type IngestionEntry, ingestEntries } from "../castore/ingest.ts";
+import { narEntries } from "../castore/nar-entries.ts";
+import type { Node } from "../castore/node.ts";
+import { StoreError } from "../error.ts";
+import type { HashEngine, HashStream } from "../hash/engine.ts";
+import { type ContentAddress, formatContentAddress, storePathFromContentAddress } from "../nix/content-address.ts";
+import { formatSri, parseHash } from "../nix/hash.ts";
+import { type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
+import { checkStorePathName, formatStorePath, parseHashPart } from "../nix/store-path.ts";
+import type { OperationOptions, Progress } from "../progress.ts";
+import { checkContentAddress, checkContentAddressPath } from "./content-address-check.ts";
+import { calculateNar, type NarSizeAndHash, narSize } from "./nar.ts";
+import { pathInfoFromNarInfo } from "./nar-info.ts";
+import type { PathInfo } from "./path-info.ts";
+import { checkSameContent, publishPathInfo } from "./publish.ts";
+import type { StoreServices } from "./services.ts";
+
+export interface ImportOptions extends OperationOptions {
+  /** How directories count their size; `documented` by default. */
+  sizeRule?: DirectorySizeRule | undefined;
+}
+
+/** A name for a store path by content, or a NARInfo file that says what path the NAR is. */
+export type ImportNarOptions = ImportOptions &
+  ({ readonly name: string; readonly narInfo?: undefined } | { readonly narInfo: string; readonly name?: undefined });
+
+/**
+ * Imports what `entries` yields (it gives files' contents to the uploader) and publishes it under the store path that
+ * `nix-store --add` gives the same tree. Progress: `reading`, then `hashing`, in bytes.
+ *
+ * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `entries` is returned.
+ *
+ * @throws StoreError `invalid` for a name that a store path can't have, before anything is read, and for what breaks castore's rules
+ */
+export async function importEntries(
+  store: StoreServices,
+  engine: HashEngine,
+  entries: (uploader: BlobUploader) => AsyncIterable<IngestionEntry>,
+  options: ImportOptions & { readonly name: string },
+): Promise<PathInfo> {
+  checkStorePathName(options.name);
+  const node = await ingest(store, (uploader) => countEntries(entries(uploader), options), options);
+  const total = options.onProgress && (await narSize(store, node, options));
+  const nar = await calculateNar(store, engine, node, { ...options, total });
+  return publishPathInfo(store.pathInfos, await addressedPathInfo(options.name, node, nar), options);
+}
+
+/**
+ * Imports a NAR (uncompressed). Its hash is taken as it is read. With a `name`, it is published under the store path that
+ * `nix-store --add` gives the same content; with a `narInfo`, under the path that this file says, if size and hash are as it says,
+ * and the content address as well where it has one. Signatures are kept and not looked at. Progress: `reading`, in bytes.
+ *
+ * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `source` is returned.
+ *
+ * @throws StoreError `invalid` for a bad name or NARInfo (before anything is read) or a bad NAR; `corrupt` if the NAR is not the one
+ *   of the NARInfo; `conflict` if the store has the path with other content
+ */
+export async function importNar(
+  store: StoreServices,
+  engine: HashEngine,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportNarOptions,
+): Promise<PathInfo> {
+  const input = new NarInput(source, options);
+  let hash: HashStream | undefined;
+  try {
+    const narInfo = await readTarget(store, options);
+    input.expect(narInfo);
+    hash = await engine.stream("sha256");
+    const bytes = input.read(hash);
+    const node = await ingest(store, (uploader) => narEntries(bytes, uploader, { signal: options.signal }), options);
+    const nar = { narSize: input.size, narHash: formatSri({ algorithm: "sha256", digest: await hash.digest() }) };
+    if (!narInfo) return await publishPathInfo(store.pathInfos, await addressedPathInfo(options.name ?? "", node, nar), options);
+
+    const info = pathInfoFromNarInfo(narInfo, node);
+    checkNar(info, nar);
+    await checkContentAddress(store, engine, info, options);
+    return await publishPathInfo(store.pathInfos, info, options);
+  } catch (error) {
+    hash?.abort();
+    await input.cancel();
+    options.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/** Checks the size and hash that were calculated against those that `info` claims. @throws StoreError `corrupt` */
+export function checkNar(info: PathInfo, actual: NarSizeAndHash): void {
+  if (actual.narSize !== info.narSize) {
+    throw new StoreError("corrupt", `the NAR of ${info.storePath} has ${actual.narSize} bytes instead of ${info.narSize}`);
+  }
+  if (actual.narHash !== info.narHash) {
+    throw new StoreError("corrupt", `the NAR of ${info.storePath} has hash ${actual.narHash} instead of ${info.narHash}`);
+  }
+}
+
+/** All that can be refused without reading the NAR is refused here. */
+async function readTarget(store: StoreServices, options: ImportNarOptions): Promise<NarInfo | undefined> {
+  options.signal?.throwIfAborted();
+  if (options.narInfo === undefined) {
+    checkStorePathName(options.name);
+    return undefined;
+  }
+  const narInfo = parseNarInfo(options.narInfo);
+  const { storePath, references, ca } = narInfo;
+  await checkContentAddressPath({ storePath, references, ca: ca && formatContentAddress(ca) });
+  const earlier = await store.pathInfos.get(parseHashPart(storePath), { signal: options.signal });
+  if (earlier) checkSameContent({ storePath, narHash: formatSri(narInfo.narHash) }, earlier);
+  return narInfo;
+}
+
+async function ingest(
+  store: StoreServices,
+  entries: (uploader: BlobUploader) => AsyncIterable<IngestionEntry>,
+  { signal, sizeRule }: ImportOptions,
+): Promise<Node> {
+  signal?.throwIfAborted();
+  const uploader = new BlobUploader(store.blobs, { signal });
+  try {
+    return await ingestEntries(store, uploader, entries(uploader), { sizeRule, signal });
+  } catch (error) {
+    await uploader.abort(error).catch(() => {});
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/** As `nix-store --add` has it: content that refers to nothing, addressed by its NAR. */
+async function addressedPathInfo(name: string, node: Node, nar: NarSizeAndHash): Promise<PathInfo> {
+  const address: ContentAddress = { method: "nar", hash: parseHash(nar.narHash) };
+  const storePath = formatStorePath(await storePathFromContentAddress(name, address));
+  return { storePath, node, ...nar, references: [], ca: formatContentAddress(address), signatures: [] };
+}
+
+async function* countEntries(
+  entries: AsyncIterable<IngestionEntry>,
+  { onProgress }: OperationOptions,
+): AsyncGenerator<IngestionEntry> {
+  const progress: Progress = { phase: "reading", loaded: 0 };
+  for await (const entry of entries) {
+    if (entry.kind === "file" && entry.contents.size > 0) {
+      progress.loaded += entry.contents.size;
+      onProgress?.({ ...progress });
+    }
+    yield entry;
+  }
+}
+
+/** The NAR as it is read: counted, hashed, and no longer than expected. */
+class NarInput {
+  readonly #source: AsyncIterable<Uint8Array>;
+  readonly #options: OperationOptions;
+  #narInfo: NarInfo | undefined;
+  #started = false;
+  size = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>, options: OperationOptions) {
+    this.#source = source;
+    this.#options = options;
+  }
+
+  expect(narInfo: NarInfo | undefined): void {
+    this.#narInfo = narInfo;
+  }
+
+  async *read(hash: HashStream): AsyncGenerator<Uint8Array> {
+    this.#started = true;
+    const { signal, onProgress } = this.#options;
+    const total = this.#narInfo?.narSize;
+    for await (const bytes of this.#source) {
+      signal?.throwIfAborted();
+      this.size += bytes.length;
+      if (total !== undefined && this.size > total) {
+        throw new StoreError("corrupt", `the NAR of ${this.#narInfo?.storePath} has more than ${total} bytes`);
+      }
+      const hashed = hash.update(bytes);
+      hashed.catch(() => {});
+      yield bytes;
+      await hashed;
+      onProgress?.({ phase: "reading", loaded: this.size, total });
+    }
+  }
+
+  /** Tells the source that it won't be read, if nobody could yet. A loop that was left has told it already. */
+  async cancel(): Promise<void> {
+    if (this.#started) return;
+    this.#started = true;
+    await this.#source[Symbol.asyncIterator]().return?.();
+  }
+}

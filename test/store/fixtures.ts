@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+
+/** What real Nix made, for tests of the store. */
+
+const FIXTURES = join(import.meta.dirname, "../fixtures");
+
+export const engine = new InlineHashEngine();
+
+export interface NarFixture {
+  name: string;
+  file: string;
+  size: number;
+  /** SRI. */
+  sha256: string;
+  storePath: string;
+}
+
+/** Dumps of single trees, with what `nix-store --add` says of each. */
+export const NARS: readonly NarFixture[] = JSON.parse(readFileSync(join(FIXTURES, "nars/manifest.json"), "utf8"));
+
+export function narFixture(fixture: NarFixture): Uint8Array {
+  return new Uint8Array(readFileSync(join(FIXTURES, "nars", fixture.file)));
+}
+
+/** The NARInfo files of the sample closure, references first. */
+export const SAMPLE: readonly string[] = (JSON.parse(readFileSync(join(FIXTURES, "sample/index.json"), "utf8")) as string[]).map(
+  (file) => readFileSync(join(FIXTURES, "sample", file), "utf8"),
+);
+
+export function sampleNar(narInfo: string): Uint8Array {
+  const url = /^URL: (.*)$/m.exec(narInfo)?.[1] ?? "";
+  return new Uint8Array(readFileSync(join(FIXTURES, "sample", url)));
+}
+
+/** `bytes` in pieces, and whether the iteration was ended from outside. */
+export class Source implements AsyncIterable<Uint8Array> {
+  returned = false;
+  pulled = 0;
+  readonly #bytes: Uint8Array;
+  readonly #pieceLength: number;
+
+  constructor(bytes: Uint8Array, pieceLength = 1000) {
+    this.#bytes = bytes;
+    this.#pieceLength = pieceLength;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    let offset = 0;
+    return {
+      next: async () => {
+        this.pulled++;
+        if (offset >= this.#bytes.length) return { done: true, value: undefined };
+        const value = this.#bytes.slice(offset, offset + this.#pieceLength);
+        offset += this.#pieceLength;
+        return { done: false, value };
+      },
+      return: async () => {
+        this.returned = true;
+        return { done: true, value: undefined };
+      },
+    };
+  }
+}
+
+/** All that `stream` gives. */
+export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** The error that `promise` rejects with. */
+export async function failure(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("it should have failed");
+}

@@ -1,0 +1,139 @@
+import { describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import type { IngestionEntry } from "../../src/castore/ingest.ts";
+import { narEntries } from "../../src/castore/nar-entries.ts";
+import { encodeNixbase32 } from "../../src/nix/nixbase32.ts";
+import type { Progress } from "../../src/progress.ts";
+import { importEntries, importNar } from "../../src/store/import.ts";
+import { calculateNar, narSize, renderNar } from "../../src/store/nar.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { StoreServices } from "../../src/store/services.ts";
+import { collect, engine, failure, NARS, narFixture, SAMPLE, Source, sampleNar } from "./fixtures.ts";
+
+async function listed(store: StoreServices): Promise<PathInfo[]> {
+  const infos: PathInfo[] = [];
+  for await (const info of store.pathInfos.list()) infos.push(info);
+  return infos;
+}
+
+describe("importNar with a name", () => {
+  test.each(NARS)("$name gets the store path that nix-store --add gives, and renders to the same NAR", async (fixture) => {
+    const store = createMemoryStore();
+    const nar = narFixture(fixture);
+    const info = await importNar(store, engine, new Source(nar), { name: fixture.name });
+    expect(info.storePath).toBe(fixture.storePath);
+    expect([info.narSize, info.narHash]).toEqual([fixture.size, fixture.sha256]);
+    expect(await collect(renderNar(store, info.node))).toEqual(nar);
+    expect(await narSize(store, info.node)).toBe(fixture.size);
+    expect(await calculateNar(store, engine, info.node)).toEqual({ narSize: fixture.size, narHash: fixture.sha256 });
+    expect(await listed(store)).toEqual([info]);
+  });
+
+  test("importEntries gives the same path", async () => {
+    for (const fixture of NARS) {
+      const store = createMemoryStore();
+      const progress: Progress[] = [];
+      const info = await importEntries(store, engine, (uploader) => narEntries(new Source(narFixture(fixture)), uploader), {
+        name: fixture.name,
+        onProgress: (step) => progress.push(step),
+      });
+      expect(info.storePath).toBe(fixture.storePath);
+      expect(progress.at(-1)).toEqual({ phase: "hashing", loaded: fixture.size, total: fixture.size });
+    }
+  });
+
+  test("a bad name is refused before anything is read", async () => {
+    const source = new Source(narFixture(NARS[0]!));
+    expect(await failure(importNar(createMemoryStore(), engine, source, { name: "a/b" }))).toMatchObject({ code: "invalid" });
+    expect(source.pulled).toBe(0);
+    expect(source.returned).toBe(true);
+
+    let asked = false;
+    const entries = (): AsyncIterable<IngestionEntry> => {
+      asked = true;
+      return new ReadableStream<IngestionEntry>();
+    };
+    expect(await failure(importEntries(createMemoryStore(), engine, entries, { name: "" }))).toMatchObject({ code: "invalid" });
+    expect(asked).toBe(false);
+  });
+
+  test.each([
+    ["cut short", (nar: Uint8Array) => nar.slice(0, -8)],
+    ["with a tail", (nar: Uint8Array) => new Uint8Array([...nar, 0])],
+    ["with another token", (nar: Uint8Array) => nar.with(8, 0x58)],
+  ])("a NAR %s is invalid, and nothing becomes visible", async (_, spoil) => {
+    const store = createMemoryStore();
+    const nar = spoil(narFixture(NARS.find(({ name }) => name === "nested")!));
+    expect(await failure(importNar(store, engine, new Source(nar), { name: "x" }))).toMatchObject({ code: "invalid" });
+    expect(await listed(store)).toEqual([]);
+  });
+
+  test("an abort rejects with the signal's reason and ends the source", async () => {
+    const store = createMemoryStore();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const source = new Source(narFixture(NARS.find(({ name }) => name === "padding")!), 100);
+    const importing = importNar(store, engine, source, {
+      name: "x",
+      signal: controller.signal,
+      onProgress: ({ loaded }) => loaded > 1000 && controller.abort(reason),
+    });
+    expect(await failure(importing)).toBe(reason);
+    expect(source.returned).toBe(true);
+    expect(await listed(store)).toEqual([]);
+  });
+});
+
+describe("importNar with a NARInfo", () => {
+  test.each(SAMPLE.map((text) => [/StorePath: .*-(.*)/.exec(text)?.[1], text] as const))(
+    "%s is imported as its own path",
+    async (_, text) => {
+      const store = createMemoryStore();
+      const info = await importNar(store, engine, new Source(sampleNar(text)), { narInfo: text });
+      expect(text).toContain(`StorePath: ${info.storePath}\n`);
+      expect(text).toContain(`References: ${info.references.join(" ")}\n`);
+      expect(text).toContain(`Sig: ${info.signatures[0]}\n`);
+      expect(await collect(renderNar(store, info.node))).toEqual(sampleNar(text));
+    },
+  );
+
+  // One with a content address, one without.
+  const [addressed, plain] = [SAMPLE.find((text) => text.includes("\nCA: "))!, SAMPLE.find((text) => !text.includes("\nCA: "))!];
+
+  test.each([
+    ["another hash", plain.replace(/NarHash: .*/, `NarHash: sha256:${encodeNixbase32(new Uint8Array(32))}`), "corrupt"],
+    ["a larger size", plain.replace(/NarSize: (\d+)/, (_, size) => `NarSize: ${Number(size) + 8}`), "corrupt"],
+    ["a smaller size", plain.replace(/NarSize: (\d+)/, (_, size) => `NarSize: ${Number(size) - 8}`), "corrupt"],
+    ["another store path than its content address", addressed.replace(/StorePath: ([^-]*)-/, "StorePath: $1-x"), "corrupt"],
+    ["no store path", plain.replace(/StorePath: .*\n/, ""), "invalid"],
+  ])("one that says %s is refused, and nothing becomes visible", async (_, text, code) => {
+    const store = createMemoryStore();
+    const nar = sampleNar(text);
+    const source = new Source(nar);
+    expect(await failure(importNar(store, engine, source, { narInfo: text }))).toMatchObject({ code });
+    expect(source.returned || source.pulled > nar.length / 1000).toBe(true);
+    expect(await listed(store)).toEqual([]);
+  });
+
+  test("content that has not its content address is refused, though the path would be that of the address", async () => {
+    // The NAR of one file under the path and content address of another.
+    const [a, b] = SAMPLE.filter((text) => text.includes("CA: text:") && text.includes("References: \n")) as [string, string];
+    const text = a.replace(/NarHash: .*\nNarSize: .*/, /NarHash: .*\nNarSize: .*/.exec(b)![0]);
+    const store = createMemoryStore();
+    expect(await failure(importNar(store, engine, new Source(sampleNar(b)), { narInfo: text }))).toMatchObject({ code: "corrupt" });
+    expect(await listed(store)).toEqual([]);
+  });
+
+  test("a path that is there with other content is a conflict; with the same, signatures are added", async () => {
+    const store = createMemoryStore();
+    const info = await importNar(store, engine, new Source(sampleNar(plain)), { narInfo: plain });
+    const other = plain.replace(/NarHash: .*/, `NarHash: sha256:${encodeNixbase32(new Uint8Array(32))}`);
+    expect(await failure(importNar(store, engine, new Source(sampleNar(plain)), { narInfo: other }))).toMatchObject({
+      code: "conflict",
+    });
+
+    const signed = plain.replace(/Sig: [^:]*:/, "Sig: another-1:");
+    const again = await importNar(store, engine, new Source(sampleNar(plain)), { narInfo: signed });
+    expect(again.signatures).toEqual([...info.signatures, /Sig: (.*)/.exec(signed)![1]]);
+  });
+});
