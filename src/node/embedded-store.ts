@@ -1,0 +1,65 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
+import { StoredDirectoryService } from "../castore/directory-store.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import type { LocalStoreServices } from "../store/services.ts";
+import { ownDataDir } from "./data-dir-owner.ts";
+import { LmdbEnvironment } from "./lmdb.ts";
+import { NodeHashEngine } from "./node-hash-engine.ts";
+import { FileChunkStore } from "./object-store.ts";
+import { publishAfter } from "./publishing.ts";
+
+export interface EmbeddedStore extends LocalStoreServices {
+  /** Resolves when all that was put before survives a crash. `pathInfos.put` does so by itself. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `$XDG_DATA_HOME/tvix-store-web`, by default `~/.local/share/tvix-store-web`. */
+export function defaultDataDir(environment: NodeJS.ProcessEnv = process.env): string {
+  const data = environment.XDG_DATA_HOME;
+  // The XDG rule: what is not absolute does not count.
+  return join(data?.startsWith("/") ? data : join(environment.HOME || homedir(), ".local", "share"), "tvix-store-web");
+}
+
+/**
+ * The store of one process under one directory: blobs in the object store layout, directories and path infos in `store.lmdb`.
+ *
+ * @throws StoreError `conflict` if a process works on the directory already; `denied`, `quota`, `unavailable`
+ */
+export async function openEmbeddedStore(dataDir: string, options: { engine?: HashEngine } = {}): Promise<EmbeddedStore> {
+  const root = resolve(dataDir);
+  const environment = await LmdbEnvironment.open(join(root, "store.lmdb"));
+  let disown = (): void => {};
+  try {
+    disown = ownDataDir(environment, root);
+    const chunks = await FileChunkStore.open(root, { exclusive: true });
+    let closing: Promise<void> | undefined;
+    const close = async () => {
+      try {
+        await chunks.close();
+      } finally {
+        disown();
+        await environment.close();
+      }
+    };
+    return {
+      blobs: new ChunkedBlobService(chunks, options.engine ?? new NodeHashEngine()),
+      directories: new StoredDirectoryService(environment.directories),
+      pathInfos: publishAfter(environment.pathInfos, () => chunks.flush()),
+      async flush() {
+        await chunks.flush();
+        await environment.flush();
+      },
+      close: () => {
+        closing ??= close();
+        return closing;
+      },
+    };
+  } catch (error) {
+    disown();
+    await environment.close();
+    throw error;
+  }
+}

@@ -1,0 +1,166 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type Database, open, type RootDatabase } from "lmdb";
+import type { Digest } from "../castore/digest.ts";
+import type { DirectoryStore } from "../castore/directory-store.ts";
+import { StoreError } from "../error.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import { checkPathInfo } from "../store/path-info-check.ts";
+import type { LocalPathInfoService } from "../store/path-info-service.ts";
+import { fileError } from "./file-error.ts";
+import { decodePathInfo, encodePathInfo } from "./stored-messages.ts";
+
+type Bytes = Database<Buffer, Buffer>;
+
+/** One LMDB file, with the databases of this store in it. */
+export class LmdbEnvironment {
+  readonly path: string;
+  readonly directories: LmdbDirectoryStore;
+  readonly pathInfos: LmdbPathInfoService;
+  readonly #root: RootDatabase;
+
+  private constructor(path: string, root: RootDatabase) {
+    this.path = path;
+    this.#root = root;
+    this.directories = new LmdbDirectoryStore(this.database("directories"));
+    this.pathInfos = new LmdbPathInfoService(this.database("path-infos"), () => this.flush());
+  }
+
+  /** @param path of the file, which is created where missing. @throws StoreError `denied`, `unavailable` */
+  static async open(path: string): Promise<LmdbEnvironment> {
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      return new LmdbEnvironment(path, open({ path, noSubdir: true, maxDbs: 8 }));
+    } catch (error) {
+      throw fileError(error, `can't open ${path}`);
+    }
+  }
+
+  /** A database of byte strings under byte strings. */
+  database(name: string): Bytes {
+    return this.#root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" });
+  }
+
+  /** Runs `action` with no other writer, in this process or another, between what it reads and what it writes. Durable when it returns. */
+  exclusively<T>(action: () => T): T {
+    return this.#root.transactionSync(action);
+  }
+
+  /** Resolves when all that was put before survives a crash. */
+  async flush(): Promise<void> {
+    await written(`can't write ${this.path}`, async () => {
+      await this.#root.committed;
+      await this.#root.flushed;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#root.close();
+  }
+}
+
+/** Directories: the canonical encoding under the digest. */
+export class LmdbDirectoryStore implements DirectoryStore {
+  readonly #database: Bytes;
+
+  constructor(database: Bytes) {
+    this.#database = database;
+  }
+
+  async getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+    return digests.map((digest) => asBytes(this.#database.getBinary(asBuffer(digest))));
+  }
+
+  async putMany(directories: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void> {
+    await written("can't store directories", () =>
+      this.#database.batch(() => {
+        for (const { digest, bytes } of directories) this.#database.put(asBuffer(digest), asBuffer(bytes));
+      }),
+    );
+  }
+}
+
+/** How many PathInfos `list` takes at a time, so that no reader is left open while the caller is at work. */
+const LIST_BATCH = 256;
+
+/** PathInfos: tvix's message under the hash part, as text, so that they lie in the order in which they are listed. */
+export class LmdbPathInfoService implements LocalPathInfoService {
+  readonly #database: Bytes;
+  readonly #flush: () => Promise<void>;
+
+  constructor(database: Bytes, flush: () => Promise<void>) {
+    this.#database = database;
+    this.#flush = flush;
+  }
+
+  async get(hashPart: string): Promise<PathInfo | undefined> {
+    const bytes = asBytes(this.#database.getBinary(Buffer.from(hashPart)));
+    return bytes && this.#decode(hashPart, bytes);
+  }
+
+  async put(info: PathInfo): Promise<PathInfo> {
+    checkPathInfo(info);
+    const bytes = encodePathInfo(info);
+    await written(`can't store the path info of ${info.storePath}`, () =>
+      this.#database.put(Buffer.from(parseHashPart(info.storePath)), asBuffer(bytes)),
+    );
+    await this.#flush();
+    return info;
+  }
+
+  async *list(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<PathInfo> {
+    let last: Buffer | undefined;
+    for (;;) {
+      options?.signal?.throwIfAborted();
+      const batch = [...this.#database.getRange({ start: last, exclusiveStart: last !== undefined, limit: LIST_BATCH })];
+      for (const { key, value } of batch) yield await this.#decode(key.toString("latin1"), asBytes(value));
+      if (batch.length < LIST_BATCH) return;
+      last = batch.at(-1)?.key;
+    }
+  }
+
+  async delete(hashPart: string): Promise<boolean> {
+    const key = Buffer.from(hashPart);
+    const there = await written(`can't delete the path info of ${hashPart}`, () =>
+      this.#database.transaction(() => {
+        const found = this.#database.doesExist(key);
+        if (found) this.#database.removeSync(key);
+        return found;
+      }),
+    );
+    if (there) await this.#flush();
+    return there;
+  }
+
+  async #decode(hashPart: string, bytes: Uint8Array): Promise<PathInfo> {
+    const info = await decodePathInfo(hashPart, bytes);
+    if (parseHashPart(info.storePath) !== hashPart) {
+      throw new StoreError("corrupt", `stored path info of ${hashPart} is that of ${info.storePath}`);
+    }
+    return info;
+  }
+}
+
+/** LMDB's exceptions have no code that could be told from a defect, but for the one that matters. */
+async function written<T>(what: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const full = /no space left|MDB_MAP_FULL|disk quota/i.test(reason);
+    throw new StoreError(full ? "quota" : "unavailable", `${what}: ${reason}`, { cause: error });
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A Buffer's `slice` is no copy, so none leaves this file. */
+function asBytes(buffer: Buffer): Uint8Array;
+function asBytes(buffer: Buffer | undefined): Uint8Array | undefined;
+function asBytes(buffer: Buffer | undefined): Uint8Array | undefined {
+  return buffer && new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}

@@ -1,0 +1,229 @@
+import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { toHex } from "../bytes.ts";
+import type { ChunkMeta } from "../castore/blob-service.ts";
+import type { ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
+import { type Digest, formatDigest } from "../castore/digest.ts";
+import { StoreError } from "../error.ts";
+import { type NewFile, writeFilesDurably } from "./durable-files.ts";
+import { fileError, systemErrorCode } from "./file-error.ts";
+import { decodeChunkList, encodeChunkList } from "./stored-messages.ts";
+import { compressZstd, decompressZstd } from "./zstd.ts";
+
+/** Ours are 512 KiB at most; other stores of this layout may cut larger ones. */
+const MAX_CHUNK_SIZE = 16 * 1024 * 1024;
+/** zstd adds a little to what it can't compress. */
+const MAX_CHUNK_FILE_SIZE = MAX_CHUNK_SIZE + MAX_CHUNK_SIZE / 128;
+/** The chunk list of some 400 GiB. */
+const MAX_CHUNK_LIST_FILE_SIZE = 64 * 1024 * 1024;
+
+/** What waits to be written together, in bytes and in files. Twice as much may be in memory, while one half is on its way. */
+const STAGED_BYTES = 16 * 1024 * 1024;
+const STAGED_FILES = 8192;
+/** Written after so long without a reason, in milliseconds. */
+const IDLE = 1000;
+
+interface Batch {
+  readonly chunks: Map<string, Uint8Array>;
+  readonly blobs: Map<string, Uint8Array>;
+  bytes: number;
+}
+
+/**
+ * Blobs on the file system, in the object store layout of tvix: `blobs/b3/<first 2 bytes>/<digest>` holds a serialized
+ * StatBlobResponse, `chunks/b3/<first 2 bytes>/<digest>` a chunk compressed by zstd; digests in hexadecimal.
+ *
+ * What is put can be read back at once, and is written to the disk some time later, in batches, because bringing each small file to
+ * the disk by itself takes milliseconds. Whoever publishes a name for it has to `flush` first.
+ */
+export class FileChunkStore implements ChunkStore {
+  readonly #root: string;
+  readonly #temporary: string;
+  #staged = newBatch();
+  #writing: { readonly batch: Batch; readonly done: Promise<void> } | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  private constructor(root: string, temporary: string) {
+    this.#root = root;
+    this.#temporary = temporary;
+  }
+
+  /**
+   * @param root is created where missing
+   * @param options.exclusive nobody else writes there, so that all temporary files are left over; otherwise only those older than a day are
+   * @throws StoreError `denied`, `quota`, `unavailable`
+   */
+  static async open(root: string, options: { exclusive?: boolean } = {}): Promise<FileChunkStore> {
+    const temporary = join(root, "tmp");
+    try {
+      await mkdir(temporary, { recursive: true });
+      await removeLeftOver(temporary, options.exclusive ? 0 : 24 * 60 * 60 * 1000);
+    } catch (error) {
+      throw fileError(error, `can't open the object store ${root}`);
+    }
+    return new FileChunkStore(root, temporary);
+  }
+
+  async getChunkLists(blobs: readonly Digest[]): Promise<(readonly ChunkMeta[] | undefined)[]> {
+    return Promise.all(
+      blobs.map(async (digest) => {
+        const bytes = await this.#read(objectPath("blobs", digest), MAX_CHUNK_LIST_FILE_SIZE);
+        return bytes && decodeChunkList(digest, bytes);
+      }),
+    );
+  }
+
+  async getChunks(chunks: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+    return Promise.all(
+      chunks.map(async (digest) => {
+        const frame = await this.#read(objectPath("chunks", digest), MAX_CHUNK_FILE_SIZE);
+        return frame && decompressZstd(frame, MAX_CHUNK_SIZE, `chunk ${formatDigest(digest)}`);
+      }),
+    );
+  }
+
+  async hasChunks(chunks: readonly Digest[]): Promise<boolean[]> {
+    return Promise.all(chunks.map((digest) => this.#has(objectPath("chunks", digest))));
+  }
+
+  async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
+    if (this.#closed) throw new StoreError("closed", `the object store ${this.#root} was closed`);
+    const there = await this.hasChunks(chunks.map(({ digest }) => digest));
+    const blobThere = await Promise.all(blobs.map(({ digest }) => this.#has(objectPath("blobs", digest))));
+    chunks.forEach(({ digest, bytes }, i) => {
+      if (bytes.length > MAX_CHUNK_SIZE) {
+        throw new StoreError("invalid", `chunk ${formatDigest(digest)} is larger than ${MAX_CHUNK_SIZE} bytes`);
+      }
+      if (!there[i]) this.#stage("chunks", digest, compressZstd(bytes));
+    });
+    blobs.forEach(({ digest, chunks }, i) => {
+      if (!blobThere[i]) this.#stage("blobs", digest, encodeChunkList(digest, chunks));
+    });
+    if (isFull(this.#staged)) {
+      if (this.#writing) await this.#writing.done;
+      // Not awaited, so that the next batch fills while this one is written. If it fails, `flush` tries again, and tells.
+      if (isFull(this.#staged)) this.#write().catch(() => {});
+    } else if (!isEmpty(this.#staged)) {
+      this.#idle ??= setTimeout(() => this.#write().catch(() => {}), IDLE).unref();
+    }
+  }
+
+  /** Resolves when all that was put before survives a crash. @throws StoreError `quota`, `denied`, `unavailable` */
+  async flush(): Promise<void> {
+    if (this.#writing) await this.#writing.done;
+    await this.#write();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.flush();
+  }
+
+  #stage(kind: "chunks" | "blobs", digest: Digest, bytes: Uint8Array): void {
+    const path = objectPath(kind, digest);
+    if (this.#staged[kind].has(path)) return;
+    this.#staged[kind].set(path, bytes);
+    this.#staged.bytes += bytes.length;
+  }
+
+  async #write(): Promise<void> {
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
+    if (this.#writing) return this.#writing.done;
+    if (isEmpty(this.#staged)) return;
+    const batch = this.#staged;
+    this.#staged = newBatch();
+    const done = writeFilesDurably(this.#root, this.#temporary, [newFiles(batch.chunks), newFiles(batch.blobs)]).then(
+      () => {
+        this.#writing = undefined;
+      },
+      (error) => {
+        this.#writing = undefined;
+        // Back, to be tried again: it was promised that it can be read.
+        this.#staged = mergeBatches(batch, this.#staged);
+        throw error;
+      },
+    );
+    this.#writing = { batch, done };
+    return done;
+  }
+
+  #inMemory(path: string): Uint8Array | undefined {
+    for (const batch of [this.#staged, this.#writing?.batch]) {
+      const bytes = batch?.chunks.get(path) ?? batch?.blobs.get(path);
+      if (bytes) return bytes;
+    }
+    return undefined;
+  }
+
+  async #has(path: string): Promise<boolean> {
+    if (this.#inMemory(path)) return true;
+    try {
+      return (await stat(join(this.#root, path))).isFile();
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw fileError(error, `can't look for ${path} in ${this.#root}`);
+    }
+  }
+
+  async #read(path: string, limit: number): Promise<Uint8Array | undefined> {
+    const bytes = this.#inMemory(path);
+    if (bytes) return bytes;
+    try {
+      const handle = await open(join(this.#root, path), "r");
+      try {
+        const { size } = await handle.stat();
+        if (size > limit)
+          throw new StoreError("corrupt", `${path} in ${this.#root} has ${size} bytes, more than the ${limit} allowed`);
+        const content = await handle.readFile();
+        // A Buffer's `slice` is no copy, so none leaves this file.
+        return new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw fileError(error, `can't read ${path} in ${this.#root}`);
+    }
+  }
+}
+
+function newBatch(): Batch {
+  return { chunks: new Map(), blobs: new Map(), bytes: 0 };
+}
+
+function isEmpty(batch: Batch): boolean {
+  return batch.chunks.size === 0 && batch.blobs.size === 0;
+}
+
+function isFull(batch: Batch): boolean {
+  return batch.bytes >= STAGED_BYTES || batch.chunks.size + batch.blobs.size >= STAGED_FILES;
+}
+
+function mergeBatches(a: Batch, b: Batch): Batch {
+  return { chunks: new Map([...a.chunks, ...b.chunks]), blobs: new Map([...a.blobs, ...b.blobs]), bytes: a.bytes + b.bytes };
+}
+
+function newFiles(files: ReadonlyMap<string, Uint8Array>): NewFile[] {
+  return Array.from(files, ([path, bytes]) => ({ path, bytes }));
+}
+
+function objectPath(kind: "chunks" | "blobs", digest: Digest): string {
+  const hex = toHex(digest);
+  return `${kind}/b3/${hex.slice(0, 4)}/${hex}`;
+}
+
+function isMissing(error: unknown): boolean {
+  const code = systemErrorCode(error);
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+async function removeLeftOver(temporary: string, age: number): Promise<void> {
+  const now = Date.now();
+  for (const name of await readdir(temporary)) {
+    const path = join(temporary, name);
+    if (age === 0 || now - (await stat(path)).mtimeMs > age) await rm(path, { force: true });
+  }
+}
