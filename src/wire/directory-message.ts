@@ -1,5 +1,7 @@
 import { compareBytes } from "../bytes.ts";
+import { formatDigest } from "../castore/digest.ts";
 import { checkDirectory, type Directory, type DirectoryEntry } from "../castore/directory.ts";
+import { directoryDigest, encodeDirectory } from "../castore/directory-codec.ts";
 import { StoreError } from "../error.ts";
 import {
   type DirectoryNodeMessage,
@@ -59,4 +61,23 @@ export function directoryToMessage(directory: Directory): DirectoryMessage {
     } else message.symlinks.push({ name, target: node.target });
   }
   return message;
+}
+
+/** More than the tags, lengths, digest and size of any entry take, besides its name and target. */
+const ENTRY_OVERHEAD = 64;
+
+/** @throws StoreError `invalid` if `directory` is larger than `MAX_DIRECTORY_MESSAGE` when it is encoded */
+export function checkDirectoryMessageSize(directory: Directory): void {
+  let atMost = 0;
+  for (const { name, node } of directory.entries) {
+    atMost += ENTRY_OVERHEAD + name.length + (node.kind === "symlink" ? node.target.length : 0);
+  }
+  if (atMost <= MAX_DIRECTORY_MESSAGE) return;
+  const size = encodeDirectory(directory).length;
+  if (size > MAX_DIRECTORY_MESSAGE) {
+    throw new StoreError(
+      "invalid",
+      `directory ${formatDigest(directoryDigest(directory))} with ${directory.entries.length} entries takes ${size} bytes; gRPC peers take no messages past ${MAX_DIRECTORY_MESSAGE}`,
+    );
+  }
 }

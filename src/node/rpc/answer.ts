@@ -1,0 +1,27 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import { toConnectError } from "../../wire/status.ts";
+
+/** Handlers throw `StoreError`s; these two give them the status code that goes over the wire. */
+
+type Unary<I, O> = (request: I, context: HandlerContext) => Promise<O>;
+type Streaming<I, O> = (request: I, context: HandlerContext) => AsyncGenerator<O>;
+
+export function answer<I, O>(handle: Unary<I, O>): Unary<I, O> {
+  return async (request, context) => {
+    try {
+      return await handle(request, context);
+    } catch (error) {
+      throw toConnectError(error);
+    }
+  };
+}
+
+export function answerStream<I, O>(handle: Streaming<I, O>): Streaming<I, O> {
+  return async function* (request, context) {
+    try {
+      yield* handle(request, context);
+    } catch (error) {
+      throw toConnectError(error);
+    }
+  };
+}

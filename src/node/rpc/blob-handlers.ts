@@ -1,0 +1,63 @@
+import { concatBytes } from "../../bytes.ts";
+import type { BlobService } from "../../castore/blob-service.ts";
+import { asDigest, type Digest, formatDigest } from "../../castore/digest.ts";
+import { StoreError } from "../../error.ts";
+import { type BlobStatMessage, blobStatToMessage, cutBlobPieces } from "../../wire/blob-message.ts";
+import { answer, answerStream } from "./answer.ts";
+
+/** Small pieces are joined up to here: each message has its cost, and a store may hand out a blob in crumbs. */
+const MIN_PIECE = 256 * 1024;
+
+/** 4 MiB at 40 bytes each. A longer list would be refused by stock peers, so then none is told, as a store without chunks does. */
+const MAX_CHUNKS_TOLD = 100_000;
+
+/** `BlobService` of tvix and of snix. */
+export function blobHandlers(blobs: BlobService) {
+  return {
+    stat: answer(async (request: { digest: Uint8Array; sendChunks: boolean }, { signal }): Promise<BlobStatMessage> => {
+      const digest = asDigest(request.digest, "blob digest");
+      const [stat] = await blobs.stat([digest], { signal });
+      if (!stat) throw missing(digest);
+      return blobStatToMessage({ chunks: request.sendChunks && stat.chunks.length <= MAX_CHUNKS_TOLD ? stat.chunks : [] });
+    }),
+
+    read: answerStream(async function* (request: { digest: Uint8Array }, { signal }) {
+      const digest = asDigest(request.digest, "blob digest");
+      const content = await blobs.open(digest, { signal });
+      if (!content) throw missing(digest);
+      for await (const data of pieces(content)) yield { data };
+    }),
+
+    put: answer(async (request: AsyncIterable<{ data: Uint8Array }>, { signal }) => {
+      const writer = await blobs.create({ signal });
+      try {
+        for await (const { data } of request) {
+          if (data.length > 0) await writer.write(data);
+        }
+        signal.throwIfAborted();
+        return { digest: (await writer.close()).digest };
+      } catch (error) {
+        await writer.abort(error);
+        throw error;
+      }
+    }),
+  };
+}
+
+function missing(digest: Digest): StoreError {
+  return new StoreError("not-found", `blob ${formatDigest(digest)} is not in the store`);
+}
+
+async function* pieces(content: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let waiting: Uint8Array[] = [];
+  let size = 0;
+  for await (const bytes of content) {
+    waiting.push(bytes);
+    size += bytes.length;
+    if (size < MIN_PIECE) continue;
+    yield* cutBlobPieces(waiting.length === 1 ? bytes : concatBytes(waiting));
+    waiting = [];
+    size = 0;
+  }
+  if (size > 0) yield* cutBlobPieces(concatBytes(waiting));
+}

@@ -1,0 +1,182 @@
+import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
+import { createServer, type Server, type Socket } from "node:net";
+import { StoreError } from "../error.ts";
+import { type AccessRules, createAccessCheck, isLoopbackAddress } from "./access.ts";
+import { createRpcListener, type ServerAnswer, type ServerRequest } from "./rpc/listener.ts";
+import type { Routes } from "./rpc/routes.ts";
+
+export type ListenAddress = { host: string; port: number } | { path: string };
+
+export interface ServerOptions extends AccessRules {
+  routes: Routes;
+  /** Gets what is no call; must answer it. By default nothing is found. */
+  fallback?: ((request: ServerRequest, answer: ServerAnswer) => void) | undefined;
+  /** How long `close()` waits for what runs, in milliseconds; 10 seconds by default. */
+  closeTimeout?: number | undefined;
+}
+
+export interface RunningServer {
+  /** `http://HOST:PORT`, or `unix:PATH`. */
+  readonly address: string;
+  /** Takes no more connections, finishes what runs, ends what doesn't finish in time. */
+  close(): Promise<void>;
+}
+
+/** The start of HTTP/2 with prior knowledge; no HTTP/1 method begins like this. */
+const HTTP2_PREFACE = "PRI ";
+
+/** How long a connection may stay silent at its beginning. */
+const FIRST_BYTES_TIMEOUT = 30_000;
+
+const STREAM_WINDOW = 4 * 1024 * 1024;
+const SESSION_WINDOW = 16 * 1024 * 1024;
+/** In MB, as Node counts. The default of 10 is less than one session's window, and Node then refuses streams. */
+const SESSION_MEMORY = 64;
+
+/**
+ * One port for everything: gRPC over HTTP/2 with prior knowledge, and gRPC-Web, Connect and plain HTTP over either version. The first
+ * bytes of a connection tell which server gets it.
+ */
+export async function startServer(listen: ListenAddress, options: ServerOptions): Promise<RunningServer> {
+  const closing = new AbortController();
+  const rpc = createRpcListener(options.routes, closing.signal);
+  const access = createAccessCheck(options);
+  let checkHost = false;
+  let running = 0;
+
+  const handle = (request: ServerRequest, answer: ServerAnswer): void => {
+    running++;
+    answer.once("close", () => {
+      running--;
+      if (closing.signal.aborted) closeIdle();
+    });
+    if (closing.signal.aborted && request.httpVersionMajor === 1) answer.setHeader("Connection", "close");
+    const decision = access(accessRequest(request), checkHost);
+    if (decision.kind === "refused") {
+      plainAnswer(request, answer, 403, decision.reason);
+      return;
+    }
+    for (const [name, value] of Object.entries(decision.headers)) answer.setHeader(name, value);
+    if (decision.kind === "preflight") plainAnswer(request, answer, 204);
+    else if (rpc(request, answer)) return;
+    else if (options.fallback) options.fallback(request, answer);
+    else plainAnswer(request, answer, 404, "not found");
+  };
+
+  // Uploads take as long as they take: no limit on a whole request.
+  const http = createHttpServer({ requestTimeout: 0 }, handle);
+  const http2 = createHttp2Server({ settings: { initialWindowSize: STREAM_WINDOW }, maxSessionMemory: SESSION_MEMORY }, handle);
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  http2.on("session", (session) => {
+    session.setLocalWindowSize(SESSION_WINDOW);
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+  });
+
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    // A connection that breaks is the other side's matter; the servers see it as well.
+    socket.on("error", () => {});
+    sniff(socket, (isHttp2) => (isHttp2 ? http2 : http).emit("connection", socket));
+  });
+
+  /** Once nothing runs, what is left are connections that wait for a next request. */
+  const closeIdle = (): void => {
+    if (running > 0) return;
+    // The last answer may still be on its way out.
+    setImmediate(() => {
+      if (running > 0) return;
+      for (const socket of sockets) socket.end(() => socket.destroy());
+    });
+  };
+
+  await startListening(server, listen);
+  const bound = server.address();
+  checkHost = typeof bound === "object" && bound !== null && isLoopbackAddress(bound.address);
+
+  let closed: Promise<void> | undefined;
+  return {
+    address: "path" in listen ? `unix:${listen.path}` : formatAddress(listen.host, bound),
+    close: () => {
+      closed ??= new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          for (const session of sessions) session.destroy();
+          for (const socket of sockets) socket.destroy();
+        }, options.closeTimeout ?? 10_000);
+        server.close(() => {
+          clearTimeout(timer);
+          http.close();
+          http2.close();
+          resolve();
+        });
+        closing.abort();
+        for (const session of sessions) session.close();
+        closeIdle();
+      });
+      return closed;
+    },
+  };
+}
+
+/** Looks at the first bytes without taking them. */
+function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
+  let seen = Buffer.alloc(0);
+  const look = (): void => {
+    const bytes: Buffer | null = socket.read();
+    if (!bytes) return;
+    seen = Buffer.concat([seen, bytes]);
+    const start = seen.toString("latin1", 0, HTTP2_PREFACE.length);
+    if (start.length < HTTP2_PREFACE.length && HTTP2_PREFACE.startsWith(start)) return;
+    socket.off("readable", look);
+    socket.setTimeout(0);
+    socket.off("timeout", giveUp);
+    socket.unshift(seen);
+    decide(start === HTTP2_PREFACE);
+  };
+  const giveUp = (): void => void socket.destroy();
+  socket.setTimeout(FIRST_BYTES_TIMEOUT, giveUp);
+  socket.on("readable", look);
+}
+
+function startListening(server: Server, listen: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) => {
+      const where = "path" in listen ? listen.path : `${listen.host}:${listen.port}`;
+      reject(new StoreError("unavailable", `can't listen on ${where}: ${cause.message}`, { cause }));
+    });
+    server.listen(listen, resolve);
+  });
+}
+
+function formatAddress(host: string, bound: ReturnType<Server["address"]>): string {
+  if (typeof bound !== "object" || bound === null) throw new StoreError("internal", "the server has no address");
+  return `http://${host.includes(":") ? `[${host}]` : host}:${bound.port}`;
+}
+
+function accessRequest(request: ServerRequest): Parameters<ReturnType<typeof createAccessCheck>>[0] {
+  const { headers, method } = request;
+  return {
+    method: method ?? "",
+    host: headers[":authority"]?.toString() ?? headers.host,
+    origin: headers.origin,
+    requestedMethod: headers["access-control-request-method"],
+    requestedHeaders: headers["access-control-request-headers"],
+  };
+}
+
+/** What the answers of both versions have, without the overloads that differ. */
+interface PlainAnswer {
+  setHeader(name: string, value: string): unknown;
+  writeHead(status: number): unknown;
+  end(text: string): unknown;
+}
+
+function plainAnswer(request: ServerRequest, answer: PlainAnswer, status: number, text?: string): void {
+  if (text !== undefined) answer.setHeader("Content-Type", "text/plain; charset=utf-8");
+  answer.writeHead(status);
+  answer.end(text === undefined ? "" : `${text}\n`);
+  request.resume();
+}
