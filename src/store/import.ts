@@ -14,6 +14,7 @@ import { checkContentAddress, checkContentAddressPath } from "./content-address-
 import { calculateNar, type NarSizeAndHash, narSize } from "./nar.ts";
 import { pathInfoFromNarInfo } from "./nar-info.ts";
 import type { PathInfo } from "./path-info.ts";
+import { checkNarSizeAndHash } from "./path-info-check.ts";
 import { checkSameContent, publishPathInfo } from "./publish.ts";
 import type { StoreServices } from "./services.ts";
 
@@ -75,7 +76,7 @@ export async function importNar(
     if (!narInfo) return await publishPathInfo(store.pathInfos, await addressedPathInfo(options.name ?? "", node, nar), options);
 
     const info = pathInfoFromNarInfo(narInfo, node);
-    checkNar(info, nar);
+    checkNarSizeAndHash(info, nar);
     await checkContentAddress(store, engine, info, options);
     return await publishPathInfo(store.pathInfos, info, options);
   } catch (error) {
@@ -83,16 +84,6 @@ export async function importNar(
     await input.cancel();
     options.signal?.throwIfAborted();
     throw error;
-  }
-}
-
-/** Checks the size and hash that were calculated against those that `info` claims. @throws StoreError `corrupt` */
-export function checkNar(info: PathInfo, actual: NarSizeAndHash): void {
-  if (actual.narSize !== info.narSize) {
-    throw new StoreError("corrupt", `the NAR of ${info.storePath} has ${actual.narSize} bytes instead of ${info.narSize}`);
-  }
-  if (actual.narHash !== info.narHash) {
-    throw new StoreError("corrupt", `the NAR of ${info.storePath} has hash ${actual.narHash} instead of ${info.narHash}`);
   }
 }
 

@@ -5,6 +5,7 @@ import { formatContentAddress, parseContentAddress } from "../nix/content-addres
 import { formatSri, parseHash } from "../nix/hash.ts";
 import { formatSignature, parseSignature } from "../nix/signature.ts";
 import { formatStorePath, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
+import type { NarSizeAndHash } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 
 const DRV = ".drv";
@@ -51,6 +52,16 @@ export function normalizePathInfo(info: PathInfo): PathInfo {
     checkPathInfo(normal);
     return normal;
   });
+}
+
+/** Checks the size and hash that were calculated against those that `info` claims. @throws StoreError `corrupt` */
+export function checkNarSizeAndHash(info: PathInfo, actual: NarSizeAndHash): void {
+  if (actual.narSize !== info.narSize) {
+    throw new StoreError("corrupt", `the NAR of ${info.storePath} has ${actual.narSize} bytes instead of ${info.narSize}`);
+  }
+  if (actual.narHash !== info.narHash) {
+    throw new StoreError("corrupt", `the NAR of ${info.storePath} has hash ${actual.narHash} instead of ${info.narHash}`);
+  }
 }
 
 function about<T>(storePath: string, check: () => T): T {

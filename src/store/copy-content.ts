@@ -1,0 +1,113 @@
+import { equalBytes } from "../bytes.ts";
+import { digestKey, formatDigest } from "../castore/digest.ts";
+import type { DirectorySizeRule } from "../castore/directory.ts";
+import type { DirectoryNode, Node } from "../castore/node.ts";
+import type { CastoreServices } from "../castore/services.ts";
+import { StoreError } from "../error.ts";
+import { CopiedTree } from "./copied-tree.ts";
+import { BlobCopier } from "./copy-blobs.ts";
+
+/** Directories that are asked for at a time. */
+const CONCURRENCY = 16;
+
+/**
+ * The target is asked for a directory if there are this many entries beneath it: for less, asking for its few blobs costs no more
+ * than asking for the directory.
+ */
+const WORTH_ASKING = 16n;
+
+export interface CopyContentOptions {
+  signal?: AbortSignal | undefined;
+  /** How the target counts directory sizes; `undefined` if directories are to stay as they are. */
+  sizeRule?: DirectorySizeRule | undefined;
+  /** Whether a directory that the target has is taken to mean that it has all that is beneath it, blobs too. */
+  trustTarget: boolean;
+  onBytes?: ((bytes: number) => void) | undefined;
+  seen?: Set<string> | undefined;
+}
+
+export interface CopiedContent {
+  /** What the content is at the target: another node only where directories were encoded anew. */
+  readonly node: Node;
+  /** Directories and blobs that were missing there. */
+  readonly objects: number;
+  /** Of those blobs. */
+  readonly bytes: number;
+}
+
+/**
+ * Copies `node` and all that is beneath it: blobs first, then the directories, leaves first, so that who stops half way leaves no
+ * directory without what it refers to. This order, which every writer of castore keeps, is what makes `trustTarget` sound.
+ *
+ * A closure of directories is put as one stream, whatever part of it the target has: the protocol wants it so.
+ */
+export async function copyContent(
+  from: CastoreServices,
+  to: CastoreServices,
+  node: Node,
+  options: CopyContentOptions,
+): Promise<CopiedContent> {
+  if (node.kind === "symlink") return { node, objects: 0, bytes: 0 };
+  const copier = new BlobCopier(from.blobs, to.blobs, options);
+  const tree = node.kind === "directory" ? new CopiedTree(from, node, options.sizeRule, options.signal) : undefined;
+  try {
+    let directories = 0;
+    if (node.kind === "file") await copier.add(node);
+    await tree?.prepare();
+    if (tree) directories = await copyBlobsBeneath(tree, to, copier, options);
+    await copier.finish();
+    if (tree && directories > 0) {
+      const wanted = tree.target(tree.root).digest;
+      const root = await to.directories.put(tree.leavesFirst(), { signal: options.signal });
+      if (!equalBytes(root, wanted)) {
+        throw new StoreError("corrupt", `directory ${formatDigest(wanted)} arrived as ${formatDigest(root)}`);
+      }
+    }
+    return { node: tree ? tree.target(tree.root) : node, objects: directories + copier.blobs, bytes: copier.bytes };
+  } catch (error) {
+    await copier.abort(error);
+    options.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    tree?.close();
+  }
+}
+
+/** Goes down from the root, level by level, but not into what the target has. @returns how many directories it hasn't */
+async function copyBlobsBeneath(
+  tree: CopiedTree,
+  to: CastoreServices,
+  copier: BlobCopier,
+  { signal, trustTarget }: CopyContentOptions,
+): Promise<number> {
+  const seen = new Set([digestKey(tree.root.digest)]);
+  let level: DirectoryNode[] = [tree.root];
+  let missing = 0;
+  while (level.length > 0) {
+    const next: DirectoryNode[] = [];
+    for (let i = 0; i < level.length; i += CONCURRENCY) {
+      signal?.throwIfAborted();
+      const some = level.slice(i, i + CONCURRENCY);
+      const present = await Promise.all(
+        some.map((node) => trustTarget && (node === tree.root || node.size >= WORTH_ASKING) && has(to, tree.target(node), signal)),
+      );
+      for (const [j, node] of some.entries()) {
+        if (present[j]) continue;
+        missing++;
+        for (const { node: child } of (await tree.read(node.digest)).entries) {
+          if (child.kind === "file") await copier.add(child);
+          else if (child.kind === "directory" && !seen.has(digestKey(child.digest))) {
+            seen.add(digestKey(child.digest));
+            next.push(child);
+          }
+        }
+      }
+    }
+    level = next;
+  }
+  return missing;
+}
+
+async function has(to: CastoreServices, { digest }: DirectoryNode, signal: AbortSignal | undefined): Promise<boolean> {
+  return (await to.directories.get(digest, { signal })) !== undefined;
+}

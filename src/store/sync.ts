@@ -1,0 +1,220 @@
+import type { DirectorySizeRule } from "../castore/directory.ts";
+import type { Node } from "../castore/node.ts";
+import { isStoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { OperationOptions, ProgressCallback } from "../progress.ts";
+import { closureOf, requirePathInfo } from "./closure.ts";
+import { checkContentAddress } from "./content-address-check.ts";
+import { type CopiedContent, copyContent } from "./copy-content.ts";
+import { calculateNar } from "./nar.ts";
+import type { PathInfo } from "./path-info.ts";
+import { checkNarSizeAndHash, checkPathInfo } from "./path-info-check.ts";
+import { checkSameContent, mergePathInfo } from "./publish.ts";
+import type { StoreServices } from "./services.ts";
+
+/** What a sync did. */
+export interface SyncReport {
+  /** Store paths that the target has now and had not before. */
+  paths: number;
+  /** Blobs and directories that moved. */
+  objects: number;
+  /** Bytes of the blobs among them. */
+  bytes: number;
+  /** Store paths that were asked for and that the target had already, so that nothing of them moved. */
+  reused: number;
+}
+
+export interface CopyPathsOptions extends OperationOptions {
+  engine: HashEngine;
+  /** Whether all that the paths refer to goes along; by default it does. */
+  closure?: boolean | undefined;
+  /** How source and target count directory sizes. Directories are encoded anew if the target's rule is given, and not the source's. */
+  fromRule?: DirectorySizeRule | undefined;
+  toRule?: DirectorySizeRule | undefined;
+  /**
+   * Whether NAR size, NAR hash and content address are calculated from the target's own copy before a PathInfo is put there; by
+   * default they are. Only for a source whose path infos are verified, as in a push from a store of our own, is it right not to.
+   */
+  verify?: boolean | undefined;
+}
+
+/** Path infos that are asked for at a time. */
+const CONCURRENCY = 16;
+
+/**
+ * Copies store paths from one store to another, as far as they are missing there: blobs first, then directories, then the PathInfo,
+ * and references before what refers to them. So whatever happens half way, a path that the target has is complete.
+ *
+ * A path that the target has with the same NAR hash is left as it is, but for signatures that it gets. Progress: `copying`, and
+ * `verifying` when it verifies, both in bytes of the NARs of what is missing.
+ *
+ * @param storePaths absolute paths, base names or hash parts
+ * @throws StoreError `not-found` if the source lacks a path, a reference or content; `corrupt` if content is not what it is said to
+ *   be; `conflict` if the target has one of the paths with other content, and then nothing moves
+ */
+export async function copyPaths(
+  from: StoreServices,
+  to: StoreServices,
+  storePaths: readonly string[],
+  options: CopyPathsOptions,
+): Promise<SyncReport> {
+  const { signal } = options;
+  try {
+    signal?.throwIfAborted();
+    const infos =
+      options.closure === false ? await requireAll(from, storePaths, signal) : await closureOf(from.pathInfos, storePaths, options);
+    for (const info of infos) checkPathInfo(info);
+    const missing = await addToPresent(to, infos, signal);
+    const report: SyncReport = { paths: 0, objects: 0, bytes: 0, reused: infos.length - missing.length };
+    const copy = new Copy(from, to, missing, options);
+    for (const info of missing) {
+      const { objects, bytes } = await copy.path(info);
+      report.paths++;
+      report.objects += objects;
+      report.bytes += bytes;
+    }
+    return report;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+async function requireAll(
+  from: StoreServices,
+  storePaths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<PathInfo[]> {
+  const infos = new Map<string, PathInfo>();
+  for (const storePath of storePaths) {
+    const hashPart = parseHashPart(storePath);
+    if (!infos.has(hashPart)) infos.set(hashPart, await requirePathInfo(from.pathInfos, storePath, { signal }));
+  }
+  return [...infos.values()];
+}
+
+/** Gives signatures to the paths that the target has. @returns the others, in their order */
+async function addToPresent(to: StoreServices, infos: readonly PathInfo[], signal: AbortSignal | undefined): Promise<PathInfo[]> {
+  const present: (PathInfo | undefined)[] = [];
+  for (let i = 0; i < infos.length; i += CONCURRENCY) {
+    signal?.throwIfAborted();
+    const some = infos.slice(i, i + CONCURRENCY);
+    present.push(...(await Promise.all(some.map((info) => to.pathInfos.get(parseHashPart(info.storePath), { signal })))));
+  }
+  // First all of them, so that a conflict changes nothing.
+  for (const [i, info] of infos.entries()) {
+    const earlier = present[i];
+    if (earlier) checkSameContent(info, earlier);
+  }
+  const missing: PathInfo[] = [];
+  for (const [i, info] of infos.entries()) {
+    const earlier = present[i];
+    if (!earlier) missing.push(info);
+    else if (info.signatures.some((signature) => !earlier.signatures.includes(signature))) {
+      await to.pathInfos.put({ ...earlier, signatures: mergePathInfo(info, earlier).signatures }, { signal });
+    }
+  }
+  return missing;
+}
+
+/** One run of `copyPaths`. */
+class Copy {
+  readonly #from: StoreServices;
+  readonly #to: StoreServices;
+  readonly #options: CopyPathsOptions;
+  readonly #sizeRule: DirectorySizeRule | undefined;
+  readonly #seen = new Set<string>();
+  readonly #copying: PathProgress;
+  readonly #verifying: PathProgress;
+
+  constructor(from: StoreServices, to: StoreServices, paths: readonly PathInfo[], options: CopyPathsOptions) {
+    this.#from = from;
+    this.#to = to;
+    this.#options = options;
+    this.#sizeRule = options.fromRule === options.toRule ? undefined : options.toRule;
+    const total = paths.reduce((sum, info) => sum + info.narSize, 0);
+    this.#copying = new PathProgress("copying", total, options.onProgress);
+    this.#verifying = new PathProgress("verifying", total, options.onProgress);
+  }
+
+  async path(info: PathInfo): Promise<CopiedContent> {
+    const { signal, verify = true } = this.#options;
+    signal?.throwIfAborted();
+    this.#copying.begin(info.narSize);
+    let copied = await this.#copy(info.node, true);
+    this.#copying.end();
+    if (verify) {
+      this.#verifying.begin(info.narSize);
+      try {
+        await this.#verify({ ...info, node: copied.node });
+      } catch (error) {
+        if (!isStoreError(error, "not-found")) throw error;
+        // The target had a directory, but not all that is beneath it.
+        const again = await this.#copy(info.node, false);
+        copied = { node: again.node, objects: copied.objects + again.objects, bytes: copied.bytes + again.bytes };
+        await this.#verify({ ...info, node: copied.node });
+      }
+      this.#verifying.end();
+    }
+    signal?.throwIfAborted();
+    await this.#to.pathInfos.put({ ...info, node: copied.node }, { signal });
+    return copied;
+  }
+
+  #copy(node: Node, trustTarget: boolean): Promise<CopiedContent> {
+    return copyContent(this.#from, this.#to, node, {
+      signal: this.#options.signal,
+      sizeRule: this.#sizeRule,
+      trustTarget,
+      onBytes: (bytes) => this.#copying.add(bytes),
+      seen: trustTarget ? this.#seen : new Set(),
+    });
+  }
+
+  async #verify(info: PathInfo): Promise<void> {
+    const { engine, signal } = this.#options;
+    const onProgress: ProgressCallback = ({ loaded }) => this.#verifying.set(loaded);
+    checkNarSizeAndHash(info, await calculateNar(this.#to, engine, info.node, { signal, onProgress }));
+    await checkContentAddress(this.#to, engine, info, { signal });
+  }
+}
+
+/** Progress over several paths, each of which is known by the size of its NAR, though what is counted of it may be less. */
+class PathProgress {
+  readonly #phase: string;
+  readonly #total: number;
+  readonly #onProgress: ProgressCallback | undefined;
+  #before = 0;
+  #size = 0;
+  #loaded = 0;
+
+  constructor(phase: string, total: number, onProgress: ProgressCallback | undefined) {
+    this.#phase = phase;
+    this.#total = total;
+    this.#onProgress = onProgress;
+  }
+
+  begin(size: number): void {
+    this.#size = size;
+    this.#loaded = 0;
+  }
+
+  add(bytes: number): void {
+    this.set(this.#loaded + bytes);
+  }
+
+  set(loaded: number): void {
+    const now = Math.min(loaded, this.#size);
+    if (now <= this.#loaded) return;
+    this.#loaded = now;
+    this.#onProgress?.({ phase: this.#phase, loaded: this.#before + now, total: this.#total });
+  }
+
+  end(): void {
+    this.set(this.#size);
+    this.#before += this.#size;
+    this.#size = 0;
+    this.#loaded = 0;
+  }
+}

@@ -1,0 +1,85 @@
+import { describe, expect, test } from "vitest";
+import { createMemoryStore, MemoryPathInfoService } from "../../src/backends/memory.ts";
+import { closureOf } from "../../src/store/closure.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { PathInfoService } from "../../src/store/path-info-service.ts";
+import { failure } from "./fixtures.ts";
+
+const baseName = (name: string): string => `${name.padStart(32, "0")}-${name}`;
+const storePath = (name: string): string => `/nix/store/${baseName(name)}`;
+
+function pathInfo(name: string, references: readonly string[]): PathInfo {
+  return {
+    storePath: storePath(name),
+    node: { kind: "symlink", target: new Uint8Array([0x61]) },
+    narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    narSize: 120,
+    references: references.map(baseName).sort(),
+    signatures: [],
+  };
+}
+
+async function service(graph: Record<string, string>): Promise<PathInfoService> {
+  const pathInfos = new MemoryPathInfoService();
+  for (const [name, references] of Object.entries(graph)) await pathInfos.put(pathInfo(name, references.split("").filter(Boolean)));
+  return pathInfos;
+}
+
+const names = (infos: readonly PathInfo[]): string => infos.map((info) => info.storePath.at(-1)).join("");
+
+describe("closureOf", () => {
+  test.each([
+    ["one path", { a: "" }, "a", "a"],
+    ["a chain", { a: "b", b: "c", c: "" }, "a", "cba"],
+    ["a diamond, each once", { a: "bc", b: "d", c: "d", d: "" }, "a", "dbca"],
+    ["a path that refers to itself", { a: "ab", b: "b" }, "a", "ba"],
+    ["several roots, one inside the other's closure", { a: "b", b: "", c: "b" }, "bac", "bac"],
+    ["not what refers to a root", { a: "b", b: "" }, "b", "b"],
+  ])("%s", async (_, graph, roots, expected) => {
+    expect(names(await closureOf(await service(graph), roots.split("").map(storePath)))).toBe(expected);
+  });
+
+  test("takes base names and hash parts too", async () => {
+    const pathInfos = await service({ a: "b", b: "" });
+    expect(names(await closureOf(pathInfos, [baseName("a")]))).toBe("ba");
+    expect(names(await closureOf(pathInfos, [baseName("a").slice(0, 32)]))).toBe("ba");
+  });
+
+  test("a chain of 10,000 paths", async () => {
+    const pathInfos = new MemoryPathInfoService();
+    const name = (i: number): string => `p${String(i).padStart(5, "0")}`;
+    for (let i = 0; i < 10_000; i++) await pathInfos.put(pathInfo(name(i), i === 0 ? [] : [name(i - 1)]));
+    const closure = await closureOf(pathInfos, [storePath(name(9999))]);
+    expect(closure.map((info) => info.storePath)).toEqual(Array.from({ length: 10_000 }, (_, i) => storePath(name(i))));
+  });
+
+  test("names what is missing, and who refers to it", async () => {
+    const error = await failure(closureOf(await service({ a: "b", b: "cd", d: "" }), [storePath("a")]));
+    expect(error).toMatchObject({ code: "not-found" });
+    expect(String(error)).toContain(baseName("c"));
+    expect(String(error)).toContain(storePath("b"));
+  });
+
+  test("rejects circles", async () => {
+    const error = await failure(closureOf(await service({ a: "b", b: "c", c: "b" }), [storePath("a")]));
+    expect(error).toMatchObject({ code: "invalid" });
+  });
+
+  test("rejects a reference by another name than the path has", async () => {
+    const pathInfos = await service({ b: "" });
+    await pathInfos.put({ ...pathInfo("a", []), references: [`${baseName("b")}x`] });
+    expect(await failure(closureOf(pathInfos, [storePath("a")]))).toMatchObject({ code: "invalid" });
+  });
+
+  test("rejects an answer that is another path", async () => {
+    const pathInfos: PathInfoService = { ...createMemoryStore().pathInfos, get: async () => pathInfo("b", []) };
+    expect(await failure(closureOf(pathInfos, [storePath("a")]))).toMatchObject({ code: "corrupt" });
+  });
+
+  test("rejects what is no store path, and stops at an abort", async () => {
+    const pathInfos = await service({ a: "" });
+    expect(await failure(closureOf(pathInfos, ["a"]))).toMatchObject({ code: "invalid" });
+    const reason = new Error("enough");
+    expect(await failure(closureOf(pathInfos, [storePath("a")], { signal: AbortSignal.abort(reason) }))).toBe(reason);
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, test } from "vitest";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import { checkPathInfo, normalizePathInfo } from "../../src/store/path-info-check.ts";
+
+const HASH = "0123456789abcdfghijklmnpqrsvwxyz";
+const OTHER = "zyxwvsrqpnmlkjihgfdcba9876543210";
+const SRI = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+const NIX32 = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+const SIGNATURE = `key-1:${"A".repeat(86)}==`;
+
+const INFO: PathInfo = {
+  storePath: `/nix/store/${HASH}-hello-1.0`,
+  node: { kind: "symlink", target: new Uint8Array([0x61]) },
+  narHash: SRI,
+  narSize: 120,
+  references: [`${HASH}-hello-1.0`, `${OTHER}-libc`],
+  deriver: `${OTHER}-hello-1.0.drv`,
+  ca: `fixed:r:${NIX32}`,
+  signatures: [SIGNATURE],
+};
+
+/** What is thrown; `undefined` if nothing is. */
+function thrown(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe("checkPathInfo", () => {
+  test("accepts what is right", () => {
+    expect(thrown(() => checkPathInfo(INFO))).toBeUndefined();
+    const least: PathInfo = {
+      storePath: INFO.storePath,
+      node: INFO.node,
+      narHash: SRI,
+      narSize: 0,
+      references: [],
+      signatures: [],
+    };
+    expect(thrown(() => checkPathInfo(least))).toBeUndefined();
+  });
+
+  test.each<[string, Partial<PathInfo>]>([
+    ["a store path that is not absolute", { storePath: `${HASH}-hello-1.0` }],
+    ["a store path elsewhere", { storePath: `/gnu/store/${HASH}-hello-1.0` }],
+    ["a path inside a store path", { storePath: `${INFO.storePath}/bin` }],
+    ["a bad hash part", { storePath: `/nix/store/${HASH.replace("a", "e")}-hello` }],
+    ["a bad node", { node: { kind: "symlink", target: new Uint8Array(0) } }],
+    ["a NAR hash in another form", { narHash: NIX32 }],
+    ["a NAR hash that is no sha256", { narHash: "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=" }],
+    ["a NAR hash cut short", { narHash: SRI.replace("47DE", "") }],
+    ["a negative size", { narSize: -1 }],
+    ["a size that is not whole", { narSize: 1.5 }],
+    ["a size that a number can't hold", { narSize: 2 ** 53 }],
+    ["references out of order", { references: [...INFO.references].reverse() }],
+    ["a reference twice", { references: [`${OTHER}-libc`, `${OTHER}-libc`] }],
+    ["an absolute reference", { references: [`/nix/store/${OTHER}-libc`] }],
+    ["a reference without a name", { references: [OTHER] }],
+    ["a deriver that is no derivation", { deriver: `${OTHER}-hello-1.0` }],
+    ["a deriver without a name", { deriver: `${OTHER}-.drv` }],
+    ["an absolute deriver", { deriver: `/nix/store/${OTHER}-hello-1.0.drv` }],
+    ["no deriver, in Nix's words", { deriver: "unknown-deriver" }],
+    ["an unknown content address", { ca: `git:${NIX32}` }],
+    ["a content address in another form", { ca: `fixed:r:${SRI}` }],
+    ["a text content address that is no sha256", { ca: "text:sha1:0jwz6nv6vjhvpzrzjk1zrqz2m0zrb1mv" }],
+    ["a signature cut short", { signatures: ["key-1:AAAA"] }],
+    ["a signature without a name", { signatures: [SIGNATURE.slice(5)] }],
+  ])("rejects %s", (_, change) => {
+    const info = { ...INFO, ...change };
+    const error = thrown(() => checkPathInfo(info));
+    expect(error).toMatchObject({ code: "invalid" });
+    expect(String(error)).toContain(info.storePath);
+  });
+});
+
+describe("normalizePathInfo", () => {
+  test("gives every form that Nix writes the one form of ours", () => {
+    const loose: PathInfo = {
+      ...INFO,
+      storePath: `${HASH}-hello-1.0`,
+      narHash: NIX32,
+      references: [`/nix/store/${OTHER}-libc`, `${HASH}-hello-1.0`, `${OTHER}-libc`],
+      deriver: `/nix/store/${OTHER}-hello-1.0.drv`,
+      ca: "fixed:r:sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      signatures: [SIGNATURE, SIGNATURE],
+    };
+    expect(normalizePathInfo(loose)).toEqual(INFO);
+    expect(normalizePathInfo({ ...INFO, deriver: "unknown-deriver" }).deriver).toBeUndefined();
+  });
+
+  test("still rejects what has no right form", () => {
+    expect(thrown(() => normalizePathInfo({ ...INFO, narSize: -1 }))).toMatchObject({ code: "invalid" });
+    expect(thrown(() => normalizePathInfo({ ...INFO, references: ["x"] }))).toMatchObject({ code: "invalid" });
+  });
+});
