@@ -1,0 +1,27 @@
+import { keepOffline } from "../src/browser/offline.ts";
+import { TvixStoreViewer } from "../src/elements/index.ts";
+import { openStore } from "../src/index.ts";
+
+const viewer = document.querySelector("tvix-store-viewer");
+if (!(viewer instanceof TvixStoreViewer)) throw new Error("the page has no viewer");
+
+viewer.sample = new URL("sample/", document.baseURI).href;
+// Where the daemon serves this page, it is the one to sync with.
+viewer.daemon = location.origin;
+viewer.addEventListener("tvix-navigate", (event) => {
+  const { title } = (event as CustomEvent<{ title: string }>).detail;
+  document.title = title ? `${title} - Nix store` : "Nix store";
+});
+
+const shell = keepOffline(new URL("sw.js", document.baseURI), (state) => {
+  viewer.offline = state;
+});
+viewer.addEventListener("tvix-update", () => shell.update());
+
+try {
+  viewer.store = await openStore("main");
+  // Asked for once there is something to keep: a browser may ask its reader.
+  viewer.store.addEventListener("change", () => void navigator.storage?.persist?.(), { once: true });
+} catch (error) {
+  viewer.fault = `The store can't be opened: ${error instanceof Error ? error.message : String(error)}`;
+}

@@ -1,0 +1,25 @@
+import { isStoreError, type StoreErrorCode } from "../error.ts";
+
+const WHAT_TO_DO: Partial<Record<StoreErrorCode, string>> = {
+  quota: "There is no room left for this site's data. Delete some store paths, or free space on the disk.",
+  closed: "The store was closed. Reload the page to open it again.",
+  denied: "The browser or the other side did not permit this.",
+  unavailable: "The other side cannot be reached now.",
+  corrupt: "The data is not what it says it is, so nothing of it was kept.",
+  conflict: "This does not go with what the store has already.",
+  internal: "This is a defect of the viewer.",
+};
+
+/** An error in words for a reader, the library's own message included. */
+export function describeFailure(error: unknown): string {
+  if (isStoreError(error)) {
+    const advice = WHAT_TO_DO[error.code];
+    const message = capital(error.message);
+    return advice ? `${advice} (${message})` : `${message}.`;
+  }
+  return error instanceof Error ? capital(error.message || error.name) : String(error);
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,37 @@
+/** Entry point `tvix-store-web/elements`: importing it registers the custom elements. */
+import { TvixFilePreview } from "./file-preview.ts";
+import { TvixFileTree } from "./file-tree.ts";
+import { TvixImport } from "./import.ts";
+import { TvixPathInfo } from "./path-info.ts";
+import { TvixStorePaths } from "./store-paths.ts";
+import { TvixStoreViewer } from "./store-viewer.ts";
+import { TvixSync } from "./sync.ts";
+
+export type { ImportSource } from "./import.ts";
+export type { ListedPath } from "./store-paths.ts";
+export { TvixFilePreview, TvixFileTree, TvixImport, TvixPathInfo, TvixStorePaths, TvixStoreViewer, TvixSync };
+
+const ELEMENTS = {
+  "tvix-store-paths": TvixStorePaths,
+  "tvix-file-tree": TvixFileTree,
+  "tvix-file-preview": TvixFilePreview,
+  "tvix-path-info": TvixPathInfo,
+  "tvix-import": TvixImport,
+  "tvix-sync": TvixSync,
+  "tvix-store-viewer": TvixStoreViewer,
+};
+
+// A page may get two copies of this module, by two bundles; the first one counts.
+for (const [name, element] of Object.entries(ELEMENTS)) if (!customElements.get(name)) customElements.define(name, element);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "tvix-store-paths": TvixStorePaths;
+    "tvix-file-tree": TvixFileTree;
+    "tvix-file-preview": TvixFilePreview;
+    "tvix-path-info": TvixPathInfo;
+    "tvix-import": TvixImport;
+    "tvix-sync": TvixSync;
+    "tvix-store-viewer": TvixStoreViewer;
+  }
+}

@@ -1,0 +1,97 @@
+import type { OperationOptions } from "../progress.ts";
+import { canPickSaveFile, pickSaveFile } from "./file-picker.ts";
+
+/** Up to here a download is collected before it is offered; beyond, it goes to the disk as it comes. */
+const COLLECTED = 32 * 1024 * 1024;
+
+const PART = 1024 * 1024;
+
+const SPOOL = "tvix-store-download";
+
+/**
+ * Saves a stream as a file of the reader's. Small ones are downloads as from any page. Large ones go straight into a file that the
+ * reader picks, or by way of a temporary file of this site where a browser has no such picker, so that memory stays bounded; where it
+ * has neither, the browser's own Blob storage is all there is.
+ *
+ * To be called in a click's handler, since a picker may open.
+ *
+ * @param open called once there is somewhere to save to
+ * @returns whether it was saved; not if the reader closed the picker
+ */
+export async function saveStream(
+  name: string,
+  size: number,
+  open: () => ReadableStream<Uint8Array> | Promise<ReadableStream<Uint8Array>>,
+  options: OperationOptions = {},
+): Promise<boolean> {
+  if (size > COLLECTED && canPickSaveFile()) {
+    const handle = await pickSaveFile(name);
+    if (!handle) return false;
+    await pipe(await open(), await handle.createWritable(), size, options);
+    return true;
+  }
+  const spool = size > COLLECTED ? await openSpool() : undefined;
+  if (spool) {
+    await pipe(await open(), await spool.createWritable(), size, options);
+    offer(await spool.getFile(), name);
+  } else {
+    const parts: Blob[] = [];
+    let pending: Uint8Array<ArrayBuffer>[] = [];
+    let pendingSize = 0;
+    const flush = () => {
+      parts.push(new Blob(pending));
+      pending = [];
+      pendingSize = 0;
+    };
+    // A Blob of Blobs: each part may leave the page's memory as soon as it is made.
+    const collect = new WritableStream<Uint8Array<ArrayBuffer>>({
+      write(chunk) {
+        pending.push(chunk);
+        pendingSize += chunk.length;
+        if (pendingSize >= PART) flush();
+      },
+      close: flush,
+    });
+    await pipe(await open(), collect, size, options);
+    offer(new Blob(parts, { type: "application/octet-stream" }), name);
+  }
+  return true;
+}
+
+async function pipe(
+  source: ReadableStream<Uint8Array>,
+  sink: WritableStream<Uint8Array<ArrayBuffer>>,
+  total: number,
+  { signal, onProgress }: OperationOptions,
+): Promise<void> {
+  let loaded = 0;
+  const counter = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>({
+    transform(chunk, controller) {
+      loaded += chunk.length;
+      onProgress?.({ phase: "saving", loaded, total });
+      controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
+    },
+  });
+  await source.pipeThrough(counter).pipeTo(sink, signal ? { signal } : {});
+}
+
+/** A temporary file; the last one is overwritten, since there is no telling when a download was read to its end. */
+async function openSpool(): Promise<FileSystemFileHandle | undefined> {
+  try {
+    const root = await navigator.storage.getDirectory();
+    const handle = await root.getFileHandle(SPOOL, { create: true });
+    return typeof handle.createWritable === "function" ? handle : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function offer(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The download starts after this task; revoking at once would break it.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -1,0 +1,360 @@
+import { css, html, LitElement, type PropertyValues, type TemplateResult } from "lit";
+import { connectRemote } from "../browser/remote.ts";
+import type { Store } from "../browser/store.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import type { SyncReport } from "../store/sync.ts";
+import { describeFailure } from "./failure.ts";
+import { plural, showSize } from "./size.ts";
+import { Task } from "./task.ts";
+import { controls, theme } from "./theme.ts";
+
+type Protocol = "connect" | "grpc-web";
+type Direction = "pull" | "push";
+
+const REMEMBERED = "tvix-store-web.daemon";
+/** Paths that arrive between two renderings of a remote's list. */
+const LISTED_AT_ONCE = 500;
+
+/** Copies store paths from and to a daemon. */
+export class TvixSync extends LitElement {
+  static override properties = {
+    store: { attribute: false },
+    paths: { attribute: false },
+    daemon: {},
+    address: { state: true },
+    protocol: { state: true },
+    direction: { state: true },
+    remotePaths: { state: true },
+    typed: { state: true },
+    closure: { state: true },
+    toPull: { state: true },
+    toPush: { state: true },
+  };
+
+  declare store: Store | undefined;
+  /** What the store has: what can be pushed. */
+  declare paths: readonly PathInfo[];
+  /** The address to start with, where the reader has not used another one before. */
+  declare daemon: string;
+  declare private address: string;
+  declare private protocol: Protocol;
+  declare private direction: Direction;
+  /** Undefined until the daemon was asked. */
+  declare private remotePaths: readonly PathInfo[] | undefined;
+  declare private typed: string;
+  declare private closure: boolean;
+  declare private toPull: ReadonlySet<string>;
+  declare private toPush: ReadonlySet<string>;
+  #touched = false;
+  readonly #listing = new Task(this);
+  readonly #transfer = new Task(this);
+
+  constructor() {
+    super();
+    this.paths = [];
+    this.daemon = "http://localhost:8000";
+    this.address = "";
+    this.protocol = "connect";
+    this.direction = "pull";
+    this.typed = "";
+    this.closure = true;
+    this.toPull = new Set();
+    this.toPush = new Set();
+  }
+
+  static override styles = [
+    theme,
+    controls,
+    css`
+      :host {
+        display: flex;
+        flex-direction: column;
+        min-height: 0;
+      }
+      .stack {
+        flex: 1;
+        grid-template-rows: auto auto minmax(10rem, 1fr) auto auto;
+        min-height: 0;
+      }
+      form {
+        display: grid;
+        gap: 0.5rem;
+      }
+      .address {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) auto auto;
+        align-items: end;
+        gap: 0.5rem;
+      }
+      select {
+        width: auto;
+      }
+      .pane {
+        display: flex;
+        flex-direction: column;
+        gap: 0.5rem;
+        min-height: 0;
+      }
+      tvix-store-paths {
+        flex: 1;
+        min-height: 8rem;
+        border: 1px solid var(--line);
+        border-radius: 5px;
+        overflow: hidden;
+      }
+      .check {
+        display: flex;
+        align-items: center;
+        gap: 0.5rem;
+      }
+      .actions {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        justify-content: space-between;
+        gap: 0.5rem;
+      }
+    `,
+  ];
+
+  /** Goes to pushing, with `storePath` chosen. */
+  offerPush(storePath: string): void {
+    this.direction = "push";
+    this.toPush = new Set([storePath]);
+  }
+
+  /** Goes to pulling, with `storePath` filled in. */
+  offerPull(storePath: string): void {
+    this.direction = "pull";
+    this.typed = storePath;
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    if (changed.has("daemon") && !this.#touched) this.address = recall() ?? this.daemon;
+    if (changed.has("paths")) {
+      const here = new Set(this.paths.map(({ storePath }) => storePath));
+      if ([...this.toPush].some((path) => !here.has(path)))
+        this.toPush = new Set([...this.toPush].filter((path) => here.has(path)));
+    }
+  }
+
+  override render(): TemplateResult {
+    const busy = this.#listing.running || this.#transfer.running;
+    const pulling = this.direction === "pull";
+    return html`
+      <div class="stack">
+        <form @submit=${this.#connect}>
+          <div class="address">
+            <label
+              >Daemon
+              <input
+                class="mono"
+                type="url"
+                name="address"
+                required
+                spellcheck="false"
+                autocapitalize="off"
+                .value=${this.address}
+                @input=${(event: InputEvent) => {
+                  this.#touched = true;
+                  this.address = (event.target as HTMLInputElement).value;
+                  this.remotePaths = undefined;
+                }}
+            /></label>
+            <label
+              >Protocol
+              <select
+                name="protocol"
+                @change=${(event: Event) => {
+                  this.protocol = (event.target as HTMLSelectElement).value === "grpc-web" ? "grpc-web" : "connect";
+                }}
+              >
+                <option value="connect" ?selected=${this.protocol === "connect"}>Connect</option>
+                <option value="grpc-web" ?selected=${this.protocol === "grpc-web"}>gRPC-Web</option>
+              </select></label
+            >
+            <button type="submit" ?disabled=${busy || !this.store}>List paths</button>
+          </div>
+          ${this.#listing.render()}
+        </form>
+        <div class="group" role="group" aria-label="Direction">
+          ${this.#directionButton("pull", "Pull from daemon")} ${this.#directionButton("push", "Push to daemon")}
+        </div>
+        <div class="pane">${pulling ? this.#pullPane() : this.#pushPane()}</div>
+        <div class="actions">
+          <label class="check">
+            <input
+              type="checkbox"
+              .checked=${this.closure}
+              @change=${(event: Event) => {
+                this.closure = (event.target as HTMLInputElement).checked;
+              }}
+            />
+            With all that they refer to
+          </label>
+          ${
+            pulling
+              ? html`<button type="button" class="primary" ?disabled=${busy || !this.store || this.#wanted().length === 0} @click=${this.#pull}>
+                Pull ${plural(this.#wanted().length, "path")}
+              </button>`
+              : html`<button type="button" class="primary" ?disabled=${busy || !this.store || this.toPush.size === 0} @click=${this.#push}>
+                Push ${plural(this.toPush.size, "path")}
+              </button>`
+          }
+        </div>
+        <div>${this.#transfer.render()}</div>
+      </div>
+    `;
+  }
+
+  #directionButton(direction: Direction, label: string): TemplateResult {
+    return html`<button
+      type="button"
+      aria-pressed=${this.direction === direction ? "true" : "false"}
+      @click=${() => {
+        this.direction = direction;
+      }}
+    >
+      ${label}
+    </button>`;
+  }
+
+  #pullPane(): TemplateResult {
+    const fault = this.typed.trim() !== "" && typedPath(this.typed) === undefined;
+    const here = new Map(this.paths.map(({ storePath }) => [storePath, "here"]));
+    return html`
+      <div class="field">
+        <label for="typed">Store path, or its hash</label>
+        <input
+          id="typed"
+          class="mono"
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck="false"
+          placeholder="/nix/store/…"
+          aria-invalid=${fault ? "true" : "false"}
+          aria-describedby="typed-fault"
+          .value=${this.typed}
+          @input=${(event: InputEvent) => {
+            this.typed = (event.target as HTMLInputElement).value;
+          }}
+        />
+        <p class="fault" id="typed-fault" aria-live="polite">${fault ? "This is not a store path." : ""}</p>
+      </div>
+      ${
+        this.remotePaths
+          ? html`<tvix-store-paths
+              label="Paths of the daemon"
+              multiple
+              .paths=${this.remotePaths}
+              .chosen=${this.toPull}
+              .marks=${here}
+              @tvix-choose=${(event: CustomEvent<{ chosen: ReadonlySet<string> }>) => {
+                this.toPull = event.detail.chosen;
+              }}
+            ></tvix-store-paths>`
+          : html`<p class="hint">Or list what the daemon has, and choose.</p>`
+      }
+    `;
+  }
+
+  #pushPane(): TemplateResult {
+    const there = new Map((this.remotePaths ?? []).map(({ storePath }) => [storePath, "there"]));
+    return html`<tvix-store-paths
+      label="Paths to push"
+      multiple
+      .paths=${this.paths}
+      .chosen=${this.toPush}
+      .marks=${there}
+      @tvix-choose=${(event: CustomEvent<{ chosen: ReadonlySet<string> }>) => {
+        this.toPush = event.detail.chosen;
+      }}
+    ></tvix-store-paths>`;
+  }
+
+  #wanted(): string[] {
+    const typed = typedPath(this.typed);
+    return typed === undefined ? [...this.toPull] : [...new Set([...this.toPull, typed])];
+  }
+
+  readonly #connect = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const { store } = this;
+    if (!store) return;
+    this.toPull = new Set();
+    await this.#listing.run("Asking the daemon", async ({ signal, onProgress }) => {
+      const remote = connectRemote(this.address, { protocol: this.protocol });
+      const found: PathInfo[] = [];
+      for await (const info of store.remotePathInfos(remote, { signal })) {
+        found.push(info);
+        if (found.length % LISTED_AT_ONCE !== 0) continue;
+        onProgress({ phase: "paths", loaded: found.length });
+        this.remotePaths = [...found];
+      }
+      this.remotePaths = found;
+      remember(this.address);
+      return `The daemon has ${plural(found.length, "path")}.`;
+    });
+  };
+
+  readonly #pull = (): Promise<boolean> =>
+    this.#transfer.run("Pulling", async (options) => {
+      const store = this.#open();
+      const report = await store.pull(this.#remote(), this.#wanted(), { closure: this.closure, ...options });
+      this.toPull = new Set();
+      this.typed = "";
+      return summary("Pulled", report);
+    });
+
+  readonly #push = (): Promise<boolean> =>
+    this.#transfer.run("Pushing", async (options) => {
+      const store = this.#open();
+      const report = await store.push(this.#remote(), this.toPush, { closure: this.closure, ...options });
+      return summary("Pushed", report);
+    });
+
+  #open(): Store {
+    if (!this.store) throw new Error("no store is open");
+    return this.store;
+  }
+
+  #remote(): ReturnType<typeof connectRemote> {
+    const remote = connectRemote(this.address, { protocol: this.protocol });
+    remember(this.address);
+    return remote;
+  }
+}
+
+function summary(verb: string, { paths, objects, bytes, reused }: SyncReport): string {
+  if (paths === 0) return "Nothing to do: everything was there already.";
+  const moved = `${verb} ${plural(paths, "path")}: ${plural(objects, "object")}, ${showSize(bytes)}.`;
+  return reused > 0 ? `${moved} ${plural(reused, "object")} there already.` : moved;
+}
+
+/** What was typed, if it means a store path. */
+function typedPath(text: string): string | undefined {
+  try {
+    parseHashPart(text.trim());
+    return text.trim();
+  } catch {
+    return undefined;
+  }
+}
+
+// A browser may refuse storage; then the address is typed again.
+function recall(): string | undefined {
+  try {
+    return localStorage.getItem(REMEMBERED) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function remember(address: string): void {
+  try {
+    localStorage.setItem(REMEMBERED, address);
+  } catch (error) {
+    console.warn(describeFailure(error));
+  }
+}
