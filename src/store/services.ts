@@ -1,13 +1,6 @@
-import type { BlobService } from "../castore/blob-service.ts";
 import type { DirectorySizeRule } from "../castore/directory.ts";
-import type { DirectoryService } from "../castore/directory-service.ts";
+import type { CastoreServices } from "../castore/services.ts";
 import type { LocalPathInfoService, PathInfoService } from "./path-info-service.ts";
-
-/** Where content lives. */
-export interface CastoreServices {
-  readonly blobs: BlobService;
-  readonly directories: DirectoryService;
-}
 
 /** A whole store: content, and the store paths that name it. */
 export interface StoreServices extends CastoreServices {

@@ -1,0 +1,226 @@
+import { describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { concatBytes, equalBytes, utf8 } from "../../src/bytes.ts";
+import type { BlobService } from "../../src/castore/blob-service.ts";
+import { type Digest, digestOf } from "../../src/castore/digest.ts";
+import { type Directory, makeDirectory } from "../../src/castore/directory.ts";
+import { directoryNode } from "../../src/castore/directory-codec.ts";
+import { MAX_TREE_DEPTH } from "../../src/castore/ingest.ts";
+import type { FileNode, Node } from "../../src/castore/node.ts";
+import type { CastoreServices } from "../../src/castore/services.ts";
+import { NarWriter } from "../../src/nix/nar-writer.ts";
+import { calculateNar, narSize, renderNar } from "../../src/store/nar.ts";
+import { collect, engine, failure } from "./fixtures.ts";
+
+/** Bytes that don't repeat early, so that chunks differ. */
+function noise(length: number, seed: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = seed + 1;
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
+}
+
+async function addFile(castore: CastoreServices, content: Uint8Array): Promise<FileNode> {
+  const writer = await castore.blobs.create();
+  await writer.write(content);
+  const { digest } = await writer.close();
+  return { kind: "file", digest, size: BigInt(content.length), executable: false };
+}
+
+/** `castore` with a note of what is asked of its blobs. */
+function watched(castore: CastoreServices): {
+  castore: CastoreServices;
+  read: Digest[][];
+  opened: Digest[];
+  cancelled: () => boolean;
+} {
+  const read: Digest[][] = [];
+  const opened: Digest[] = [];
+  let cancelled = false;
+  const { blobs } = castore;
+  const spy: BlobService = {
+    stat: (digests, options) => blobs.stat(digests, options),
+    create: (options) => blobs.create(options),
+    putMany: (contents, options) => blobs.putMany(contents, options),
+    readMany(digests, options) {
+      read.push([...digests]);
+      return blobs.readMany(digests, options);
+    },
+    async open(digest, options) {
+      opened.push(digest);
+      const reader = (await blobs.open(digest, options))?.getReader();
+      return (
+        reader &&
+        new ReadableStream<Uint8Array>(
+          {
+            async pull(controller) {
+              const { done, value } = await reader.read();
+              if (done) controller.close();
+              else controller.enqueue(value);
+            },
+            cancel(reason) {
+              cancelled = true;
+              return reader.cancel(reason);
+            },
+          },
+          { highWaterMark: 0 },
+        )
+      );
+    },
+  };
+  return { castore: { ...castore, blobs: spy }, read, opened, cancelled: () => cancelled };
+}
+
+/** Directories inside one another, `depth` of them beneath the root, leaves first. */
+function nested(depth: number): Directory[] {
+  const directories = [makeDirectory([])];
+  for (let i = 0; i < depth; i++) {
+    directories.push(makeDirectory([{ name: utf8("d"), node: directoryNode(directories.at(-1)!, "documented") }]));
+  }
+  return directories;
+}
+
+describe("renderNar", () => {
+  test("large files among small ones: batches are read at once, large blobs as streams, in constant pieces", async () => {
+    const store = createMemoryStore();
+    const contents = [
+      noise(10, 1),
+      noise(3_000_000, 2),
+      noise(10, 1),
+      noise(0, 0),
+      noise(1024 * 1024, 3),
+      noise(1024 * 1024 + 1, 4),
+    ];
+    const entries = [];
+    const expected: Uint8Array[] = [];
+    const writer = new NarWriter((piece) => expected.push(piece.slice()));
+    writer.directory();
+    for (const [i, content] of contents.entries()) {
+      const name = utf8(`f${i}`);
+      entries.push({ name, node: await addFile(store, content) });
+      writer.entry(name);
+      writer.file(content.length, false);
+      writer.content(content);
+      writer.endFile();
+    }
+    writer.leave();
+    writer.end();
+    const directory = makeDirectory(entries);
+    await store.directories.put([directory]);
+    const root = directoryNode(directory, "documented");
+
+    const { castore, read, opened } = watched(store);
+    const nar = await collect(renderNar(castore, root));
+    // Not toEqual, which takes a minute for a few megabytes.
+    expect(equalBytes(nar, concatBytes(expected))).toBe(true);
+    expect(await narSize(castore, root)).toBe(nar.length);
+    expect(opened).toEqual([digestOf(contents[1]!), digestOf(contents[5]!)]);
+    expect(read).toEqual([[digestOf(contents[0]!)], [digestOf(contents[0]!), digestOf(contents[4]!)]]);
+  });
+
+  test("many small files take few calls", async () => {
+    const store = createMemoryStore();
+    const contents = Array.from({ length: 3000 }, (_, i) => utf8(`content ${i}`));
+    const digests = await store.blobs.putMany(contents);
+    const directory = makeDirectory(
+      digests.map((digest, i) => {
+        const node: Node = { kind: "file", digest, size: BigInt(contents[i]!.length), executable: i % 2 === 0 };
+        return { name: utf8(`f${i}`), node };
+      }),
+    );
+    await store.directories.put([directory]);
+    const { castore, read } = watched(store);
+    await collect(renderNar(castore, directoryNode(directory, "documented")));
+    expect(read.length).toBe(1);
+  });
+
+  test("reads nothing before it is read, and not the end when only the beginning is wanted", async () => {
+    const store = createMemoryStore();
+    const file = await addFile(store, noise(5_000_000, 1));
+    const { castore, opened, cancelled } = watched(store);
+    const reader = renderNar(castore, file).getReader();
+    await new Promise((done) => setTimeout(done, 5));
+    expect(opened).toEqual([]);
+    await reader.read();
+    await reader.read();
+    await reader.cancel();
+    expect(opened.length).toBe(1);
+    expect(cancelled()).toBe(true);
+  });
+
+  test("an abort errors the stream with its reason", async () => {
+    const store = createMemoryStore();
+    const file = await addFile(store, noise(5_000_000, 1));
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const reader = renderNar(store, file, { signal: controller.signal }).getReader();
+    await reader.read();
+    controller.abort(reason);
+    const rest = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    expect(await failure(rest)).toBe(reason);
+    expect(await failure(calculateNar(store, engine, file, { signal: controller.signal }))).toBe(reason);
+  });
+
+  const missing = digestOf(utf8("not there"));
+  test.each<[string, Node]>([
+    ["small blob", { kind: "file", digest: missing, size: 9n, executable: false }],
+    ["large blob", { kind: "file", digest: missing, size: 2n ** 30n, executable: false }],
+    ["blob that pretends to be empty", { kind: "file", digest: missing, size: 0n, executable: false }],
+    ["directory", { kind: "directory", digest: missing, size: 0n }],
+  ])("a missing %s is not-found, never a shorter NAR", async (_, node) => {
+    expect(await failure(collect(renderNar(createMemoryStore(), node)))).toMatchObject({ code: "not-found" });
+    expect(await failure(calculateNar(createMemoryStore(), engine, node))).toMatchObject({ code: "not-found" });
+  });
+
+  test.each([
+    ["longer", 3_000_000, -1],
+    ["shorter", 3_000_000, 1],
+    ["longer", 100, -1],
+    ["shorter", 100, 1],
+    ["longer", 1, -1],
+  ])("content that is %s than its node says is corrupt (%i bytes)", async (_, length, change) => {
+    const store = createMemoryStore();
+    const file = await addFile(store, noise(length, 1));
+    const node = { ...file, size: file.size + BigInt(change) };
+    expect(await failure(collect(renderNar(store, node)))).toMatchObject({ code: "corrupt" });
+  });
+
+  test("nesting is bounded, and costs no call stack", async () => {
+    const store = createMemoryStore();
+    const fine = nested(MAX_TREE_DEPTH);
+    await store.directories.put(fine);
+    const root = directoryNode(fine.at(-1)!, "documented");
+    expect((await collect(renderNar(store, root))).length).toBe(await narSize(store, root));
+
+    const deep = nested(MAX_TREE_DEPTH + 1);
+    await store.directories.put(deep);
+    const deeper = directoryNode(deep.at(-1)!, "documented");
+    expect(await failure(collect(renderNar(store, deeper)))).toMatchObject({ code: "invalid" });
+    expect(await failure(narSize(store, deeper))).toMatchObject({ code: "invalid" });
+  });
+});
+
+describe("narSize", () => {
+  test("counts a directory once, however often it is there", async () => {
+    const store = createMemoryStore();
+    // 2^40 directories, made of 41.
+    const directories = [makeDirectory([])];
+    for (let i = 0; i < 40; i++) {
+      const node = directoryNode(directories.at(-1)!, "documented");
+      directories.push(makeDirectory(["a", "b"].map((name) => ({ name: utf8(name), node }))));
+    }
+    await store.directories.put(directories);
+    const size = await narSize(store, directoryNode(directories.at(-1)!, "documented"));
+    expect(size).toBeGreaterThan(2 ** 40);
+  });
+
+  test("rejects a size that a number can't hold", async () => {
+    const node: Node = { kind: "file", digest: digestOf(utf8("x")), size: 2n ** 60n, executable: false };
+    expect(await failure(narSize(createMemoryStore(), node))).toMatchObject({ code: "invalid" });
+  });
+});

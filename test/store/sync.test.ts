@@ -1,0 +1,286 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { createMemoryStore, MemoryChunkStore } from "../../src/backends/memory.ts";
+import { utf8 } from "../../src/bytes.ts";
+import type { BlobService } from "../../src/castore/blob-service.ts";
+import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
+import { type Digest, digestKey } from "../../src/castore/digest.ts";
+import type { DirectorySizeRule } from "../../src/castore/directory.ts";
+import type { IngestionEntry } from "../../src/castore/ingest.ts";
+import type { Progress } from "../../src/progress.ts";
+import { importEntries, importNar } from "../../src/store/import.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
+import { copyPaths } from "../../src/store/sync.ts";
+import { engine, failure, SAMPLE, Source, sampleNar } from "./fixtures.ts";
+
+async function sampleStore(sizeRule?: DirectorySizeRule): Promise<LocalStoreServices> {
+  const store = createMemoryStore();
+  for (const text of SAMPLE) await importNar(store, engine, new Source(sampleNar(text)), { narInfo: text, sizeRule });
+  return store;
+}
+
+async function listed(store: StoreServices): Promise<PathInfo[]> {
+  const infos: PathInfo[] = [];
+  for await (const info of store.pathInfos.list()) infos.push(info);
+  return infos;
+}
+
+/** `files` by their paths, as a store path. */
+function importFiles(store: StoreServices, name: string, files: Record<string, Uint8Array>, sizeRule?: DirectorySizeRule) {
+  return importEntries(
+    store,
+    engine,
+    async function* (uploader): AsyncGenerator<IngestionEntry> {
+      const directories = new Set([""]);
+      for (const [path, content] of Object.entries(files)) {
+        const names = path.split("/");
+        for (let i = 1; i < names.length; i++) directories.add(names.slice(0, i).join("/"));
+        uploader.begin();
+        uploader.write(content);
+        yield { kind: "file", path: names.map(utf8), executable: false, contents: uploader.end() };
+        await uploader.drain();
+      }
+      for (const path of [...directories].sort().reverse()) {
+        yield { kind: "directory", path: path === "" ? [] : path.split("/").map(utf8) };
+      }
+    },
+    { name, sizeRule },
+  );
+}
+
+/** `store` with its blob reads noted. */
+function watched(store: StoreServices): { store: StoreServices; moved: Set<string> } {
+  const moved = new Set<string>();
+  const { blobs } = store;
+  const note = (digest: Digest): void => void moved.add(digestKey(digest));
+  const spy: BlobService = {
+    stat: (digests, options) => blobs.stat(digests, options),
+    create: (options) => blobs.create(options),
+    putMany: (contents, options) => blobs.putMany(contents, options),
+    readMany(digests, options) {
+      digests.forEach(note);
+      return blobs.readMany(digests, options);
+    },
+    open(digest, options) {
+      note(digest);
+      return blobs.open(digest, options);
+    },
+  };
+  return { store: { ...store, blobs: spy }, moved };
+}
+
+const DEMO = /StorePath: (.*-hello-tvix-demo-1.0)\n/.exec(SAMPLE.join(""))?.[1] as string;
+
+describe("copyPaths", () => {
+  let sample: LocalStoreServices;
+  beforeAll(async () => {
+    sample = await sampleStore();
+  });
+
+  test("copies a closure, references first, and then nothing again", async () => {
+    const to = createMemoryStore();
+    const order: string[] = [];
+    const put = to.pathInfos.put.bind(to.pathInfos);
+    to.pathInfos.put = async (info, options) => {
+      for (const reference of info.references) {
+        if (!info.storePath.endsWith(reference)) expect(order).toContain(`/nix/store/${reference}`);
+      }
+      // What becomes visible is complete.
+      expect(await calculateNar(to, engine, info.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
+      order.push(info.storePath);
+      return put(info, options);
+    };
+    const report = await copyPaths(sample, to, [DEMO], { engine });
+    expect(order.at(-1)).toBe(DEMO);
+    expect(order.length).toBeGreaterThan(1);
+    expect(report).toMatchObject({ paths: order.length, reused: 0 });
+    expect(report.objects).toBeGreaterThan(0);
+    expect(report.bytes).toBeGreaterThan(0);
+    for (const info of await listed(to)) expect(info).toEqual(await sample.pathInfos.get(info.storePath.slice(11, 43)));
+
+    expect(await copyPaths(sample, to, [DEMO], { engine })).toEqual({ paths: 0, objects: 0, bytes: 0, reused: order.length });
+  });
+
+  test("copies one path alone when asked to", async () => {
+    const to = createMemoryStore();
+    expect(await copyPaths(sample, to, [DEMO, DEMO], { engine, closure: false })).toMatchObject({ paths: 1 });
+    expect((await listed(to)).map((info) => info.storePath)).toEqual([DEMO]);
+  });
+
+  test("every path of the sample, without verification too", async () => {
+    const to = createMemoryStore();
+    const infos = await listed(sample);
+    await copyPaths(
+      sample,
+      to,
+      infos.map((info) => info.storePath),
+      { engine, verify: false },
+    );
+    expect(await listed(to)).toEqual(infos);
+  });
+
+  test("tells progress that only rises, up to the total", async () => {
+    const steps: Progress[] = [];
+    await copyPaths(sample, createMemoryStore(), [DEMO], { engine, onProgress: (step) => steps.push(step) });
+    for (const phase of ["copying", "verifying"]) {
+      const loaded = steps.filter((step) => step.phase === phase).map((step) => step.loaded);
+      expect(loaded).toEqual([...loaded].sort((a, b) => a - b));
+      expect(loaded.at(-1)).toBe(steps[0]?.total);
+    }
+  });
+
+  test("adds signatures to a path that is there", async () => {
+    const to = createMemoryStore();
+    await copyPaths(sample, to, [DEMO], { engine });
+    const info = (await to.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
+    await to.pathInfos.put({ ...info, signatures: [] });
+    expect(await copyPaths(sample, to, [DEMO], { engine })).toMatchObject({ paths: 0, objects: 0 });
+    expect(await to.pathInfos.get(DEMO.slice(11, 43))).toEqual(info);
+  });
+
+  test("a path that is there with other content is a conflict, and nothing moves", async () => {
+    const to = createMemoryStore();
+    const info = (await sample.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
+    const other = { ...info, narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" };
+    await to.pathInfos.put(other);
+    expect(await failure(copyPaths(sample, to, [DEMO], { engine }))).toMatchObject({ code: "conflict" });
+    expect(await listed(to)).toEqual([other]);
+  });
+
+  test("moves only what is missing: not what lies under a directory that is there, not a blob that is there", async () => {
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`shared/f${i}`, utf8(`shared ${i}`)]));
+    const from = createMemoryStore();
+    const first = await importFiles(from, "first", { ...many, a: utf8("a"), same: utf8("same") });
+    const second = await importFiles(from, "second", { ...many, b: utf8("b"), "sub/same": utf8("same") });
+    const to = createMemoryStore();
+    // The root, its one sub-directory, and 42 blobs.
+    expect(await copyPaths(from, to, [first.storePath], { engine })).toMatchObject({ paths: 1, objects: 44 });
+
+    const { store, moved } = watched(from);
+    // The root, `sub` and `b`.
+    expect(await copyPaths(store, to, [second.storePath], { engine })).toEqual({ paths: 1, objects: 3, bytes: 1, reused: 0 });
+    expect(moved.size).toBe(1);
+
+    // The same content under another name.
+    const third = await importFiles(from, "third", { ...many, b: utf8("b"), "sub/same": utf8("same") });
+    expect(await copyPaths(from, to, [third.storePath], { engine })).toEqual({ paths: 1, objects: 0, bytes: 0, reused: 0 });
+  });
+
+  test("large blobs go as streams", async () => {
+    const from = createMemoryStore();
+    const large = new Uint8Array(5_000_000).map((_, i) => (i * i) >>> 7);
+    const info = await importFiles(from, "large", { large, small: utf8("s"), "sub/large": large, empty: new Uint8Array(0) });
+    const to = createMemoryStore();
+    expect(await copyPaths(from, to, [info.storePath], { engine })).toMatchObject({ objects: 4, bytes: 5_000_001 });
+    expect(await listed(to)).toEqual([info]);
+  });
+
+  test.each<[DirectorySizeRule, DirectorySizeRule]>([
+    ["documented", "doubled"],
+    ["doubled", "documented"],
+  ])("directories that count their size as %s are encoded anew as %s", async (fromRule, toRule) => {
+    const from = await sampleStore(fromRule);
+    const expected = await sampleStore(toRule);
+    const to = createMemoryStore();
+    const paths = (await listed(from)).map((info) => info.storePath);
+    await copyPaths(from, to, paths, { engine, fromRule, toRule });
+    expect(await listed(to)).toEqual(await listed(expected));
+    expect(await listed(to)).not.toEqual(await listed(from));
+    // The rule of the source need not be known.
+    const again = createMemoryStore();
+    await copyPaths(from, again, paths, { engine, toRule });
+    expect(await listed(again)).toEqual(await listed(expected));
+  });
+
+  test("a missing path is not-found, and nothing moves", async () => {
+    const to = createMemoryStore();
+    expect(await failure(copyPaths(createMemoryStore(), to, [DEMO], { engine }))).toMatchObject({ code: "not-found" });
+    expect(await listed(to)).toEqual([]);
+  });
+
+  /** A store that has a blob less, and the path that this breaks. */
+  async function spoiltStore(spoil: (chunks: MemoryChunkStore, blob: Digest) => void, content = utf8("the blob")) {
+    const chunks = new MemoryChunkStore();
+    const store = { ...createMemoryStore(), blobs: new ChunkedBlobService(chunks, engine) };
+    const info = await importFiles(store, "spoilt", { "a/b": content, c: utf8("another") });
+    const [digest] = await store.blobs.putMany([content]);
+    spoil(chunks, digest as Digest);
+    return { store, info, content };
+  }
+
+  test.each([true, false])(
+    "a blob that the source lacks is not-found, and the path stays invisible (verify: %s)",
+    async (verify) => {
+      const { store, info } = await spoiltStore((chunks, blob) => {
+        chunks.chunks.delete(digestKey(blob));
+        chunks.blobs.delete(digestKey(blob));
+      });
+      const to = createMemoryStore();
+      expect(await failure(copyPaths(store, to, [info.storePath], { engine, verify }))).toMatchObject({ code: "not-found" });
+      expect(await listed(to)).toEqual([]);
+      // Nor is the root's directory there, so that the next attempt does not take its content for granted.
+      expect(info.node.kind === "directory" && (await to.directories.get(info.node.digest))).toBeUndefined();
+    },
+  );
+
+  test("a blob that the source has with other content is corrupt", async () => {
+    const { store, info } = await spoiltStore((chunks, blob) => chunks.chunks.set(digestKey(blob), utf8("another8")));
+    const to = createMemoryStore();
+    expect(await failure(copyPaths(store, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
+    expect(await listed(to)).toEqual([]);
+  });
+
+  test("a source that lies about a blob is found out, even where its own service is not", async () => {
+    const from = createMemoryStore();
+    const info = await importFiles(from, "lie", { a: utf8("truth") });
+    const lying = { ...from, blobs: { ...watched(from).store.blobs, readMany: async () => [utf8("false")] } };
+    const to = createMemoryStore();
+    expect(await failure(copyPaths(lying, to, [info.storePath], { engine, verify: false }))).toMatchObject({ code: "corrupt" });
+    expect(await listed(to)).toEqual([]);
+  });
+
+  test.each<[string, Partial<PathInfo>]>([
+    ["NAR hash", { narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }],
+    ["NAR size", { narSize: 8 }],
+    ["content address", { ca: "fixed:r:sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73" }],
+    ["store path", { storePath: "/nix/store/00000000000000000000000000000000-lie" }],
+  ])("a PathInfo with another %s than its content has is corrupt", async (_, change) => {
+    const from = createMemoryStore();
+    const info = { ...(await importFiles(from, "lie", { a: utf8("a") })), ...change };
+    await from.pathInfos.put(info);
+    const to = createMemoryStore();
+    expect(await failure(copyPaths(from, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
+    expect(await listed(to)).toEqual([]);
+  });
+
+  test("content that the target lost beneath a directory that it has is copied again", async () => {
+    const {
+      store: to,
+      info,
+      content,
+    } = await spoiltStore((chunks, blob) => {
+      chunks.chunks.delete(digestKey(blob));
+      chunks.blobs.delete(digestKey(blob));
+    });
+    await to.pathInfos.delete(info.storePath.slice(11, 43));
+    const from = createMemoryStore();
+    await importFiles(from, "spoilt", { "a/b": content, c: utf8("another") });
+    await copyPaths(from, to, [info.storePath], { engine });
+    expect(await calculateNar(to, engine, info.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
+    expect(await listed(to)).toEqual([info]);
+  });
+
+  test("an abort rejects with the signal's reason and leaves no path half done", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const to = createMemoryStore();
+    const copying = copyPaths(sample, to, [DEMO], {
+      engine,
+      signal: controller.signal,
+      onProgress: ({ phase }) => phase === "verifying" && controller.abort(reason),
+    });
+    expect(await failure(copying)).toBe(reason);
+    expect(await listed(to)).toEqual([]);
+  });
+});
