@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { concatBytes, utf8 } from "../../src/bytes.ts";
+import { SyncHashStream } from "../../src/hash/hash-stream.ts";
+import { formatNix32 } from "../../src/nix/hash.ts";
+import { NarWriter } from "../../src/nix/nar-writer.ts";
+import { HashModulo } from "../../src/store/hash-modulo.ts";
+import { importNar } from "../../src/store/import.ts";
+import { engine, failure, Source } from "./fixtures.ts";
+
+function fileNar(content: Uint8Array, executable = false): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  const writer = new NarWriter((piece) => pieces.push(piece.slice()));
+  writer.file(content.length, executable);
+  writer.content(content);
+  writer.endFile();
+  writer.end();
+  return concatBytes(pieces);
+}
+
+/** A NARInfo as it would come with the NAR of `content`: its hash is right, only the address is to be doubted. */
+async function imported(content: string, path: string, ca: string, options: { references?: string; executable?: boolean } = {}) {
+  const nar = fileNar(utf8(content), options.executable);
+  const hash = await SyncHashStream.create("sha256");
+  hash.update(nar);
+  const digest = hash.digest();
+  const narInfo = `StorePath: /nix/store/${path}
+URL: nar/x.nar
+Compression: none
+NarHash: ${formatNix32({ algorithm: "sha256", digest })}
+NarSize: ${nar.length}
+References: ${options.references ?? ""}
+CA: ${ca}
+`;
+  return importNar(createMemoryStore(), engine, new Source(nar), { narInfo });
+}
+
+/** From `nix-store --add-fixed [--recursive] <algorithm>` of a file named `fixed` with this content. */
+const CONTENT = "some content\n";
+const FIXED = [
+  ["4pk38axnwr50grag709a8l83w6887viq-fixed", "fixed:md5:55xf5g2zm31syagwv3xgq2p77b"],
+  ["dxzs1r12nxmcaylfg1c0cd3fp8z0zzm4-fixed", "fixed:r:md5:273gv33aii6pnjvbgp1h00g1jv"],
+  ["s0k563l5da0jqz2fsdj36bjdmrkbvw7c-fixed", "fixed:sha1:dz6sfmpndxkh389jd3ggy2pd1i625ybc"],
+  ["qq2ibml0gwg2pc8v4khwg3b131y4g3lq-fixed", "fixed:r:sha1:hwbyjv6g5dg4dc5xrj7dn53drlzxgz9f"],
+  ["6wfy3082kbxd75bm8nxmfgj033il031z-fixed", "fixed:sha256:00gszpxkyrnl5dqzgx1q1h2xk93zl97aj1jgf7gn4djjgxrbd1qw"],
+  ["x348shg4fj2s447vjlkwa4wlfb2vm0gs-fixed", "fixed:r:sha256:0j6wnnzxl7iqnlx54p0fswjc2zqfbc9sf2kdm50fgqb76sk4fsfr"],
+  [
+    "s038z3yiapibp80720zj8agixvf390pv-fixed",
+    "fixed:sha512:2y7ja887ijc8i7lk33mzgh3cf4ba4pwz2jplglrjaada0s7vny5f0ss1s9bpfycb2wfpjwdcxppcjcbqfgkzmvlzfahdywq46pwlm37",
+  ],
+  [
+    "5ayz39nqrbyw4fk89wh6w4c9wnc41wb7-fixed",
+    "fixed:r:sha512:3xkidd9b4gdqink696cqjfb64zr3yl3vl8ghvw45f9cnipla244xd3ga53zf4gxj9qmwca0fnl8qqjjqjpyxkmnbqxr6hscj64cyad4",
+  ],
+] as const;
+
+describe("content addresses are checked", () => {
+  test.each(FIXED)("%s %s", async (path, ca) => {
+    expect((await imported(CONTENT, path, ca)).ca).toBe(ca);
+    // Path and address still fit each other, but not the content.
+    expect(await failure(imported("other content", path, ca))).toMatchObject({ code: "corrupt" });
+  });
+
+  test("an executable has no flat address, whose path could not tell it from a plain file", async () => {
+    const [path, ca] = FIXED[4];
+    expect(await failure(imported(CONTENT, path, ca, { executable: true }))).toMatchObject({ code: "corrupt" });
+  });
+
+  test("references that no path of this kind can have are invalid", async () => {
+    const [path, ca] = FIXED[0];
+    const references = FIXED[2][0];
+    expect(await failure(imported(CONTENT, path, ca, { references }))).toMatchObject({ code: "invalid" });
+  });
+
+  test("content that refers to itself: as `nix store make-content-addressed` made it", async () => {
+    const self = "avg1fxjqq4204vygxpmga47mcnfkp7wz-self";
+    const content = (path: string): string => `start /nix/store/${path} middle /nix/store/${path}\n`;
+    const ca = "fixed:r:sha256:1k9f9v3r3r31pr4d4a9qyi81ffrzh91wx5spr6x59fdl0yn5krqr";
+    const info = await imported(content(self), self, ca, { references: self });
+    expect(info.narHash).toBe("sha256-UE75STT70/W29ucEg1Yvh2nmXnA02ezm85tNW2riikk=");
+
+    // The zeros that are hashed in the place of the references, put there beforehand.
+    const zeroed = content(`${"\0".repeat(32)}-self`);
+    expect(await failure(imported(zeroed, self, ca, { references: self }))).toMatchObject({ code: "corrupt" });
+    expect(await failure(imported(content(self), self, ca))).toMatchObject({ code: "corrupt" });
+  });
+});
+
+describe("HashModulo", () => {
+  const part = "avg1fxjqq4204vygxpmga47mcnfkp7wz";
+  const text = `${part}${part}a${part.slice(0, 31)}${part}zz${part.slice(1)}`;
+  const expected = `${"\0".repeat(64)}a${part.slice(0, 31)}${"\0".repeat(32)}zz${part.slice(1)}|0|32|96`;
+
+  test.each([1, 2, 31, 32, 33, 1000])("finds what is split among pieces of %i bytes", (length) => {
+    const modulo = new HashModulo(part);
+    const bytes = utf8(text);
+    const out: Uint8Array[] = [];
+    for (let i = 0; i < bytes.length; i += length) out.push(modulo.push(bytes.subarray(i, i + length)));
+    expect(new TextDecoder().decode(concatBytes([...out, modulo.end()]))).toBe(expected);
+    expect(bytes).toEqual(utf8(text));
+  });
+});
