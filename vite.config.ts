@@ -1,5 +1,8 @@
+import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import { chromiumPath } from "./test/setup/tools.ts";
 
+/** Of the tests. The viewer is built by demo/vite.config.ts. */
 export default defineConfig({
   test: {
     projects: [
@@ -7,7 +10,30 @@ export default defineConfig({
         test: {
           name: "node",
           environment: "node",
-          include: ["test/{nix,hash,castore,store,wire,backends,node,conformance,interop}/**/*.test.ts"],
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/**/*.browser.test.ts", "test/e2e/**"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        optimizeDeps: {
+          include: ["hash-wasm", "idb", "comlink", "@bufbuild/protobuf", "@bufbuild/protobuf/wire", "@bufbuild/protobuf/codegenv2"],
+        },
+        test: {
+          name: "browser",
+          include: ["test/**/*.browser.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { executablePath: chromiumPath(), args: ["--no-sandbox", "--disable-dev-shm-usage"] },
+            }),
+            instances: [{ browser: "chromium" }],
+          },
         },
       },
     ],

@@ -5,7 +5,7 @@ import { blake3 } from "../hash/blake3.ts";
 declare const blake3Digest: unique symbol;
 
 /** 32 bytes: a BLAKE3 hash that names a blob, a chunk or a directory. Made only by `asDigest` and `digestOf`, so its length is checked. */
-export type Digest = Uint8Array & { readonly [blake3Digest]: true };
+export type Digest = Uint8Array<ArrayBuffer> & { readonly [blake3Digest]: true };
 
 export const DIGEST_LENGTH = 32;
 

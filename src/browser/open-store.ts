@@ -1,0 +1,53 @@
+import { StoreError } from "../error.ts";
+import { changeChannel } from "../wire/change-channel.ts";
+import { Store } from "./store.ts";
+import { StoreWorker } from "./store-worker-client.ts";
+
+export interface OpenStoreOptions {
+  /** Where content is kept. `auto` takes the fastest that this browser has. */
+  storage?: "auto" | "opfs" | "indexeddb" | undefined;
+  /** How many hash workers; by default one less than the machine has cores, at least one, at most four. */
+  workers?: number | undefined;
+  /** Of `tvix-store-web/worker`, where the bundler doesn't find it by itself. */
+  workerUrl?: string | URL | undefined;
+  /** Of `tvix-store-web/hash-worker`; by default the file of that name beside the worker. */
+  hashWorkerUrl?: string | URL | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Opens the store of this name and origin, or makes an empty one. Any number of tabs may have it open at once.
+ *
+ * @throws StoreError `unavailable` if the browser lacks what it takes (workers, IndexedDB), or refuses it
+ */
+export async function openStore(name: string, options: OpenStoreOptions = {}): Promise<Store> {
+  if (typeof name !== "string" || name === "") throw new StoreError("invalid", "a store needs a name");
+  if (typeof Worker !== "function") throw new StoreError("unavailable", "this browser has no workers");
+  const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
+  try {
+    await Promise.race([
+      worker.api.open(name, {
+        storage: options.storage ?? "auto",
+        workers: options.workers ?? defaultWorkers(),
+        hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
+      }),
+      worker.lost,
+    ]);
+    options.signal?.throwIfAborted();
+  } catch (error) {
+    await worker.close();
+    throw error;
+  }
+  return new Store(name, worker, changeChannel(name));
+}
+
+/** The literal form is what bundlers look for. */
+function createWorker(url: string | URL | undefined): Worker {
+  const name = "tvix-store-web";
+  if (url !== undefined) return new Worker(url, { type: "module", name });
+  return new Worker(new URL("../worker/store-worker.js", import.meta.url), { type: "module", name });
+}
+
+function defaultWorkers(): number {
+  return Math.min(Math.max((navigator.hardwareConcurrency ?? 2) - 1, 1), 4);
+}

@@ -1,0 +1,61 @@
+import { blake3 } from "./blake3.ts";
+import { type HashAlgorithm, SyncHashStream } from "./hash-stream.ts";
+
+/** What a pool asks of a worker. Buffers are transferred. */
+export type HashRequest =
+  /** `bytes` are blobs one after the other; answered by their BLAKE3 digests one after the other. */
+  | { id: number; kind: "many"; bytes: Uint8Array; lengths: Uint32Array }
+  | { id: number; kind: "open"; stream: number; algorithm: HashAlgorithm }
+  | { id: number; kind: "update"; stream: number; bytes: Uint8Array }
+  | { id: number; kind: "digest"; stream: number }
+  | { id: number; kind: "abort"; stream: number };
+
+export type HashReply = { id: number; kind: "done"; bytes: Uint8Array } | { id: number; kind: "failed"; message: string };
+
+const NOTHING = new Uint8Array(0);
+
+/** The worker's side: answers requests in the order in which they come. */
+export class HashServer {
+  #streams = new Map<number, SyncHashStream>();
+
+  /** Never rejects. */
+  async answer(request: HashRequest): Promise<HashReply> {
+    try {
+      return { id: request.id, kind: "done", bytes: await this.#answer(request) };
+    } catch (error) {
+      return { id: request.id, kind: "failed", message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  async #answer(request: HashRequest): Promise<Uint8Array> {
+    if (request.kind === "many") return hashMany(request.bytes, request.lengths);
+    if (request.kind === "open") {
+      this.#streams.set(request.stream, await SyncHashStream.create(request.algorithm));
+      return NOTHING;
+    }
+    const stream = this.#streams.get(request.stream);
+    if (!stream) {
+      // An abort may come after the digest was taken.
+      if (request.kind === "abort") return NOTHING;
+      throw new TypeError("there is no such hash stream");
+    }
+    if (request.kind === "update") {
+      stream.update(request.bytes);
+      return NOTHING;
+    }
+    this.#streams.delete(request.stream);
+    if (request.kind === "digest") return stream.digest();
+    stream.abort();
+    return NOTHING;
+  }
+}
+
+function hashMany(bytes: Uint8Array, lengths: Uint32Array): Uint8Array {
+  const digests = new Uint8Array(32 * lengths.length);
+  let offset = 0;
+  for (const [i, length] of lengths.entries()) {
+    digests.set(blake3(bytes.subarray(offset, offset + length)), 32 * i);
+    offset += length;
+  }
+  return digests;
+}

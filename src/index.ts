@@ -1,0 +1,13 @@
+/** The entry point for a page. */
+
+export { type DroppedFolder, droppedItems } from "./browser/dropped.ts";
+export { type OpenStoreOptions, openStore } from "./browser/open-store.ts";
+export { connectRemote, type Remote, type RemoteOptions } from "./browser/remote.ts";
+export type { Archive, Store } from "./browser/store.ts";
+export type { StoreFile } from "./browser/store-file.ts";
+export type { Node } from "./castore/node.ts";
+export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "./error.ts";
+export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
+export type { PathInfo } from "./store/path-info.ts";
+export type { SyncReport } from "./store/sync.ts";
+export type { GarbageReport, ImportedPathInfo, ListEntry, NotTold } from "./wire/store-api.ts";

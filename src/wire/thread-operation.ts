@@ -1,0 +1,50 @@
+import type { OperationOptions, Progress } from "../progress.ts";
+import { packError, type ThreadError, unpackError } from "./thread-error.ts";
+
+/** An AbortSignal and a progress callback between threads, over one MessagePort for each operation: Comlink carries neither. */
+type ToWorker = { abort: ThreadError };
+
+/** Between two reports, in milliseconds: more often than the screen is drawn, nobody sees them. */
+const REPORT_INTERVAL = 33;
+
+/** The caller's side. `port` goes with the call; `finish` must be called when it has settled. */
+export function operationPort({ signal, onProgress }: OperationOptions): { port: MessagePort; finish(): void } {
+  const { port1, port2 } = new MessageChannel();
+  const onAbort = (): void => port1.postMessage({ abort: packError(signal?.reason) } satisfies ToWorker);
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener("abort", onAbort);
+  port1.onmessage = ({ data }: MessageEvent<Progress>) => onProgress?.(data);
+  return {
+    port: port2,
+    finish() {
+      signal?.removeEventListener("abort", onAbort);
+      port1.close();
+    },
+  };
+}
+
+/** The worker's side. Reports are thinned out, but the first and last of each phase always go through. */
+export function operationOptions(port: MessagePort): Required<OperationOptions> & { signal: AbortSignal; finish(): void } {
+  const controller = new AbortController();
+  port.onmessage = ({ data }: MessageEvent<ToWorker>) => controller.abort(unpackError(data.abort));
+  let held: Progress | undefined;
+  let last: { phase: string; time: number } | undefined;
+  const send = (progress: Progress): void => {
+    held = undefined;
+    last = { phase: progress.phase, time: performance.now() };
+    port.postMessage(progress);
+  };
+  return {
+    signal: controller.signal,
+    onProgress(progress) {
+      if (held && held.phase !== progress.phase) send(held);
+      if (!last || last.phase !== progress.phase || performance.now() - last.time >= REPORT_INTERVAL) send(progress);
+      else held = progress;
+    },
+    finish() {
+      if (held) send(held);
+      // The last reports are on their way before the call's answer: the caller closes the port.
+      port.onmessage = null;
+    },
+  };
+}

@@ -1,0 +1,15 @@
+/** The script of a hash worker: hashes what the store worker's `HashPool` sends. */
+
+import { type HashReply, type HashRequest, HashServer } from "../hash/pool-protocol.ts";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+const server = new HashServer();
+
+self.onmessage = async ({ data }: MessageEvent<HashRequest>) => {
+  const reply: HashReply = await server.answer(data);
+  self.postMessage(reply);
+};
+
+// Messages that came before this line was reached are lost, so the pool holds them back until it hears this.
+self.postMessage("ready");

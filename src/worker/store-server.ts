@@ -1,0 +1,284 @@
+import { decodeUtf8 } from "../bytes.ts";
+import type { BlobUploader } from "../castore/blob-uploader.ts";
+import { decompressed } from "../castore/decompress.ts";
+import type { Digest } from "../castore/digest.ts";
+import type { DirectoryEntry, DirectorySizeRule } from "../castore/directory.ts";
+import type { Node } from "../castore/node.ts";
+import { tarEntries } from "../castore/tar-entries.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import { HashPool } from "../hash/pool.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { OperationOptions } from "../progress.ts";
+import { requirePathInfo } from "../store/closure.ts";
+import { importEntries, importNar } from "../store/import.ts";
+import { listDirectory, resolvePath } from "../store/list.ts";
+import { renderNar } from "../store/nar.ts";
+import { renderNarInfo } from "../store/nar-info.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
+import { copyPaths, type SyncReport } from "../store/sync.ts";
+import { iterate } from "../stream.ts";
+import { changeChannel } from "../wire/change-channel.ts";
+import type {
+  ArchiveOptions,
+  ArchiveSource,
+  FolderSource,
+  GarbageReport,
+  ImportedPathInfo,
+  ListEntry,
+  OpenOptions,
+  RemoteAddress,
+  StoreApi,
+  SyncOptions,
+} from "../wire/store-api.ts";
+import { operationOptions } from "../wire/thread-operation.ts";
+import { receiveStream, sendStream } from "../wire/thread-stream.ts";
+import { connectRemoteAddress } from "./connect-remote.ts";
+import { folderEntries, notTold } from "./folder-entries.ts";
+import { collectGarbage } from "./garbage.ts";
+import { StoreDatabase } from "./indexeddb.ts";
+import { createIndexedDbStore } from "./indexeddb-store.ts";
+import { spawnHashWorker } from "./spawn-hash-worker.ts";
+import { StoreLocks } from "./store-locks.ts";
+
+/** How our own stores count directory sizes. */
+const OWN_RULE: DirectorySizeRule = "documented";
+
+interface OpenedStore {
+  readonly database: StoreDatabase;
+  readonly pool: HashPool;
+  readonly services: LocalStoreServices;
+  readonly locks: StoreLocks;
+  readonly changes: BroadcastChannel;
+}
+
+/** What the page calls. */
+export class StoreServer implements StoreApi {
+  #opened: OpenedStore | undefined;
+
+  async open(name: string, options: OpenOptions): Promise<void> {
+    if (options.storage === "opfs") throw new StoreError("unavailable", "storage in OPFS is not built yet; IndexedDB is");
+    const database = new StoreDatabase(name);
+    // Fails now rather than at the first use.
+    await database.read("pathInfos", (store) => store.count());
+    const pool = new HashPool(options.workers, () => spawnHashWorker(options.hashWorkerUrl));
+    const services = createIndexedDbStore(database, pool);
+    this.#opened = { database, pool, services, locks: new StoreLocks(name), changes: changeChannel(name) };
+  }
+
+  async importFolder(source: FolderSource, { name }: { name: string }, operation: MessagePort): Promise<ImportedPathInfo> {
+    return this.#write(operation, async ({ services, pool }, options) => {
+      const info = await importEntries(services, pool, (uploader) => folderEntries(source, uploader, options), {
+        ...options,
+        name,
+      });
+      return { ...info, notTold: notTold(source) };
+    });
+  }
+
+  async importArchive(source: ArchiveSource, archive: ArchiveOptions, operation: MessagePort): Promise<PathInfo> {
+    const stream = "blob" in source ? source.blob.stream() : receiveStream<Uint8Array>(source.port);
+    const total = "blob" in source ? source.blob.size : undefined;
+    try {
+      return await this.#write(operation, ({ services, pool }, options) => {
+        const bytes = decompressed(counted(stream, total, options), options.signal);
+        if (archive.format === "nar") return importNar(services, pool, bytes, { ...options, ...archive, onProgress: undefined });
+        const entries = (uploader: BlobUploader) => tarEntries(bytes, uploader, options);
+        return importEntries(services, pool, entries, { ...options, name: archive.name });
+      });
+    } catch (error) {
+      // Where it failed before anything was read, the sender waits still.
+      if (!stream.locked) await stream.cancel(error);
+      throw error;
+    }
+  }
+
+  async pathInfo(storePath: string): Promise<PathInfo | undefined> {
+    return this.#store().services.pathInfos.get(parseHashPart(storePath));
+  }
+
+  pathInfos(to: MessagePort): void {
+    sendStream(
+      to,
+      batches(() => this.#store().services.pathInfos.list()),
+    );
+  }
+
+  async list(storePath: string, path: string | Uint8Array): Promise<ListEntry[] | undefined> {
+    const { services } = this.#store();
+    const info = await requirePathInfo(services.pathInfos, storePath);
+    const entries = await listDirectory(services, info.node, path);
+    return entries?.map(listEntry);
+  }
+
+  async node(storePath: string, path: string | Uint8Array): Promise<Node | undefined> {
+    const { services } = this.#store();
+    const info = await requirePathInfo(services.pathInfos, storePath);
+    return resolvePath(services, info.node, path);
+  }
+
+  readBlob(digest: Digest, range: { offset: number; length: number }, to: MessagePort): void {
+    const { blobs } = this.#store().services;
+    sendStream(
+      to,
+      (async function* () {
+        const stream = await blobs.open(digest, range);
+        if (!stream) throw new StoreError("not-found", "the file's content is missing from the store");
+        yield* iterate(stream);
+      })(),
+    );
+  }
+
+  nar(storePath: string, to: MessagePort): void {
+    const { services } = this.#store();
+    sendStream(
+      to,
+      (async function* () {
+        const info = await requirePathInfo(services.pathInfos, storePath);
+        yield* iterate(renderNar(services, info.node));
+      })(),
+    );
+  }
+
+  async narInfo(storePath: string): Promise<string | undefined> {
+    const info = await this.pathInfo(storePath);
+    return info && renderNarInfo(info);
+  }
+
+  remotePathInfos(address: RemoteAddress, to: MessagePort): void {
+    const { pool } = this.#store();
+    sendStream(
+      to,
+      batches(() => connectRemoteAddress(address, pool).pathInfos.list()),
+    );
+  }
+
+  async pull(address: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
+    return this.#write(operation, async ({ services, pool }, operationOptions) => {
+      const remote = connectRemoteAddress(address, pool);
+      const fromRule = await remote.sizeRule(operationOptions);
+      return copyPaths(remote, services, storePaths, { ...operationOptions, ...options, engine: pool, fromRule, toRule: OWN_RULE });
+    });
+  }
+
+  async push(address: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
+    const { services, pool } = this.#store();
+    return this.#run(operation, async (operationOptions) => {
+      const remote = connectRemoteAddress(address, pool);
+      const copy = (toRule: DirectorySizeRule | undefined) =>
+        // What we hold was checked when it came.
+        copyPaths(services, remote, storePaths, {
+          ...operationOptions,
+          ...options,
+          engine: pool,
+          fromRule: OWN_RULE,
+          toRule,
+          verify: false,
+        });
+      return pushInSomeDialect(remote, copy, operationOptions);
+    });
+  }
+
+  async delete(storePath: string): Promise<boolean> {
+    const { services, changes } = this.#store();
+    const known = await services.pathInfos.delete(parseHashPart(storePath));
+    if (known) changes.postMessage("delete");
+    return known;
+  }
+
+  async collectGarbage(operation: MessagePort): Promise<GarbageReport> {
+    const { database, services, locks } = this.#store();
+    return this.#run(operation, (options) => locks.alone(options.signal, () => collectGarbage(database, services, options)));
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    opened?.pool.close();
+    opened?.changes.close();
+    await opened?.database.close();
+  }
+
+  #store(): OpenedStore {
+    if (!this.#opened) throw new StoreError("closed", "the store is not open");
+    return this.#opened;
+  }
+
+  /** Something that ends in a new PathInfo. */
+  async #write<T>(operation: MessagePort, work: (store: OpenedStore, options: RunningOptions) => Promise<T>): Promise<T> {
+    return this.#run(operation, async (options) => {
+      const store = this.#store();
+      const result = await store.locks.writing(options.signal, () => work(store, options));
+      store.changes.postMessage("write");
+      return result;
+    });
+  }
+
+  async #run<T>(operation: MessagePort, work: (options: RunningOptions) => Promise<T>): Promise<T> {
+    const { finish, ...options } = operationOptions(operation);
+    try {
+      return await work(options);
+    } finally {
+      finish();
+    }
+  }
+}
+
+type RunningOptions = OperationOptions & { signal: AbortSignal };
+
+/** If the remote holds nothing that would show its dialect, ours is tried first; a remote of the other one refuses it. */
+async function pushInSomeDialect(
+  remote: RemoteStore,
+  copy: (rule: DirectorySizeRule | undefined) => Promise<SyncReport>,
+  options: OperationOptions,
+): Promise<SyncReport> {
+  const rule = await remote.sizeRule(options);
+  if (rule) return copy(rule);
+  try {
+    return await copy(OWN_RULE);
+  } catch (error) {
+    if (!isStoreError(error, "invalid")) throw error;
+    return copy("doubled").catch(() => {
+      throw error;
+    });
+  }
+}
+
+function counted(
+  stream: ReadableStream<Uint8Array>,
+  total: number | undefined,
+  { onProgress }: OperationOptions,
+): ReadableStream<Uint8Array> {
+  let loaded = 0;
+  return stream.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(bytes, controller) {
+        loaded += bytes.length;
+        onProgress?.({ phase: "reading", loaded, total });
+        controller.enqueue(bytes);
+      },
+    }),
+  );
+}
+
+const LIST_BATCH = 100;
+
+async function* batches<T>(list: () => AsyncIterable<T>): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const item of list()) {
+    batch.push(item);
+    if (batch.length < LIST_BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+function listEntry({ name, node }: DirectoryEntry): ListEntry {
+  const common = { name: decodeUtf8(name), nameBytes: name, kind: node.kind };
+  if (node.kind === "symlink") {
+    return { ...common, size: node.target.length, executable: false, target: decodeUtf8(node.target), targetBytes: node.target };
+  }
+  const executable = node.kind === "file" && node.executable;
+  return { ...common, size: Number(node.size), executable, digest: node.digest };
+}

@@ -1,0 +1,13 @@
+/** The script of the store worker: owns the storage, and does everything heavy for the page. */
+
+import { expose } from "comlink";
+import { handleThrownErrors } from "../wire/thread-throw.ts";
+import { holdLifeLock } from "./store-locks.ts";
+import { StoreServer } from "./store-server.ts";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+handleThrownErrors();
+expose(new StoreServer());
+// Messages that came before this line was reached are lost, so the page waits for this.
+self.postMessage({ lock: holdLifeLock() });

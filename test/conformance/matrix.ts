@@ -1,0 +1,31 @@
+import type { StoreServices } from "../../src/store/services.ts";
+
+/** A backend as the suites want it: opened afresh, empty. */
+export interface Backend {
+  readonly name: string;
+  /** Whether its PathInfoService can forget. */
+  readonly canDelete: boolean;
+  open(): Promise<{ store: StoreServices; close(): Promise<void> }>;
+}
+
+/**
+ * Every backend, where its suites run, and which classes they cover there. `guard.test.ts` fails when a class that implements one of
+ * the interfaces is not in this list; the test files take their backends by these names, so that none can be left out.
+ */
+export const MATRIX = {
+  memory: {
+    runtimes: ["node", "browser"],
+    covers: ["ChunkedBlobService", "StoredDirectoryService", "MemoryChunkStore", "MemoryDirectoryStore", "MemoryPathInfoService"],
+  },
+  indexeddb: {
+    runtimes: ["browser"],
+    covers: ["IndexedDbChunkStore", "IndexedDbDirectoryStore", "IndexedDbPathInfoService"],
+  },
+} as const satisfies Record<string, { runtimes: readonly ("node" | "browser")[]; covers: readonly string[] }>;
+
+export type BackendName = keyof typeof MATRIX;
+
+/** The backends whose suites run in `Runtime`. */
+export type BackendsIn<Runtime extends "node" | "browser"> = {
+  [Name in BackendName]: Runtime extends (typeof MATRIX)[Name]["runtimes"][number] ? Name : never;
+}[BackendName];

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { utf8 } from "../../src/bytes.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { encodeNixbase32 } from "../../src/nix/nixbase32.ts";
+import { formatStorePath, parseHashPart } from "../../src/nix/store-path.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { LocalPathInfoService, PathInfoService } from "../../src/store/path-info-service.ts";
+import type { StoreServices } from "../../src/store/services.ts";
+import { pseudoRandom } from "./content.ts";
+import type { Backend } from "./matrix.ts";
+
+/** A store path with content of its own, which a service may want to check. */
+async function somePathInfo(store: StoreServices, name: string, seed: number): Promise<PathInfo> {
+  const content = utf8(`the content of ${name}`);
+  const [digest] = await store.blobs.putMany([content]);
+  if (!digest) throw new Error("no digest");
+  const node = { kind: "file", digest, size: BigInt(content.length), executable: false } as const;
+  const storePath = formatStorePath({ digest: pseudoRandom(20, seed), name });
+  const nar = await calculateNar(store, new InlineHashEngine(), node);
+  return { storePath, node, ...nar, references: [], signatures: [] };
+}
+
+/** Comparable whatever optional fields are left out or undefined. */
+function known(info: PathInfo | undefined): unknown {
+  return info && Object.fromEntries(Object.entries(info).filter(([, value]) => value !== undefined));
+}
+
+/** The rules of `PathInfoService`, for any backend. */
+export function pathInfoServiceSuite(backend: Backend): void {
+  describe(`PathInfoService: ${backend.name}`, () => {
+    let store: StoreServices;
+    let close: () => Promise<void>;
+
+    beforeAll(async () => {
+      const opened = await backend.open();
+      store = opened.store;
+      close = opened.close;
+    });
+    afterAll(() => close());
+
+    test("what is missing is undefined", async () => {
+      expect(await store.pathInfos.get(encodeNixbase32(new Uint8Array(20)))).toBeUndefined();
+    });
+
+    test("a PathInfo comes out as it went in", async () => {
+      const other = await somePathInfo(store, "other-1.0", 11);
+      const info: PathInfo = {
+        ...(await somePathInfo(store, "full-1.0", 12)),
+        references: [other.storePath.replace("/nix/store/", "")],
+        deriver: `${encodeNixbase32(pseudoRandom(20, 13))}-full-1.0.drv`,
+        signatures: [`key-1:${btoa(String.fromCharCode(...pseudoRandom(64, 14)))}`],
+      };
+      expect(known(await store.pathInfos.put(info))).toEqual(known(info));
+      expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(info));
+    });
+
+    test("put replaces", async () => {
+      const info = await somePathInfo(store, "replaced-1.0", 21);
+      await store.pathInfos.put(info);
+      const signed = { ...info, signatures: [`key-2:${btoa(String.fromCharCode(...pseudoRandom(64, 22)))}`] };
+      await store.pathInfos.put(signed);
+      expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(signed));
+    });
+
+    test("list has them all", async () => {
+      const infos: PathInfo[] = [];
+      for (let i = 0; i < 5; i++) infos.push(await store.pathInfos.put(await somePathInfo(store, `listed-${i}`, 100 + i)));
+      const listed = new Map<string, PathInfo>();
+      for await (const info of store.pathInfos.list()) listed.set(info.storePath, info);
+      for (const info of infos) expect(known(listed.get(info.storePath))).toEqual(known(info));
+    });
+
+    test.each<[string, (info: PathInfo) => PathInfo]>([
+      ["no store path", (info) => ({ ...info, storePath: "/nix/store/short" })],
+      ["a NAR hash of no form", (info) => ({ ...info, narHash: "sha256-abc" })],
+      ["a negative size", (info) => ({ ...info, narSize: -1 })],
+      ["a reference of no form", (info) => ({ ...info, references: ["nothing"] })],
+      ["a signature that is too short", (info) => ({ ...info, signatures: ["key:AAAA"] })],
+      ["a content address of no form", (info) => ({ ...info, ca: "fixed:what" })],
+    ])("refuses %s", async (_, spoil) => {
+      const info = await somePathInfo(store, "spoilt-1.0", 31);
+      await expect(store.pathInfos.put(spoil(info))).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
+      expect(await store.pathInfos.get(parseHashPart(info.storePath))).toBeUndefined();
+    });
+
+    test("delete forgets, where there is one", async () => {
+      const { pathInfos } = store;
+      expect(isLocal(pathInfos)).toBe(backend.canDelete);
+      if (!isLocal(pathInfos)) return;
+      const info = await somePathInfo(store, "deleted-1.0", 41);
+      await pathInfos.put(info);
+      expect(await pathInfos.delete(parseHashPart(info.storePath))).toBe(true);
+      expect(await pathInfos.get(parseHashPart(info.storePath))).toBeUndefined();
+      expect(await pathInfos.delete(parseHashPart(info.storePath))).toBe(false);
+    });
+  });
+}
+
+function isLocal(pathInfos: PathInfoService): pathInfos is LocalPathInfoService {
+  return "delete" in pathInfos;
+}
