@@ -116,7 +116,7 @@ async function* walk(root: Buffer, signal: AbortSignal | undefined): AsyncGenera
       yield leaf(kind, location, path);
       continue;
     }
-    if (levels.length >= MAX_TREE_DEPTH) {
+    if (path.length > MAX_TREE_DEPTH) {
       throw new StoreError("invalid", `${quoteBytes(location)} is nested deeper than ${MAX_TREE_DEPTH} directories`);
     }
     levels.push({ location, path, entries: await list(location), next: 0 });

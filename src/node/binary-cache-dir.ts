@@ -1,0 +1,125 @@
+import { createReadStream } from "node:fs";
+import { access, readdir, readFile } from "node:fs/promises";
+import { join, normalize } from "node:path";
+import { Readable } from "node:stream";
+import { decompressed } from "../castore/decompress.ts";
+import { StoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import { importNar } from "../store/import.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import type { StoreServices } from "../store/services.ts";
+import { fileError, systemErrorCode } from "./file-error.ts";
+
+const FILE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}\.narinfo$/;
+
+/**
+ * Imports every store path of a binary cache on disk, as `nix copy --to file://DIR` makes it, references first; those that the store
+ * has are left alone. Yields each once it is imported.
+ *
+ * The order is that of `index.json`, an array of names of NARInfo files, where the cache has one.
+ *
+ * @throws StoreError, as `importNar` does
+ */
+export async function* importBinaryCacheDir(
+  store: StoreServices,
+  engine: HashEngine,
+  dir: string,
+  options: { signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<PathInfo> {
+  for (const { text, info } of await readNarInfos(dir)) {
+    options.signal?.throwIfAborted();
+    if (await store.pathInfos.get(parseHashPart(info.storePath), options)) continue;
+    yield await importNar(store, engine, await openNar(dir, info, options.signal), { narInfo: text, ...options });
+  }
+}
+
+interface NarInfoFile {
+  readonly text: string;
+  readonly info: NarInfo;
+}
+
+async function readNarInfos(dir: string): Promise<NarInfoFile[]> {
+  const index = await readIndex(dir);
+  const files: NarInfoFile[] = [];
+  for (const name of index ?? (await listNarInfos(dir))) {
+    const text = await readFile(join(dir, name), "utf8").catch((error: unknown) => {
+      throw fileError(error, `can't read ${join(dir, name)}`);
+    });
+    files.push({ text, info: parseNarInfo(text) });
+  }
+  return index ? files : referencesFirst(files);
+}
+
+async function readIndex(dir: string): Promise<string[] | undefined> {
+  const path = join(dir, "index.json");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw fileError(error, `can't read ${path}`);
+  }
+  const wrong = (cause?: unknown) => new StoreError("invalid", `${path} is not a list of NARInfo files`, { cause });
+  let names: unknown;
+  try {
+    names = JSON.parse(text);
+  } catch (error) {
+    throw wrong(error);
+  }
+  if (!Array.isArray(names)) throw wrong();
+  return names.map((name: unknown) => {
+    if (typeof name !== "string" || !FILE_NAME.test(name)) throw wrong();
+    return name;
+  });
+}
+
+async function listNarInfos(dir: string): Promise<string[]> {
+  try {
+    return (await readdir(dir)).filter((name) => FILE_NAME.test(name)).sort();
+  } catch (error) {
+    throw fileError(error, `can't list the binary cache ${dir}`);
+  }
+}
+
+/** Rounds of those whose references are all there, or not in the cache; what is left in a circle comes last, in any order. */
+function referencesFirst(files: readonly NarInfoFile[]): NarInfoFile[] {
+  const waiting = new Map(files.map((file) => [parseHashPart(file.info.storePath), file]));
+  const order: NarInfoFile[] = [];
+  for (let before = -1; before !== order.length; ) {
+    before = order.length;
+    for (const [hashPart, file] of waiting) {
+      if (file.info.references.some((reference) => parseHashPart(reference) !== hashPart && waiting.has(parseHashPart(reference))))
+        continue;
+      waiting.delete(hashPart);
+      order.push(file);
+    }
+  }
+  return [...order, ...waiting.values()];
+}
+
+async function openNar(dir: string, info: NarInfo, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {
+  const relative = normalize(info.url);
+  if (relative.startsWith("/") || relative.startsWith("..") || /^[a-z]+:/i.test(info.url)) {
+    throw new StoreError("invalid", `the NAR of ${info.storePath} is at ${info.url}, which is not in the binary cache`);
+  }
+  const path = join(dir, relative);
+  try {
+    await access(path);
+  } catch (error) {
+    throw fileError(error, `can't read the NAR of ${info.storePath}`);
+  }
+  if (info.compression === "none") return readPieces(path);
+  // Node's types of web streams are its own.
+  const stream = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>;
+  return decompressed(stream, signal);
+}
+
+async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of createReadStream(path, { highWaterMark: 256 * 1024 })) yield piece;
+  } catch (error) {
+    throw fileError(error, `can't read ${path}`);
+  }
+}

@@ -1,0 +1,84 @@
+import { createRequire } from "node:module";
+import { isStoreError } from "../error.ts";
+import { type CliContext, writeOut } from "./cli-context.ts";
+import { COPY_HELP, runCopy } from "./commands/copy.ts";
+import { DAEMON_HELP, runDaemon } from "./commands/daemon.ts";
+import { EXPORT_HELP, runExport } from "./commands/export.ts";
+import { IMPORT_HELP, runImport } from "./commands/import.ts";
+import { UsageError } from "./usage-error.ts";
+
+interface Command {
+  readonly help: string;
+  run(args: readonly string[], context: CliContext): Promise<void>;
+}
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ["daemon", { help: DAEMON_HELP, run: runDaemon }],
+  ["import", { help: IMPORT_HELP, run: runImport }],
+  ["copy", { help: COPY_HELP, run: runCopy }],
+  ["export", { help: EXPORT_HELP, run: runExport }],
+]);
+
+const HELP = `Usage: tvix-store-web COMMAND [options]
+
+Commands:
+  daemon   serves a store, and the viewer
+  import   imports files and directories, and prints their store paths
+  copy     copies store paths from this machine's Nix store
+  export   writes a store path as a NAR
+
+tvix-store-web COMMAND --help tells more; tvix-store-web --version tells the version.
+`;
+
+const PROGRAM = "tvix-store-web";
+
+/**
+ * Runs the program.
+ *
+ * @param argv what follows the program's name
+ * @returns the exit status: 0, 1 if it failed or 2 if it was called wrongly, with the reason in one line on standard error
+ */
+export async function main(argv: readonly string[], context: CliContext): Promise<number> {
+  try {
+    await dispatch(argv, context);
+    return 0;
+  } catch (error) {
+    const usage = error instanceof UsageError || isParseArgsError(error);
+    const hint = usage ? ` (${PROGRAM} ${COMMANDS.has(argv[0] ?? "") ? `${argv[0]} ` : ""}--help tells more)` : "";
+    await writeOut(context.stderr, `${PROGRAM}: ${oneLine(reasonOf(error, context.signal))}${hint}\n`).catch(() => {});
+    return usage ? 2 : 1;
+  }
+}
+
+async function dispatch(argv: readonly string[], context: CliContext): Promise<void> {
+  const [name, ...args] = argv;
+  if (name === undefined) throw new UsageError("a command is missing");
+  if (name === "--help" || name === "-h" || name === "help") return writeOut(context.stdout, HELP);
+  if (name === "--version" || name === "-V") return writeOut(context.stdout, `${PROGRAM} ${readVersion()}\n`);
+  const command = COMMANDS.get(name);
+  if (!command) throw new UsageError(`${name.startsWith("-") ? "unknown option" : "unknown command"} ${JSON.stringify(name)}`);
+  const end = args.indexOf("--");
+  const flags = end < 0 ? args : args.slice(0, end);
+  if (flags.includes("--help") || flags.includes("-h")) return writeOut(context.stdout, command.help);
+  return command.run(args, context);
+}
+
+function isParseArgsError(error: unknown): boolean {
+  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS_");
+}
+
+function reasonOf(error: unknown, signal: AbortSignal): string {
+  if (signal.aborted && error === signal.reason) return "interrupted";
+  if (error instanceof Error && "code" in error && error.code === "EPIPE") return "nobody reads the output any more";
+  if (isStoreError(error) || error instanceof UsageError) return error.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*[\r\n]+\s*/g, " ");
+}
+
+function readVersion(): string {
+  const found: unknown = createRequire(import.meta.url)("../../package.json");
+  return typeof found === "object" && found !== null && "version" in found ? String(found.version) : "unknown";
+}

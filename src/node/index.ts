@@ -1,0 +1,19 @@
+/** `tvix-store-web/node`: the daemon's parts, for programs that embed them. */
+
+export { formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
+export { importBinaryCacheDir } from "./binary-cache-dir.ts";
+export { main } from "./cli.ts";
+export type { CliContext } from "./cli-context.ts";
+export { type CopyPathsOptions, copyPaths } from "./copy-paths.ts";
+export { defaultDataDir, type EmbeddedStore, openEmbeddedStore } from "./embedded-store.ts";
+export { fsEntries } from "./fs-entries.ts";
+export { connectGrpc, type GrpcConnection } from "./grpc.ts";
+export { LmdbEnvironment } from "./lmdb.ts";
+export { NodeHashEngine } from "./node-hash-engine.ts";
+export { FileChunkStore } from "./object-store.ts";
+export { type PathGraphEntry, parsePathGraph } from "./path-graph.ts";
+export { rpcRoutes } from "./rpc/routes.ts";
+export { type ListenAddress, type RunningServer, type ServerOptions, startServer } from "./server.ts";
+export { type OpenedServices, openServices, type ServiceAddresses } from "./services.ts";
+export { serveStatic } from "./static-files.ts";
+export { UsageError } from "./usage-error.ts";

@@ -1,0 +1,185 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { main } from "../../src/node/cli.ts";
+import { type CliOptions, runCli, startDaemon } from "./run-cli.ts";
+
+const SAMPLE = fileURLToPath(new URL("../fixtures/sample", import.meta.url));
+
+let dir: string;
+let services: string[];
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "tvix-cli-"));
+  services = servicesAt(`file:${join(dir, "store")}`);
+  mkdirSync(join(dir, "tree"));
+  writeFileSync(join(dir, "tree", "file"), "content\n");
+});
+afterEach(() => rm(dir, { recursive: true, force: true }));
+
+const servicesAt = (address: string) =>
+  ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, address]);
+
+async function output(args: string[], options?: CliOptions): Promise<Buffer> {
+  const { status, stdout, stderr } = await runCli(args, options);
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+  return stdout;
+}
+
+describe("usage", () => {
+  test.each([
+    [],
+    ["frobnicate"],
+    ["--frobnicate"],
+    ["import"],
+    ["import", "--frobnicate", "x"],
+    ["import", "--blob-service-addr"],
+    ["export"],
+    ["export", "a", "b"],
+    ["copy"],
+    ["copy", "a", "b"],
+    ["daemon", "extra"],
+    ["daemon", "-l", "8000"],
+    ["daemon", "-l", "127.0.0.1:65536"],
+    ["import", ".", "--blob-service-addr", "bigtable://instance"],
+    ["import", ".", "--directory-service-addr", "objectstore+file:/nowhere"],
+    ["daemon", "--path-info-service-addr", "nix+https://cache.example.org"],
+  ])("of %j is wrong: status 2 and one line", async (...args) => {
+    const { status, stdout, stderr } = await runCli(args.flat());
+    expect(status).toBe(2);
+    expect(stdout).toHaveLength(0);
+    expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
+  });
+
+  test("names a scheme that is not built yet", async () => {
+    const { status, stderr } = await runCli(["import", "."], { env: { BLOB_SERVICE_ADDR: "objectstore+s3://bucket/prefix" } });
+    expect(status).toBe(2);
+    expect(stderr).toContain("objectstore+s3");
+  });
+
+  test.each([["--help"], ["-h"], ["daemon", "--help"], ["import", "--help"], ["copy", "-h"], ["export", "--help"]])(
+    "is told by %j %j",
+    async (...args) => {
+      expect((await output(args)).toString()).toMatch(/^Usage: tvix-store-web /);
+    },
+  );
+
+  test("tells the version", async () => {
+    expect((await output(["--version"])).toString()).toMatch(/^tvix-store-web \d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe("import and export", () => {
+  test("keep a tree in an embedded store", async () => {
+    const paths = (await output(["import", ...services, join(dir, "tree"), join(dir, "tree", "file")])).toString().split("\n");
+    expect(paths).toEqual([
+      expect.stringMatching(/^\/nix\/store\/[0-9a-z]{32}-tree$/),
+      expect.stringMatching(/^\/nix\/store\/[0-9a-z]{32}-file$/),
+      "",
+    ]);
+    const nar = await output(["export", ...services, paths[1] as string]);
+    expect(nar.subarray(8, 21).toString()).toBe("nix-archive-1");
+    expect(nar.includes("content\n")).toBe(true);
+    const hashPart = paths[1]?.slice(11, 43) as string;
+    expect(await output(["export", ...services, hashPart])).toEqual(nar);
+  });
+
+  test("take addresses from the environment, flags first", async () => {
+    const env = {
+      BLOB_SERVICE_ADDR: `objectstore+file://${join(dir, "blobs")}`,
+      DIRECTORY_SERVICE_ADDR: `file:${join(dir, "meta")}`,
+      PATH_INFO_SERVICE_ADDR: "bigtable://not-used",
+    };
+    const flags = ["--path-info-service-addr", `file:${join(dir, "meta")}`];
+    const path = (await output(["import", join(dir, "tree"), ...flags], { env })).toString().trim();
+    expect(readdirSync(join(dir, "blobs", "blobs", "b3"))).toHaveLength(1);
+    expect(existsSync(join(dir, "meta", "blobs"))).toBe(false);
+    expect((await output(["export", path, ...flags], { env })).includes("content\n")).toBe(true);
+  });
+
+  test.each([
+    ["a missing file", ["import", "/nowhere/at-all"]],
+    ["a name that a store path can't have", ["import", "/tmp/sp ace"]],
+    ["a device", ["import", "/dev/null"]],
+    ["a missing store path", ["export", `/nix/store/${"0".repeat(32)}-missing`]],
+    ["what is no store path", ["export", "missing"]],
+    ["a missing graph", ["copy", "/nowhere/at-all"]],
+    ["a graph that is none", ["copy", "-"]],
+  ])("fail on %s with status 1 and one line", async (_, args) => {
+    const { status, stdout, stderr } = await runCli([...args, ...services]);
+    expect(status).toBe(1);
+    expect(stdout).toHaveLength(0);
+    expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
+  });
+
+  test("fail when no daemon listens", async () => {
+    const { status, stderr } = await runCli(["import", ...servicesAt("grpc+http://127.0.0.1:1"), join(dir, "tree")]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
+  });
+
+  test("end when nobody reads the output", async () => {
+    const path = (await output(["import", ...services, join(dir, "tree")])).toString().trim();
+    const stdout = new Writable({
+      write: (_part, _encoding, done) => done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" })),
+    });
+    stdout.on("error", () => {});
+    const quiet = new Writable({ write: (_part, _encoding, done) => done() });
+    const context = { stdin: process.stdin, stdout, stderr: quiet, env: {}, signal: new AbortController().signal };
+    expect(await main(["export", ...services, path], context)).toBe(1);
+  });
+});
+
+describe("daemon", () => {
+  test("serves what it keeps over restarts, by TCP and by a Unix socket", async () => {
+    const data = ["--data-dir", join(dir, "data")];
+    const first = await startDaemon(["-l", "127.0.0.1:0", ...data]);
+    expect(first.address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const remote = servicesAt(`grpc+${first.address}`);
+    const path = (await output(["import", ...remote, join(dir, "tree")])).toString().trim();
+    expect(path).toBe((await output(["import", ...services, join(dir, "tree")])).toString().trim());
+    const second = await runCli(["daemon", "-l", "127.0.0.1:0", ...data]);
+    expect(second.status).toBe(1);
+    expect(await first.stop()).toBe(0);
+
+    const socket = join(dir, "socket");
+    const again = await startDaemon(["-l", `unix:${socket}`, ...data]);
+    expect(again.address).toBe(`unix:${socket}`);
+    const nar = await output(["export", ...servicesAt(`grpc+unix:${socket}`), path]);
+    expect(nar).toEqual(await output(["export", ...services, path]));
+    expect(await again.stop()).toBe(0);
+  });
+
+  test("preloads a binary cache and serves the viewer", async () => {
+    const viewer = join(dir, "viewer");
+    mkdirSync(viewer);
+    writeFileSync(join(viewer, "index.html"), "<p>viewer");
+    const args = ["-l", "127.0.0.1:0", ...servicesAt("memory:"), "--preload", SAMPLE, "--viewer", viewer];
+    const daemon = await startDaemon(args);
+    const page = await fetch(`${daemon.address}/`);
+    expect(await page.text()).toBe("<p>viewer");
+    expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    const cached = await fetch(`${daemon.address}/`, { headers: { "if-none-match": page.headers.get("etag") as string } });
+    expect(cached.status).toBe(304);
+    const missing = await fetch(`${daemon.address}/missing`, { method: "POST", body: "x".repeat(100_000) });
+    expect(missing.status).toBe(404);
+    const name = readdirSync(SAMPLE).find((file) => file.endsWith(".narinfo")) as string;
+    const nar = await output(["export", ...servicesAt(`grpc+${daemon.address}`), name.slice(0, 32)]);
+    expect(nar.length).toBeGreaterThan(0);
+    expect(await daemon.stop()).toBe(0);
+  });
+
+  test.each([
+    ["a viewer that is not there", ["--viewer", "/nowhere"]],
+    ["a cache that is not there", ["--preload", "/nowhere"]],
+    ["an address that is not ours", ["-l", "192.0.2.1:1"]],
+  ])("fails on %s", async (_, args) => {
+    const { status, stderr } = await runCli(["daemon", "-l", "127.0.0.1:0", ...servicesAt("memory:"), ...args]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
+  });
+});

@@ -1,0 +1,71 @@
+import { once } from "node:events";
+import { PassThrough, Readable, Writable } from "node:stream";
+import { main } from "../../src/node/cli.ts";
+
+export interface CliRun {
+  readonly status: number;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly stdin?: string | undefined;
+  readonly env?: Record<string, string> | undefined;
+}
+
+/** Runs the program in this process. Nothing of the environment leaks in. */
+export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
+  const stdout = collector();
+  const stderr = collector();
+  const status = await main(args, {
+    stdin: Readable.from([Buffer.from(options.stdin ?? "")]),
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+    env: { ...options.env },
+    signal: new AbortController().signal,
+  });
+  return { status, stdout: stdout.bytes(), stderr: stderr.bytes().toString() };
+}
+
+export interface RunningDaemon {
+  /** As it was printed. */
+  readonly address: string;
+  /** What SIGTERM does. Resolves to the exit status. */
+  stop(): Promise<number>;
+}
+
+/** Starts `daemon` with `args`, and waits until it listens. Rejects with what it wrote on standard error if it doesn't. */
+export async function startDaemon(args: readonly string[], options: CliOptions = {}): Promise<RunningDaemon> {
+  const controller = new AbortController();
+  const stdout = new PassThrough();
+  const stderr = collector();
+  const status = main(["daemon", ...args], {
+    stdin: Readable.from([]),
+    stdout,
+    stderr: stderr.stream,
+    env: { ...options.env },
+    signal: controller.signal,
+  });
+  const line = await Promise.race([once(stdout, "data").then(([data]) => String(data)), status]);
+  const address = typeof line === "string" ? /^listening on (\S+)\n$/.exec(line)?.[1] : undefined;
+  if (address === undefined) throw new Error(`the daemon ended with ${line}: ${stderr.bytes()}`);
+  return {
+    address,
+    stop() {
+      controller.abort(new Error("stop"));
+      return status;
+    },
+  };
+}
+
+function collector() {
+  const parts: Buffer[] = [];
+  const stream = new Writable({
+    write(part: Buffer, _encoding, done) {
+      // Copied: the program may use the buffer again once this is done.
+      parts.push(Buffer.from(part));
+      done();
+    },
+  });
+  return { stream, bytes: () => Buffer.concat(parts) };
+}
