@@ -1,0 +1,123 @@
+import { equalBytes } from "../bytes.ts";
+import type { BlobWriter } from "../castore/blob-service.ts";
+import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
+import { StoreError } from "../error.ts";
+import type { HashStream } from "../hash/engine.ts";
+import { iterate } from "../stream.ts";
+import { cutBlobPieces } from "../wire/blob-message.ts";
+import type { RemoteConnection } from "./remote-connection.ts";
+
+const WHAT = "writing a blob";
+
+interface PutCall {
+  pieces: WritableStreamDefaultWriter<Uint8Array>;
+  /** What the remote answers. */
+  digest: Promise<Uint8Array>;
+}
+
+/** One `Put` call, which takes what is written as fast as the connection does. Begins with the first byte. */
+export class RemoteBlobWriter implements BlobWriter {
+  #connection: RemoteConnection;
+  #hash: HashStream;
+  #stop = new AbortController();
+  #unlink: () => void;
+  #call: PutCall | undefined;
+  #size = 0;
+  #ended = false;
+
+  constructor(connection: RemoteConnection, hash: HashStream, signal: AbortSignal | undefined) {
+    this.#connection = connection;
+    this.#hash = hash;
+    const onAbort = (): void => void this.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    this.#unlink = () => signal?.removeEventListener("abort", onAbort);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#checkOpen();
+    try {
+      for (const piece of cutBlobPieces(bytes)) {
+        this.#size += piece.length;
+        await Promise.all([this.#send(piece), this.#hash.update(piece)]);
+      }
+    } catch (error) {
+      throw await this.#fail(error);
+    }
+  }
+
+  async close(): Promise<{ digest: Digest; size: number }> {
+    this.#checkOpen();
+    try {
+      const digest = this.#call ? await this.#finish(this.#call) : EMPTY_DIGEST;
+      this.#end();
+      return { digest, size: this.#size };
+    } catch (error) {
+      throw await this.#fail(error);
+    }
+  }
+
+  async abort(reason?: unknown): Promise<void> {
+    if (this.#ended) return;
+    await this.#fail(reason);
+  }
+
+  async #send(piece: Uint8Array): Promise<void> {
+    const { pieces, digest } = this.#begin();
+    try {
+      // A copy, because the piece waits in the stream for a moment after the write has resolved, and the buffer is the caller's.
+      await Promise.race([pieces.write(piece.slice()), digest.then(answeredTooEarly)]);
+    } catch {
+      // The stream only knows that it was cut off; the call knows why.
+      await digest;
+      answeredTooEarly();
+    }
+  }
+
+  async #finish({ pieces, digest: answer }: PutCall): Promise<Digest> {
+    // If this fails, so does the call, and says why.
+    pieces.close().catch(() => {});
+    const answered = await answer;
+    const digest = asDigest(await this.#hash.digest());
+    if (equalBytes(answered, digest)) return digest;
+    throw new StoreError(
+      "corrupt",
+      `${WHAT}, ${this.#connection.name} answered the digest ${formatDigest(answered)} instead of ${formatDigest(digest)}`,
+    );
+  }
+
+  #begin(): PutCall {
+    if (this.#call) return this.#call;
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const digest = this.#connection.call(WHAT, this.#stop.signal, (client, signal) => client.putBlob(iterate(readable), signal));
+    // Whoever writes next, or closes, is told; until then nobody waits for it.
+    digest.catch(() => {});
+    this.#call = { pieces: writable.getWriter(), digest };
+    this.#call.pieces.closed.catch(() => {});
+    return this.#call;
+  }
+
+  /** Ends the call, so that nothing becomes visible, and answers `error`. */
+  async #fail(error: unknown): Promise<unknown> {
+    if (this.#ended) return error;
+    this.#end();
+    this.#hash.abort();
+    this.#stop.abort(error);
+    this.#call?.pieces.abort(error).catch(() => {});
+    await this.#call?.digest.catch(() => {});
+    return error;
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#unlink();
+  }
+
+  #checkOpen(): void {
+    if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+    if (this.#ended) throw new StoreError("closed", "this blob was written already");
+  }
+}
+
+function answeredTooEarly(): never {
+  throw new StoreError("corrupt", "the remote answered before the blob was sent");
+}

@@ -1,0 +1,207 @@
+import { concatBytes, EMPTY_BYTES, equalBytes } from "../bytes.ts";
+import {
+  type BlobService,
+  type BlobStat,
+  type BlobWriter,
+  type ReadBlobOptions,
+  SMALL_BLOB_LIMIT,
+} from "../castore/blob-service.ts";
+import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { TaskPool } from "../store/task-pool.ts";
+import { cutBlobPieces } from "../wire/blob-message.ts";
+import { RemoteBlobWriter } from "./remote-blob-writer.ts";
+import { REMOTE_CONCURRENCY, type RemoteConnection } from "./remote-connection.ts";
+
+/** Messages without a byte that a server may send in a row, before it counts as one that only keeps us busy. */
+const MAX_EMPTY_PIECES = 1000;
+
+interface Abortable {
+  signal?: AbortSignal | undefined;
+}
+
+/** Blobs behind a connection. Whatever comes is hashed, a range too: for one, the whole blob is read. */
+export class RemoteBlobService implements BlobService {
+  #connection: RemoteConnection;
+  #engine: HashEngine;
+
+  constructor(connection: RemoteConnection, engine: HashEngine) {
+    this.#connection = connection;
+    this.#engine = engine;
+  }
+
+  stat(digests: readonly Digest[], options: Abortable = {}): Promise<(BlobStat | undefined)[]> {
+    return forEach(digests, options.signal, async (digest) => {
+      if (equalBytes(digest, EMPTY_DIGEST)) return { chunks: [] };
+      const stat = this.#connection.call(`asking for blob ${formatDigest(digest)}`, options.signal, (client, signal) =>
+        client.statBlob(digest, signal),
+      );
+      return stat.catch(undefinedIfMissing);
+    });
+  }
+
+  async open(digest: Digest, options: ReadBlobOptions = {}): Promise<ReadableStream<Uint8Array> | undefined> {
+    const { signal, offset = 0, length = Number.POSITIVE_INFINITY } = options;
+    signal?.throwIfAborted();
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    const unlink = (): void => signal?.removeEventListener("abort", onAbort);
+
+    const content = this.#verified(digest, stop.signal, offset, offset + length);
+    // Whether the blob is there shows with the first piece.
+    const first = await content.next().catch((error: unknown) => {
+      unlink();
+      return undefinedIfMissing(error);
+    });
+    if (!first) return undefined;
+    let next: IteratorResult<Uint8Array> | undefined = first;
+    return new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          try {
+            const { done, value } = next ?? (await content.next());
+            next = undefined;
+            if (!done) return controller.enqueue(value);
+            unlink();
+            controller.close();
+          } catch (error) {
+            unlink();
+            controller.error(error);
+          }
+        },
+        async cancel(reason) {
+          unlink();
+          // Before the generator is asked to return: that has to wait for what it waits for.
+          stop.abort(reason);
+          await content.return(undefined).catch(() => {});
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  readMany(digests: readonly Digest[], options: Abortable = {}): Promise<(Uint8Array | undefined)[]> {
+    return forEach(digests, options.signal, async (digest) => {
+      try {
+        return await this.#readSmall(digest, options.signal);
+      } catch (error) {
+        return undefinedIfMissing(error);
+      }
+    });
+  }
+
+  async create(options: Abortable = {}): Promise<BlobWriter> {
+    options.signal?.throwIfAborted();
+    return new RemoteBlobWriter(this.#connection, await this.#engine.stream("blake3"), options.signal);
+  }
+
+  async putMany(blobs: readonly Uint8Array[], options: Abortable = {}): Promise<Digest[]> {
+    options.signal?.throwIfAborted();
+    const digests = (await this.#engine.blake3Many(blobs)).map((digest) => asDigest(digest));
+    return forEach(digests, options.signal, async (digest, i) => {
+      const bytes = blobs[i] ?? EMPTY_BYTES;
+      if (bytes.length === 0) return digest;
+      const what = `writing blob ${formatDigest(digest)}`;
+      const answered = await this.#connection.call(what, options.signal, (client, signal) => client.putBlob(pieces(bytes), signal));
+      if (!equalBytes(answered, digest)) {
+        throw new StoreError("corrupt", `${what}, ${this.#connection.name} answered the digest ${formatDigest(answered)}`);
+      }
+      return digest;
+    });
+  }
+
+  async #readSmall(digest: Digest, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    if (equalBytes(digest, EMPTY_DIGEST)) return EMPTY_BYTES;
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of this.#pieces(digest, signal)) {
+      size += part.length;
+      if (size > SMALL_BLOB_LIMIT) {
+        throw new StoreError(
+          "corrupt",
+          `blob ${formatDigest(digest)} from ${this.#connection.name} is longer than what was asked for`,
+        );
+      }
+      parts.push(part);
+    }
+    const bytes = parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts);
+    const [actual] = await this.#engine.blake3Many([bytes]);
+    this.#check(digest, actual as Uint8Array);
+    return bytes;
+  }
+
+  /** The bytes from `start` to `end`. The last of them are withheld until all of the blob has come and has the digest. */
+  async *#verified(digest: Digest, signal: AbortSignal, start: number, end: number): AsyncGenerator<Uint8Array> {
+    if (equalBytes(digest, EMPTY_DIGEST)) return;
+    const hash = await this.#engine.stream("blake3");
+    let ended = false;
+    try {
+      let held: Uint8Array | undefined;
+      let position = 0;
+      for await (const piece of this.#pieces(digest, signal)) {
+        await hash.update(piece);
+        const wanted = piece.subarray(clamp(start - position, piece.length), clamp(end - position, piece.length));
+        position += piece.length;
+        if (wanted.length === 0) continue;
+        if (held) yield held;
+        held = wanted;
+      }
+      ended = true;
+      this.#check(digest, await hash.digest());
+      if (held) yield held;
+    } finally {
+      if (!ended) hash.abort();
+    }
+  }
+
+  async *#pieces(digest: Digest, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+    const what = `reading blob ${formatDigest(digest)}`;
+    let empty = 0;
+    for await (const piece of this.#connection.stream(what, signal, (client, signal) => client.readBlob(digest, signal))) {
+      empty = piece.length === 0 ? empty + 1 : 0;
+      if (empty > MAX_EMPTY_PIECES)
+        throw new StoreError("corrupt", `${what}, ${this.#connection.name} sends messages without content`);
+      if (piece.length > 0) yield piece;
+    }
+  }
+
+  #check(digest: Digest, actual: Uint8Array): void {
+    if (equalBytes(digest, actual)) return;
+    throw new StoreError(
+      "corrupt",
+      `blob ${formatDigest(digest)} from ${this.#connection.name} has the digest ${formatDigest(actual)}`,
+    );
+  }
+}
+
+function clamp(value: number, max: number): number {
+  return Math.min(Math.max(value, 0), max);
+}
+
+async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* cutBlobPieces(bytes);
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (!isStoreError(error, "not-found")) throw error;
+}
+
+/** Results in the order of `items`, a bounded number of calls at a time. */
+async function forEach<T, U>(
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  run: (item: T, i: number) => Promise<U>,
+): Promise<U[]> {
+  signal?.throwIfAborted();
+  const results = new Array<U>(items.length);
+  const pool = new TaskPool(REMOTE_CONCURRENCY);
+  for (const [i, item] of items.entries()) {
+    await pool.run(async () => {
+      results[i] = await run(item, i);
+    });
+  }
+  await pool.finish();
+  return results;
+}

@@ -1,0 +1,100 @@
+import type { Transport } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
+import { EMPTY_DIGEST } from "../castore/digest.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import { createStoreClient, type StoreClient } from "../wire/client.ts";
+import type { WireFamily } from "../wire/family.ts";
+import { fromConnectError, isStatus, isUnimplemented } from "../wire/status.ts";
+
+/** Calls that a batch has under way: enough to hide latency, few enough for a page, which has six connections over HTTP/1.1. */
+export const REMOTE_CONCURRENCY = 8;
+
+const FAMILIES: readonly WireFamily[] = ["tvix", "snix"];
+
+/**
+ * Calls to one remote, with their failures as `StoreError`s that name it. What breaks a rule in an answer is `corrupt`, since nobody
+ * here gave it; a service's own arguments must be checked before.
+ */
+export class RemoteConnection {
+  readonly name: string;
+  #transport: Transport;
+  #client: Promise<StoreClient> | undefined;
+
+  /** @param family of service names; found out at the first call if it isn't given */
+  constructor(transport: Transport, name: string, family: WireFamily | undefined) {
+    this.name = name;
+    this.#transport = transport;
+    if (family) this.#client = Promise.resolve(createStoreClient(transport, family));
+  }
+
+  /** One call. @param what is done, for messages: `reading blob ...` */
+  async call<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    run: (client: StoreClient, signal: AbortSignal | undefined) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    try {
+      return await run(await this.#findClient(signal), signal);
+    } catch (error) {
+      throw this.#failure(error, what, signal);
+    }
+  }
+
+  /** One call that answers a stream. Leaving the iteration early ends the call. */
+  async *stream<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    run: (client: StoreClient, signal: AbortSignal) => AsyncIterable<T>,
+  ): AsyncGenerator<T> {
+    signal?.throwIfAborted();
+    const call = new AbortController();
+    const onAbort = (): void => call.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    try {
+      yield* run(await this.#findClient(signal), call.signal);
+    } catch (error) {
+      throw this.#failure(error, what, signal);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      call.abort();
+    }
+  }
+
+  #failure(error: unknown, what: string, signal: AbortSignal | undefined): unknown {
+    const failure = fromConnectError(error, `${what}, ${this.name}`, signal);
+    if (failure !== error || !isStoreError(failure, "invalid")) return failure;
+    return new StoreError("corrupt", `${what}, ${this.name} sent what breaks a rule: ${failure.message}`, { cause: failure });
+  }
+
+  /** Each caller may give up waiting by itself; the question goes on for the others. */
+  #findClient(signal: AbortSignal | undefined): Promise<StoreClient> {
+    if (!this.#client) {
+      this.#client = this.#probe();
+      this.#client.catch(() => {
+        this.#client = undefined;
+      });
+    }
+    const client = this.#client;
+    if (!signal) return client;
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(signal.reason);
+      signal.addEventListener("abort", onAbort);
+      client.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    });
+  }
+
+  async #probe(): Promise<StoreClient> {
+    for (const family of FAMILIES) {
+      const client = createStoreClient(this.#transport, family);
+      try {
+        await client.statBlob(EMPTY_DIGEST);
+        return client;
+      } catch (error) {
+        if (isStatus(error, Code.NotFound)) return client;
+        if (!isUnimplemented(error)) throw error;
+      }
+    }
+    throw new StoreError("unavailable", `${this.name} has neither tvix's nor snix's services`);
+  }
+}

@@ -1,0 +1,49 @@
+import { isStoreError, StoreError } from "../error.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import { checkPathInfo } from "../store/path-info-check.ts";
+import type { PathInfoService } from "../store/path-info-service.ts";
+import type { RemoteConnection } from "./remote-connection.ts";
+
+interface Abortable {
+  signal?: AbortSignal | undefined;
+}
+
+/** Path infos behind a connection. They are what the remote says: whether their content is so shows when it was copied. */
+export class RemotePathInfoService implements PathInfoService {
+  #connection: RemoteConnection;
+
+  constructor(connection: RemoteConnection) {
+    this.#connection = connection;
+  }
+
+  async get(hashPart: string, options: Abortable = {}): Promise<PathInfo | undefined> {
+    const wanted = parseHashPart(hashPart);
+    const what = `asking for store path ${wanted}`;
+    try {
+      const info = await this.#connection.call(what, options.signal, (client, signal) => client.getPathInfo(wanted, signal));
+      this.#checkHashPart(what, info, wanted);
+      return info;
+    } catch (error) {
+      if (isStoreError(error, "not-found")) return undefined;
+      throw error;
+    }
+  }
+
+  async put(info: PathInfo, options: Abortable = {}): Promise<PathInfo> {
+    checkPathInfo(info);
+    const what = `writing ${info.storePath}`;
+    const stored = await this.#connection.call(what, options.signal, (client, signal) => client.putPathInfo(info, signal));
+    this.#checkHashPart(what, stored, parseHashPart(info.storePath));
+    return stored;
+  }
+
+  list(options: Abortable = {}): AsyncGenerator<PathInfo> {
+    return this.#connection.stream("listing store paths", options.signal, (client, signal) => client.listPathInfos(signal));
+  }
+
+  #checkHashPart(what: string, info: PathInfo, wanted: string): void {
+    if (parseHashPart(info.storePath) === wanted) return;
+    throw new StoreError("corrupt", `${what}, ${this.#connection.name} answered ${info.storePath}`);
+  }
+}
