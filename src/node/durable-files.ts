@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileError, systemErrorCode } from "./file-error.ts";
+import { inParallel } from "./parallel.ts";
 
 /** Files written so that a crash leaves each one whole or absent. */
 
@@ -13,7 +14,6 @@ export interface NewFile {
 
 /** With more files than this, one `sync -f` of the file system is faster than an `fsync` of each. */
 const FEW = 16;
-const PARALLEL = 16;
 
 /**
  * Writes the files of all groups under `root`, in the place of what was there. After a crash, a file of one group is only there if all
@@ -101,23 +101,4 @@ async function syncFileSystem(path: string): Promise<boolean> {
     child.on("close", (status) => resolve(status === 0));
   });
   return canSyncFileSystem;
-}
-
-/** Calls `work` for each item, some at once. The first error ends it, after those that run have settled. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
-  const queue = items.values();
-  let failed = false;
-  const lane = async () => {
-    for (const item of queue) {
-      if (failed) return;
-      try {
-        await work(item);
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(PARALLEL, items.length) }, lane));
-  for (const result of lanes) if (result.status === "rejected") throw result.reason;
 }

@@ -7,6 +7,7 @@ import { type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import { type NewFile, writeFilesDurably } from "./durable-files.ts";
 import { fileError, systemErrorCode } from "./file-error.ts";
+import { inParallel } from "./parallel.ts";
 import { decodeChunkList, encodeChunkList } from "./stored-messages.ts";
 import { compressZstd, decompressZstd } from "./zstd.ts";
 
@@ -66,31 +67,27 @@ export class FileChunkStore implements ChunkStore {
   }
 
   async getChunkLists(blobs: readonly Digest[]): Promise<(readonly ChunkMeta[] | undefined)[]> {
-    return Promise.all(
-      blobs.map(async (digest) => {
-        const bytes = await this.#read(objectPath("blobs", digest), MAX_CHUNK_LIST_FILE_SIZE);
-        return bytes && decodeChunkList(digest, bytes);
-      }),
-    );
+    return inParallel(blobs, async (digest) => {
+      const bytes = await this.#read(objectPath("blobs", digest), MAX_CHUNK_LIST_FILE_SIZE);
+      return bytes && decodeChunkList(digest, bytes);
+    });
   }
 
   async getChunks(chunks: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
-    return Promise.all(
-      chunks.map(async (digest) => {
-        const frame = await this.#read(objectPath("chunks", digest), MAX_CHUNK_FILE_SIZE);
-        return frame && decompressZstd(frame, MAX_CHUNK_SIZE, `chunk ${formatDigest(digest)}`);
-      }),
-    );
+    return inParallel(chunks, async (digest) => {
+      const frame = await this.#read(objectPath("chunks", digest), MAX_CHUNK_FILE_SIZE);
+      return frame && decompressZstd(frame, MAX_CHUNK_SIZE, `chunk ${formatDigest(digest)}`);
+    });
   }
 
   async hasChunks(chunks: readonly Digest[]): Promise<boolean[]> {
-    return Promise.all(chunks.map((digest) => this.#has(objectPath("chunks", digest))));
+    return inParallel(chunks, (digest) => this.#has(objectPath("chunks", digest)));
   }
 
   async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
     if (this.#closed) throw new StoreError("closed", `the object store ${this.#root} was closed`);
     const there = await this.hasChunks(chunks.map(({ digest }) => digest));
-    const blobThere = await Promise.all(blobs.map(({ digest }) => this.#has(objectPath("blobs", digest))));
+    const blobThere = await inParallel(blobs, ({ digest }) => this.#has(objectPath("blobs", digest)));
     chunks.forEach(({ digest, bytes }, i) => {
       if (bytes.length > MAX_CHUNK_SIZE) {
         throw new StoreError("invalid", `chunk ${formatDigest(digest)} is larger than ${MAX_CHUNK_SIZE} bytes`);
@@ -177,9 +174,14 @@ export class FileChunkStore implements ChunkStore {
         const { size } = await handle.stat();
         if (size > limit)
           throw new StoreError("corrupt", `${path} in ${this.#root} has ${size} bytes, more than the ${limit} allowed`);
-        const content = await handle.readFile();
-        // A Buffer's `slice` is no copy, so none leaves this file.
-        return new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
+        // Not handle.readFile(), which asks for the size again and reads on past the end.
+        const bytes = new Uint8Array(size);
+        for (let length = 0; length < size; ) {
+          const { bytesRead } = await handle.read(bytes, length, size - length, null);
+          if (bytesRead === 0) throw new StoreError("corrupt", `${path} in ${this.#root} was cut short while it was read`);
+          length += bytesRead;
+        }
+        return bytes;
       } finally {
         await handle.close();
       }
