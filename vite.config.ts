@@ -18,11 +18,23 @@ export default defineConfig({
       },
       {
         optimizeDeps: {
-          include: ["hash-wasm", "idb", "comlink", "@bufbuild/protobuf", "@bufbuild/protobuf/wire", "@bufbuild/protobuf/codegenv2"],
+          include: [
+            "hash-wasm",
+            "idb",
+            "comlink",
+            "@bufbuild/protobuf",
+            "@bufbuild/protobuf/wire",
+            "@bufbuild/protobuf/codegenv2",
+            "@connectrpc/connect",
+            "@connectrpc/connect/protocol",
+            "@connectrpc/connect/protocol-connect",
+            "@connectrpc/connect/protocol-grpc-web",
+          ],
         },
         test: {
           name: "browser",
           include: ["test/**/*.browser.test.ts"],
+          globalSetup: ["test/conformance/daemon-for-browser.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           browser: {

@@ -10,4 +10,4 @@ export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from
 export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
 export type { PathInfo } from "./store/path-info.ts";
 export type { SyncReport } from "./store/sync.ts";
-export type { GarbageReport, ImportedPathInfo, ListEntry, NotTold } from "./wire/store-api.ts";
+export type { GarbageReport, ImportedPathInfo, ListEntry, NotTold } from "./thread/store-api.ts";

@@ -5,24 +5,23 @@
 export async function* iterate<T>(stream: ReadableStream<T>, signal?: AbortSignal): AsyncGenerator<T> {
   signal?.throwIfAborted();
   const reader = stream.getReader();
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal?.reason);
-    signal?.addEventListener("abort", onAbort);
-  });
-  // Nobody may be waiting when the signal comes: the next turn of the loop sees it.
-  aborted.catch(() => {});
+  // Cancelling settles a read that waits.
+  const cancel = (): void => {
+    reader.cancel(signal?.reason).catch(() => {});
+  };
+  signal?.addEventListener("abort", cancel);
   let finished = false;
   try {
     for (;;) {
-      const result = await Promise.race([reader.read(), aborted]);
+      const result = await reader.read();
+      signal?.throwIfAborted();
       if (result.done) break;
       yield result.value;
     }
     finished = true;
   } finally {
-    if (onAbort) signal?.removeEventListener("abort", onAbort);
-    if (!finished) reader.cancel(signal?.reason).catch(() => {});
+    signal?.removeEventListener("abort", cancel);
+    if (!finished) cancel();
     reader.releaseLock();
   }
 }

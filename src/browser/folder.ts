@@ -1,4 +1,4 @@
-import type { FolderSource } from "../wire/store-api.ts";
+import type { FolderSource } from "../thread/store-api.ts";
 
 /**
  * What the worker is told of a picked folder. A handle goes as it is. Files lose their `webkitRelativePath` on the way, so it goes

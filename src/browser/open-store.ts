@@ -1,5 +1,5 @@
 import { StoreError } from "../error.ts";
-import { changeChannel } from "../wire/change-channel.ts";
+import { changeChannel } from "../thread/change-channel.ts";
 import { Store } from "./store.ts";
 import { StoreWorker } from "./store-worker-client.ts";
 

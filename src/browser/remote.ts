@@ -1,6 +1,6 @@
 import { StoreError } from "../error.ts";
-import type { RemoteAddress } from "../wire/store-api.ts";
-import { serveFetch } from "../wire/thread-fetch.ts";
+import { serveFetch } from "../thread/port-fetch.ts";
+import type { RemoteAddress } from "../thread/store-api.ts";
 
 export interface RemoteOptions {
   /** What is spoken: `connect` by default. Plain gRPC is not to be had in a page. */

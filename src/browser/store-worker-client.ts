@@ -1,7 +1,7 @@
 import { type Remote as ComlinkRemote, releaseProxy, wrap } from "comlink";
 import { StoreError } from "../error.ts";
-import type { StoreApi } from "../wire/store-api.ts";
-import { handleThrownErrors } from "../wire/thread-throw.ts";
+import type { StoreApi } from "../thread/store-api.ts";
+import { handleThrownErrors } from "../thread/thrown-errors.ts";
 
 /** How long a worker may take to start before it is taken for dead, in milliseconds. It loads one script and compiles 20 kB. */
 const START_TIMEOUT = 30_000;

@@ -6,6 +6,8 @@ import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
+import { operationPort } from "../thread/operation-port.ts";
+import { receiveStream, sendStream } from "../thread/port-stream.ts";
 import type {
   ArchiveOptions,
   ArchiveSource,
@@ -14,9 +16,7 @@ import type {
   ListEntry,
   StoreApi,
   SyncOptions,
-} from "../wire/store-api.ts";
-import { operationPort } from "../wire/thread-operation.ts";
-import { receiveStream, sendStream } from "../wire/thread-stream.ts";
+} from "../thread/store-api.ts";
 import { folderSource } from "./folder.ts";
 import type { Remote } from "./remote.ts";
 import { StoreFile } from "./store-file.ts";

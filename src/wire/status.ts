@@ -17,7 +17,8 @@ const TO_STATUS: Record<StoreErrorCode, Code> = {
 
 const FROM_STATUS: Record<Code, StoreErrorCode> = {
   [Code.Canceled]: "unavailable",
-  [Code.Unknown]: "internal",
+  // Mostly what is no answer of these protocols at all: a proxy's page, a portal's.
+  [Code.Unknown]: "unavailable",
   [Code.InvalidArgument]: "invalid",
   [Code.DeadlineExceeded]: "unavailable",
   [Code.NotFound]: "not-found",

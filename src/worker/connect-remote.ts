@@ -1,8 +1,8 @@
 import { connectRemoteStore } from "../backends/remote.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { RemoteStore } from "../store/services.ts";
-import type { RemoteAddress } from "../wire/store-api.ts";
-import { fetchThrough } from "../wire/thread-fetch.ts";
+import { fetchThrough } from "../thread/port-fetch.ts";
+import type { RemoteAddress } from "../thread/store-api.ts";
 import { createBrowserTransport } from "../wire/transport.ts";
 
 /** The remote that the page named. */

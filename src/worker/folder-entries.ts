@@ -4,7 +4,7 @@ import type { EntryPath, IngestionEntry } from "../castore/ingest.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
 import { iterate } from "../stream.ts";
-import type { FolderSource, NotTold } from "../wire/store-api.ts";
+import type { FolderSource, NotTold } from "../thread/store-api.ts";
 
 /** Files that are read at a time: a browser reads one after the other at 900 a second, 64 at once at 5000. */
 const FILES_AHEAD = 64;

@@ -4,7 +4,7 @@ import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { LocalStoreServices } from "../store/services.ts";
-import type { GarbageReport } from "../wire/store-api.ts";
+import type { GarbageReport } from "../thread/store-api.ts";
 import type { StoreDatabase } from "./indexeddb.ts";
 
 /** Keys that are looked at in one transaction. */

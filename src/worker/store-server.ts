@@ -18,7 +18,9 @@ import type { PathInfo } from "../store/path-info.ts";
 import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
 import { copyPaths, type SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
-import { changeChannel } from "../wire/change-channel.ts";
+import { changeChannel } from "../thread/change-channel.ts";
+import { operationOptions } from "../thread/operation-port.ts";
+import { receiveStream, sendStream } from "../thread/port-stream.ts";
 import type {
   ArchiveOptions,
   ArchiveSource,
@@ -30,9 +32,7 @@ import type {
   RemoteAddress,
   StoreApi,
   SyncOptions,
-} from "../wire/store-api.ts";
-import { operationOptions } from "../wire/thread-operation.ts";
-import { receiveStream, sendStream } from "../wire/thread-stream.ts";
+} from "../thread/store-api.ts";
 import { connectRemoteAddress } from "./connect-remote.ts";
 import { folderEntries, notTold } from "./folder-entries.ts";
 import { collectGarbage } from "./garbage.ts";

@@ -1,7 +1,7 @@
 /** The script of the store worker: owns the storage, and does everything heavy for the page. */
 
 import { expose } from "comlink";
-import { handleThrownErrors } from "../wire/thread-throw.ts";
+import { handleThrownErrors } from "../thread/thrown-errors.ts";
 import { holdLifeLock } from "./store-locks.ts";
 import { StoreServer } from "./store-server.ts";
 

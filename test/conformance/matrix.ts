@@ -21,6 +21,24 @@ export const MATRIX = {
     runtimes: ["browser"],
     covers: ["IndexedDbChunkStore", "IndexedDbDirectoryStore", "IndexedDbPathInfoService"],
   },
+  // Through `openEmbeddedStore`: the object store layout on files, and LMDB.
+  embedded: {
+    runtimes: ["node"],
+    covers: ["FileChunkStore", "LmdbDirectoryStore", "LmdbPathInfoService"],
+  },
+  // Against a live daemon, over each of the three protocols.
+  "remote over gRPC": {
+    runtimes: ["node"],
+    covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+  },
+  "remote over Connect": {
+    runtimes: ["node", "browser"],
+    covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+  },
+  "remote over gRPC-Web": {
+    runtimes: ["node", "browser"],
+    covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+  },
 } as const satisfies Record<string, { runtimes: readonly ("node" | "browser")[]; covers: readonly string[] }>;
 
 export type BackendName = keyof typeof MATRIX;

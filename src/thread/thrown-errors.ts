@@ -1,5 +1,5 @@
 import { type TransferHandler, transferHandlers } from "comlink";
-import { packError, type ThreadError, unpackError } from "./thread-error.ts";
+import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
 interface Thrown {
   readonly value: unknown;

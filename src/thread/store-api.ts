@@ -4,8 +4,8 @@ import type { PathInfo } from "../store/path-info.ts";
 import type { SyncReport } from "../store/sync.ts";
 
 /**
- * What the store worker offers to the page, over Comlink. Each long call takes a port for abort and progress (`thread-operation.ts`),
- * and streams travel through ports too (`thread-stream.ts`).
+ * What the store worker offers to the page, over Comlink. Each long call takes a port for abort and progress (`operation-port.ts`),
+ * and streams travel through ports too (`port-stream.ts`).
  */
 export interface StoreApi {
   open(name: string, options: OpenOptions): Promise<void>;
@@ -72,7 +72,7 @@ export interface RemoteAddress {
   readonly protocol: "connect" | "grpc-web";
   readonly dialect: "auto" | "tvix" | "snix";
   readonly headers: readonly (readonly [string, string])[];
-  /** Where requests go if the page has a `fetch` of its own (`thread-fetch.ts`). */
+  /** Where requests go if the page has a `fetch` of its own (`port-fetch.ts`). */
   readonly fetch?: MessagePort | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { iterate } from "../stream.ts";
-import { packError, type ThreadError, unpackError } from "./thread-error.ts";
+import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
 /**
  * Streams between threads over a MessagePort, in every engine: not all can transfer a ReadableStream, and where they can, errors

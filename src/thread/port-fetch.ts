@@ -1,5 +1,5 @@
-import { packError, type ThreadError, unpackError } from "./thread-error.ts";
-import { receiveStream, sendStream } from "./thread-stream.ts";
+import { packError, type ThreadError, unpackError } from "./packed-error.ts";
+import { receiveStream, sendStream } from "./port-stream.ts";
 
 /** A page's own `fetch`, for the worker: one message a request over a port, bodies of answers as streams. */
 interface FetchRequest {

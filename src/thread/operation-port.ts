@@ -1,5 +1,5 @@
 import type { OperationOptions, Progress } from "../progress.ts";
-import { packError, type ThreadError, unpackError } from "./thread-error.ts";
+import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
 /** An AbortSignal and a progress callback between threads, over one MessagePort for each operation: Comlink carries neither. */
 type ToWorker = { abort: ThreadError };
