@@ -24,8 +24,22 @@ export default defineConfig({
     },
   },
   worker: { format: "es" },
-  plugins: [offline()],
+  plugins: [registration(), offline()],
 });
+
+/**
+ * Keeps the elements' registration from being shaken off: package.json says where `dist` has side effects, and by that the same
+ * module in `src` has none.
+ */
+function registration(): Plugin {
+  return {
+    name: "registration",
+    transform: {
+      filter: { id: /\/src\/elements\/index\.ts$/ },
+      handler: (code) => ({ code, map: null, moduleSideEffects: true }),
+    },
+  };
+}
 
 /**
  * Adds the sample closure, a binary cache of files, at `sample/`; then tells the service worker which files there are, by putting the

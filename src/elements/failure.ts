@@ -4,7 +4,6 @@ const WHAT_TO_DO: Partial<Record<StoreErrorCode, string>> = {
   quota: "There is no room left for this site's data. Delete some store paths, or free space on the disk.",
   closed: "The store was closed. Reload the page to open it again.",
   denied: "The browser or the other side did not permit this.",
-  unavailable: "The other side cannot be reached now.",
   corrupt: "The data is not what it says it is, so nothing of it was kept.",
   conflict: "This does not go with what the store has already.",
   internal: "This is a defect of the viewer.",
@@ -21,5 +20,6 @@ export function describeFailure(error: unknown): string {
 }
 
 function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  // Not where it begins with a name, an address or a path.
+  return /^[a-z]+[ :]/.test(text) && !/^[a-z]+:\//.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }

@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import type { Store } from "../browser/store.ts";
 import { equalBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import type { ListEntry } from "../wire/store-api.ts";
+import type { ListEntry } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
 import { DIRECTION_CONTROLS, downloadName, showName, showText } from "./file-name.ts";
 import { decodeText, type ImageType, imageType, SNIFF_LENGTH } from "./file-type.ts";
@@ -83,7 +83,7 @@ export class TvixFilePreview extends LitElement {
         border-bottom: 1px solid var(--line);
       }
       .bar h3 {
-        flex: 1 1 12rem;
+        flex: 1 1 8rem;
         min-width: 0;
         font: 600 0.8125rem var(--mono);
         overflow-wrap: anywhere;
@@ -118,6 +118,7 @@ export class TvixFilePreview extends LitElement {
       }
       .hex {
         padding: 0.5rem 0.75rem;
+        font-size: 0.75rem;
         line-height: 1.5;
       }
       figure {
@@ -132,7 +133,7 @@ export class TvixFilePreview extends LitElement {
       img {
         max-width: 100%;
         min-width: min(100%, 4rem);
-        image-rendering: auto;
+        max-height: 75vh;
       }
       .say {
         padding: 0.75rem;
@@ -172,13 +173,14 @@ export class TvixFilePreview extends LitElement {
   override render(): TemplateResult | typeof nothing {
     if (this.storePath === undefined) return nothing;
     const { preview, entry } = this;
+    if (entry?.kind === "directory" && this.path.length === 0) return html`<p class="say dim">Choose a file.</p>`;
     const name = showName(this.#name());
     return html`
       <div class="bar">
         <h3>${name}${entry?.kind === "file" && entry.executable ? html` <span class="good" title="Executable">x</span>` : nothing}</h3>
         ${preview ? html`<span class="dim">${showSize(preview.file.size)}</span>` : nothing}
         ${preview ? this.#views(preview) : nothing}
-        ${preview ? html`<button type="button" ?disabled=${this.#task.running} @click=${this.#download}>Download file</button>` : nothing}
+        ${preview ? html`<button type="button" ?disabled=${this.#task.running} @click=${this.#download} aria-label="Download file">Download</button>` : nothing}
       </div>
       ${this.#task.state === "idle" || this.#task.state === "done" ? nothing : html`<div class="say">${this.#task.render()}</div>`}
       <div class="body" tabindex="0" role="region" aria-label="Content of ${name}">${this.#body()}</div>
@@ -258,10 +260,10 @@ export class TvixFilePreview extends LitElement {
     const go = (to: number) => () => this.#readHex(preview, Math.max(0, Math.min(last, to)));
     return html`
       <span class="group" role="group" aria-label="Page of bytes">
-        <button type="button" ?disabled=${offset === 0} @click=${go(0)} aria-label="First bytes">⏮</button>
-        <button type="button" ?disabled=${offset === 0} @click=${go(offset - HEX_PAGE)} aria-label="Earlier bytes">◀</button>
-        <button type="button" ?disabled=${offset >= last} @click=${go(offset + HEX_PAGE)} aria-label="Later bytes">▶</button>
-        <button type="button" ?disabled=${offset >= last} @click=${go(last)} aria-label="Last bytes">⏭</button>
+        <button type="button" ?disabled=${offset === 0} @click=${go(0)} aria-label="First bytes">«</button>
+        <button type="button" ?disabled=${offset === 0} @click=${go(offset - HEX_PAGE)} aria-label="Earlier bytes">‹</button>
+        <button type="button" ?disabled=${offset >= last} @click=${go(offset + HEX_PAGE)} aria-label="Later bytes">›</button>
+        <button type="button" ?disabled=${offset >= last} @click=${go(last)} aria-label="Last bytes">»</button>
       </span>
       <label>
         Offset

@@ -1,7 +1,7 @@
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import type { Store } from "../browser/store.ts";
 import { compareBytes, equalBytes } from "../bytes.ts";
-import type { ListEntry } from "../wire/store-api.ts";
+import type { ListEntry } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
 import { showName } from "./file-name.ts";
 import { showTarget } from "./link-target.ts";
@@ -24,6 +24,9 @@ interface Branch {
   loading: boolean;
   fault: string | undefined;
 }
+
+/** Levels that open by themselves. */
+const AUTO_DEPTH = 16;
 
 /**
  * The files of one store path as a tree; a directory is read when it is opened. Keys are those of the WAI-ARIA tree pattern.
@@ -78,8 +81,8 @@ export class TvixFileTree extends LitElement {
         overscroll-behavior: contain;
         padding-block: 0.25rem;
       }
-      .tree:focus-visible {
-        outline-offset: -2px;
+      .tree:focus {
+        outline: none;
       }
       [role="treeitem"] {
         display: flex;
@@ -97,7 +100,7 @@ export class TvixFileTree extends LitElement {
         background: var(--accent-wash);
       }
       .tree:focus-visible [data-active] {
-        box-shadow: inset 2px 0 var(--accent);
+        box-shadow: inset 0 0 0 2px var(--accent);
       }
       .twist {
         flex: none;
@@ -131,7 +134,8 @@ export class TvixFileTree extends LitElement {
         color: var(--accent);
       }
       .target {
-        flex: 0 1 auto;
+        /* Gives way long before the name does. */
+        flex: 0 1000 auto;
         overflow: hidden;
         text-overflow: ellipsis;
         color: var(--dim);
@@ -215,10 +219,10 @@ export class TvixFileTree extends LitElement {
         <span class="name">${branch.label}</span>
         ${
           entry.kind === "symlink"
-            ? html`<span class="target"><span aria-label="links to">→</span> ${showTarget(entry)}</span>`
+            ? html`<span class="target"><span aria-hidden="true">→</span><span class="visually-hidden">links to</span> ${showTarget(entry)}</span>`
             : nothing
         }
-        ${entry.kind === "file" && entry.executable ? html`<span class="mark" title="Executable" aria-label="executable">x</span>` : nothing}
+        ${entry.kind === "file" && entry.executable ? html`<span class="mark" title="Executable"><span aria-hidden="true">x</span><span class="visually-hidden">executable</span></span>` : nothing}
         ${branch.fault ? html`<span class="bad">${branch.fault}</span>` : nothing}
         ${branch.loading ? html`<span class="dim">reading…</span>` : nothing}
         ${entry.kind === "file" ? html`<span class="size">${showSize(entry.size ?? 0)}</span>` : nothing}
@@ -238,6 +242,8 @@ export class TvixFileTree extends LitElement {
       const roots = await this.#read(undefined);
       if (generation !== this.#generation) return;
       this.roots = roots;
+      await this.#expandOnly(roots);
+      if (generation !== this.#generation) return;
       await this.#reveal(generation);
     } catch (error) {
       if (generation === this.#generation) this.fault = describeFailure(error);
@@ -278,6 +284,7 @@ export class TvixFileTree extends LitElement {
     branch.fault = undefined;
     try {
       branch.children = await this.#read(branch);
+      await this.#expandOnly(branch.children);
       return true;
     } catch (error) {
       branch.expanded = false;
@@ -287,6 +294,11 @@ export class TvixFileTree extends LitElement {
       branch.loading = false;
       this.requestUpdate();
     }
+  }
+
+  /** A directory that holds nothing but a directory, like `share/doc`, is only on the way to something. */
+  async #expandOnly([only, second]: readonly Branch[]): Promise<void> {
+    if (only && !second && only.level < AUTO_DEPTH) await this.#expand(only);
   }
 
   async #read(parent: Branch | undefined): Promise<Branch[]> {

@@ -3,7 +3,7 @@ import { type DroppedFolder, droppedItems } from "../browser/dropped.ts";
 import type { Store } from "../browser/store.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
-import type { NotTold } from "../wire/store-api.ts";
+import type { NotTold } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
 import { showText } from "./file-name.ts";
 import { canPickDirectory, pickDirectory } from "./file-picker.ts";
@@ -103,8 +103,9 @@ export class TvixImport extends LitElement {
         ${this.fault ? html`<p class="notice failed" role="alert">${this.fault}</p>` : nothing} ${this.#task.render()}
         ${
           this.result
-            ? html`<div class="notice done">
+            ? html`<div class="notice done" role="status">
                 <p>
+                  Imported as
                   <a href=${formatRoute({ storePath: this.result.info.storePath, path: new Uint8Array(0) })}
                     ><code>${this.result.info.storePath}</code></a
                   >
@@ -268,7 +269,7 @@ export class TvixImport extends LitElement {
       this.result = result;
       this.source = undefined;
       this.dispatchEvent(new CustomEvent("tvix-imported", { detail: { info: result.info }, bubbles: true, composed: true }));
-      return "Imported.";
+      return "";
     });
   };
 }

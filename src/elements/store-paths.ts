@@ -79,8 +79,8 @@ export class TvixStorePaths extends LitElement {
         overscroll-behavior: contain;
         border-top: 1px solid var(--line);
       }
-      .list:focus-visible {
-        outline-offset: -2px;
+      .list:focus {
+        outline: none;
       }
       [role="option"] {
         display: flex;
@@ -98,7 +98,7 @@ export class TvixStorePaths extends LitElement {
         background: var(--accent-wash);
       }
       .list:focus-visible [data-active] {
-        box-shadow: inset 2px 0 var(--accent);
+        box-shadow: inset 0 0 0 2px var(--accent);
       }
       .name {
         flex: 1;

@@ -83,12 +83,12 @@ export class TvixSync extends LitElement {
       }
       .address {
         display: grid;
-        grid-template-columns: minmax(0, 1fr) auto auto;
+        grid-template-columns: minmax(0, 1fr) auto;
         align-items: end;
         gap: 0.5rem;
       }
-      select {
-        width: auto;
+      .address > :first-child {
+        grid-column: 1 / -1;
       }
       .pane {
         display: flex;
@@ -196,10 +196,10 @@ export class TvixSync extends LitElement {
           ${
             pulling
               ? html`<button type="button" class="primary" ?disabled=${busy || !this.store || this.#wanted().length === 0} @click=${this.#pull}>
-                Pull ${plural(this.#wanted().length, "path")}
+                ${verb("Pull", this.#wanted().length)}
               </button>`
               : html`<button type="button" class="primary" ?disabled=${busy || !this.store || this.toPush.size === 0} @click=${this.#push}>
-                Push ${plural(this.toPush.size, "path")}
+                ${verb("Push", this.toPush.size)}
               </button>`
           }
         </div>
@@ -326,9 +326,13 @@ export class TvixSync extends LitElement {
   }
 }
 
-function summary(verb: string, { paths, objects, bytes, reused }: SyncReport): string {
+function verb(word: string, count: number): string {
+  return count === 0 ? word : `${word} ${plural(count, "path")}`;
+}
+
+function summary(done: string, { paths, objects, bytes, reused }: SyncReport): string {
   if (paths === 0) return "Nothing to do: everything was there already.";
-  const moved = `${verb} ${plural(paths, "path")}: ${plural(objects, "object")}, ${showSize(bytes)}.`;
+  const moved = `${done} ${plural(paths, "path")}: ${plural(objects, "object")}, ${showSize(bytes)}.`;
   return reused > 0 ? `${moved} ${plural(reused, "object")} there already.` : moved;
 }
 

@@ -65,7 +65,7 @@ export class Task implements ReactiveController {
     return html`
       <div class="task" aria-live=${this.state === "failed" ? "assertive" : "polite"}>
         ${
-          this.state === "idle" || this.running
+          this.message === "" || this.running
             ? nothing
             : html`<p class="notice ${this.state}" role=${this.state === "failed" ? "alert" : "status"}>${this.message}</p>`
         }
@@ -84,7 +84,7 @@ export class Task implements ReactiveController {
           <button type="button" @click=${() => this.cancel()}>Cancel</button>
         </div>
         ${
-          total
+          total && loaded < total
             ? html`<progress aria-label=${this.message} max=${total} .value=${Math.min(loaded, total)}></progress>`
             : html`<progress aria-label=${this.message}></progress>`
         }

@@ -212,6 +212,11 @@ export const controls = css`
     align-items: center;
     gap: 0.5rem;
   }
+  .running > .row {
+    flex-wrap: nowrap;
+    justify-content: space-between;
+    margin-bottom: 0.3rem;
+  }
   .stack {
     display: grid;
     gap: 0.75rem;

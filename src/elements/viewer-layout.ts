@@ -147,7 +147,7 @@ export const viewerLayout = css`
   }
   .files {
     display: grid;
-    grid-template-columns: minmax(13rem, 2fr) minmax(0, 3fr);
+    grid-template-columns: minmax(13rem, 1fr) minmax(0, 2fr);
     min-height: 0;
   }
   .files.one {
