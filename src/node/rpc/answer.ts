@@ -1,4 +1,4 @@
-import type { HandlerContext } from "@connectrpc/connect";
+import { Code, type ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { toConnectError } from "../../wire/status.ts";
 
 /** Handlers throw `StoreError`s; these two give them the status code that goes over the wire. */
@@ -11,7 +11,7 @@ export function answer<I, O>(handle: Unary<I, O>): Unary<I, O> {
     try {
       return await handle(request, context);
     } catch (error) {
-      throw toConnectError(error);
+      throw failure(error, context);
     }
   };
 }
@@ -21,7 +21,14 @@ export function answerStream<I, O>(handle: Streaming<I, O>): Streaming<I, O> {
     try {
       yield* handle(request, context);
     } catch (error) {
-      throw toConnectError(error);
+      throw failure(error, context);
     }
   };
+}
+
+/** Clients are told nothing of defects but that there is one, and of corrupt data no more than the digest: the rest is for the log. */
+function failure(error: unknown, { service, method }: HandlerContext): ConnectError {
+  const status = toConnectError(error);
+  if (status.code === Code.Internal || status.code === Code.DataLoss) console.error(`${service.typeName}/${method.name}:`, error);
+  return status;
 }

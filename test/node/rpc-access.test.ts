@@ -1,0 +1,275 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { afterEach, describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { isStoreError } from "../../src/error.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { rpcRoutes } from "../../src/node/rpc/routes.ts";
+import { type ListenAddress, type RunningServer, type ServerOptions, startServer } from "../../src/node/server.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import { Health, HealthCheckResponse_ServingStatus } from "../../src/wire/gen/grpc/health/v1/health_pb.ts";
+import { BlobService } from "../../src/wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts";
+
+const running: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const one of running.splice(0).reverse()) await one.close();
+});
+
+async function start(options: Partial<ServerOptions> = {}, listen: ListenAddress = { host: "127.0.0.1", port: 0 }) {
+  const store = createMemoryStore();
+  const engine = new InlineHashEngine();
+  const routes = rpcRoutes(store, { calculateNar: (node) => calculateNar(store, engine, node) });
+  const server = await startServer(listen, { routes, ...options });
+  running.push(server);
+  return server;
+}
+
+function grpc(server: RunningServer) {
+  const session = new Http2SessionManager(server.address);
+  running.push({ close: async () => session.abort() });
+  return createGrpcTransport({ baseUrl: server.address, sessionManager: session });
+}
+
+interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+}
+
+/** `fetch` would not send these headers. */
+async function ask(server: RunningServer, headers: Record<string, string>, method = "GET", path = "/"): Promise<Answer> {
+  const request = httpRequest(server.address + path, { method, headers });
+  request.end();
+  const [response] = await once(request, "response");
+  let text = "";
+  for await (const piece of response) text += piece;
+  return { status: response.statusCode, headers: response.headers, text };
+}
+
+async function askHttp2(server: RunningServer, headers: Record<string, string>): Promise<number> {
+  const session = connectHttp2(server.address);
+  try {
+    const stream = session.request({ ":path": "/", ...headers });
+    const [response] = await once(stream, "response");
+    stream.resume();
+    return response[":status"];
+  } finally {
+    session.close();
+  }
+}
+
+describe("the Host header", () => {
+  test.each(["127.0.0.1:1", "localhost", "localhost:8000", "LOCALHOST:8000", "[::1]:8000", "app.localhost"])(
+    "%s is ours",
+    async (host) => {
+      const server = await start();
+      expect((await ask(server, { host })).status).toBe(404);
+      expect(await askHttp2(server, { ":authority": host })).toBe(404);
+    },
+  );
+
+  test.each(["example.org", "example.org:8000", "localhost.example.org", "127.0.0.1.example.org", "127.0.0.1@example.org"])(
+    "%j is not",
+    async (host) => {
+      const server = await start({ fallback: (_, answer) => answer.destroy() });
+      expect((await ask(server, { host })).status).toBe(403);
+      expect(await askHttp2(server, { ":authority": host })).toBe(403);
+    },
+  );
+
+  test("is ours if it is allowed by name, or if the listener is open to others anyway", async () => {
+    const allowing = await start({ allowHosts: ["Store.example.org"] });
+    expect((await ask(allowing, { host: "store.example.org:8000" })).status).toBe(404);
+    const open = await start({}, { host: "0.0.0.0", port: 0 });
+    expect((await ask(open, { host: "example.org" })).status).toBe(404);
+  });
+});
+
+describe("pages of other origins", () => {
+  const allowed = [
+    "http://localhost:5173",
+    "https://localhost",
+    "http://127.0.0.1:1",
+    "http://[::1]:3000",
+    "https://viewer.example.org",
+  ];
+  test.each(allowed)("%s may read and write", async (origin) => {
+    const server = await start({ allowOrigins: ["https://viewer.example.org/"] });
+    const answer = await ask(server, { origin });
+    expect(answer.status).toBe(404);
+    expect(answer.headers["access-control-allow-origin"]).toBe(origin);
+    expect(answer.headers["access-control-expose-headers"]?.toLowerCase()).toContain("grpc-status");
+    expect(answer.headers.vary).toBe("Origin");
+
+    const asked = "connect-protocol-version,content-type,x-grpc-web,x-user-agent";
+    const preflight = await ask(
+      server,
+      { origin, "access-control-request-method": "POST", "access-control-request-headers": asked },
+      "OPTIONS",
+      "/tvix.castore.v1.BlobService/Put",
+    );
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers["access-control-allow-origin"]).toBe(origin);
+    expect(preflight.headers["access-control-allow-methods"]).toContain("POST");
+    expect(preflight.headers["access-control-allow-headers"]).toBe(asked);
+    expect(Number(preflight.headers["access-control-max-age"])).toBeGreaterThan(0);
+  });
+
+  test.each(["https://example.org", "http://viewer.example.org", "https://localhost.example.org", "null", "file://"])(
+    "%s are refused",
+    async (origin) => {
+      const server = await start({ allowOrigins: ["https://viewer.example.org"] });
+      const answer = await ask(server, { origin });
+      expect(answer.status).toBe(403);
+      expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
+      expect((await ask(server, { origin, "access-control-request-method": "POST" }, "OPTIONS")).status).toBe(403);
+    },
+  );
+
+  test("that the server itself sent may", async () => {
+    const server = await start({}, { host: "0.0.0.0", port: 0 });
+    expect((await ask(server, { host: "store.lan:8000", origin: "http://store.lan:8000" })).status).toBe(404);
+    expect((await ask(server, { host: "store.lan:8000", origin: "http://store.lan:9000" })).status).toBe(403);
+  });
+
+  test("can't be allowed by what is no origin", async () => {
+    await expect(start({ allowOrigins: ["viewer.example.org"] })).rejects.toSatisfy((error) => isStoreError(error, "invalid"));
+  });
+});
+
+describe("one port", () => {
+  test("hands what is no call to the fallback, over either version of HTTP", async () => {
+    const server = await start({
+      fallback: (request, answer) => {
+        answer.setHeader("x-version", request.httpVersion);
+        answer.writeHead(200);
+        answer.end("hello");
+      },
+    });
+    expect(await ask(server, {})).toMatchObject({ status: 200, text: "hello", headers: { "x-version": "1.1" } });
+    expect(await askHttp2(server, {})).toBe(200);
+  });
+
+  test("tells HTTP/2 by its first bytes, however they come", async () => {
+    const server = await start();
+    const { port } = new URL(server.address);
+    const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    const socket = connect(Number(port), "127.0.0.1");
+    socket.setNoDelay(true);
+    for (const byte of Buffer.concat([Buffer.from(preface), settings])) {
+      socket.write(Buffer.of(byte));
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    const [answer] = await once(socket, "data");
+    // A SETTINGS frame: type 4 in the fourth byte.
+    expect(answer[3]).toBe(4);
+    socket.destroy();
+
+    const post = connect(Number(port), "127.0.0.1");
+    post.write("P");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    post.write("OST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+    expect(String((await once(post, "data"))[0])).toMatch(/^HTTP\/1\.1 404/);
+    post.destroy();
+  });
+
+  test("answers gRPC calls of no service with UNIMPLEMENTED", async () => {
+    const server = await start();
+    const answer = await ask(server, { "content-type": "application/grpc-web+proto" }, "POST", "/no.Such/Method");
+    expect(answer.status).toBe(200);
+    expect(answer.headers["grpc-status"]).toBe("12");
+  });
+
+  test("that is taken is unavailable", async () => {
+    const server = await start();
+    const { port } = new URL(server.address);
+    await expect(start({}, { host: "127.0.0.1", port: Number(port) })).rejects.toSatisfy((error) =>
+      isStoreError(error, "unavailable"),
+    );
+  });
+
+  test("can be a Unix socket", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "tvix-store-web-"));
+    try {
+      const path = join(directory, "socket");
+      const server = await start({}, { path });
+      expect(server.address).toBe(`unix:${path}`);
+      const request = httpRequest({ socketPath: path, path: "/", headers: { host: "whatever" } });
+      request.end();
+      const [response] = await once(request, "response");
+      expect(response.statusCode).toBe(404);
+      response.resume();
+      await server.close();
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+});
+
+describe("closing", () => {
+  test("finishes what runs, and takes nothing new", async () => {
+    const server = await start();
+    const client = createClient(BlobService, grpc(server));
+    let begun: (() => void) | undefined;
+    const sending = new Promise<void>((resolve) => {
+      begun = resolve;
+    });
+    const put = client.put(
+      (async function* () {
+        yield { data: Uint8Array.of(1) };
+        begun?.();
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        yield { data: Uint8Array.of(2) };
+      })(),
+    );
+    await sending;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const closed = server.close();
+    expect((await put).digest).toHaveLength(32);
+    await closed;
+    await expect(ask(server, {})).rejects.toThrow();
+  });
+
+  test("does not wait for idle connections", async () => {
+    const server = await start();
+    const { port } = new URL(server.address);
+    const silent = connect(Number(port), "127.0.0.1");
+    const idle = connect(Number(port), "127.0.0.1");
+    idle.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await once(idle, "data");
+    await createClient(Health, grpc(server)).check({});
+    const before = Date.now();
+    await server.close();
+    expect(Date.now() - before).toBeLessThan(2000);
+    silent.destroy();
+    idle.destroy();
+  });
+
+  test("gives up on what does not finish", async () => {
+    const server = await start({ closeTimeout: 100, fallback: () => {} });
+    const hanging = ask(server, {});
+    hanging.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await server.close();
+    await expect(hanging).rejects.toThrow();
+  });
+
+  test("is told to who watches the server's health", async () => {
+    const server = await start();
+    const client = createClient(Health, grpc(server));
+    const seen: HealthCheckResponse_ServingStatus[] = [];
+    for await (const { status } of client.watch({ service: "tvix.castore.v1.BlobService" })) {
+      seen.push(status);
+      if (seen.length === 1) void server.close();
+    }
+    expect(seen).toEqual([HealthCheckResponse_ServingStatus.SERVING, HealthCheckResponse_ServingStatus.NOT_SERVING]);
+  });
+});
