@@ -1,5 +1,9 @@
 #!/usr/bin/env node
+import { setMaxListeners } from "node:events";
 import { main } from "./cli.ts";
+
+// Every call that is under way listens to a signal of the operation that it belongs to, and Node takes eleven for a leak.
+setMaxListeners(0);
 
 const controller = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
