@@ -7,8 +7,11 @@ export interface BlobStatMessage {
   chunks: { digest: Uint8Array; size: bigint }[];
 }
 
-/** The most bytes of a blob in one message: stock peers refuse messages past 4 MiB, and smaller pieces flow better. */
-export const MAX_BLOB_PIECE = 1024 * 1024;
+/**
+ * The most bytes of a blob that are sent in one message. Stock peers refuse messages past 4 MiB, but long before that they get slow:
+ * a receiver puts a message together from packets of 16 - 64 KiB, and most copy what they have at each.
+ */
+export const MAX_BLOB_PIECE = 256 * 1024;
 
 /** @throws StoreError `invalid` for a digest or size that can't be one */
 export function blobStatFromMessage(message: BlobStatMessage): BlobStat {
@@ -26,7 +29,7 @@ export function blobStatToMessage(stat: BlobStat): BlobStatMessage {
   return { chunks: stat.chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) })) };
 }
 
-/** `bytes` in views of at most `MAX_BLOB_PIECE`; none for no bytes. */
-export function* cutBlobPieces(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let start = 0; start < bytes.length; start += MAX_BLOB_PIECE) yield bytes.subarray(start, start + MAX_BLOB_PIECE);
+/** `bytes` in views of at most `size`; none for no bytes. */
+export function* cutBlobPieces(bytes: Uint8Array, size: number = MAX_BLOB_PIECE): Generator<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
 }

@@ -6,7 +6,10 @@ import { type BlobStatMessage, blobStatToMessage, cutBlobPieces } from "../../wi
 import { answer, answerStream } from "./answer.ts";
 
 /** Small pieces are joined up to here: each message has its cost, and a store may hand out a blob in crumbs. */
-const MIN_PIECE = 256 * 1024;
+const MIN_PIECE = 128 * 1024;
+
+/** Chunks have no more than this, so that each goes out as it is. */
+const MAX_PIECE = 512 * 1024;
 
 /** 4 MiB at 40 bytes each. A longer list would be refused by stock peers, so then none is told, as a store without chunks does. */
 const MAX_CHUNKS_TOLD = 100_000;
@@ -55,9 +58,9 @@ async function* pieces(content: ReadableStream<Uint8Array>): AsyncGenerator<Uint
     waiting.push(bytes);
     size += bytes.length;
     if (size < MIN_PIECE) continue;
-    yield* cutBlobPieces(waiting.length === 1 ? bytes : concatBytes(waiting));
+    yield* cutBlobPieces(waiting.length === 1 ? bytes : concatBytes(waiting), MAX_PIECE);
     waiting = [];
     size = 0;
   }
-  if (size > 0) yield* cutBlobPieces(concatBytes(waiting));
+  if (size > 0) yield* cutBlobPieces(concatBytes(waiting), MAX_PIECE);
 }
