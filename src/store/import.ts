@@ -9,7 +9,7 @@ import { type ContentAddress, formatContentAddress, storePathFromContentAddress 
 import { formatSri, parseHash } from "../nix/hash.ts";
 import { type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
 import { checkStorePathName, formatStorePath, parseHashPart } from "../nix/store-path.ts";
-import type { OperationOptions, Progress } from "../progress.ts";
+import type { OperationOptions } from "../progress.ts";
 import { checkContentAddress, checkContentAddressPath } from "./content-address-check.ts";
 import { calculateNar, type NarSizeAndHash, narSize } from "./nar.ts";
 import { pathInfoFromNarInfo } from "./nar-info.ts";
@@ -29,7 +29,7 @@ export type ImportNarOptions = ImportOptions &
 
 /**
  * Imports what `entries` yields (it gives files' contents to the uploader) and publishes it under the store path that
- * `nix-store --add` gives the same tree. Progress: `reading`, then `hashing`, in bytes.
+ * `nix-store --add` gives the same tree. Progress: whatever `entries` tells of its reading, then `hashing`, in bytes.
  *
  * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `entries` is returned.
  *
@@ -42,7 +42,7 @@ export async function importEntries(
   options: ImportOptions & { readonly name: string },
 ): Promise<PathInfo> {
   checkStorePathName(options.name);
-  const node = await ingest(store, (uploader) => countEntries(entries(uploader), options), options);
+  const node = await ingest(store, entries, options);
   const total = options.onProgress && (await narSize(store, node, options));
   const nar = await calculateNar(store, engine, node, { ...options, total });
   return publishPathInfo(store.pathInfos, await addressedPathInfo(options.name, node, nar), options);
@@ -123,20 +123,6 @@ async function addressedPathInfo(name: string, node: Node, nar: NarSizeAndHash):
   const address: ContentAddress = { method: "nar", hash: parseHash(nar.narHash) };
   const storePath = formatStorePath(await storePathFromContentAddress(name, address));
   return { storePath, node, ...nar, references: [], ca: formatContentAddress(address), signatures: [] };
-}
-
-async function* countEntries(
-  entries: AsyncIterable<IngestionEntry>,
-  { onProgress }: OperationOptions,
-): AsyncGenerator<IngestionEntry> {
-  const progress: Progress = { phase: "reading", loaded: 0 };
-  for await (const entry of entries) {
-    if (entry.kind === "file" && entry.contents.size > 0) {
-      progress.loaded += entry.contents.size;
-      onProgress?.({ ...progress });
-    }
-    yield entry;
-  }
 }
 
 /** The NAR as it is read: counted, hashed, and no longer than expected. */

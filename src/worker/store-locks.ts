@@ -22,10 +22,19 @@ export class StoreLocks {
   }
 }
 
-/** A lock that is held for as long as this worker lives, so that others can tell when it dies. Its name. */
-export function holdLifeLock(): string {
+/**
+ * Takes a lock that is held for as long as this worker lives, so that others can tell when it dies. Resolves to its name when it is
+ * held, not before: the page waits for the same lock.
+ */
+export async function holdLifeLock(): Promise<string> {
   if (!navigator.locks) return "";
   const name = `tvix-store-web:worker:${crypto.randomUUID()}`;
-  navigator.locks.request(name, () => new Promise(() => {})).catch(() => {});
+  await new Promise<void>((held, failed) => {
+    const forever = () => {
+      held();
+      return new Promise<never>(() => {});
+    };
+    navigator.locks.request(name, forever).catch(failed);
+  });
   return name;
 }

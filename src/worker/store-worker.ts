@@ -10,4 +10,4 @@ declare const self: DedicatedWorkerGlobalScope;
 handleThrownErrors();
 expose(new StoreServer());
 // Messages that came before this line was reached are lost, so the page waits for this.
-self.postMessage({ lock: holdLifeLock() });
+self.postMessage({ lock: await holdLifeLock() });
