@@ -4,6 +4,7 @@ import { asDigest, type Digest, formatDigest } from "../../castore/digest.ts";
 import { StoreError } from "../../error.ts";
 import { type BlobStatMessage, blobStatToMessage, cutBlobPieces } from "../../wire/blob-message.ts";
 import { answer, answerStream } from "./answer.ts";
+import { wholeRequest } from "./whole-request.ts";
 
 /** Small pieces are joined up to here: each message has its cost, and a store may hand out a blob in crumbs. */
 const MIN_PIECE = 128 * 1024;
@@ -34,10 +35,9 @@ export function blobHandlers(blobs: BlobService) {
     put: answer(async (request: AsyncIterable<{ data: Uint8Array }>, { signal }) => {
       const writer = await blobs.create({ signal });
       try {
-        for await (const { data } of request) {
+        for await (const { data } of wholeRequest(request, signal)) {
           if (data.length > 0) await writer.write(data);
         }
-        signal.throwIfAborted();
         return { digest: (await writer.close()).digest };
       } catch (error) {
         await writer.abort(error);

@@ -10,6 +10,7 @@ import {
 } from "../../wire/directory-message.ts";
 import type { Received } from "../../wire/node-message.ts";
 import { answer, answerStream } from "./answer.ts";
+import { wholeRequest } from "./whole-request.ts";
 
 interface GetRequest {
   byWhat: { case: "digest"; value: Uint8Array } | { case: undefined; value?: undefined };
@@ -39,12 +40,10 @@ async function* readDirectories(
   request: AsyncIterable<Received<DirectoryMessage>>,
   signal: AbortSignal,
 ): AsyncGenerator<Directory> {
-  for await (const message of request) {
+  for await (const message of wholeRequest(request, signal)) {
     const directory = directoryFromMessage(message);
     // Over JSON more fits through, but gRPC peers could not have it back.
     checkDirectoryMessageSize(directory);
     yield directory;
   }
-  // A request whose connection broke can look as if it had ended.
-  signal.throwIfAborted();
 }
