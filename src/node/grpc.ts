@@ -1,3 +1,4 @@
+import { type ClientHttp2Stream, constants } from "node:http2";
 import { connect } from "node:net";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -16,7 +17,7 @@ export interface GrpcConnection {
 export function connectGrpc(address: Extract<ServiceAddress, { scheme: `grpc+${string}` }>): GrpcConnection {
   const unix = address.scheme === "grpc+unix" ? address.path : undefined;
   const baseUrl = "url" in address ? address.url : "http://localhost";
-  const sessionManager = new Http2SessionManager(baseUrl, undefined, {
+  const sessionManager = new ResettingSessionManager(baseUrl, undefined, {
     settings: { initialWindowSize: WINDOW },
     ...(unix !== undefined && { createConnection: () => connect(unix) }),
   });
@@ -29,4 +30,24 @@ export function connectGrpc(address: Extract<ServiceAddress, { scheme: `grpc+${s
     writeMaxBytes: MAX_RESPONSE_MESSAGE,
   });
   return { transport, close: async () => sessionManager.abort() };
+}
+
+/**
+ * Node's `close(code)` of a stream first ends the request, as if that had been all, and only then resets it: half an upload could pass
+ * for the whole. `destroy()` resets it alone.
+ */
+class ResettingSessionManager extends Http2SessionManager {
+  override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
+    const stream = await super.request(...args);
+    const close = stream.close.bind(stream);
+    stream.close = (code?: number, callback?: () => void): void => {
+      if (code === undefined || code === constants.NGHTTP2_NO_ERROR || stream.writableEnded) {
+        close(code, callback);
+        return;
+      }
+      if (callback) stream.once("close", callback);
+      stream.destroy(new Error("the request was taken back"));
+    };
+    return stream;
+  }
 }
