@@ -25,14 +25,20 @@ export function imageType(head: Uint8Array): ImageType | undefined {
   if (ascii(head, 4, 4) === "ftyp" && /^avi[fs]$/.test(ascii(head, 8, 4))) return "image/avif";
   if (ascii(head, 0, 2) === "BM" && starts(head, 6, 0, 0, 0, 0)) return "image/bmp";
   if (starts(head, 0, 0, 0, 1, 0) && (head[4] ?? 0) > 0) return "image/x-icon";
-  // The root element may come after a declaration, comments and a document type.
-  if (
-    /^\s*(<\?xml[^>]*>\s*)?(<!--[\s\S]*?-->\s*)*(<!DOCTYPE svg[^>[]*(\[[\s\S]*?\])?>\s*)?(<!--[\s\S]*?-->\s*)*<svg[\s>]/.test(
-      ascii(head, 0, SNIFF_LENGTH),
-    )
-  )
-    return "image/svg+xml";
+  if (isSvg(ascii(head, 0, SNIFF_LENGTH))) return "image/svg+xml";
   return undefined;
+}
+
+/** Whether the first element is `svg`. Before it may come blanks, a declaration, comments and a document type without declarations. */
+function isSvg(text: string): boolean {
+  let rest = text.replace(/^\u00ef\u00bb\u00bf/, "").trimStart();
+  for (;;) {
+    const end = rest.startsWith("<!--") ? "-->" : /^<(\?xml|!DOCTYPE svg)\s/.test(rest) ? ">" : undefined;
+    if (end === undefined) return /^<svg[\s>]/.test(rest);
+    const at = rest.indexOf(end);
+    if (at < 0) return false;
+    rest = rest.slice(at + end.length).trimStart();
+  }
 }
 
 function starts(head: Uint8Array, offset: number, ...bytes: number[]): boolean {

@@ -177,7 +177,7 @@ export class TvixStoreViewer extends LitElement {
       >
         <div class="panel-head">
           <h2>${label}</h2>
-          <button type="button" class="plain" aria-label="Close ${label}" @click=${() => this.#open(undefined)}>✕</button>
+          <button type="button" class="plain" aria-label="Close" @click=${() => this.#open(undefined)}>✕</button>
         </div>
         <div class="panel-body">${content}</div>
       </aside>

@@ -147,7 +147,7 @@ export class TvixSync extends LitElement {
         <form @submit=${this.#connect}>
           <div class="address">
             <label
-              >Daemon
+              >Address of the daemon
               <input
                 class="mono"
                 type="url"

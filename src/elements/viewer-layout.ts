@@ -284,6 +284,9 @@ export const viewerLayout = css`
     tvix-file-tree {
       border: 0;
     }
+    aside {
+      border: 0;
+    }
     header {
       gap: 0.5rem;
     }
