@@ -1,4 +1,4 @@
-import { type Remote as ComlinkRemote, releaseProxy, wrap } from "comlink";
+import { type Remote as ComlinkRemote, wrap } from "comlink";
 import { StoreError } from "../error.ts";
 import type { StoreApi } from "../thread/store-api.ts";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
@@ -13,13 +13,11 @@ export class StoreWorker {
   readonly lost: Promise<never>;
   #worker: Worker;
   #lose: (error: StoreError) => void = () => {};
-  #api: ReturnType<typeof wrap<StoreApi>>;
 
   private constructor(worker: Worker) {
     handleThrownErrors();
     this.#worker = worker;
-    this.#api = wrap<StoreApi>(worker);
-    this.api = this.#api;
+    this.api = wrap<StoreApi>(worker);
     this.lost = new Promise((_, reject) => {
       this.#lose = reject;
     });
@@ -62,12 +60,11 @@ export class StoreWorker {
   /** Ends the worker after it has let go of its storage. */
   async close(): Promise<void> {
     try {
-      await Promise.race([this.#api.close(), this.lost]);
+      await Promise.race([this.api.close(), this.lost]);
     } catch {
       // It is gone already, which is what was wanted.
     }
     this.#lose(new StoreError("closed", "the store was closed"));
-    this.#api[releaseProxy]();
     this.#worker.terminate();
   }
 

@@ -80,14 +80,18 @@ export function cutAll(bytes: Uint8Array): Uint8Array[] {
   return chunks;
 }
 
+const BUFFER_SIZE = 2 * MAX_CHUNK_SIZE;
+
 /** Cuts content that comes in pieces. Holds at most two chunks' worth of it. */
 export class Chunker {
-  #buffer = new Uint8Array(2 * MAX_CHUNK_SIZE);
+  /** Grows with the content, as most content is short. */
+  #buffer = new Uint8Array(4096);
   #length = 0;
 
   /** Takes in `bytes` and answers the chunks that are complete now, as buffers of their own. */
   push(bytes: Uint8Array): Uint8Array[] {
     const chunks: Uint8Array[] = [];
+    this.#reserve(bytes.length);
     for (let offset = 0; offset < bytes.length; ) {
       const taken = Math.min(bytes.length - offset, this.#buffer.length - this.#length);
       this.#buffer.set(bytes.subarray(offset, offset + taken), this.#length);
@@ -103,6 +107,14 @@ export class Chunker {
     const chunks: Uint8Array[] = [];
     this.#emit(chunks, 1);
     return chunks;
+  }
+
+  #reserve(more: number): void {
+    const wanted = this.#length + more;
+    if (wanted <= this.#buffer.length || this.#buffer.length === BUFFER_SIZE) return;
+    const grown = new Uint8Array(wanted > BUFFER_SIZE / 2 ? BUFFER_SIZE : 2 ** Math.ceil(Math.log2(wanted)));
+    grown.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = grown;
   }
 
   #emit(chunks: Uint8Array[], atLeast: number): void {

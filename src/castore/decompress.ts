@@ -15,12 +15,12 @@ const MAGIC_LENGTH = Math.max(...FORMATS.map(({ magic }) => magic.length));
 type CompressionFormat = "gzip";
 
 /**
- * The archive in `stream`, decompressed if it is compressed.
+ * The bytes of `archive`, decompressed if it is compressed.
  *
  * @throws StoreError `invalid` if the compressed data is damaged, or compressed in a way that can't be read here
  */
-export async function* decompressed(stream: ReadableStream<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  const source = iterate(stream, signal);
+export async function* decompressed(archive: AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const source = archive[Symbol.asyncIterator]();
   // A first piece may be shorter than the magic bytes.
   let head: Uint8Array = EMPTY_BYTES;
   while (head.length < MAGIC_LENGTH) {
@@ -30,7 +30,8 @@ export async function* decompressed(stream: ReadableStream<Uint8Array>, signal?:
   }
   const rest = async function* (): AsyncGenerator<Uint8Array> {
     if (head.length > 0) yield head;
-    yield* source;
+    // The iterator went on from `head`; leaving the loop ends it.
+    for await (const bytes of { [Symbol.asyncIterator]: () => source }) yield bytes;
   };
   const format = FORMATS.find(({ magic }) => magic.every((byte, i) => head[i] === byte));
   if (!format) {
@@ -38,7 +39,7 @@ export async function* decompressed(stream: ReadableStream<Uint8Array>, signal?:
     return;
   }
   if (!format.readable) {
-    await source.return(undefined);
+    await source.return?.();
     throw new StoreError("invalid", `the archive is compressed with ${format.name}, which can't be read here; gzip can`);
   }
   // Errors of the source come out as they are; the others are about the compressed data.

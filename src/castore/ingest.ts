@@ -1,6 +1,6 @@
 import { concatBytes, decodeUtf8, quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import type { BlobUploader, PendingBlob } from "./blob-uploader.ts";
+import { BlobUploader, type PendingBlob } from "./blob-uploader.ts";
 import { type Directory, type DirectoryEntry, type DirectorySizeRule, makeDirectory } from "./directory.ts";
 import { directoryNode } from "./directory-codec.ts";
 import { checkName, checkSymlinkTarget, type Node } from "./node.ts";
@@ -56,6 +56,23 @@ export async function ingestEntries(
   }
   await uploader.flush();
   return tree.root();
+}
+
+/** The same with an uploader of its own, for a source that pushes into it. What was not put away by then is given up on failure. */
+export async function ingest(
+  castore: CastoreServices,
+  source: (uploader: BlobUploader) => AsyncIterable<IngestionEntry>,
+  options: IngestOptions = {},
+): Promise<Node> {
+  options.signal?.throwIfAborted();
+  const uploader = new BlobUploader(castore.blobs, { signal: options.signal });
+  try {
+    return await ingestEntries(castore, uploader, source(uploader), options);
+  } catch (error) {
+    await uploader.abort(error).catch(() => {});
+    options.signal?.throwIfAborted();
+    throw error;
+  }
 }
 
 /** A directory or file whose digest may not be known yet. */

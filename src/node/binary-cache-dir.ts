@@ -10,6 +10,7 @@ import { parseHashPart } from "../nix/store-path.ts";
 import { importNar } from "../store/import.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { StoreServices } from "../store/services.ts";
+import { iterate } from "../stream.ts";
 import { fileError, systemErrorCode } from "./file-error.ts";
 
 const FILE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}\.narinfo$/;
@@ -113,7 +114,7 @@ async function openNar(dir: string, info: NarInfo, signal: AbortSignal | undefin
   if (info.compression === "none") return readPieces(path);
   // Node's types of web streams are its own.
   const stream = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>;
-  return decompressed(stream, signal);
+  return decompressed(iterate(stream, signal), signal);
 }
 
 async function* readPieces(path: string): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { BlobUploader } from "../castore/blob-uploader.ts";
-import { ingestEntries } from "../castore/ingest.ts";
+import { ingest } from "../castore/ingest.ts";
 import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
@@ -35,6 +34,8 @@ export async function* copyPaths(
 ): AsyncGenerator<PathInfo> {
   const { signal } = options;
   const there = new Set<string>();
+  const ingestPath = (path: string): Promise<Node> =>
+    ingest(store, (uploader) => fsEntries(path, uploader, { signal }), { signal });
   for (const entry of graph) {
     signal?.throwIfAborted();
     const hashPart = parseHashPart(entry.storePath);
@@ -51,21 +52,11 @@ export async function* copyPaths(
     }
     const earlier = await store.pathInfos.get(hashPart, { signal });
     if (earlier) checkSameContent(entry, earlier);
-    const node = earlier?.node ?? (await ingestPath(store, join(options.root ?? "/", entry.storePath), signal));
+    const node = earlier?.node ?? (await ingestPath(join(options.root ?? "/", entry.storePath)));
     const info = normalizePathInfo({ ...entry, node });
     if (!earlier) checkNarSizeAndHash(info, await calculateNar(store, engine, node, { signal }));
     await checkContentAddress(store, engine, info, { signal });
     yield await publishPathInfo(store.pathInfos, info, { signal });
     there.add(hashPart);
-  }
-}
-
-async function ingestPath(store: StoreServices, path: string, signal: AbortSignal | undefined): Promise<Node> {
-  const uploader = new BlobUploader(store.blobs, { signal });
-  try {
-    return await ingestEntries(store, uploader, fsEntries(path, uploader, { signal }), { signal });
-  } catch (error) {
-    await uploader.abort(error).catch(() => {});
-    throw error;
   }
 }

@@ -8,8 +8,8 @@ import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
+import { decodePathInfo, encodePathInfo } from "../wire/stored-messages.ts";
 import { fileError } from "./file-error.ts";
-import { decodePathInfo, encodePathInfo } from "./stored-messages.ts";
 
 type Bytes = Database<Buffer, Buffer>;
 

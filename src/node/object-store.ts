@@ -5,10 +5,10 @@ import type { ChunkMeta } from "../castore/blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
+import { decodeChunkList, encodeChunkList } from "../wire/stored-messages.ts";
 import { type NewFile, writeFilesDurably } from "./durable-files.ts";
 import { fileError, systemErrorCode } from "./file-error.ts";
 import { inParallel } from "./parallel.ts";
-import { decodeChunkList, encodeChunkList } from "./stored-messages.ts";
 import { compressZstd, decompressZstd } from "./zstd.ts";
 
 /** Ours are 512 KiB at most; other stores of this layout may cut larger ones. */

@@ -75,7 +75,7 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
     session.once("close", () => sessions.delete(session));
   });
 
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
     // A connection that breaks is the other side's matter; the servers see it as well.

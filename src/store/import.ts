@@ -1,6 +1,6 @@
-import { BlobUploader } from "../castore/blob-uploader.ts";
+import type { BlobUploader } from "../castore/blob-uploader.ts";
 import type { DirectorySizeRule } from "../castore/directory.ts";
-import { type IngestionEntry, ingestEntries } from "../castore/ingest.ts";
+import { type IngestionEntry, ingest } from "../castore/ingest.ts";
 import { narEntries } from "../castore/nar-entries.ts";
 import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
@@ -100,22 +100,6 @@ async function readTarget(store: StoreServices, options: ImportNarOptions): Prom
   const earlier = await store.pathInfos.get(parseHashPart(storePath), { signal: options.signal });
   if (earlier) checkSameContent({ storePath, narHash: formatSri(narInfo.narHash) }, earlier);
   return narInfo;
-}
-
-async function ingest(
-  store: StoreServices,
-  entries: (uploader: BlobUploader) => AsyncIterable<IngestionEntry>,
-  { signal, sizeRule }: ImportOptions,
-): Promise<Node> {
-  signal?.throwIfAborted();
-  const uploader = new BlobUploader(store.blobs, { signal });
-  try {
-    return await ingestEntries(store, uploader, entries(uploader), { sizeRule, signal });
-  } catch (error) {
-    await uploader.abort(error).catch(() => {});
-    signal?.throwIfAborted();
-    throw error;
-  }
 }
 
 /** As `nix-store --add` has it: content that refers to nothing, addressed by its NAR. */

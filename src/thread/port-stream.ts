@@ -1,4 +1,3 @@
-import { iterate } from "../stream.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
 /**
@@ -13,7 +12,7 @@ const WINDOW = 4;
 
 /** Sends `source` through `port` as it is asked for. Bytes are copied before they are transferred, since they may be views. */
 export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | AsyncIterable<T>): void {
-  const iterator = (source instanceof ReadableStream ? iterate(source) : source)[Symbol.asyncIterator]();
+  const pieces = source instanceof ReadableStream ? piecesOf(source) : source[Symbol.asyncIterator]();
   let turn: Promise<void> = Promise.resolve();
   let finished = false;
   const finish = (message?: ToReceiver<T>): void => {
@@ -24,7 +23,7 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
   const next = async (): Promise<void> => {
     if (finished) return;
     try {
-      const result = await iterator.next();
+      const result = await pieces.next();
       if (finished) return;
       if (result.done) finish({ kind: "done" });
       else post(port, result.value);
@@ -36,9 +35,24 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
     if (data === "pull") turn = turn.then(next);
     else {
       finish();
-      // Ends the source even while a read is waiting; whatever it says then, nobody is there to hear it.
-      iterator.return?.()?.catch(() => {});
+      // Whatever the source says to that, nobody is there to hear it.
+      pieces.return?.()?.catch(() => {});
     }
+  };
+}
+
+/** Unlike a generator's, its `return` does not wait for a read that is under way: it ends it. */
+function piecesOf<T>(stream: ReadableStream<T>): AsyncIterator<T, undefined> {
+  const reader = stream.getReader();
+  return {
+    next: async () => {
+      const { done, value } = await reader.read();
+      return done ? { done, value: undefined } : { done, value };
+    },
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
   };
 }
 

@@ -244,21 +244,18 @@ async function pushInSomeDialect(
   }
 }
 
-function counted(
+/** Nothing of `stream` is taken, not even its lock, before the first byte is asked for. */
+async function* counted(
   stream: ReadableStream<Uint8Array>,
   total: number | undefined,
-  { onProgress }: OperationOptions,
-): ReadableStream<Uint8Array> {
+  options: OperationOptions,
+): AsyncGenerator<Uint8Array> {
   let loaded = 0;
-  return stream.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(bytes, controller) {
-        loaded += bytes.length;
-        onProgress?.({ phase: "reading", loaded, total });
-        controller.enqueue(bytes);
-      },
-    }),
-  );
+  for await (const bytes of iterate(stream, options.signal)) {
+    loaded += bytes.length;
+    options.onProgress?.({ phase: "reading", loaded, total });
+    yield bytes;
+  }
 }
 
 const LIST_BATCH = 100;

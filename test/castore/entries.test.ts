@@ -12,7 +12,6 @@ import { ingestEntries } from "../../src/castore/ingest.ts";
 import { narEntries } from "../../src/castore/nar-entries.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { tarEntries } from "../../src/castore/tar-entries.ts";
-import { streamOf } from "../../src/stream.ts";
 import { makeTree, type TreeKind, tarOf } from "../fixtures/trees.ts";
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
@@ -200,7 +199,7 @@ describe("compressed archives", () => {
   const read = (bytes: Uint8Array, size = 1000): Promise<Node> => {
     const store = createMemoryStore();
     const uploader = new BlobUploader(store.blobs);
-    return ingestEntries(store, uploader, tarEntries(decompressed(streamOf(pieces(bytes, size))), uploader));
+    return ingestEntries(store, uploader, tarEntries(decompressed(pieces(bytes, size)), uploader));
   };
 
   test("gzip is read, in pieces of any size", async () => {

@@ -1,4 +1,3 @@
-import { inject } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
@@ -6,18 +5,12 @@ import { createBrowserTransport } from "../../src/wire/transport.ts";
 import { StoreDatabase } from "../../src/worker/indexeddb.ts";
 import { createIndexedDbStore } from "../../src/worker/indexeddb-store.ts";
 import { blobServiceSuite } from "./blob-service.ts";
+import { SUITE_DAEMONS } from "./daemon-urls.ts";
 import { directoryServiceSuite } from "./directory-service.ts";
 import type { Backend, BackendsIn } from "./matrix.ts";
 import { pathInfoServiceSuite } from "./path-info-service.ts";
 
-declare module "vitest" {
-  export interface ProvidedContext {
-    /** See daemon-for-browser.ts. */
-    daemonUrls: string[];
-  }
-}
-
-const daemons = [...inject("daemonUrls")];
+const daemons = [...SUITE_DAEMONS];
 
 function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
   return {

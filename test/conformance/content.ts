@@ -1,3 +1,6 @@
+import { concatBytes } from "../../src/bytes.ts";
+import { iterate } from "../../src/stream.ts";
+
 /** Content for tests that is the same in every runtime and does not compress. */
 
 export function pseudoRandom(length: number, seed = 1): Uint8Array {
@@ -12,6 +15,10 @@ export function pseudoRandom(length: number, seed = 1): Uint8Array {
   return bytes;
 }
 
+/** Not by `Response`, which has an error of its own for whatever fails. */
 export async function readAll(stream: ReadableStream<Uint8Array> | undefined): Promise<Uint8Array | undefined> {
-  return stream && new Uint8Array(await new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer());
+  if (!stream) return undefined;
+  const parts: Uint8Array[] = [];
+  for await (const part of iterate(stream)) parts.push(part);
+  return concatBytes(parts);
 }

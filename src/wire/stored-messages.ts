@@ -4,10 +4,10 @@ import type { ChunkMeta } from "../castore/blob-service.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
-import { blobStatFromMessage, blobStatToMessage } from "../wire/blob-message.ts";
-import { StatBlobResponseSchema } from "../wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts";
-import { PathInfoSchema } from "../wire/gen/tvix/store/v1/pathinfo_pb.ts";
-import { pathInfoFromMessage, pathInfoToTvix } from "../wire/path-info-message.ts";
+import { blobStatFromMessage, blobStatToMessage } from "./blob-message.ts";
+import { StatBlobResponseSchema } from "./gen/tvix/castore/v1/rpc_blobstore_pb.ts";
+import { PathInfoSchema } from "./gen/tvix/store/v1/pathinfo_pb.ts";
+import { pathInfoFromMessage, pathInfoToTvix } from "./path-info-message.ts";
 
 /** tvix's messages as they lie on the disk. */
 

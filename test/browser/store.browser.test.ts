@@ -1,0 +1,318 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { equalBytes, utf8 } from "../../src/bytes.ts";
+import { connectRemote, openStore, type Progress, type Store, StoreError } from "../../src/index.ts";
+import { NarWriter } from "../../src/nix/nar-writer.ts";
+import { pseudoRandom, readAll } from "../conformance/content.ts";
+import { STORE_DAEMONS } from "../conformance/daemon-urls.ts";
+
+const opened: Store[] = [];
+afterEach(async () => {
+  for (const store of opened.splice(0)) await store.close();
+});
+
+async function open(name: string = crypto.randomUUID()): Promise<Store> {
+  const store = await openStore(name, { workers: 1 });
+  opened.push(store);
+  return store;
+}
+
+const LARGE = pseudoRandom(2_000_000, 5);
+
+/** A directory with a text, a large file, an executable, a symlink and a name that is not UTF-8. */
+function sampleNar(label = "hello"): Uint8Array<ArrayBuffer> {
+  const parts: Uint8Array[] = [];
+  const writer = new NarWriter((bytes) => parts.push(bytes.slice()));
+  const file = (name: Uint8Array, content: Uint8Array, executable = false): void => {
+    writer.entry(name);
+    writer.file(content.length, executable);
+    writer.content(content);
+    writer.endFile();
+  };
+  writer.directory();
+  file(utf8("a.txt"), utf8(label));
+  writer.entry(utf8("bin"));
+  writer.directory();
+  file(utf8("run"), utf8("#!/bin/sh\n"), true);
+  writer.leave();
+  file(utf8("large"), LARGE);
+  writer.entry(utf8("link"));
+  writer.symlink(utf8("a.txt"));
+  file(new Uint8Array([0xff, 0xfe]), utf8("odd"));
+  writer.leave();
+  writer.end();
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+function streamInPieces(bytes: Uint8Array, size: number): ReadableStream<Uint8Array> {
+  let offset = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      if (offset >= bytes.length) controller.close();
+      else controller.enqueue(bytes.slice(offset, offset + size));
+      offset += size;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    },
+  });
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+describe("what was imported", () => {
+  test("is listed, read and rendered again", async () => {
+    const store = await open();
+    const nar = sampleNar();
+    const info = await store.importNar(new Blob([nar]), { name: "sample" });
+    expect(await collect(store.pathInfos())).toEqual([info]);
+    const base = info.storePath.replace("/nix/store/", "");
+    for (const form of [info.storePath, base, base.slice(0, 32)]) expect(await store.pathInfo(form)).toEqual(info);
+
+    const entries = await collect(store.list(info.storePath));
+    expect(entries.map(({ name, kind, size, executable, target }) => ({ name, kind, size, executable, target }))).toEqual([
+      { name: "a.txt", kind: "file", size: 5, executable: false, target: undefined },
+      { name: "bin", kind: "directory", size: 1, executable: false, target: undefined },
+      { name: "large", kind: "file", size: LARGE.length, executable: false, target: undefined },
+      { name: "link", kind: "symlink", size: 5, executable: false, target: "a.txt" },
+      { name: "\ufffd\ufffd", kind: "file", size: 3, executable: false, target: undefined },
+    ]);
+    expect((await collect(store.list(info.storePath, "bin"))).map(({ name, executable }) => [name, executable])).toEqual([
+      ["run", true],
+    ]);
+    expect(await (await store.file(info.storePath, entries.at(-1)?.nameBytes))?.text()).toBe("odd");
+
+    const rendered = await readAll(store.nar(info.storePath));
+    expect(equalBytes(rendered ?? utf8("missing"), nar)).toBe(true);
+    expect(await store.narInfo(info.storePath)).toContain(`StorePath: ${info.storePath}\nURL: nar/tvix-castore/`);
+  });
+
+  test("a file is like a Blob", async () => {
+    const store = await open();
+    const { storePath } = await store.importNar(new Blob([sampleNar()]), { name: "sample" });
+    const file = await store.file(storePath, "large");
+    const blob = new Blob([LARGE as Uint8Array<ArrayBuffer>]);
+    expect(file?.size).toBe(blob.size);
+    for (const [start, end] of [
+      [undefined, undefined],
+      [10, 20],
+      [-10, undefined],
+      [-10, -5],
+      [5, 2],
+      [1_000_000, 99_000_000],
+      [99_000_000, undefined],
+    ]) {
+      const expected = new Uint8Array(await blob.slice(start, end).arrayBuffer());
+      const actual = new Uint8Array((await file?.slice(start, end).arrayBuffer()) ?? new ArrayBuffer(1));
+      expect(equalBytes(actual, expected)).toBe(true);
+    }
+    const part = file?.slice(100, 200).slice(-10);
+    expect(equalBytes(new Uint8Array((await part?.arrayBuffer()) ?? new ArrayBuffer(0)), LARGE.subarray(190, 200))).toBe(true);
+    expect(await store.file(storePath, "nothing")).toBeUndefined();
+    expect(await store.file(storePath, "bin")).toBeUndefined();
+  });
+
+  test("is there when the store is opened again", async () => {
+    const name = crypto.randomUUID();
+    const first = await openStore(name, { workers: 1 });
+    const info = await first.importNar(new Blob([sampleNar()]), { name: "sample" });
+    await first.close();
+    const second = await open(name);
+    expect(await second.pathInfo(info.storePath)).toEqual(info);
+  });
+
+  test("shows up in other tabs, by an event", async () => {
+    const name = crypto.randomUUID();
+    const [mine, other] = [await open(name), await open(name)];
+    const changed = Promise.all(
+      [mine, other].map((store) => new Promise((resolve) => store.addEventListener("change", resolve, { once: true }))),
+    );
+    const { storePath } = await mine.importNar(new Blob([sampleNar()]), { name: "sample" });
+    await changed;
+    expect((await other.pathInfo(storePath))?.storePath).toBe(storePath);
+  });
+
+  test("is deleted, and its content collected, but not what others use", async () => {
+    const store = await open();
+    const first = await store.importNar(new Blob([sampleNar("one")]), { name: "sample" });
+    const second = await store.importNar(new Blob([sampleNar("two")]), { name: "sample" });
+    expect(await store.delete(first.storePath)).toBe(true);
+    expect(await store.delete(first.storePath)).toBe(false);
+    const report = await store.collectGarbage();
+    // The text is a blob and a chunk; the root directory names it.
+    expect(report.objects).toBe(3);
+    expect(await store.collectGarbage()).toEqual({ objects: 0, bytes: 0 });
+    expect(await store.pathInfo(first.storePath)).toBeUndefined();
+    const rendered = await readAll(store.nar(second.storePath));
+    expect(equalBytes(rendered ?? utf8("missing"), sampleNar("two"))).toBe(true);
+  });
+});
+
+describe("what fails", () => {
+  test("rejects with a StoreError that names the object, and leaves nothing", async () => {
+    const store = await open();
+    const nar = sampleNar();
+    nar[nar.length - 20] = 0x21;
+    const failure = await store.importNar(new Blob([nar]), { name: "broken" }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(StoreError);
+    expect(failure).toMatchObject({ code: "invalid" });
+    await expect(store.importNar(new Blob([sampleNar().slice(0, 5000)]), { name: "cut" })).rejects.toMatchObject({
+      code: "invalid",
+    });
+    await expect(store.importTar(new Blob([sampleNar()]), { name: "no-tar" })).rejects.toMatchObject({ code: "invalid" });
+    await expect(store.importNar(new Blob([sampleNar()]), { name: "a/b" })).rejects.toMatchObject({ code: "invalid" });
+    await expect(store.pathInfo("what")).rejects.toMatchObject({ code: "invalid" });
+    const missing = "/nix/store/00000000000000000000000000000000-missing";
+    expect(await store.pathInfo(missing)).toBeUndefined();
+    expect(await store.narInfo(missing)).toBeUndefined();
+    await expect(collect(store.list(missing))).rejects.toMatchObject({ code: "not-found" });
+    await expect(readAll(store.nar(missing))).rejects.toMatchObject({ code: "not-found" });
+    expect(await collect(store.pathInfos())).toEqual([]);
+  });
+
+  test("a NARInfo that does not fit its NAR is refused", async () => {
+    const store = await open();
+    const info = await store.importNar(new Blob([sampleNar()]), { name: "sample" });
+    const narInfo = (await store.narInfo(info.storePath)) ?? "";
+    const other = await open();
+    await expect(other.importNar(new Blob([sampleNar("other")]), { narInfo })).rejects.toMatchObject({ code: "corrupt" });
+    expect(await collect(other.pathInfos())).toEqual([]);
+    expect(await other.importNar(new Blob([sampleNar()]), { narInfo })).toMatchObject({
+      storePath: info.storePath,
+      narHash: info.narHash,
+    });
+  });
+
+  test("an error of the caller's stream comes out", async () => {
+    const store = await open();
+    const stream = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(sampleNar().slice(0, 100));
+      },
+      pull(controller) {
+        controller.error(new StoreError("denied", "no more of it"));
+      },
+    });
+    await expect(store.importNar(stream, { name: "sample" })).rejects.toMatchObject({ code: "denied", message: "no more of it" });
+  });
+});
+
+describe("long work", () => {
+  test("tells how far it is", async () => {
+    const store = await open();
+    const told: Progress[] = [];
+    const nar = sampleNar();
+    await store.importNar(new Blob([nar]), { name: "sample", onProgress: (progress) => told.push(progress) });
+    const reading = told.filter(({ phase }) => phase === "reading");
+    expect(reading.at(-1)).toEqual({ phase: "reading", loaded: nar.length, total: nar.length });
+    expect(reading.every(({ loaded }, i) => i === 0 || loaded >= (reading[i - 1]?.loaded ?? 0))).toBe(true);
+  });
+
+  test("an abort rejects with the reason itself, cancels the stream, and the store goes on", async () => {
+    const store = await open();
+    const controller = new AbortController();
+    const reason = { why: "the user left" };
+    let cancelled = false;
+    const endless = new ReadableStream<Uint8Array>({
+      start(stream) {
+        stream.enqueue(sampleNar().slice(0, 100_000));
+      },
+      cancel() {
+        cancelled = true;
+      },
+    });
+    const importing = store.importNar(endless, { name: "sample", signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 100);
+    await expect(importing).rejects.toBe(reason);
+    await expect.poll(() => cancelled).toBe(true);
+    await expect(store.importNar(new Blob([]), { name: "sample", signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    expect(await collect(store.pathInfos())).toEqual([]);
+    await store.importNar(streamInPieces(sampleNar(), 50_000), { name: "sample" });
+  });
+
+  test("a closed store rejects", async () => {
+    const store = await open();
+    const importing = store.importNar(new ReadableStream(), { name: "sample" });
+    importing.catch(() => {});
+    await store.close();
+    await expect(importing).rejects.toMatchObject({ code: "closed" });
+    await expect(store.pathInfo("00000000000000000000000000000000")).rejects.toMatchObject({ code: "closed" });
+  });
+
+  test("a worker that dies rejects what was under way", async () => {
+    const started: Worker[] = [];
+    const Original = globalThis.Worker;
+    globalThis.Worker = class extends Original {
+      constructor(url: string | URL, options?: WorkerOptions) {
+        super(url, options);
+        started.push(this);
+      }
+    };
+    const store = await open();
+    globalThis.Worker = Original;
+    const importing = store.importNar(new ReadableStream(), { name: "sample" });
+    const reading = collect(store.pathInfos()).then(() => collect(store.pathInfos()));
+    reading.catch(() => {});
+    importing.catch(() => {});
+    await reading;
+    started[0]?.terminate();
+    await expect(importing).rejects.toMatchObject({ code: "unavailable" });
+    await expect(store.pathInfo("00000000000000000000000000000000")).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  test("a worker script that can't be loaded is an error, not a wait", async () => {
+    await expect(openStore("nowhere", { workerUrl: "/there-is-no-such-script.js" })).rejects.toMatchObject({ code: "unavailable" });
+    await expect(openStore("opfs", { storage: "opfs" })).rejects.toMatchObject({ code: "unavailable" });
+    await expect(openStore("")).rejects.toMatchObject({ code: "invalid" });
+  });
+});
+
+describe.each(["connect", "grpc-web"] as const)("a daemon over %s", (protocol) => {
+  test("a closure is pushed and pulled, and nothing moves twice", async () => {
+    const url = STORE_DAEMONS[protocol === "connect" ? 0 : 1];
+    const calls: string[] = [];
+    const remote = connectRemote(url, {
+      protocol,
+      headers: { "x-test": "1" },
+      fetch: (input, init) => {
+        calls.push(String(input));
+        return fetch(input, init);
+      },
+    });
+    const store = await open();
+    const info = await store.importNar(new Blob([sampleNar(protocol)]), { name: "sample" });
+    const pushed = await store.push(remote, [info.storePath]);
+    expect(pushed).toMatchObject({ paths: 1, reused: 0 });
+    expect(pushed.bytes).toBeGreaterThan(LARGE.length - 1);
+    expect(calls.length).toBeGreaterThan(3);
+    expect(await store.push(remote, [info.storePath])).toEqual({ paths: 0, objects: 0, bytes: 0, reused: 1 });
+
+    const other = await open();
+    expect((await collect(other.remotePathInfos(remote))).map(({ storePath }) => storePath)).toContain(info.storePath);
+    const told: Progress[] = [];
+    const pulled = await other.pull(connectRemote(url, { protocol }), [info.storePath], {
+      onProgress: (progress) => told.push(progress),
+    });
+    expect(pulled).toMatchObject({ paths: 1, reused: 0 });
+    expect(told.at(-1)?.loaded).toBe(info.narSize);
+    const rendered = await readAll(other.nar(info.storePath));
+    expect(equalBytes(rendered ?? utf8("missing"), sampleNar(protocol))).toBe(true);
+    expect(await other.pull(remote, [info.storePath])).toEqual({ paths: 0, objects: 0, bytes: 0, reused: 1 });
+    await expect(other.pull(remote, ["00000000000000000000000000000000"])).rejects.toMatchObject({ code: "not-found" });
+  });
+});
+
+test("a daemon that is not there is unavailable", async () => {
+  const store = await open();
+  await expect(store.pull(connectRemote("http://127.0.0.1:1"), ["00000000000000000000000000000000"])).rejects.toMatchObject({
+    code: "unavailable",
+  });
+  expect(() => connectRemote("ftp://daemon")).toThrow(StoreError);
+});

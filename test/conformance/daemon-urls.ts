@@ -1,0 +1,16 @@
+import { inject } from "vitest";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** Provided by daemon-for-browser.ts. */
+    daemonUrls: string[];
+  }
+}
+
+const urls = inject("daemonUrls");
+
+/** For the conformance suites, one each. */
+export const SUITE_DAEMONS: readonly string[] = urls.slice(0, -2);
+
+/** For the tests of the page's store: one each protocol. */
+export const STORE_DAEMONS: readonly [string, string] = [urls.at(-2) ?? "", urls.at(-1) ?? ""];
