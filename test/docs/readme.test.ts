@@ -253,3 +253,24 @@ test("what is said of Vite is so", async () => {
   );
   expect(built).toBe(!README.includes("Vite 8.3 can't build it yet"));
 });
+
+test.each(["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/formats.md", "docs/sync.md", "docs/daemon.md"])(
+  "links and files that %s names are there",
+  async (path) => {
+    const text = await readFile(join(ROOT, path), "utf8");
+    const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
+    for (const [, file = "", heading] of links) {
+      const target = file === "" ? path : join(path, "..", file);
+      const headings = [...(await readFile(join(ROOT, target), "utf8")).matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) =>
+        title
+          .toLowerCase()
+          .replace(/[^\w -]/g, "")
+          .replaceAll(" ", "-"),
+      );
+      if (heading !== undefined) expect(headings, `${target}#${heading}`).toContain(heading);
+    }
+    for (const [, named = ""] of text.matchAll(/`((?:src|test|demo|protos)\/[\w./-]+)`/g)) {
+      expect(await exists(join(ROOT, named)), named).toBe(true);
+    }
+  },
+);
