@@ -8,7 +8,6 @@ export default defineConfig({
   // Two cores: a daemon, a browser and its workers fill them.
   workers: 1,
   forbidOnly: true,
-  use: { actionTimeout: 20_000 },
   expect: { timeout: 20_000 },
   reporter: [["list"]],
 });

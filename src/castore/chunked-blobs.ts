@@ -10,10 +10,10 @@ import {
   SMALL_BLOB_LIMIT,
 } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
-import { Chunker, cutAll, MIN_CHUNK_SIZE } from "./chunker.ts";
+import { cut, cutAll, MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from "./chunker.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
 
-/** Chunks are handed to the store in batches of about this many bytes. */
+/** Chunks are handed to the store in batches of this many bytes, at most. */
 const WRITE_BATCH = 4 * 1024 * 1024;
 
 /** A BlobService on top of a ChunkStore: cuts and hashes what goes in, and checks what comes out. */
@@ -192,15 +192,15 @@ export class ChunkedBlobService implements BlobService {
   }
 }
 
-/** Holds at most a batch of chunks. */
+/** Holds at most a batch of chunks, in one buffer that is used over and over. */
 class ChunkedBlobWriter implements BlobWriter {
   #store: ChunkStore;
   #engine: HashEngine;
   #hash: HashStream;
   #signal: AbortSignal | undefined;
-  #chunker = new Chunker();
-  #pending: Uint8Array[] = [];
-  #pendingSize = 0;
+  /** Content that is not cut yet. Grows with the blob, as most blobs are short. */
+  #buffer = new Uint8Array(4096);
+  #length = 0;
   #list: ChunkMeta[] = [];
   #size = 0;
 
@@ -215,15 +215,21 @@ class ChunkedBlobWriter implements BlobWriter {
     this.#signal?.throwIfAborted();
     this.#size += bytes.length;
     const hashed = this.#hash.update(bytes);
-    this.#take(this.#chunker.push(bytes));
+    hashed.catch(() => {});
+    this.#reserve(bytes.length);
+    for (let offset = 0; offset < bytes.length; ) {
+      const taken = Math.min(bytes.length - offset, this.#buffer.length - this.#length);
+      this.#buffer.set(bytes.subarray(offset, offset + taken), this.#length);
+      this.#length += taken;
+      offset += taken;
+      if (this.#length === WRITE_BATCH) await this.#writeChunks(MAX_CHUNK_SIZE);
+    }
     await hashed;
-    if (this.#pendingSize >= WRITE_BATCH) await this.#writeBatch();
   }
 
   async close(): Promise<{ digest: Digest; size: number }> {
     this.#signal?.throwIfAborted();
-    this.#take(this.#chunker.finish());
-    await this.#writeBatch();
+    await this.#writeChunks(1);
     const digest = asDigest(await this.#hash.digest());
     this.#signal?.throwIfAborted();
     if (this.#size > 0) await this.#store.put([], [{ digest, chunks: this.#list.length > 1 ? this.#list : [] }]);
@@ -232,22 +238,33 @@ class ChunkedBlobWriter implements BlobWriter {
 
   async abort(): Promise<void> {
     this.#hash.abort();
-    this.#pending = [];
+    this.#length = 0;
   }
 
-  #take(chunks: readonly Uint8Array[]): void {
-    for (const chunk of chunks) {
-      this.#pending.push(chunk);
-      this.#pendingSize += chunk.length;
+  #reserve(more: number): void {
+    const wanted = this.#length + more;
+    if (wanted <= this.#buffer.length || this.#buffer.length === WRITE_BATCH) return;
+    const grown = new Uint8Array(Math.min(2 ** Math.ceil(Math.log2(wanted)), WRITE_BATCH));
+    grown.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = grown;
+  }
+
+  /** Cuts and writes what is there, but for an end of less than `atLeast` bytes, where the content to come decides. */
+  async #writeChunks(atLeast: number): Promise<void> {
+    const parts: Uint8Array[] = [];
+    let start = 0;
+    while (this.#length - start >= atLeast) {
+      const end = start + cut(this.#buffer, start, this.#length);
+      parts.push(this.#buffer.subarray(start, end));
+      start = end;
     }
-  }
-
-  async #writeBatch(): Promise<void> {
-    const chunks = await hashChunks(this.#engine, this.#pending);
-    this.#pending = [];
-    this.#pendingSize = 0;
+    if (parts.length === 0) return;
+    const chunks = await hashChunks(this.#engine, parts);
     for (const chunk of chunks) this.#list.push(chunkMeta(chunk));
-    if (chunks.length > 0) await this.#store.put(chunks, []);
+    this.#signal?.throwIfAborted();
+    await this.#store.put(chunks, []);
+    this.#buffer.copyWithin(0, start, this.#length);
+    this.#length -= start;
   }
 }
 

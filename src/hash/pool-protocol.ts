@@ -1,16 +1,19 @@
 import { blake3 } from "./blake3.ts";
 import { type HashAlgorithm, SyncHashStream } from "./hash-stream.ts";
 
-/** What a pool asks of a worker. Buffers are transferred. */
+/** What a pool asks of a worker. Buffers are transferred, and come back with the reply: a worker that kept them would pile them up. */
 export type HashRequest =
-  /** `bytes` are blobs one after the other; answered by their BLAKE3 digests one after the other. */
-  | { id: number; kind: "many"; bytes: Uint8Array; lengths: Uint32Array }
+  /** In `buffer` are blobs one after the other; answered by their BLAKE3 digests one after the other. */
+  | { id: number; kind: "many"; buffer: ArrayBuffer; lengths: Uint32Array }
   | { id: number; kind: "open"; stream: number; algorithm: HashAlgorithm }
-  | { id: number; kind: "update"; stream: number; bytes: Uint8Array }
+  | { id: number; kind: "update"; stream: number; buffer: ArrayBuffer; length: number }
   | { id: number; kind: "digest"; stream: number }
   | { id: number; kind: "abort"; stream: number };
 
-export type HashReply = { id: number; kind: "done"; bytes: Uint8Array } | { id: number; kind: "failed"; message: string };
+export type HashReply = { id: number; buffer: ArrayBuffer | undefined } & (
+  | { kind: "done"; bytes: Uint8Array }
+  | { kind: "failed"; message: string }
+);
 
 const NOTHING = new Uint8Array(0);
 
@@ -20,15 +23,17 @@ export class HashServer {
 
   /** Never rejects. */
   async answer(request: HashRequest): Promise<HashReply> {
+    const { id } = request;
+    const buffer = "buffer" in request ? request.buffer : undefined;
     try {
-      return { id: request.id, kind: "done", bytes: await this.#answer(request) };
+      return { id, buffer, kind: "done", bytes: await this.#answer(request) };
     } catch (error) {
-      return { id: request.id, kind: "failed", message: error instanceof Error ? error.message : String(error) };
+      return { id, buffer, kind: "failed", message: error instanceof Error ? error.message : String(error) };
     }
   }
 
   async #answer(request: HashRequest): Promise<Uint8Array> {
-    if (request.kind === "many") return hashMany(request.bytes, request.lengths);
+    if (request.kind === "many") return hashMany(new Uint8Array(request.buffer), request.lengths);
     if (request.kind === "open") {
       this.#streams.set(request.stream, await SyncHashStream.create(request.algorithm));
       return NOTHING;
@@ -40,7 +45,7 @@ export class HashServer {
       throw new TypeError("there is no such hash stream");
     }
     if (request.kind === "update") {
-      stream.update(request.bytes);
+      stream.update(new Uint8Array(request.buffer, 0, request.length));
       return NOTHING;
     }
     this.#streams.delete(request.stream);

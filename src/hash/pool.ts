@@ -14,6 +14,10 @@ export interface HashWorker {
 /** Bytes of a stream that may be on their way to its worker before `update` holds back. */
 const STREAM_WINDOW = 4 * 1024 * 1024;
 
+/** Buffers that each worker's side keeps for the next message, and the least size of one. */
+const KEPT_BUFFERS = 8;
+const MIN_BUFFER = 64 * 1024;
+
 /** Hashes in workers: each batch, and each stream, goes to the worker that has the least to do. */
 export class HashPool implements HashEngine {
   #members: PoolMember[];
@@ -29,17 +33,16 @@ export class HashPool implements HashEngine {
   async blake3Many(blobs: readonly Uint8Array[]): Promise<Uint8Array[]> {
     if (blobs.length === 0) return [];
     const lengths = blobs.map((blob) => blob.length);
-    const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+    const size = lengths.reduce((sum, length) => sum + length, 0);
+    const member = this.#least();
+    const buffer = member.takeBuffer(size);
+    const bytes = new Uint8Array(buffer);
     let offset = 0;
     for (const blob of blobs) {
       bytes.set(blob, offset);
       offset += blob.length;
     }
-    const reply = await this.#least().call(
-      { kind: "many", bytes, lengths: Uint32Array.from(lengths) },
-      [bytes.buffer],
-      bytes.length,
-    );
+    const reply = await member.call({ kind: "many", buffer, lengths: Uint32Array.from(lengths) }, [buffer], size);
     return blobs.map((_, i) => reply.subarray(32 * i, 32 * (i + 1)));
   }
 
@@ -51,10 +54,11 @@ export class HashPool implements HashEngine {
     let window = 0;
     return {
       async update(bytes) {
-        const copy = bytes.slice();
-        const { length } = copy;
+        const { length } = bytes;
+        const buffer = member.takeBuffer(length);
+        new Uint8Array(buffer).set(bytes);
         window += length;
-        const sent = member.call({ kind: "update", stream, bytes: copy }, [copy.buffer], length).finally(() => {
+        const sent = member.call({ kind: "update", stream, buffer, length }, [buffer], length).finally(() => {
           window -= length;
         });
         sent.catch(() => {});
@@ -90,6 +94,7 @@ export class HashPool implements HashEngine {
 class PoolMember {
   #worker: HashWorker;
   #calls = new Map<number, { resolve: (bytes: Uint8Array) => void; reject: (error: StoreError) => void; weight: number }>();
+  #buffers: ArrayBuffer[] = [];
   #nextCall = 0;
   #nextStream = 0;
   #error: StoreError | undefined;
@@ -100,6 +105,7 @@ class PoolMember {
     this.#worker = worker;
     worker.listen(
       (reply) => {
+        if (reply.buffer && this.#buffers.length < KEPT_BUFFERS) this.#buffers.push(reply.buffer);
         const call = this.#settle(reply.id);
         if (reply.kind === "done") call?.resolve(reply.bytes);
         else call?.reject(new StoreError("internal", `a hash worker failed: ${reply.message}`));
@@ -114,6 +120,16 @@ class PoolMember {
 
   nextStream(): number {
     return this.#nextStream++;
+  }
+
+  /** A buffer of at least `size` bytes to send: one that came back, if it fits. */
+  takeBuffer(size: number): ArrayBuffer {
+    const fitting = this.#buffers.findIndex((buffer) => buffer.byteLength >= size);
+    const [buffer] = fitting === -1 ? [] : this.#buffers.splice(fitting, 1);
+    if (buffer) return buffer;
+    // A smaller one makes room, or small ones would fill the list for good.
+    this.#buffers.shift();
+    return new ArrayBuffer(2 ** Math.ceil(Math.log2(Math.max(size, MIN_BUFFER))));
   }
 
   call(request: HashRequestBody, transfer: ArrayBuffer[] = [], weight = 0): Promise<Uint8Array> {

@@ -8,7 +8,7 @@ const server = new HashServer();
 
 self.onmessage = async ({ data }: MessageEvent<HashRequest>) => {
   const reply: HashReply = await server.answer(data);
-  self.postMessage(reply);
+  self.postMessage(reply, reply.buffer ? [reply.buffer] : []);
 };
 
 // Messages that came before this line was reached are lost, so the pool holds them back until it hears this.

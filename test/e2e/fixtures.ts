@@ -53,11 +53,13 @@ export async function startDaemon(dataDir: string, ...args: string[]): Promise<D
 
 /** A browser with a profile in `profileDir`, as a person has one: what it stores stays. */
 export async function openBrowser(profileDir: string): Promise<BrowserContext> {
-  return chromium.launchPersistentContext(profileDir, {
+  const context = await chromium.launchPersistentContext(profileDir, {
     executablePath: chromiumPath(),
     args: ["--no-sandbox", "--disable-dev-shm-usage"],
     acceptDownloads: true,
   });
+  context.setDefaultTimeout(20_000);
+  return context;
 }
 
 const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };

@@ -1,0 +1,102 @@
+import { createHash, randomFillSync } from "node:crypto";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { utf8 } from "../../src/bytes.ts";
+import { NarWriter } from "../../src/nix/nar-writer.ts";
+import { expect, test } from "./fixtures.ts";
+
+const MiB = 1024 * 1024;
+const SIZE = 1024 * MiB;
+
+/** Writes a NAR of a directory with one file of `SIZE` random bytes, and answers its SHA-256 in SRI form. */
+async function writeLargeNar(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const file = createWriteStream(path);
+  let full = false;
+  const writer = new NarWriter((bytes) => {
+    // A copy, because the piece's buffer is filled anew before the disk is done with it.
+    const copy = Buffer.from(bytes);
+    hash.update(copy);
+    full = !file.write(copy);
+  });
+  const piece = new Uint8Array(MiB);
+  writer.directory();
+  writer.entry(utf8("large"));
+  writer.file(SIZE, false);
+  for (let written = 0; written < SIZE; written += piece.length) {
+    writer.content(randomFillSync(piece));
+    if (full) await once(file, "drain");
+  }
+  writer.endFile();
+  writer.leave();
+  writer.end();
+  file.end();
+  await once(file, "close");
+  return `sha256-${hash.digest("base64")}`;
+}
+
+/** Memory of the largest renderer process, in bytes: the page and its workers, their heaps and buffers included. */
+async function rendererMemory(): Promise<number> {
+  let largest = 0;
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      if (!(await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("--type=renderer")) continue;
+      const status = await readFile(`/proc/${pid}/status`, "utf8");
+      // Without what it shares with other processes, such as the program itself.
+      largest = Math.max(largest, Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return largest;
+}
+
+test("a file of 1 GiB is imported in less than 256 MiB, and rendered without being held", async ({ libraryPage: page, dir }) => {
+  test.setTimeout(600_000);
+  const path = join(dir, "large.nar");
+  const narHash = await writeLargeNar(path);
+  await page.setInputFiles("#file", path);
+  await page.evaluate(async () => {
+    const store = await window.tvix.openStore("memory");
+    await store.pathInfo("00000000000000000000000000000000");
+    Object.assign(window, { store });
+  });
+
+  const before = await rendererMemory();
+  let peak = before;
+  const watch = setInterval(async () => {
+    peak = Math.max(peak, await rendererMemory());
+  }, 100);
+  const started = performance.now();
+  const imported = await page.evaluate(async () => {
+    const store = Reflect.get(window, "store") as Awaited<ReturnType<typeof window.tvix.openStore>>;
+    const file = (document.querySelector("#file") as HTMLInputElement).files?.[0];
+    if (!file) throw new Error("no file");
+    const info = await store.importNar(file, { name: "large" });
+    return { storePath: info.storePath, narHash: info.narHash };
+  });
+  const importSeconds = (performance.now() - started) / 1000;
+  const afterImport = peak;
+  expect(imported.narHash).toBe(narHash);
+  const renderedSize = await page.evaluate(async (storePath) => {
+    const store = Reflect.get(window, "store") as Awaited<ReturnType<typeof window.tvix.openStore>>;
+    const reader = store.nar(storePath).getReader();
+    let size = 0;
+    for (let result = await reader.read(); !result.done; result = await reader.read()) size += result.value.length;
+    await store.delete(storePath);
+    await store.collectGarbage();
+    await store.close();
+    return size;
+  }, imported.storePath);
+  clearInterval(watch);
+  expect(renderedSize).toBeGreaterThan(SIZE);
+  console.log(
+    `1 GiB imported in ${importSeconds.toFixed(1)} s; renderer: ${Math.round(before / MiB)} MiB before, ${Math.round(afterImport / MiB)} at most during it, ${Math.round(peak / MiB)} while rendering`,
+  );
+  expect(afterImport - before).toBeLessThan(256 * MiB);
+  // What was sent to the page lies about until its garbage is collected; but it is not the file.
+  expect(peak - before).toBeLessThan(SIZE);
+});
