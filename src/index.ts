@@ -1,8 +1,10 @@
 /** The entry point for a page. */
 
 export { type DroppedFolder, droppedItems } from "./browser/dropped.ts";
+export { keepOffline, type OfflineShell, type OfflineState } from "./browser/offline.ts";
 export { type OpenStoreOptions, openStore } from "./browser/open-store.ts";
 export { connectRemote, type Remote, type RemoteOptions } from "./browser/remote.ts";
+export { importStaticCache } from "./browser/static-cache.ts";
 export type { Archive, Store } from "./browser/store.ts";
 export type { StoreFile } from "./browser/store-file.ts";
 export type { Node } from "./castore/node.ts";

@@ -18,17 +18,20 @@ export interface OpenStoreOptions {
 /**
  * Opens the store of this name and origin, or makes an empty one. Any number of tabs may have it open at once.
  *
- * @throws StoreError `unavailable` if the browser lacks what it takes (workers, IndexedDB), or refuses it
+ * @throws StoreError `invalid` for options that make no sense; `unavailable` if the browser lacks what it takes (workers, IndexedDB), or refuses it
  */
 export async function openStore(name: string, options: OpenStoreOptions = {}): Promise<Store> {
   if (typeof name !== "string" || name === "") throw new StoreError("invalid", "a store needs a name");
+  const workers = options.workers ?? defaultWorkers();
+  if (!Number.isInteger(workers) || workers < 1)
+    throw new StoreError("invalid", `a store needs at least one hash worker, not ${workers}`);
   if (typeof Worker !== "function") throw new StoreError("unavailable", "this browser has no workers");
   const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
   try {
     await Promise.race([
       worker.api.open(name, {
         storage: options.storage ?? "auto",
-        workers: options.workers ?? defaultWorkers(),
+        workers,
         hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
       }),
       worker.lost,

@@ -1,5 +1,11 @@
 /** `tvix-store-web/node`: the daemon's parts, for programs that embed them. */
 
+export { createMemoryStore } from "../backends/memory.ts";
+export { connectRemoteStore } from "../backends/remote.ts";
+export { importEntries, importNar } from "../store/import.ts";
+export { calculateNar, renderNar } from "../store/nar.ts";
+export { copyPaths as copyBetweenStores } from "../store/sync.ts";
+
 export { formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
 export { importBinaryCacheDir } from "./binary-cache-dir.ts";
 export { main } from "./cli.ts";

@@ -27,8 +27,10 @@ export function answerStream<I, O>(handle: Streaming<I, O>): Streaming<I, O> {
 }
 
 /** Clients are told nothing of defects but that there is one, and of corrupt data no more than the digest: the rest is for the log. */
-function failure(error: unknown, { service, method }: HandlerContext): ConnectError {
+function failure(error: unknown, { service, method, signal }: HandlerContext): ConnectError {
   const status = toConnectError(error);
-  if (status.code === Code.Internal || status.code === Code.DataLoss) console.error(`${service.typeName}/${method.name}:`, error);
+  const isOurs = status.code === Code.Internal || status.code === Code.DataLoss;
+  // When the client is gone, whatever broke the connection is its own matter.
+  if (isOurs && !signal.aborted) console.error(`${service.typeName}/${method.name}:`, error);
   return status;
 }
