@@ -8,7 +8,7 @@ import type { Digest } from "./digest.ts";
 export interface ChunkStore {
   /**
    * For each blob its chunks in order, `undefined` where the blob is missing. A blob that is one chunk has its own digest as the
-   * chunk's, and may be answered by an empty list.
+   * chunk's: it may be answered by an empty list, or by `undefined` as long as the chunk itself is there.
    */
   getChunkLists(blobs: readonly Digest[]): Promise<(readonly ChunkMeta[] | undefined)[]>;
 

@@ -27,6 +27,9 @@ export function createIndexedDbStore(database: StoreDatabase, engine: HashEngine
  */
 const CONTENT_DURABILITY = "relaxed";
 
+/** Chunks up to this length are written without asking whether they are there: the question costs as much as the answer saves. */
+const REWRITE_LIMIT = 16 * 1024;
+
 export class IndexedDbChunkStore implements ChunkStore {
   #database: StoreDatabase;
 
@@ -49,14 +52,20 @@ export class IndexedDbChunkStore implements ChunkStore {
   }
 
   async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
-    const known = await this.hasChunks(chunks.map(({ digest }) => digest));
+    const large = chunks.filter(({ bytes }) => bytes.length > REWRITE_LIMIT);
+    const known = await this.hasChunks(large.map(({ digest }) => digest));
+    const skipped = new Set(large.filter((_, i) => known[i]));
     await this.#database.write(["chunks", "blobs"], CONTENT_DURABILITY, async (transaction) => {
       const writes: Promise<unknown>[] = [];
-      for (const [i, { digest, bytes }] of chunks.entries()) {
+      const store = transaction.objectStore("chunks");
+      for (const chunk of chunks) {
         // A view would be stored with the whole buffer behind it.
-        if (!known[i]) writes.push(transaction.objectStore("chunks").put(tight(bytes), digest));
+        if (!skipped.has(chunk)) writes.push(store.put(tight(chunk.bytes), chunk.digest));
       }
-      for (const { digest, chunks: list } of blobs) writes.push(transaction.objectStore("blobs").put(packChunkList(list), digest));
+      for (const { digest, chunks: list } of blobs) {
+        // A blob of one chunk is found by the chunk.
+        if (list.length > 0) writes.push(transaction.objectStore("blobs").put(packChunkList(list), digest));
+      }
       await Promise.all(writes);
     });
   }

@@ -5,7 +5,7 @@ import type { PathInfo } from "../store/path-info.ts";
 /** Keys are digests as binary keys, and hash parts of store paths. */
 export interface StoreSchema extends DBSchema {
   chunks: { key: Uint8Array<ArrayBuffer>; value: Uint8Array };
-  /** 40 bytes for each chunk: its digest, and its size as a little-endian 64-bit number. Empty for a blob of one chunk. */
+  /** 40 bytes for each chunk: its digest, and its size as a little-endian 64-bit number. None for a blob of one chunk. */
   blobs: { key: Uint8Array<ArrayBuffer>; value: Uint8Array };
   directories: { key: Uint8Array<ArrayBuffer>; value: Uint8Array };
   pathInfos: { key: string; value: PathInfo };
