@@ -1,4 +1,3 @@
-import { md5, sha1, sha256, sha512 } from "hash-wasm";
 import { fromBase64, fromHex, quote, toBase64, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
@@ -64,10 +63,3 @@ export function formatNix32(hash: NixHash): string {
 export function formatHex(hash: NixHash): string {
   return `${hash.algorithm}:${toHex(hash.digest)}`;
 }
-
-/** The digest of `bytes`. For content of any size, hash as it streams: this one is for short texts. */
-export async function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Promise<Uint8Array> {
-  return fromHex(await HASH_FUNCTIONS[algorithm](bytes));
-}
-
-const HASH_FUNCTIONS: Readonly<Record<HashAlgorithm, (bytes: Uint8Array) => Promise<string>>> = { md5, sha1, sha256, sha512 };

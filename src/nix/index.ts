@@ -2,12 +2,10 @@
 export {
   type ContentAddress,
   type ContentAddressMethod,
-  type ContentAddressOptions,
-  compressHash,
   formatContentAddress,
   parseContentAddress,
-  storePathFromContentAddress,
 } from "./content-address.ts";
+export { type ContentAddressOptions, compressHash, storePathFromContentAddress } from "./content-addressed-path.ts";
 export { type FingerprintInput, fingerprint } from "./fingerprint.ts";
 export {
   formatHex,
@@ -15,11 +13,11 @@ export {
   formatSri,
   HASH_LENGTHS,
   type HashAlgorithm,
-  hashBytes,
   isHashAlgorithm,
   type NixHash,
   parseHash,
 } from "./hash.ts";
+export { hashBytes } from "./hash-bytes.ts";
 export { NAR_MAX_NAME_LENGTH, NAR_MAX_TARGET_LENGTH } from "./nar-grammar.ts";
 export {
   listNar,

@@ -1,13 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { fromHex, toHex, utf8 } from "../../src/bytes.ts";
-import {
-  type ContentAddressMethod,
-  compressHash,
-  formatContentAddress,
-  parseContentAddress,
-  storePathFromContentAddress,
-} from "../../src/nix/content-address.ts";
-import { type HashAlgorithm, hashBytes } from "../../src/nix/hash.ts";
+import { type ContentAddressMethod, formatContentAddress, parseContentAddress } from "../../src/nix/content-address.ts";
+import { compressHash, storePathFromContentAddress } from "../../src/nix/content-addressed-path.ts";
+import type { HashAlgorithm } from "../../src/nix/hash.ts";
+import { hashBytes } from "../../src/nix/hash-bytes.ts";
 import { formatStorePath, parseStorePath } from "../../src/nix/store-path.ts";
 import { fixtureText } from "./fixture.ts";
 

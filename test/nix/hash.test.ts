@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { toHex, utf8 } from "../../src/bytes.ts";
-import { formatHex, formatNix32, formatSri, type HashAlgorithm, hashBytes, parseHash } from "../../src/nix/hash.ts";
+import { formatHex, formatNix32, formatSri, type HashAlgorithm, parseHash } from "../../src/nix/hash.ts";
+import { hashBytes } from "../../src/nix/hash-bytes.ts";
 
 const invalid = expect.objectContaining({ code: "invalid" });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
-import { hashBytes } from "../../src/nix/hash.ts";
+import { hashBytes } from "../../src/nix/hash-bytes.ts";
 import { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "../../src/nix/nar-size.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { encodeNixbase32 } from "../../src/nix/nixbase32.ts";
