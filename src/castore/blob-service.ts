@@ -6,7 +6,8 @@ import type { Digest } from "./digest.ts";
  * What every implementation owes its caller (test/conformance checks it):
  * - The empty blob is always there.
  * - Bytes that come out have the digest they were asked for by. Where they don't, the promise or the stream rejects with `corrupt`
- *   before it ends, naming the digest.
+ *   before it ends, naming the digest. (Of a range, each chunk is checked; that the chunks listed are the blob's own is checked when
+ *   it is read whole.)
  * - A promise of a write resolves when the blob can be read back. Whether it survives a crash is the owner's matter: a store
  *   publishes a PathInfo only after a durable commit.
  * - Buffers that are given stay the caller's: the service is done with them when the promise settles. Buffers that come out are the

@@ -1,4 +1,3 @@
-import { concatBytes } from "../bytes.ts";
 import type { BlobService, BlobWriter } from "./blob-service.ts";
 import { MIN_CHUNK_SIZE } from "./chunker.ts";
 import type { Digest } from "./digest.ts";
@@ -31,7 +30,7 @@ export class BlobUploader {
   #size = 0;
 
   /** The file at hand, while it is short enough to be gathered; afterwards it is in `#writer`. */
-  #parts: Uint8Array[] = [];
+  #gather = new Uint8Array(4096);
   #gathered = 0;
   #writer: BlobWriter | undefined;
 
@@ -74,8 +73,6 @@ export class BlobUploader {
       }
     }
     this.#steps = [];
-    // What is still at hand are views of a buffer that the source gets back now.
-    if (this.#gathered > 0) this.#parts = [concatBytes(this.#parts)];
   }
 
   /** Resolves when every file that was ended has its digest. */
@@ -87,7 +84,7 @@ export class BlobUploader {
   /** Gives up what was not flushed. */
   async abort(reason: unknown): Promise<void> {
     this.#steps = [];
-    this.#parts = [];
+    this.#gathered = 0;
     this.#batch = [];
     await this.#writer?.abort(reason);
     this.#writer = undefined;
@@ -95,22 +92,29 @@ export class BlobUploader {
 
   #take(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#writer) return this.#writer.write(bytes);
-    this.#parts.push(bytes);
-    this.#gathered += bytes.length;
-    return this.#gathered > GATHER_LIMIT ? this.#startWriter() : undefined;
+    const length = this.#gathered + bytes.length;
+    if (length > GATHER_LIMIT) return this.#startWriter(bytes);
+    if (length > this.#gather.length) {
+      const grown = new Uint8Array(2 ** Math.ceil(Math.log2(length)));
+      grown.set(this.#gather.subarray(0, this.#gathered));
+      this.#gather = grown;
+    }
+    this.#gather.set(bytes, this.#gathered);
+    this.#gathered = length;
+    return undefined;
   }
 
-  async #startWriter(): Promise<void> {
+  async #startWriter(bytes: Uint8Array): Promise<void> {
     this.#writer = await this.#blobs.create({ signal: this.#signal });
-    for (const part of this.#parts.splice(0)) await this.#writer.write(part);
+    if (this.#gathered > 0) await this.#writer.write(this.#gather.subarray(0, this.#gathered));
     this.#gathered = 0;
+    await this.#writer.write(bytes);
   }
 
   #end(blob: MutablePendingBlob): Promise<void> | undefined {
     if (this.#writer) return this.#closeWriter(this.#writer, blob);
-    this.#batch.push({ blob, bytes: concatBytes(this.#parts) });
+    this.#batch.push({ blob, bytes: this.#gather.slice(0, this.#gathered) });
     this.#batchSize += this.#gathered;
-    this.#parts = [];
     this.#gathered = 0;
     return this.#batchSize >= BATCH_BYTES || this.#batch.length >= BATCH_COUNT ? this.#writeBatch() : undefined;
   }

@@ -1,16 +1,18 @@
-import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
+import { concatBytes, EMPTY_BYTES, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { iterate, streamOf } from "../stream.ts";
 
-/** Formats that an archive may come in, by their first bytes; those that can't be read are known, so that the error can say so. */
-const FORMATS: readonly { name: string; magic: readonly number[]; readable?: CompressionFormat }[] = [
-  { name: "gzip", magic: [0x1f, 0x8b], readable: "gzip" },
-  { name: "xz", magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
-  { name: "zstd", magic: [0x28, 0xb5, 0x2f, 0xfd] },
-  { name: "bzip2", magic: [0x42, 0x5a, 0x68] },
+/** Formats that an archive may come in, by their first bytes in hexadecimal; those that can't be read are known, so that the error can say so. */
+const FORMATS: readonly { name: string; magic: RegExp; readable?: CompressionFormat }[] = [
+  { name: "gzip", magic: /^1f8b08/, readable: "gzip" },
+  { name: "xz", magic: /^fd377a585a00/ },
+  { name: "zstd", magic: /^28b52ffd/ },
+  // As far as the mark of its first block, or of its end: a tar may well begin with a name like `BZh1`.
+  { name: "bzip2", magic: /^425a683[1-9](?:314159265359|177245385090)/ },
 ];
 
-const MAGIC_LENGTH = Math.max(...FORMATS.map(({ magic }) => magic.length));
+/** The longest of them. */
+const MAGIC_LENGTH = 10;
 
 type CompressionFormat = "gzip";
 
@@ -33,7 +35,8 @@ export async function* decompressed(archive: AsyncIterable<Uint8Array>, signal?:
     // The iterator went on from `head`; leaving the loop ends it.
     for await (const bytes of { [Symbol.asyncIterator]: () => source }) yield bytes;
   };
-  const format = FORMATS.find(({ magic }) => magic.every((byte, i) => head[i] === byte));
+  const start = toHex(head.subarray(0, MAGIC_LENGTH));
+  const format = FORMATS.find(({ magic }) => magic.test(start));
   if (!format) {
     yield* rest();
     return;

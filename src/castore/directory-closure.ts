@@ -124,7 +124,11 @@ export class RootToLeavesValidator {
       else {
         const waiting = this.#expected.get(childKey);
         if (!waiting) this.#expected.set(childKey, { digest: child.digest, sizes: [child.size] });
-        else if (!waiting.sizes.includes(child.size)) waiting.sizes.push(child.size);
+        else if (!waiting.sizes.includes(child.size)) {
+          // Each rule allows one.
+          if (waiting.sizes.length === SIZE_RULES.length) throw this.#wrongSize(child.digest, child.size);
+          waiting.sizes.push(child.size);
+        }
       }
     }
     return digest;
@@ -146,8 +150,11 @@ export class RootToLeavesValidator {
 
   #checkSize(digest: Digest, sizes: Map<DirectorySizeRule, bigint>, size: bigint): void {
     const rules = this.#rules.filter((rule) => sizes.get(rule) === size);
-    if (rules.length === 0)
-      throw new StoreError("corrupt", `directory ${formatDigest(digest)} is referred to by the size ${size}, which is wrong`);
+    if (rules.length === 0) throw this.#wrongSize(digest, size);
     this.#rules = rules;
+  }
+
+  #wrongSize(digest: Digest, size: bigint): StoreError {
+    return new StoreError("corrupt", `directory ${formatDigest(digest)} is referred to by the size ${size}, which is wrong`);
   }
 }

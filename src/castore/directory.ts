@@ -54,7 +54,7 @@ export function checkDirectory(directory: Directory): void {
     }
     previous = name;
   }
-  // Both rules must be computable, since it isn't known which one the parent follows.
+  // The sum must fit; which rule the parent follows is not known here.
   directorySize(directory, "documented");
 }
 

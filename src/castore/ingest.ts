@@ -1,4 +1,4 @@
-import { concatBytes, decodeUtf8, quote } from "../bytes.ts";
+import { decodeUtf8, equalBytes, quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { BlobUploader, type PendingBlob } from "./blob-uploader.ts";
 import { type Directory, type DirectoryEntry, type DirectorySizeRule, makeDirectory } from "./directory.ts";
@@ -10,8 +10,8 @@ import type { CastoreServices } from "./services.ts";
 export type EntryPath = readonly Uint8Array[];
 
 /**
- * What a source tells of one file, symlink or directory. Everything beneath a directory comes before it, the root comes last:
- * like tvix's ingestion entries, so that a directory can be written as soon as it comes.
+ * What a source tells of one file, symlink or directory. What is beneath a directory comes right before it, depth first, and the
+ * root comes last: like tvix's ingestion entries, so that a directory can be written as soon as it comes.
  */
 export type IngestionEntry =
   | { readonly kind: "directory"; readonly path: EntryPath }
@@ -75,7 +75,7 @@ export async function ingest(
   }
 }
 
-/** A directory or file whose digest may not be known yet. */
+/** What a directory holds: a node, or what becomes one when its digest is known. */
 type PendingEntry = { name: Uint8Array } & (
   | { node: Node }
   | { directory: PendingDirectory }
@@ -83,15 +83,22 @@ type PendingEntry = { name: Uint8Array } & (
 );
 
 interface PendingDirectory {
-  entries: PendingEntry[];
+  readonly name: Uint8Array;
+  /** Those from here on wait for their digests. */
+  readonly entries: PendingEntry[];
+  /** Those before have them. */
+  readonly resolved: DirectoryEntry[];
   node: Node | undefined;
 }
+
+/** Directories that may wait for the digest of one small file before its batch is written early. */
+const MAX_WAITING = 1024;
 
 class TreeBuilder {
   #uploader: BlobUploader;
   #sizeRule: DirectorySizeRule;
-  /** Directories that have entries but have not come themselves yet, by their path. */
-  #open = new Map<string, PendingDirectory>();
+  /** The directories that the last entry was in, from the root down, none of which has come itself yet. */
+  #open: PendingDirectory[] = [];
   /** Directories that came, in their order, and wait for digests of files. */
   #queue: PendingDirectory[] = [];
   #root: PendingEntry | undefined;
@@ -105,6 +112,7 @@ class TreeBuilder {
   async *directories(entries: AsyncIterable<IngestionEntry> | Iterable<IngestionEntry>): AsyncGenerator<Directory> {
     for await (const entry of entries) {
       this.#add(entry);
+      if (this.#queue.length > MAX_WAITING) await this.#uploader.flush();
       yield* this.#ready();
     }
     await this.#uploader.flush();
@@ -112,43 +120,54 @@ class TreeBuilder {
   }
 
   root(): Node {
-    if (!this.#root) throw new StoreError("invalid", "there is no entry to import");
-    for (const path of this.#open.keys())
-      throw new StoreError("invalid", `directory ${quote(path)} of the import never came itself`);
+    if (!this.#root) throw new StoreError("invalid", "the import ended without its root");
     const node = resolve(this.#root);
     if (!node) throw new StoreError("internal", "the root of the import has no digest");
     return node;
   }
 
   #add(entry: IngestionEntry): void {
-    if (this.#root) throw new StoreError("invalid", `entry ${showPath(entry.path)} comes after the root`);
-    if (entry.path.length > MAX_TREE_DEPTH)
-      throw new StoreError("invalid", `entry ${showPath(entry.path)} is more than ${MAX_TREE_DEPTH} levels deep`);
+    const { path } = entry;
+    if (this.#root) throw new StoreError("invalid", `entry ${showPath(path)} comes after the root`);
+    if (path.length > MAX_TREE_DEPTH)
+      throw new StoreError("invalid", `entry ${showPath(path)} is more than ${MAX_TREE_DEPTH} levels deep`);
+    const parent = this.#openParent(path);
     const pending = this.#pending(entry);
-    if (entry.path.length === 0) {
+    if (this.#open.length > path.length) {
+      throw new StoreError("invalid", `a directory at the level of ${showPath(path)} was left and did not come itself`);
+    }
+    if (!parent) {
       this.#root = pending;
       return;
     }
     checkName(pending.name);
-    const parent = pathKey(entry.path, entry.path.length - 1);
-    let directory = this.#open.get(parent);
-    if (!directory) {
-      directory = { entries: [], node: undefined };
-      this.#open.set(parent, directory);
+    parent.entries.push(pending);
+  }
+
+  /** Opens the directories on the way to `path`. Names are compared by identity first: sources use one array for one directory. */
+  #openParent(path: EntryPath): PendingDirectory | undefined {
+    for (let level = 0; level < path.length; level++) {
+      const name = level === 0 ? NO_NAME : (path[level - 1] as Uint8Array);
+      const open = this.#open[level];
+      if (!open) this.#open.push({ name, entries: [], resolved: [], node: undefined });
+      else if (open.name !== name && !equalBytes(open.name, name)) {
+        throw new StoreError("invalid", `entry ${showPath(path)} comes before a directory beside it that was not ended`);
+      }
     }
-    directory.entries.push(pending);
+    return this.#open[path.length - 1];
   }
 
   #pending(entry: IngestionEntry): PendingEntry {
-    const name = entry.path.at(-1) ?? new Uint8Array(0);
+    const name = entry.path.at(-1) ?? NO_NAME;
     if (entry.kind === "file") return { name, contents: entry.contents, executable: entry.executable };
     if (entry.kind === "symlink") {
       checkSymlinkTarget(entry.target);
       return { name, node: { kind: "symlink", target: entry.target } };
     }
-    const key = pathKey(entry.path, entry.path.length);
-    const directory = this.#open.get(key) ?? { entries: [], node: undefined };
-    this.#open.delete(key);
+    const open = this.#open[entry.path.length];
+    const isThis = open && equalBytes(open.name, name) && this.#open.length === entry.path.length + 1;
+    const directory = isThis ? open : { name, entries: [], resolved: [], node: undefined };
+    if (isThis) this.#open.pop();
     this.#queue.push(directory);
     return { name, directory };
   }
@@ -156,21 +175,22 @@ class TreeBuilder {
   /** Those at the front of the queue whose files all have their digests by now. */
   *#ready(): Generator<Directory> {
     let count = 0;
-    for (const pending of this.#queue) {
-      const entries: DirectoryEntry[] = [];
-      for (const entry of pending.entries) {
+    for (const { entries, resolved } of this.#queue) {
+      while (resolved.length < entries.length) {
+        const entry = entries[resolved.length] as PendingEntry;
         const node = resolve(entry);
         if (!node) break;
-        entries.push({ name: entry.name, node });
+        resolved.push({ name: entry.name, node });
       }
-      if (entries.length < pending.entries.length) break;
-      count++;
-      const directory = makeDirectory(entries);
+      if (resolved.length < entries.length) break;
+      const pending = this.#queue[count++] as PendingDirectory;
+      const directory = makeDirectory(resolved);
       pending.node = directoryNode(directory, this.#sizeRule);
-      pending.entries = [];
+      entries.length = 0;
+      resolved.length = 0;
       yield directory;
     }
-    this.#queue.splice(0, count);
+    if (count > 0) this.#queue.splice(0, count);
   }
 }
 
@@ -181,12 +201,4 @@ function resolve(entry: PendingEntry): Node | undefined {
   return digest && { kind: "file", digest, size: BigInt(size), executable: entry.executable };
 }
 
-/** Names can't contain a slash, so that a path has one key; bytes are kept as characters, so that no two paths share one. */
-function pathKey(path: EntryPath, length: number): string {
-  const joined = concatBytes(path.slice(0, length).flatMap((name) => [SLASH, name]));
-  let key = "";
-  for (let i = 0; i < joined.length; i += 0x2000) key += String.fromCharCode(...joined.subarray(i, i + 0x2000));
-  return key;
-}
-
-const SLASH = new Uint8Array([0x2f]);
+const NO_NAME: Uint8Array = new Uint8Array(0);

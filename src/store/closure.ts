@@ -48,11 +48,11 @@ export async function closureOf(
         if (hashPart === self) continue;
         references.push(hashPart);
         if (!found.has(hashPart) && !wanted.has(hashPart)) next.set(hashPart, { storePath: reference, referrer: info.storePath });
+        if (found.size + next.size > MAX_CLOSURE)
+          throw new StoreError("invalid", `the closure has more than ${MAX_CLOSURE} store paths`);
       }
       found.set(self, { info, references });
     }
-    if (found.size + next.size > MAX_CLOSURE)
-      throw new StoreError("invalid", `the closure has more than ${MAX_CLOSURE} store paths`);
     wanted = next;
   }
   checkReferenceNames(found);

@@ -60,18 +60,31 @@ export interface NarSizeAndHash {
 export interface CalculateNarOptions extends OperationOptions {
   /** Of the progress that is told; `hashing` if it isn't given. */
   phase?: string | undefined;
-  /** The size, where it is known (or claimed) already: for the progress alone. */
+  /** The size, where it is known already: for the progress alone. */
   total?: number | undefined;
+  /**
+   * The size that somebody claims. Checked, from the directories alone, before any content is read: a few of them can make up a NAR
+   * that nobody would live to see the end of.
+   */
+  claimedSize?: number | undefined;
 }
 
-/** Size and hash of `node` as a NAR, from its content. Rejects where the stream of `renderNar` errors. */
+/**
+ * Size and hash of `node` as a NAR, from its content. Rejects where the stream of `renderNar` errors, and with `corrupt` if the size
+ * is not the one that was claimed.
+ */
 export async function calculateNar(
   castore: CastoreServices,
   engine: HashEngine,
   node: Node,
   options: CalculateNarOptions = {},
 ): Promise<NarSizeAndHash> {
-  const { signal, onProgress, phase = "hashing", total } = options;
+  const { signal, onProgress, phase = "hashing", claimedSize } = options;
+  if (claimedSize !== undefined) {
+    const size = await narSize(castore, node, { signal });
+    if (size !== claimedSize) throw new StoreError("corrupt", `the content makes a NAR of ${size} bytes, not of ${claimedSize}`);
+  }
+  const total = options.total ?? claimedSize;
   const hash = await engine.stream("sha256");
   try {
     let narSize = 0;
@@ -148,14 +161,25 @@ function missingBlob(digest: Digest): StoreError {
   return new StoreError("not-found", `blob ${formatDigest(digest)} is missing from the store`);
 }
 
+/**
+ * In milliseconds. Where all is in memory, a walk never waits for anything but promises, and neither an abort nor anybody else's
+ * request would get a turn.
+ */
+const LONGEST_TURN = 50;
+
 /** The NAR of `node` in pieces of up to some 64 KiB, or as large as a blob's own are. */
 async function* narPieces(castore: CastoreServices, node: Node, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   const pieces: Uint8Array[] = [];
   const writer = new NarWriter((piece) => pieces.push(piece));
   const plan = new NarPlan(castore, node, signal);
+  let turned = performance.now();
   try {
     let ahead = plan.next();
     for (;;) {
+      if (performance.now() - turned > LONGEST_TURN) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        turned = performance.now();
+      }
       signal?.throwIfAborted();
       const batch = await ahead;
       if (!batch) break;

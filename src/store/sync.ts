@@ -144,22 +144,24 @@ class Copy {
     this.#copying.begin(info.narSize);
     let copied = await this.#copy(info.node, true);
     this.#copying.end();
-    if (verify) {
-      this.#verifying.begin(info.narSize);
-      try {
-        await this.#verify({ ...info, node: copied.node });
-      } catch (error) {
-        if (!isStoreError(error, "not-found")) throw error;
-        // The target had a directory, but not all that is beneath it.
-        const again = await this.#copy(info.node, false);
-        copied = { node: again.node, objects: copied.objects + again.objects, bytes: copied.bytes + again.bytes };
-        await this.#verify({ ...info, node: copied.node });
-      }
-      this.#verifying.end();
+    if (verify) this.#verifying.begin(info.narSize);
+    try {
+      await this.#publish({ ...info, node: copied.node }, verify);
+    } catch (error) {
+      if (!isContentMissing(error)) throw error;
+      // The target had a directory, but not all that is beneath it: it was there before what it refers to, and then something broke.
+      const again = await this.#copy(info.node, false);
+      copied = { node: again.node, objects: copied.objects + again.objects, bytes: copied.bytes + again.bytes };
+      await this.#publish({ ...info, node: copied.node }, verify);
     }
-    signal?.throwIfAborted();
-    await this.#to.pathInfos.put({ ...info, node: copied.node }, { signal });
+    if (verify) this.#verifying.end();
     return copied;
+  }
+
+  async #publish(info: PathInfo, verify: boolean): Promise<void> {
+    if (verify) await this.#verify(info);
+    this.#options.signal?.throwIfAborted();
+    await this.#to.pathInfos.put(info, { signal: this.#options.signal });
   }
 
   #copy(node: Node, trustTarget: boolean): Promise<CopiedContent> {
@@ -175,9 +177,14 @@ class Copy {
   async #verify(info: PathInfo): Promise<void> {
     const { engine, signal } = this.#options;
     const onProgress: ProgressCallback = ({ loaded }) => this.#verifying.set(loaded);
-    checkNarSizeAndHash(info, await calculateNar(this.#to, engine, info.node, { signal, onProgress }));
+    checkNarSizeAndHash(info, await calculateNar(this.#to, engine, info.node, { signal, onProgress, claimedSize: info.narSize }));
     await checkContentAddress(this.#to, engine, info, { signal });
   }
+}
+
+/** Our own reads say `not-found`; a remote that is given a PathInfo answers FAILED_PRECONDITION, which is `conflict` here, or NOT_FOUND. */
+function isContentMissing(error: unknown): boolean {
+  return isStoreError(error, "not-found") || isStoreError(error, "conflict");
 }
 
 /** Progress over several paths, each of which is known by the size of its NAR, though what is counted of it may be less. */

@@ -32,18 +32,25 @@ function importFiles(store: StoreServices, name: string, files: Record<string, U
     store,
     engine,
     async function* (uploader): AsyncGenerator<IngestionEntry> {
-      const directories = new Set([""]);
-      for (const [path, content] of Object.entries(files)) {
+      let open: string[] = [];
+      /** Ends the directories that `names` is not in, depth first. */
+      const leave = function* (names: string[]): Generator<IngestionEntry> {
+        while (open.some((name, level) => names[level] !== name)) {
+          yield { kind: "directory", path: open.map(utf8) };
+          open = open.slice(0, -1);
+        }
+      };
+      for (const path of Object.keys(files).sort()) {
         const names = path.split("/");
-        for (let i = 1; i < names.length; i++) directories.add(names.slice(0, i).join("/"));
+        yield* leave(names);
+        open = names.slice(0, -1);
         uploader.begin();
-        uploader.write(content);
+        uploader.write(files[path] as Uint8Array);
         yield { kind: "file", path: names.map(utf8), executable: false, contents: uploader.end() };
         await uploader.drain();
       }
-      for (const path of [...directories].sort().reverse()) {
-        yield { kind: "directory", path: path === "" ? [] : path.split("/").map(utf8) };
-      }
+      yield* leave([]);
+      yield { kind: "directory", path: [] };
     },
     { name, sizeRule },
   );

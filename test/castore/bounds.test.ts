@@ -1,0 +1,122 @@
+import { describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { utf8 } from "../../src/bytes.ts";
+import { BlobUploader } from "../../src/castore/blob-uploader.ts";
+import { decompressed } from "../../src/castore/decompress.ts";
+import { type Directory, makeDirectory } from "../../src/castore/directory.ts";
+import { RootToLeavesValidator } from "../../src/castore/directory-closure.ts";
+import { directoryDigest, directoryNode } from "../../src/castore/directory-codec.ts";
+import { type IngestionEntry, ingestEntries } from "../../src/castore/ingest.ts";
+import type { DirectoryNode } from "../../src/castore/node.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { calculateNar, narSize } from "../../src/store/nar.ts";
+
+/** Input that is small and would take long: what is allowed is bounded by its own size. */
+
+async function secondsFor(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1000;
+}
+
+function symlink(...path: string[]): IngestionEntry {
+  return { kind: "symlink", path: path.map(utf8), target: utf8("x") };
+}
+
+async function ingest(entries: AsyncIterable<IngestionEntry> | Iterable<IngestionEntry>) {
+  const store = createMemoryStore();
+  return ingestEntries(store, new BlobUploader(store.blobs), entries);
+}
+
+describe("ingest", () => {
+  test("many entries in a deep directory cost no more than the same in a shallow one, nearly", async () => {
+    const deep = Array.from({ length: 1000 }, () => utf8("d"));
+    const entries = function* (): Generator<IngestionEntry> {
+      for (let i = 0; i < 3000; i++) yield { kind: "symlink", path: [...deep, utf8(`link ${i}`)], target: utf8("x") };
+      for (let depth = deep.length; depth >= 0; depth--) yield { kind: "directory", path: deep.slice(0, depth) };
+    };
+    // It took a minute once.
+    expect(await secondsFor(() => ingest(entries()))).toBeLessThan(5);
+  });
+
+  test("a directory whose file waits for its batch keeps nobody else busy", async () => {
+    const store = createMemoryStore();
+    const uploader = new BlobUploader(store.blobs);
+    const entries = function* (): Generator<IngestionEntry> {
+      for (let i = 0; i < 20_000; i++) yield symlink("first", `link ${i}`);
+      uploader.begin();
+      uploader.write(utf8("small"));
+      yield { kind: "file", path: [utf8("first"), utf8("waits")], executable: false, contents: uploader.end() };
+      yield { kind: "directory", path: [utf8("first")] };
+      for (let i = 0; i < 20_000; i++) yield symlink(`link ${i}`);
+      yield { kind: "directory", path: [] };
+    };
+    expect(await secondsFor(() => ingestEntries(store, uploader, entries()))).toBeLessThan(5);
+  });
+
+  test.each<[string, IngestionEntry[]]>([
+    ["no root", [symlink("a")]],
+    ["something after the root", [{ kind: "directory", path: [] }, symlink("a")]],
+    ["a directory that was left and never came", [symlink("a", "b"), symlink("c", "d"), { kind: "directory", path: [] }]],
+    ["a root before what is in it was ended", [symlink("a", "b"), { kind: "directory", path: [] }]],
+    ["one name twice", [symlink("a"), symlink("a"), { kind: "directory", path: [] }]],
+    ["a name with a slash", [symlink("a/b"), { kind: "directory", path: [] }]],
+  ])("refuses %s", async (_, entries) => {
+    await expect(ingest(entries)).rejects.toMatchObject({ code: "invalid" });
+  });
+});
+
+test("a closure whose root names one child with many sizes is refused at the third", () => {
+  const child = directoryDigest({ entries: [] });
+  const entries = Array.from({ length: 3 }, (_, i) => ({
+    name: utf8(`d${i}`),
+    node: { kind: "directory", digest: child, size: BigInt(i) } satisfies DirectoryNode,
+  }));
+  const root = makeDirectory(entries);
+  expect(() => new RootToLeavesValidator(directoryDigest(root)).add(root)).toThrowError(
+    expect.objectContaining({ code: "corrupt" }),
+  );
+});
+
+describe("a few directories that make up an endless NAR", () => {
+  const levels: Directory[] = [makeDirectory([{ name: utf8("l"), node: { kind: "symlink", target: utf8("x") } }])];
+  for (let i = 0; i < 40; i++) {
+    const below = directoryNode(levels.at(-1) as Directory, "documented");
+    levels.push(
+      makeDirectory([
+        { name: utf8("a"), node: below },
+        { name: utf8("b"), node: below },
+      ]),
+    );
+  }
+  const node = directoryNode(levels.at(-1) as Directory, "documented");
+
+  test("are measured at once, so that a wrong claim is refused at once", async () => {
+    const store = createMemoryStore();
+    await store.directories.put(levels);
+    expect(await narSize(store, node)).toBeGreaterThan(1e12);
+    await expect(calculateNar(store, new InlineHashEngine(), node, { claimedSize: 100 })).rejects.toMatchObject({
+      code: "corrupt",
+    });
+  });
+
+  test("can be aborted, and let others have their turns", async () => {
+    const store = createMemoryStore();
+    await store.directories.put(levels);
+    const reason = new Error("enough");
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(reason), 200);
+    await expect(calculateNar(store, new InlineHashEngine(), node, { signal: controller.signal })).rejects.toBe(reason);
+  });
+});
+
+test("a tar may begin like bzip2", async () => {
+  const tar = new Uint8Array(512);
+  tar.set(utf8("BZh1"));
+  const source = async function* () {
+    yield tar;
+  };
+  const read: Uint8Array[] = [];
+  for await (const bytes of decompressed(source())) read.push(bytes);
+  expect(read).toEqual([tar]);
+});
