@@ -52,7 +52,12 @@ export class RemoteConnection {
     const onAbort = (): void => call.abort(signal?.reason);
     signal?.addEventListener("abort", onAbort);
     try {
-      yield* run(await this.#findClient(signal), call.signal);
+      for await (const message of run(await this.#findClient(signal), call.signal)) {
+        // All of the answer may be here already, and then nothing waits that an abort could end.
+        signal?.throwIfAborted();
+        yield message;
+      }
+      signal?.throwIfAborted();
     } catch (error) {
       throw this.#failure(error, what, signal);
     } finally {
