@@ -11,7 +11,7 @@ export interface HashWorker {
   terminate(): void;
 }
 
-/** Bytes of a stream that may be on their way to its worker before `update` holds back. */
+/** Bytes of a stream's buffers, full or not, that may be on their way to its worker before `update` holds back. */
 const STREAM_WINDOW = 4 * 1024 * 1024;
 
 /** Buffers that each worker's side keeps for the next message, and the least size of one. */
@@ -50,30 +50,7 @@ export class HashPool implements HashEngine {
     const member = this.#least();
     const stream = member.nextStream();
     await member.call({ kind: "open", stream, algorithm });
-    const pending: Promise<Uint8Array>[] = [];
-    let window = 0;
-    return {
-      async update(bytes) {
-        const { length } = bytes;
-        const buffer = member.takeBuffer(length);
-        new Uint8Array(buffer).set(bytes);
-        window += length;
-        const sent = member.call({ kind: "update", stream, buffer, length }, [buffer], length).finally(() => {
-          window -= length;
-        });
-        sent.catch(() => {});
-        pending.push(sent);
-        // The copy is made, so the caller goes on until the window is full. A failure shows at the latest in `digest`.
-        while (window > STREAM_WINDOW) await pending.shift();
-      },
-      async digest() {
-        await Promise.all(pending);
-        return member.call({ kind: "digest", stream });
-      },
-      abort() {
-        member.call({ kind: "abort", stream }).catch(() => {});
-      },
-    };
+    return new PooledStream(member, stream);
   }
 
   close(): void {
@@ -87,6 +64,69 @@ export class HashPool implements HashEngine {
       if (member.lost) this.#members[i] = new PoolMember(this.#spawn());
     }
     return this.#members.reduce((least, member) => (member.load < least.load ? member : least));
+  }
+}
+
+/** A stream whose hash is taken by one worker. Short pieces are gathered, because each message takes a buffer and a turn of its own. */
+class PooledStream implements HashStream {
+  #member: PoolMember;
+  #stream: number;
+  #gathered: { buffer: ArrayBuffer; length: number } | undefined;
+  /** In the order in which they were sent, for as long as they are on their way. */
+  #sent = new Set<Promise<unknown>>();
+  #window = 0;
+  #failure: { error: unknown } | undefined;
+
+  constructor(member: PoolMember, stream: number) {
+    this.#member = member;
+    this.#stream = stream;
+  }
+
+  async update(bytes: Uint8Array): Promise<void> {
+    if (this.#failure) throw this.#failure.error;
+    const { length } = bytes;
+    if (this.#gathered && this.#gathered.length + length > this.#gathered.buffer.byteLength) this.#send();
+    this.#gathered ??= { buffer: this.#member.takeBuffer(length), length: 0 };
+    new Uint8Array(this.#gathered.buffer).set(bytes, this.#gathered.length);
+    this.#gathered.length += length;
+    // The buffer may be a long one that was used before.
+    if (this.#gathered.length >= MIN_BUFFER) this.#send();
+    // The copy is made, so the caller goes on until the window is full. A failure shows at the latest in `digest`.
+    while (this.#window > STREAM_WINDOW) await this.#sent.values().next().value;
+  }
+
+  async digest(): Promise<Uint8Array> {
+    this.#send();
+    const digest = this.#member.call({ kind: "digest", stream: this.#stream });
+    await Promise.all([...this.#sent, digest]);
+    // A digest that lacks a piece is as good as any other to the worker.
+    if (this.#failure) throw this.#failure.error;
+    return digest;
+  }
+
+  abort(): void {
+    this.#gathered = undefined;
+    this.#member.call({ kind: "abort", stream: this.#stream }).catch(() => {});
+  }
+
+  #send(): void {
+    if (!this.#gathered) return;
+    const { buffer, length } = this.#gathered;
+    this.#gathered = undefined;
+    const { byteLength } = buffer;
+    this.#window += byteLength;
+    const sent = this.#member
+      .call({ kind: "update", stream: this.#stream, buffer, length }, [buffer], length)
+      .catch((error) => {
+        this.#failure ??= { error };
+        throw error;
+      })
+      .finally(() => {
+        this.#window -= byteLength;
+        this.#sent.delete(sent);
+      });
+    sent.catch(() => {});
+    this.#sent.add(sent);
   }
 }
 
