@@ -46,9 +46,10 @@ export async function* fsEntries(
         if (next.done) break;
         ahead.push(next.value);
       }
+      // Before the step is taken: what is ahead is closed in the end, and nothing else.
+      options.signal?.throwIfAborted();
       const step = ahead.shift();
       if (!step) return;
-      options.signal?.throwIfAborted();
       if (step.kind === "directory") yield step;
       else if (step.kind === "symlink") yield { kind: step.kind, path: step.path, target: new Uint8Array(await step.target) };
       else yield await upload(step.path, await step.opened, uploader, options.signal);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -97,6 +97,27 @@ test("says what is missing, and stops when it is told to", async () => {
   setTimeout(() => controller.abort(reason), 50);
   await expect(reading).rejects.toBe(reason);
 });
+
+test.skipIf(!existsSync("/proc/self/fd"))("leaves no file open when it is stopped", async () => {
+  for (const name of ["a", "b", "c"]) writeFileSync(join(dir, name), Buffer.alloc(200_000));
+  const controller = new AbortController();
+  const entries = fsEntries(dir, new BlobUploader(createMemoryStore().blobs), { signal: controller.signal });
+  await entries.next();
+  expect(openFilesIn(dir)).toBe(2);
+  controller.abort(new Error("enough"));
+  await expect(entries.next()).rejects.toBe(controller.signal.reason);
+  await expect.poll(() => openFilesIn(dir)).toBe(0);
+});
+
+function openFilesIn(directory: string): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory);
+    } catch {
+      return false;
+    }
+  }).length;
+}
 
 test("refuses trees deeper than a NAR may be", async () => {
   let path = dir;
