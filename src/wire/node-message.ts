@@ -69,12 +69,17 @@ function entryFromOneof(oneof: ReceivedOneof): DirectoryEntry {
   }
 }
 
-/** The entry that a node message stands for. The rules for names and nodes are the caller's to check. @throws StoreError `invalid` */
+/**
+ * The entry that a node message stands for. The rules for names and nodes are the caller's to check. Nothing of it is a view of the
+ * buffer that the message came in: that may be large, and an entry is kept for long.
+ *
+ * @throws StoreError `invalid`
+ */
 export function directoryEntry(message: Received<DirectoryNodeMessage>): DirectoryEntry {
   rejectUnknownFields(message, "directory node");
   return {
-    name: message.name,
-    node: { kind: "directory", digest: asDigest(message.digest, "digest of a directory node"), size: message.size },
+    name: copyOf(message.name),
+    node: { kind: "directory", digest: asDigest(copyOf(message.digest), "digest of a directory node"), size: message.size },
   };
 }
 
@@ -82,13 +87,19 @@ export function directoryEntry(message: Received<DirectoryNodeMessage>): Directo
 export function fileEntry(message: Received<FileNodeMessage>): DirectoryEntry {
   rejectUnknownFields(message, "file node");
   const { name, size, executable } = message;
-  return { name, node: { kind: "file", digest: asDigest(message.digest, "digest of a file node"), size, executable } };
+  const digest = asDigest(copyOf(message.digest), "digest of a file node");
+  return { name: copyOf(name), node: { kind: "file", digest, size, executable } };
 }
 
 /** Likewise for a symlink. */
 export function symlinkEntry(message: Received<SymlinkNodeMessage>): DirectoryEntry {
   rejectUnknownFields(message, "symlink node");
-  return { name: message.name, node: { kind: "symlink", target: message.target } };
+  return { name: copyOf(message.name), node: { kind: "symlink", target: copyOf(message.target) } };
+}
+
+/** Not `slice`, which in a Node Buffer copies nothing. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 /** The oneof for a node that is called `name`; an empty one where a name has no meaning. */

@@ -65,6 +65,17 @@ describe("PathInfo message", () => {
     expect(await pathInfoFromMessage(fromBinary(SnixPathInfoSchema, snix), noGaps)).toEqual(full);
   });
 
+  test("keeps nothing of the buffer that it came in", async () => {
+    const digest = digestOf(utf8("content"));
+    const nodes: PathInfo["node"][] = [full.node, { kind: "directory", digest, size: 1n }, { kind: "symlink", target: utf8("t") }];
+    for (const node of nodes) {
+      const received = toBinary(PathInfoSchema, create(PathInfoSchema, pathInfoToTvix({ ...full, node })));
+      const info = await pathInfoFromMessage(fromBinary(PathInfoSchema, received), noGaps);
+      const kept = info.node.kind === "symlink" ? info.node.target : info.node.digest;
+      expect(kept.buffer.byteLength).toBe(kept.byteLength);
+    }
+  });
+
   test("leaves out what is not there", async () => {
     const { ca: _ca, deriver: _deriver, ...rest } = full;
     const bare: PathInfo = { ...rest, references: [], signatures: [], node: { kind: "symlink", target: utf8("t") } };
