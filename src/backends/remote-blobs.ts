@@ -94,7 +94,12 @@ export class RemoteBlobService implements BlobService {
 
   async create(options: Abortable = {}): Promise<BlobWriter> {
     options.signal?.throwIfAborted();
-    return new RemoteBlobWriter(this.#connection, await this.#engine.stream("blake3"), options.signal);
+    const hash = await this.#engine.stream("blake3");
+    if (options.signal?.aborted) {
+      hash.abort();
+      throw options.signal.reason;
+    }
+    return new RemoteBlobWriter(this.#connection, hash, options.signal);
   }
 
   async putMany(blobs: readonly Uint8Array[], options: Abortable = {}): Promise<Digest[]> {

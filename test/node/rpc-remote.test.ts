@@ -9,6 +9,7 @@ import { type Directory, type DirectorySizeRule, makeDirectory } from "../../src
 import { directoryDigest, directoryNode } from "../../src/castore/directory-codec.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { isStoreError } from "../../src/error.ts";
+import type { HashEngine } from "../../src/hash/engine.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { type RunningServer, startServer } from "../../src/node/server.ts";
@@ -301,6 +302,26 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
 const EMPTY_FILE: Node = { kind: "file", digest: EMPTY_DIGEST, size: 0n, executable: false };
 
 describe("a remote store", () => {
+  test("starts no blob when it is told to stop while a hash is prepared", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    let aborted = 0;
+    const hash = await engine.stream("blake3");
+    hash.abort = () => void aborted++;
+    const slow: HashEngine = {
+      blake3Many: (blobs) => engine.blake3Many(blobs),
+      stream: async () => {
+        controller.abort(reason);
+        return hash;
+      },
+      close: () => {},
+    };
+    const transport = (transports["gRPC over HTTP/2"] as () => Transport)();
+    const remote = connectRemoteStore(transport, { name: "it", engine: slow });
+    await expect(remote.blobs.create({ signal: controller.signal })).rejects.toBe(reason);
+    expect(aborted).toBe(1);
+  });
+
   test("takes the dialect that it is given", async () => {
     const transport = (transports["gRPC over HTTP/2"] as () => Transport)();
     const snix = connectRemoteStore(transport, { name: "s", dialect: "snix" });
@@ -376,6 +397,41 @@ describe("the server", () => {
       body: envelope,
     });
     expect(await response.text()).toContain("invalid_argument");
+  });
+
+  describe("over JSON", () => {
+    const node = { name: btoa("a"), digest: btoa(String.fromCharCode(...EMPTY_DIGEST)), size: "0" };
+    const ask = (method: string, body: object, family = "tvix"): Promise<number> =>
+      fetch(`${server.address}/${family}.store.v1.PathInfoService/${method}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      }).then(({ status }) => status);
+
+    test.each(["tvix", "snix"])("refuses unknown fields of %s's nodes", async (family) => {
+      expect(await ask("CalculateNAR", { file: node }, family)).toBe(200);
+      expect(await ask("CalculateNAR", { file: { ...node, colour: "red" } }, family)).toBe(400);
+      const info = { [family === "tvix" ? "node" : "entry"]: { file: { ...node, name: btoa(`${HASH_A}-thing`) } } };
+      expect(await ask("Put", info, family)).toBe(200);
+      const [[field, root]] = Object.entries(info) as [[string, { file: object }]];
+      expect(await ask("Put", { [field]: { file: { ...root.file, colour: "red" } } }, family)).toBe(400);
+    });
+
+    test("ignores those of a message that names no content", async () => {
+      expect(await ask("Get", { byOutputHash: btoa("x".repeat(20)), colour: "red" })).toBe(404);
+    });
+  });
+
+  test("answers no Directory that a gRPC peer could not take", async () => {
+    const target = new Uint8Array(4000).fill(120);
+    const entries = Array.from({ length: 1100 }, (_, i) => ({
+      name: utf8(String(i)),
+      node: { kind: "symlink", target } as const,
+    }));
+    const digest = await store.directories.put([makeDirectory(entries)]);
+    const client = createClient(DirectoryService, (transports["gRPC over HTTP/2"] as () => Transport)());
+    const found = collect(client.get({ byWhat: { case: "digest", value: digest } }));
+    expect(await statusOf(found)).toBe(Code.InvalidArgument);
   });
 
   test("stops an upload that is taken back", async () => {

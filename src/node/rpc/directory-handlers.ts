@@ -27,7 +27,11 @@ export function directoryHandlers(directories: DirectoryService) {
         ? await directories.getClosure(digest, { signal })
         : await directories.get(digest, { signal }).then((directory) => directory && [directory]);
       if (!found) throw new StoreError("not-found", `directory ${formatDigest(digest)} is not in the store`);
-      for await (const directory of found) yield directoryToMessage(directory);
+      for await (const directory of found) {
+        // It may have come another way than by `put` below. Peers would call it a broken answer; this says what is wrong.
+        checkDirectoryMessageSize(directory);
+        yield directoryToMessage(directory);
+      }
     }),
 
     put: answer(async (request: AsyncIterable<Received<DirectoryMessage>>, { signal }) => ({

@@ -34,7 +34,10 @@ const SERVICES = [
   ServerReflectionAlpha,
 ];
 
-/** Unknown fields of a Directory are refused, in JSON too: its digest could not be kept. Elsewhere they are ignored. */
+/**
+ * Unknown fields of a Directory or a node are refused, in JSON too: the digest could not be kept. Elsewhere they are ignored; but the
+ * JSON reader can't tell a PathInfo from the node in it, so the calls that bring one are strict as a whole.
+ */
 const STRICT_JSON = { jsonOptions: { ignoreUnknownFields: false } };
 
 /** `store` under tvix's and snix's names, with health and reflection. */
@@ -42,13 +45,21 @@ export function rpcRoutes(store: StoreServices, options: PathInfoHandlerOptions)
   return (router, closing) => {
     const blobs = blobHandlers(store.blobs);
     const directories = directoryHandlers(store.directories);
+    const pathInfos = pathInfoHandlers(store, options, pathInfoToTvix);
+    const snixPathInfos = pathInfoHandlers(store, options, pathInfoToSnix);
     router
       .service(BlobService, blobs)
       .service(SnixBlobService, blobs)
       .service(DirectoryService, directories, STRICT_JSON)
       .service(SnixDirectoryService, directories, STRICT_JSON)
-      .service(PathInfoService, pathInfoHandlers(store, options, pathInfoToTvix))
-      .service(SnixPathInfoService, pathInfoHandlers(store, options, pathInfoToSnix))
+      .rpc(PathInfoService.method.get, pathInfos.get)
+      .rpc(PathInfoService.method.put, pathInfos.put, STRICT_JSON)
+      .rpc(PathInfoService.method.calculateNAR, pathInfos.calculateNAR, STRICT_JSON)
+      .rpc(PathInfoService.method.list, pathInfos.list)
+      .rpc(SnixPathInfoService.method.get, snixPathInfos.get)
+      .rpc(SnixPathInfoService.method.put, snixPathInfos.put, STRICT_JSON)
+      .rpc(SnixPathInfoService.method.calculateNAR, snixPathInfos.calculateNAR, STRICT_JSON)
+      .rpc(SnixPathInfoService.method.list, snixPathInfos.list)
       .service(Health, healthHandlers(SERVICES, closing))
       .service(ServerReflection, reflectionHandlers<ServerReflectionRequest>(SERVICES))
       .service(ServerReflectionAlpha, reflectionHandlers<ServerReflectionRequestAlpha>(SERVICES));
