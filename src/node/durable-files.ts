@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileError, systemErrorCode } from "./file-error.ts";
+import { systemErrorCode, writeError } from "./file-error.ts";
 import { inParallel } from "./parallel.ts";
 
 /** Files written so that a crash leaves each one whole or absent. */
@@ -44,7 +44,7 @@ export async function writeFilesDurably(root: string, temporary: string, groups:
     }
   } catch (error) {
     await inParallel(all, ({ from }) => rm(from, { force: true })).catch(() => {});
-    throw fileError(error, `can't write under ${root}`);
+    throw writeError(error, `can't write under ${root}`);
   }
 }
 

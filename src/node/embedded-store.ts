@@ -8,7 +8,7 @@ import { ownDataDir } from "./data-dir-owner.ts";
 import { LmdbEnvironment } from "./lmdb.ts";
 import { NodeHashEngine } from "./node-hash-engine.ts";
 import { FileChunkStore } from "./object-store.ts";
-import { publishAfter } from "./publishing.ts";
+import { publishAfter, storeAfter } from "./publishing.ts";
 
 export interface EmbeddedStore extends LocalStoreServices {
   /** Resolves when all that was put before survives a crash. `pathInfos.put` does so by itself. */
@@ -46,7 +46,7 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
     };
     return {
       blobs: new ChunkedBlobService(chunks, options.engine ?? new NodeHashEngine()),
-      directories: new StoredDirectoryService(environment.directories),
+      directories: new StoredDirectoryService(storeAfter(environment.directories, () => chunks.flush())),
       pathInfos: publishAfter(environment.pathInfos, () => chunks.flush()),
       async flush() {
         await chunks.flush();

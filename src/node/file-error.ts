@@ -26,3 +26,9 @@ export function fileError(error: unknown, what: string): StoreError {
   const reason = error instanceof Error ? error.message : String(error);
   return new StoreError((code !== undefined && CODES[code]) || "unavailable", `${what}: ${reason}`, { cause: error });
 }
+
+/** Likewise for a write, where nobody asked for what is missing: the place to write to is not there, so `unavailable`. */
+export function writeError(error: unknown, what: string): StoreError {
+  const ours = fileError(error, what);
+  return ours !== error && ours.code === "not-found" ? new StoreError("unavailable", ours.message, { cause: error }) : ours;
+}

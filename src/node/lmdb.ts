@@ -9,7 +9,7 @@ import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import { decodePathInfo, encodePathInfo } from "../wire/stored-messages.ts";
-import { fileError } from "./file-error.ts";
+import { writeError } from "./file-error.ts";
 
 type Bytes = Database<Buffer, Buffer>;
 
@@ -33,7 +33,7 @@ export class LmdbEnvironment {
       await mkdir(dirname(path), { recursive: true });
       return new LmdbEnvironment(path, open({ path, noSubdir: true, maxDbs: 8 }));
     } catch (error) {
-      throw fileError(error, `can't open ${path}`);
+      throw writeError(error, `can't open ${path}`);
     }
   }
 

@@ -7,7 +7,7 @@ import { type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import { decodeChunkList, encodeChunkList } from "../wire/stored-messages.ts";
 import { type NewFile, writeFilesDurably } from "./durable-files.ts";
-import { fileError, systemErrorCode } from "./file-error.ts";
+import { fileError, systemErrorCode, writeError } from "./file-error.ts";
 import { inParallel } from "./parallel.ts";
 import { compressZstd, decompressZstd } from "./zstd.ts";
 
@@ -42,6 +42,8 @@ export class FileChunkStore implements ChunkStore {
   readonly #temporary: string;
   #staged = newBatch();
   #writing: { readonly batch: Batch; readonly done: Promise<void> } | undefined;
+  /** Whether the last write failed, so that what it was to bring to the disk is still in memory. */
+  #failing = false;
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -61,7 +63,7 @@ export class FileChunkStore implements ChunkStore {
       await mkdir(temporary, { recursive: true });
       await removeLeftOver(temporary, options.exclusive ? 0 : 24 * 60 * 60 * 1000);
     } catch (error) {
-      throw fileError(error, `can't open the object store ${root}`);
+      throw writeError(error, `can't open the object store ${root}`);
     }
     return new FileChunkStore(root, temporary);
   }
@@ -84,10 +86,15 @@ export class FileChunkStore implements ChunkStore {
     return inParallel(chunks, (digest) => this.#has(objectPath("chunks", digest)));
   }
 
+  /** @throws StoreError `quota`, `denied`, `unavailable` if earlier puts can't be written; then nothing of this one is kept */
   async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
-    if (this.#closed) throw new StoreError("closed", `the object store ${this.#root} was closed`);
+    this.#checkOpen();
+    // What is held in memory must not grow while the disk takes nothing.
+    if (this.#failing) await this.#write();
     const there = await this.hasChunks(chunks.map(({ digest }) => digest));
     const blobThere = await inParallel(blobs, ({ digest }) => this.#has(objectPath("blobs", digest)));
+    // What is staged after `close` has flushed would never be written.
+    this.#checkOpen();
     chunks.forEach(({ digest, bytes }, i) => {
       if (bytes.length > MAX_CHUNK_SIZE) {
         throw new StoreError("invalid", `chunk ${formatDigest(digest)} is larger than ${MAX_CHUNK_SIZE} bytes`);
@@ -99,7 +106,7 @@ export class FileChunkStore implements ChunkStore {
     });
     if (isFull(this.#staged)) {
       if (this.#writing) await this.#writing.done;
-      // Not awaited, so that the next batch fills while this one is written. If it fails, `flush` tries again, and tells.
+      // Not awaited, so that the next batch fills while this one is written. If it fails, the next `put` or `flush` tells.
       if (isFull(this.#staged)) this.#write().catch(() => {});
     } else if (!isEmpty(this.#staged)) {
       this.#idle ??= setTimeout(() => this.#write().catch(() => {}), IDLE).unref();
@@ -108,7 +115,8 @@ export class FileChunkStore implements ChunkStore {
 
   /** Resolves when all that was put before survives a crash. @throws StoreError `quota`, `denied`, `unavailable` */
   async flush(): Promise<void> {
-    if (this.#writing) await this.#writing.done;
+    // That one may have begun before all was put. If it fails, what it was to write is tried again with the rest.
+    if (this.#writing) await this.#writing.done.catch(() => {});
     await this.#write();
   }
 
@@ -116,6 +124,10 @@ export class FileChunkStore implements ChunkStore {
     if (this.#closed) return;
     this.#closed = true;
     await this.flush();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new StoreError("closed", `the object store ${this.#root} was closed`);
   }
 
   #stage(kind: "chunks" | "blobs", digest: Digest, bytes: Uint8Array): void {
@@ -135,9 +147,11 @@ export class FileChunkStore implements ChunkStore {
     const done = writeFilesDurably(this.#root, this.#temporary, [newFiles(batch.chunks), newFiles(batch.blobs)]).then(
       () => {
         this.#writing = undefined;
+        this.#failing = false;
       },
       (error) => {
         this.#writing = undefined;
+        this.#failing = true;
         // Back, to be tried again: it was promised that it can be read.
         this.#staged = mergeBatches(batch, this.#staged);
         throw error;

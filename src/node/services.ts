@@ -8,7 +8,7 @@ import { formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts
 import { openEmbeddedStore } from "./embedded-store.ts";
 import { connectGrpc } from "./grpc.ts";
 import { FileChunkStore } from "./object-store.ts";
-import { publishAfter } from "./publishing.ts";
+import { publishAfter, putAfter } from "./publishing.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ServiceAddresses {
@@ -68,7 +68,8 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
       for (const services of opened.values()) await services.flush?.();
     };
     // Alone, each store publishes by itself; together, none knows of the others.
-    return { blobs, directories, pathInfos: opened.size === 1 ? pathInfos : publishAfter(pathInfos, flush), close: closeAll };
+    if (opened.size === 1) return { blobs, directories, pathInfos, close: closeAll };
+    return { blobs, directories: putAfter(directories, flush), pathInfos: publishAfter(pathInfos, flush), close: closeAll };
   } catch (error) {
     await closeAll().catch(() => {});
     throw error;

@@ -58,6 +58,16 @@ test("keeps blobs, directories and path infos over a restart", async () => {
   await again.close();
 });
 
+test("has what a directory's files refer to on the disk before the directory", async () => {
+  const store = await openEmbeddedStore(dir);
+  const chunks = () => readdir(join(dir, "chunks", "b3")).catch(() => []);
+  await store.blobs.putMany([content]);
+  expect(await chunks()).toHaveLength(0);
+  await store.directories.put([leaf]);
+  expect(await chunks()).toHaveLength(1);
+  await store.close();
+});
+
 test("lists path infos by hash part, past one batch, and forgets what is deleted", async () => {
   const store = await openEmbeddedStore(dir);
   const digits = "0123456789abcdfghijklmnpqrsvwxyz";

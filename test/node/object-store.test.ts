@@ -1,12 +1,28 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { toHex } from "../../src/bytes.ts";
+import type { StoredChunk } from "../../src/castore/chunk-store.ts";
 import { digestOf } from "../../src/castore/digest.ts";
+import { StoreError } from "../../src/error.ts";
 import { FileChunkStore } from "../../src/node/object-store.ts";
 import { compressZstd, decompressZstd } from "../../src/node/zstd.ts";
+
+/** How many of the next writes fail. */
+const disk = vi.hoisted(() => ({ failures: 0 }));
+vi.mock("../../src/node/durable-files.ts", async (original) => {
+  const actual = await original<typeof import("../../src/node/durable-files.ts")>();
+  const writeFilesDurably: typeof actual.writeFilesDurably = async (...args) => {
+    if (disk.failures > 0) {
+      disk.failures--;
+      throw new StoreError("quota", "the disk is full");
+    }
+    return actual.writeFilesDurably(...args);
+  };
+  return { writeFilesDurably };
+});
 
 let root: string;
 beforeEach(async () => {
@@ -81,10 +97,38 @@ describe("FileChunkStore", () => {
     await rm(join(root, "tmp"), { recursive: true });
     const chunk = { digest: digestOf(bytes("kept")), bytes: bytes("kept") };
     await store.put([chunk], []);
-    await expect(store.flush()).rejects.toMatchObject({ code: "not-found" });
+    await expect(store.flush()).rejects.toMatchObject({ code: "unavailable" });
     expect(await store.getChunks([chunk.digest])).toEqual([chunk.bytes]);
     await FileChunkStore.open(root);
     await store.flush();
+    expect(existsSync(pathOf("chunks", chunk.digest))).toBe(true);
+  });
+
+  test("takes nothing more while nothing can be written", async () => {
+    const store = await FileChunkStore.open(root);
+    const [one, two] = ["one", "two"].map((text) => ({ digest: digestOf(bytes(text)), bytes: bytes(text) })) as [
+      StoredChunk,
+      StoredChunk,
+    ];
+    await store.put([one], []);
+    await rm(join(root, "tmp"), { recursive: true });
+    await expect(store.flush()).rejects.toMatchObject({ code: "unavailable" });
+    await expect(store.put([two], [])).rejects.toMatchObject({ code: "unavailable" });
+    expect(await store.hasChunks([one.digest, two.digest])).toEqual([true, false]);
+    await mkdir(join(root, "tmp"));
+    await store.put([two], []);
+    expect(existsSync(pathOf("chunks", one.digest))).toBe(true);
+    await store.close();
+    expect(existsSync(pathOf("chunks", two.digest))).toBe(true);
+  });
+
+  test("writes all when it is closed while a write is failing", async () => {
+    const store = await FileChunkStore.open(root);
+    const chunk = { digest: digestOf(bytes("kept")), bytes: bytes("kept") };
+    await store.put([chunk], []);
+    disk.failures = 1;
+    const failing = store.flush();
+    await Promise.all([expect(failing).rejects.toMatchObject({ code: "quota" }), store.close()]);
     expect(existsSync(pathOf("chunks", chunk.digest))).toBe(true);
   });
 
