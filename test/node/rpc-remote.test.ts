@@ -1,6 +1,6 @@
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
 import { concatBytes, toHex, utf8 } from "../../src/bytes.ts";
@@ -8,7 +8,7 @@ import { type Digest, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts
 import { type Directory, type DirectorySizeRule, makeDirectory } from "../../src/castore/directory.ts";
 import { directoryDigest, directoryNode } from "../../src/castore/directory-codec.ts";
 import type { Node } from "../../src/castore/node.ts";
-import { isStoreError } from "../../src/error.ts";
+import { isStoreError, StoreError } from "../../src/error.ts";
 import type { HashEngine } from "../../src/hash/engine.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
@@ -397,6 +397,30 @@ describe("the server", () => {
       body: envelope,
     });
     expect(await response.text()).toContain("invalid_argument");
+  });
+
+  test("tells a file of another size than its node says from one that is corrupt", async () => {
+    const client = createClient(PathInfoService, (transports["gRPC over HTTP/2"] as () => Transport)());
+    const [digest] = (await store.blobs.putMany([utf8("hello")])) as [Digest];
+    for (const size of [4n, 6n]) {
+      const node: Node = { kind: "file", digest, size, executable: false };
+      const root = makeDirectory([{ name: utf8("file"), node }]);
+      await store.directories.put([root]);
+      for (const wrong of [node, directoryNode(root, "documented")]) {
+        const named = { node: nodeToOneof(wrong, utf8(`${HASH_A}-thing`)) };
+        expect(await statusOf(client.calculateNAR(named))).toBe(Code.InvalidArgument);
+        expect(await statusOf(client.put({ node: named }))).toBe(Code.InvalidArgument);
+      }
+    }
+    const spoilt = async (): Promise<never> => {
+      throw new StoreError("corrupt", "the blob is spoilt");
+    };
+    Object.assign(store.blobs, { open: spoilt, readMany: spoilt });
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    const node = nodeToOneof({ kind: "file", digest, size: 5n, executable: false });
+    expect(await statusOf(client.calculateNAR({ node }))).toBe(Code.DataLoss);
+    expect(logged).toHaveBeenCalledOnce();
+    logged.mockRestore();
   });
 
   describe("over JSON", () => {

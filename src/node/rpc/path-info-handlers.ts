@@ -17,6 +17,7 @@ import {
   pathInfoFromMessage,
 } from "../../wire/path-info-message.ts";
 import { answer, answerStream } from "./answer.ts";
+import { checkFileSizes } from "./file-sizes.ts";
 
 /** Size and hash of the NAR of `node`. @throws StoreError `not-found` where content is missing */
 export type CalculateNar = (node: Node, options?: { signal?: AbortSignal | undefined }) => Promise<NarFacts>;
@@ -44,7 +45,11 @@ export function pathInfoHandlers<Message>(
   const calculate = async (node: Node, signal: AbortSignal): Promise<NarFacts> => {
     try {
       await checkRootSize(store, node, signal);
-      return await options.calculateNar(node, { signal });
+      return await options.calculateNar(node, { signal }).catch(async (error: unknown) => {
+        // Only now, when something is wrong anyway, because every file is read for it.
+        if (isStoreError(error, "corrupt")) await checkFileSizes(store, node, signal);
+        throw error;
+      });
     } catch (error) {
       // Not what was asked for is missing, but what it takes to answer.
       if (!isStoreError(error, "not-found")) throw error;
