@@ -14,6 +14,8 @@ export interface ServerOptions extends AccessRules {
   fallback?: ((request: ServerRequest, answer: ServerAnswer) => void) | undefined;
   /** How long `close()` waits for what runs, in milliseconds; 10 seconds by default. */
   closeTimeout?: number | undefined;
+  /** How long the head of an HTTP/1 request may take to come, in milliseconds; a minute by default. */
+  headersTimeout?: number | undefined;
 }
 
 export interface RunningServer {
@@ -64,8 +66,14 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
     else plainAnswer(request, answer, 404, "not found");
   };
 
-  // Uploads take as long as they take: no limit on a whole request.
-  const http = createHttpServer({ requestTimeout: 0 }, handle);
+  const { headersTimeout = 60_000 } = options;
+  const http = createHttpServer(
+    // Uploads take as long as they take: no limit on a whole request.
+    { requestTimeout: 0, headersTimeout, connectionsCheckingInterval: Math.min(headersTimeout, 30_000) },
+    handle,
+  );
+  // This one gets its connections handed over, and without listening itself it would not look for those that take too long.
+  http.emit("listening");
   const http2 = createHttp2Server({ settings: { initialWindowSize: STREAM_WINDOW }, maxSessionMemory: SESSION_MEMORY }, handle);
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();

@@ -181,6 +181,35 @@ describe("one port", () => {
     post.destroy();
   });
 
+  test("waits only so long for the end of a request's head, but for as long as it takes for a body", async () => {
+    const server = await start({
+      headersTimeout: 200,
+      fallback: (request, answer) => void request.resume().on("end", () => answer.end("done")),
+    });
+    const { port } = new URL(server.address);
+    const open = (head: string) => {
+      const socket = connect(Number(port), "127.0.0.1");
+      socket.write(head);
+      return socket;
+    };
+    const slow = open("GET / HTTP/1.1\r\nHost: localhost\r\n");
+    const dripping = setInterval(() => slow.write("X-Drip: drop\r\n"), 50);
+    const uploading = open("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n");
+    try {
+      const [refusal] = await once(slow, "data");
+      expect(String(refusal)).toContain("HTTP/1.1 408");
+      clearInterval(dripping);
+      await once(slow, "close");
+      uploading.write("x");
+      const [answer] = await once(uploading, "data");
+      expect(String(answer)).toContain("HTTP/1.1 200");
+    } finally {
+      clearInterval(dripping);
+      slow.destroy();
+      uploading.destroy();
+    }
+  });
+
   test("answers gRPC calls of no service with UNIMPLEMENTED", async () => {
     const server = await start();
     const answer = await ask(server, { "content-type": "application/grpc-web+proto" }, "POST", "/no.Such/Method");
