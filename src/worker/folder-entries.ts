@@ -1,4 +1,4 @@
-import { utf8 } from "../bytes.ts";
+import { decodeUtf8, quote, utf8 } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import type { EntryPath, IngestionEntry } from "../castore/ingest.ts";
 import { StoreError } from "../error.ts";
@@ -43,7 +43,7 @@ export async function* folderEntries(
       uploader.write(content);
       loaded += content.length;
     } else {
-      for await (const bytes of iterate(content.stream(), options.signal)) {
+      for await (const bytes of readLarge(item.path, content, options.signal)) {
         uploader.write(bytes);
         await uploader.drain();
         loaded += bytes.length;
@@ -72,13 +72,23 @@ async function readSmall({ path, open }: Extract<FolderItem, { kind: "file" }>):
     const file = await open();
     return file.size <= READ_AHEAD_LIMIT ? new Uint8Array(await file.arrayBuffer()) : file;
   } catch (error) {
-    const shown = path.map((name) => new TextDecoder().decode(name)).join("/");
-    throw new StoreError(
-      "unavailable",
-      `file ${JSON.stringify(shown)} can't be read: ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    );
+    throw unreadable(path, error);
   }
+}
+
+async function* readLarge(path: EntryPath, file: File, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  try {
+    yield* iterate(file.stream(), signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: EntryPath, cause: unknown): StoreError {
+  const shown = path.map(decodeUtf8).join("/");
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StoreError("unavailable", `file ${quote(shown)} can't be read: ${why}`, { cause });
 }
 
 /** Yields `start(item)` of each item in order, having started up to `count` of them. */
