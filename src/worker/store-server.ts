@@ -180,9 +180,9 @@ export class StoreServer implements StoreApi {
   }
 
   async delete(storePath: string): Promise<boolean> {
-    const { services, changes } = this.#store();
-    const known = await services.pathInfos.delete(parseHashPart(storePath));
-    if (known) changes.postMessage("delete");
+    const store = this.#store();
+    const known = await store.services.pathInfos.delete(parseHashPart(storePath));
+    if (known) this.#tell(store, "delete");
     return known;
   }
 
@@ -204,12 +204,17 @@ export class StoreServer implements StoreApi {
     return this.#opened;
   }
 
+  /** What ended while the store was being closed has no channel any more, and is done all the same. */
+  #tell(store: OpenedStore, change: "write" | "delete"): void {
+    if (this.#opened === store) store.changes.postMessage(change);
+  }
+
   /** Something that ends in a new PathInfo. */
   async #write<T>(operation: MessagePort, work: (store: OpenedStore, options: RunningOptions) => Promise<T>): Promise<T> {
     return this.#run(operation, async (options) => {
       const store = this.#store();
       const result = await store.locks.writing(options.signal, () => work(store, options));
-      store.changes.postMessage("write");
+      this.#tell(store, "write");
       return result;
     });
   }
