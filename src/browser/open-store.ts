@@ -1,5 +1,6 @@
 import { StoreError } from "../error.ts";
 import { changeChannel } from "../thread/change-channel.ts";
+import { untilAborted } from "../thread/until-aborted.ts";
 import { Store } from "./store.ts";
 import { StoreWorker } from "./store-worker-client.ts";
 
@@ -28,17 +29,15 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
   if (typeof Worker !== "function") throw new StoreError("unavailable", "this browser has no workers");
   const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
   try {
-    await Promise.race([
-      worker.api.open(name, {
-        storage: options.storage ?? "auto",
-        workers,
-        hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
-      }),
-      worker.lost,
-    ]);
-    options.signal?.throwIfAborted();
+    const opening = worker.api.open(name, {
+      storage: options.storage ?? "auto",
+      workers,
+      hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
+    });
+    await untilAborted(worker.call(opening), options.signal);
   } catch (error) {
-    await worker.close();
+    // Without a farewell: a worker that waits for its database would not answer.
+    worker.terminate();
     throw error;
   }
   return new Store(name, worker, changeChannel(name));

@@ -30,15 +30,15 @@ export class Remote {
     this.#fetch = options.fetch;
   }
 
-  /** @internal What the worker is told; made for one call, because a port can be sent once. */
-  address(): RemoteAddress {
-    let fetchPort: MessagePort | undefined;
-    if (this.#fetch) {
-      const { port1, port2 } = new MessageChannel();
-      serveFetch(port1, this.#fetch);
-      fetchPort = port2;
-    }
-    return { url: this.url, protocol: this.protocol, dialect: this.dialect, headers: this.#headers, fetch: fetchPort };
+  /**
+   * @internal What the worker is told; made for one call, because a port can be sent once. `release` must be called when the call
+   * has settled: the page's `fetch` answers it until then.
+   */
+  address(): { address: RemoteAddress; release(): void } {
+    const address = { url: this.url, protocol: this.protocol, dialect: this.dialect, headers: this.#headers };
+    if (!this.#fetch) return { address: { ...address, fetch: undefined }, release() {} };
+    const { port1, port2 } = new MessageChannel();
+    return { address: { ...address, fetch: port2 }, release: serveFetch(port1, this.#fetch) };
   }
 }
 

@@ -1,14 +1,19 @@
+import { StoreError } from "../error.ts";
+import { iterate } from "../stream.ts";
+
 type OpenRange = (offset: number, length: number) => ReadableStream<Uint8Array>;
 
 /** A file of a store path, with the methods of a `Blob`. Content is read, and checked, when it is asked for. */
 export class StoreFile {
   /** Bytes. */
   readonly size: number;
+  #name: string;
   #open: OpenRange;
   #start: number;
 
-  /** @internal */
-  constructor(size: number, open: OpenRange, start = 0) {
+  /** @internal @param name for messages */
+  constructor(name: string, size: number, open: OpenRange, start = 0) {
+    this.#name = name;
     this.size = size;
     this.#open = open;
     this.#start = start;
@@ -18,25 +23,31 @@ export class StoreFile {
   slice(start = 0, end = this.size): StoreFile {
     const clamp = (position: number): number => Math.min(Math.max(position < 0 ? this.size + position : position, 0), this.size);
     const from = clamp(start);
-    return new StoreFile(Math.max(clamp(end) - from, 0), this.#open, this.#start + from);
+    return new StoreFile(this.#name, Math.max(clamp(end) - from, 0), this.#open, this.#start + from);
   }
 
   stream(): ReadableStream<Uint8Array> {
     return this.#open(this.#start, this.size);
   }
 
+  /** @throws StoreError `corrupt` if the content has another length than its directory says */
   async arrayBuffer(): Promise<ArrayBuffer> {
     const whole = new Uint8Array(this.size);
-    const reader = this.stream().getReader();
     let offset = 0;
-    for (let result = await reader.read(); !result.done; result = await reader.read()) {
-      whole.set(result.value, offset);
-      offset += result.value.length;
+    for await (const bytes of iterate(this.stream())) {
+      if (bytes.length > this.size - offset) throw this.#wrongLength("more");
+      whole.set(bytes, offset);
+      offset += bytes.length;
     }
+    if (offset < this.size) throw this.#wrongLength("less");
     return whole.buffer;
   }
 
   async text(): Promise<string> {
     return new TextDecoder().decode(await this.arrayBuffer());
+  }
+
+  #wrongLength(than: "more" | "less"): StoreError {
+    return new StoreError("corrupt", `the content of ${this.#name} is ${than} than the ${this.size} bytes that were to be read`);
   }
 }

@@ -2,29 +2,26 @@ import { type Remote as ComlinkRemote, wrap } from "comlink";
 import { StoreError } from "../error.ts";
 import type { StoreApi } from "../thread/store-api.ts";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
+import { untilAborted } from "../thread/until-aborted.ts";
 
 /** How long a worker may take to start before it is taken for dead, in milliseconds. It loads one script and compiles 20 kB. */
 const START_TIMEOUT = 30_000;
 
-/** The store worker as the page has it: its API, and a promise that rejects when it is gone. */
+/** The store worker as the page has it: its API, and a signal that tells when it is gone. */
 export class StoreWorker {
   readonly api: ComlinkRemote<StoreApi>;
-  /** Rejects with `unavailable` when the worker died, with `closed` when it was closed; never resolves. */
-  readonly lost: Promise<never>;
   #worker: Worker;
-  #lose: (error: StoreError) => void = () => {};
+  #lost = new AbortController();
 
   private constructor(worker: Worker) {
     handleThrownErrors();
     this.#worker = worker;
     this.api = wrap<StoreApi>(worker);
-    this.lost = new Promise((_, reject) => {
-      this.#lose = reject;
-    });
-    this.lost.catch(() => {});
     worker.addEventListener("error", (event) => {
       event.preventDefault();
-      this.#lose(new StoreError("unavailable", `the store worker failed: ${event.message || "its script could not be loaded"}`));
+      this.#lost.abort(
+        new StoreError("unavailable", `the store worker failed: ${event.message || "its script could not be loaded"}`),
+      );
     });
   }
 
@@ -39,32 +36,40 @@ export class StoreWorker {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new StoreError("unavailable", "the store worker did not start")), START_TIMEOUT);
     });
-    let onAbort: (() => void) | undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => reject(signal?.reason);
-      signal?.addEventListener("abort", onAbort);
-    });
     try {
-      signal?.throwIfAborted();
-      client.#watch(await Promise.race([ready, client.lost, late, aborted]));
+      client.#watch(await untilAborted(client.call(Promise.race([ready, late])), signal));
     } catch (error) {
-      worker.terminate();
+      client.terminate();
       throw error;
     } finally {
       clearTimeout(timer);
-      if (onAbort) signal?.removeEventListener("abort", onAbort);
     }
     return client;
+  }
+
+  /** Aborted with a StoreError: `unavailable` when the worker died, `closed` when it was closed. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** What the worker answers. A worker that is gone does not, and then it rejects. */
+  call<T>(answer: Promise<T>): Promise<T> {
+    return untilAborted(answer, this.lost);
   }
 
   /** Ends the worker after it has let go of its storage. */
   async close(): Promise<void> {
     try {
-      await Promise.race([this.api.close(), this.lost]);
+      await this.call(this.api.close());
     } catch {
       // It is gone already, which is what was wanted.
     }
-    this.#lose(new StoreError("closed", "the store was closed"));
+    this.terminate();
+  }
+
+  /** Ends the worker at once. */
+  terminate(): void {
+    this.#lost.abort(new StoreError("closed", "the store was closed"));
     this.#worker.terminate();
   }
 
@@ -74,7 +79,7 @@ export class StoreWorker {
   #watch(lock: string): void {
     if (!lock || !navigator.locks) return;
     navigator.locks
-      .request(lock, () => this.#lose(new StoreError("unavailable", "the store worker died")))
+      .request(lock, () => this.#lost.abort(new StoreError("unavailable", "the store worker died")))
       .catch(() => {
         // The page itself is going away.
       });

@@ -1,5 +1,6 @@
 import type { Remote as ComlinkRemote } from "comlink";
 import { transfer } from "comlink";
+import { decodeUtf8 } from "../bytes.ts";
 import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
@@ -14,6 +15,7 @@ import type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  RemoteAddress,
   StoreApi,
   SyncOptions,
 } from "../thread/store-api.ts";
@@ -103,7 +105,8 @@ export class Store extends EventTarget {
     const node = await this.#call<Node | undefined>(this.#api.node(storePath, path));
     if (node?.kind !== "file") return undefined;
     const { digest } = node;
-    return new StoreFile(Number(node.size), (offset, length) =>
+    const name = `${storePath}/${typeof path === "string" ? path : decodeUtf8(path)}`;
+    return new StoreFile(name, Number(node.size), (offset, length) =>
       this.#receive((port) => this.#api.readBlob(digest, { offset, length }, port)),
     );
   }
@@ -120,11 +123,13 @@ export class Store extends EventTarget {
 
   /** The store paths that a remote has. */
   async *remotePathInfos(remote: Remote, options: { signal?: AbortSignal } = {}): AsyncGenerator<PathInfo> {
-    const batches = this.#receive<PathInfo[]>((port) => {
-      const address = remote.address();
-      return this.#api.remotePathInfos(transfer(address, address.fetch ? [address.fetch] : []), port);
-    });
-    for await (const batch of iterate(batches, options.signal)) yield* batch;
+    const { address, release } = remote.address();
+    try {
+      const batches = this.#receive<PathInfo[]>((port) => this.#api.remotePathInfos(sent(address), port));
+      for await (const batch of iterate(batches, options.signal)) yield* batch;
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -132,27 +137,21 @@ export class Store extends EventTarget {
    * up when its content is complete and has the NAR hash that the remote said.
    */
   async pull(remote: Remote, storePaths: Iterable<string>, options: SyncOptions & OperationOptions = {}): Promise<SyncReport> {
-    const address = remote.address();
-    return this.#operation(options, (port) =>
-      this.#api.pull(
-        transfer(address, address.fetch ? [address.fetch] : []),
-        [...storePaths],
-        { closure: options.closure },
-        transfer(port, [port]),
-      ),
+    const { address, release } = remote.address();
+    return this.#operation(
+      options,
+      (port) => this.#api.pull(sent(address), [...storePaths], { closure: options.closure }, transfer(port, [port])),
+      release,
     );
   }
 
   /** Copies store paths, with all that they refer to, to a remote. Only what it lacks moves. */
   async push(remote: Remote, storePaths: Iterable<string>, options: SyncOptions & OperationOptions = {}): Promise<SyncReport> {
-    const address = remote.address();
-    return this.#operation(options, (port) =>
-      this.#api.push(
-        transfer(address, address.fetch ? [address.fetch] : []),
-        [...storePaths],
-        { closure: options.closure },
-        transfer(port, [port]),
-      ),
+    const { address, release } = remote.address();
+    return this.#operation(
+      options,
+      (port) => this.#api.push(sent(address), [...storePaths], { closure: options.closure }, transfer(port, [port])),
+      release,
     );
   }
 
@@ -173,21 +172,31 @@ export class Store extends EventTarget {
   }
 
   async #importArchive(archive: Archive, archiveOptions: ArchiveOptions, options: OperationOptions): Promise<PathInfo> {
-    return this.#operation(options, (port) => {
-      const source = archiveSource(archive);
-      return this.#api.importArchive(
-        transfer(source, "port" in source ? [source.port] : []),
-        archiveOptions,
-        transfer(port, [port]),
-      );
-    });
+    // A worker that is gone does not say that it won't read on.
+    const ended = new AbortController();
+    return this.#operation(
+      options,
+      (port) => {
+        const source = archiveSource(archive, ended.signal);
+        return this.#api.importArchive(
+          transfer(source, "port" in source ? [source.port] : []),
+          archiveOptions,
+          transfer(port, [port]),
+        );
+      },
+      () => ended.abort(new StoreError("closed", "the import has ended")),
+    );
   }
 
-  /** Runs a long call with abort and progress. */
-  async #operation<T>(options: OperationOptions, start: (port: MessagePort) => Promise<T>): Promise<T> {
-    options.signal?.throwIfAborted();
+  /** Runs a long call with abort and progress. @param release is called when it has settled */
+  async #operation<T>(
+    options: OperationOptions,
+    start: (port: MessagePort) => Promise<T>,
+    release: () => void = () => {},
+  ): Promise<T> {
     const { port, finish } = operationPort(options);
     try {
+      options.signal?.throwIfAborted();
       return await this.#call(start(port));
     } catch (error) {
       // The reason itself, not the copy of it that came back from the worker.
@@ -195,24 +204,28 @@ export class Store extends EventTarget {
       throw error;
     } finally {
       finish();
+      release();
     }
   }
 
   #call<T>(call: Promise<T>): Promise<T> {
-    return Promise.race([call, this.#worker.lost]);
+    return this.#worker.call(call);
   }
 
   #receive<T>(start: (port: MessagePort) => Promise<void>): ReadableStream<T> {
     const { port1, port2 } = new MessageChannel();
-    const started = start(transfer(port2, [port2]));
-    const lost = Promise.race([this.#worker.lost, started.then(() => new Promise<never>(() => {}))]);
-    return receiveStream<T>(port1, lost);
+    return receiveStream<T>(port1, { signal: this.#worker.lost, started: start(transfer(port2, [port2])) });
   }
 }
 
-function archiveSource(archive: Archive): ArchiveSource {
+function sent(address: RemoteAddress): RemoteAddress {
+  return transfer(address, address.fetch ? [address.fetch] : []);
+}
+
+/** @param ended when nothing of the archive is wanted any more */
+function archiveSource(archive: Archive, ended: AbortSignal): ArchiveSource {
   if (archive instanceof Blob) return { blob: archive };
   const { port1, port2 } = new MessageChannel();
-  sendStream(port1, archive);
+  sendStream(port1, archive, ended);
   return { port: port2 };
 }

@@ -1,5 +1,7 @@
+import { StoreError } from "../error.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 import { receiveStream, sendStream } from "./port-stream.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /** A page's own `fetch`, for the worker: one message a request over a port, bodies of answers as streams. */
 interface FetchRequest {
@@ -25,36 +27,54 @@ type FetchAnswer =
 /** Statuses whose answers have no body, and for which the `Response` constructor allows none. */
 const BODYLESS = new Set([204, 205, 304]);
 
-/** The page's side: answers requests with `fetch` until the port is closed. */
-export function serveFetch(port: MessagePort, fetch: typeof globalThis.fetch): void {
-  port.onmessage = async ({ data: request }: MessageEvent<FetchRequest>) => {
-    const controller = new AbortController();
-    request.port.onmessage = () => controller.abort();
-    try {
-      const response = await fetch(request.url, {
-        method: request.method,
-        headers: request.headers,
-        body: request.body ?? null,
-        signal: controller.signal,
-      });
-      const { port1, port2 } = new MessageChannel();
-      if (response.body) sendStream(port1, response.body);
-      const answer: FetchAnswer = {
-        kind: "response",
-        status: response.status,
-        statusText: response.statusText,
-        headers: [...response.headers],
-        url: response.url,
-        body: response.body ? port2 : undefined,
-      };
-      request.port.postMessage(answer, response.body ? [port2] : []);
-    } catch (error) {
-      request.port.postMessage({ kind: "error", error: packError(error) } satisfies FetchAnswer);
-    }
+/**
+ * The page's side: answers requests with `fetch`.
+ *
+ * @returns ends it: what is under way fails with `closed`, and bodies are cancelled
+ */
+export function serveFetch(port: MessagePort, fetch: typeof globalThis.fetch): () => void {
+  const stopped = new AbortController();
+  port.onmessage = ({ data }: MessageEvent<FetchRequest>) => {
+    void answer(data, fetch, stopped.signal);
+  };
+  return () => {
+    port.close();
+    stopped.abort(new StoreError("closed", "what this request was made for has ended"));
   };
 }
 
-/** The worker's side: a `fetch` that asks the page. */
+/** Answers always, and once: a `fetch` that ignores its signal is not waited for after an abort. */
+async function answer(request: FetchRequest, fetch: typeof globalThis.fetch, stopped: AbortSignal): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const stop = (): void => controller.abort(stopped.reason);
+  stopped.addEventListener("abort", stop);
+  request.port.onmessage = () => controller.abort();
+  try {
+    const { url, method, headers } = request;
+    const fetched = fetch(url, { method, headers, body: request.body ?? null, signal });
+    fetched.then((late) => (signal.aborted ? late.body?.cancel() : undefined)).catch(() => {});
+    const response = await untilAborted(fetched, signal);
+    const { port1, port2 } = new MessageChannel();
+    if (response.body) sendStream(port1, response.body, stopped);
+    const message: FetchAnswer = {
+      kind: "response",
+      status: response.status,
+      statusText: response.statusText,
+      headers: [...response.headers],
+      url: response.url,
+      body: response.body ? port2 : undefined,
+    };
+    request.port.postMessage(message, response.body ? [port2] : []);
+  } catch (error) {
+    request.port.postMessage({ kind: "error", error: packError(error) } satisfies FetchAnswer);
+  } finally {
+    stopped.removeEventListener("abort", stop);
+    request.port.close();
+  }
+}
+
+/** The worker's side: a `fetch` that asks the page. Its signal holds until the end of the body. */
 export function fetchThrough(port: MessagePort): typeof globalThis.fetch {
   return async (input, init) => {
     const request = new Request(input, init && { ...init, body: null });
@@ -71,18 +91,32 @@ export function fetchThrough(port: MessagePort): typeof globalThis.fetch {
           : new Uint8Array(await new Response(body).arrayBuffer()),
       port: port2,
     };
-    const onAbort = (): void => port1.postMessage("abort");
-    signal?.addEventListener("abort", onAbort);
+    const answered = new Promise<FetchAnswer>((resolve) => {
+      port1.onmessage = ({ data }: MessageEvent<FetchAnswer>) => {
+        port1.close();
+        resolve(data);
+      };
+      port.postMessage(message, [port2]);
+    });
+    let answer: FetchAnswer;
     try {
-      const answer = await new Promise<FetchAnswer>((resolve) => {
-        port1.onmessage = ({ data }: MessageEvent<FetchAnswer>) => resolve(data);
-        port.postMessage(message, [port2]);
-      });
-      if (answer.kind === "error") throw signal?.aborted ? signal.reason : unpackError(answer.error);
-      const stream = answer.body && !BODYLESS.has(answer.status) ? receiveStream<Uint8Array<ArrayBuffer>>(answer.body) : null;
-      return new Response(stream, { status: answer.status, statusText: answer.statusText, headers: answer.headers });
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
+      answer = await untilAborted(answered, signal);
+    } catch (error) {
+      port1.postMessage("abort");
+      // It may be on its way already, and then somebody must say that its body is not wanted.
+      answered.then((late) => bodyOf(late)?.cancel()).catch(() => {});
+      throw error;
     }
+    if (answer.kind === "error") throw unpackError(answer.error);
+    return new Response(bodyOf(answer, signal), {
+      status: answer.status,
+      statusText: answer.statusText,
+      headers: answer.headers,
+    });
   };
+}
+
+function bodyOf(answer: FetchAnswer, signal?: AbortSignal | null): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+  if (answer.kind === "error" || !answer.body || BODYLESS.has(answer.status)) return null;
+  return receiveStream(answer.body, { signal });
 }

@@ -10,16 +10,29 @@ type ToReceiver<T> = { kind: "value"; value: T } | { kind: "done" } | { kind: "e
 /** How many pieces may be on their way: enough to hide the time that a message takes. */
 const WINDOW = 4;
 
-/** Sends `source` through `port` as it is asked for. Bytes are copied before they are transferred, since they may be views. */
-export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | AsyncIterable<T>): void {
+/**
+ * Sends `source` through `port` as it is asked for. Bytes are copied before they are transferred, since they may be views.
+ *
+ * @param signal ends it: `source` is cancelled and let go, and the receiver's stream errors with the reason. A port does not tell
+ *   when the thread behind it is gone
+ */
+export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | AsyncIterable<T>, signal?: AbortSignal): void {
   const pieces = source instanceof ReadableStream ? piecesOf(source) : source[Symbol.asyncIterator]();
   let turn: Promise<void> = Promise.resolve();
   let finished = false;
   const finish = (message?: ToReceiver<T>): void => {
     finished = true;
+    signal?.removeEventListener("abort", onAbort);
     if (message) port.postMessage(message);
     port.close();
   };
+  const leave = (message?: ToReceiver<T>): void => {
+    if (finished) return;
+    finish(message);
+    // Whatever the source says to that, nobody is there to hear it.
+    pieces.return?.(signal?.reason)?.catch(() => {});
+  };
+  const onAbort = (): void => leave({ kind: "error", error: packError(signal?.reason) });
   const next = async (): Promise<void> => {
     if (finished) return;
     try {
@@ -33,24 +46,26 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
   };
   port.onmessage = ({ data }: MessageEvent<ToSender>) => {
     if (data === "pull") turn = turn.then(next);
-    else {
-      finish();
-      // Whatever the source says to that, nobody is there to hear it.
-      pieces.return?.()?.catch(() => {});
-    }
+    else leave();
   };
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener("abort", onAbort);
 }
 
-/** Unlike a generator's, its `return` does not wait for a read that is under way: it ends it. */
+/** Unlike a generator's, its `return` does not wait for a read that is under way: it ends it. It takes the reason. */
 function piecesOf<T>(stream: ReadableStream<T>): AsyncIterator<T, undefined> {
   const reader = stream.getReader();
   return {
     next: async () => {
       const { done, value } = await reader.read();
-      return done ? { done, value: undefined } : { done, value };
+      if (!done) return { done, value };
+      reader.releaseLock();
+      return { done, value: undefined };
     },
-    return: async () => {
-      await reader.cancel();
+    return: async (reason?: unknown) => {
+      const cancelled = reader.cancel(reason);
+      reader.releaseLock();
+      await cancelled;
       return { done: true, value: undefined };
     },
   };
@@ -65,38 +80,54 @@ function post<T>(port: MessagePort, value: T): void {
   }
 }
 
-/**
- * The other end of `sendStream`.
- *
- * @param lost rejects when the sender's thread is gone, since a port does not tell
- */
-export function receiveStream<T>(port: MessagePort, lost?: Promise<never>): ReadableStream<T> {
+export interface ReceiveOptions {
+  /** Ends it: the stream errors with the reason, and the sender is told. Also for a sender whose thread is gone: a port does not tell. */
+  signal?: AbortSignal | null | undefined;
+  /** The call that brought the sender its port; if it rejects, there is no sender, and the stream errors. */
+  started?: Promise<unknown> | undefined;
+}
+
+/** The other end of `sendStream`. */
+export function receiveStream<T>(port: MessagePort, { signal, started }: ReceiveOptions = {}): ReadableStream<T> {
   let asked = 0;
+  let finished = false;
+  let onAbort: () => void;
+  const finish = (message?: ToSender): void => {
+    finished = true;
+    signal?.removeEventListener("abort", onAbort);
+    if (message) port.postMessage(message);
+    port.close();
+  };
   return new ReadableStream<T>(
     {
       start(controller) {
+        const fail = (reason: unknown): void => {
+          if (finished) return;
+          finish("cancel");
+          controller.error(reason);
+        };
+        onAbort = () => fail(signal?.reason);
         port.onmessage = ({ data }: MessageEvent<ToReceiver<T>>) => {
+          if (finished) return;
           asked--;
           if (data.kind === "value") {
             controller.enqueue(data.value);
             return;
           }
-          port.close();
+          finish();
           if (data.kind === "done") controller.close();
           else controller.error(unpackError(data.error));
         };
-        lost?.catch((error) => {
-          port.close();
-          controller.error(error);
-        });
+        if (signal?.aborted) onAbort();
+        else signal?.addEventListener("abort", onAbort);
+        started?.catch(fail);
       },
       pull(controller) {
         const wanted = Math.max(1, controller.desiredSize ?? 1);
         for (; asked < wanted; asked++) port.postMessage("pull" satisfies ToSender);
       },
       cancel() {
-        port.postMessage("cancel" satisfies ToSender);
-        port.close();
+        finish("cancel");
       },
     },
     { highWaterMark: WINDOW },

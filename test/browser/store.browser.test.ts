@@ -16,6 +16,22 @@ async function open(name: string = crypto.randomUUID()): Promise<Store> {
   return store;
 }
 
+/** With the worker that `start` starts before it first waits. */
+function withWorker<T>(start: () => T): [result: T, worker: Worker] {
+  const Original = globalThis.Worker;
+  let started: Worker | undefined;
+  globalThis.Worker = class extends Original {
+    constructor(url: string | URL, options?: WorkerOptions) {
+      super(url, options);
+      started = this;
+    }
+  };
+  const result = start();
+  globalThis.Worker = Original;
+  if (!started) throw new Error("no worker was started");
+  return [result, started];
+}
+
 const LARGE = pseudoRandom(2_000_000, 5);
 
 /** A directory with a text, a large file, an executable, a symlink and a name that is not UTF-8. */
@@ -237,34 +253,63 @@ describe("long work", () => {
     await store.importNar(streamInPieces(sampleNar(), 50_000), { name: "sample" });
   });
 
-  test("a closed store rejects", async () => {
+  test("a closed store rejects, and lets the caller's stream go", async () => {
     const store = await open();
-    const importing = store.importNar(new ReadableStream(), { name: "sample" });
+    let cancelled = false;
+    const silent = new ReadableStream<Uint8Array>({
+      cancel() {
+        cancelled = true;
+      },
+    });
+    const importing = store.importNar(silent, { name: "sample" });
     importing.catch(() => {});
     await store.close();
     await expect(importing).rejects.toMatchObject({ code: "closed" });
+    expect([cancelled, silent.locked]).toEqual([true, false]);
     await expect(store.pathInfo("00000000000000000000000000000000")).rejects.toMatchObject({ code: "closed" });
   });
 
   test("a worker that dies rejects what was under way", async () => {
-    const started: Worker[] = [];
-    const Original = globalThis.Worker;
-    globalThis.Worker = class extends Original {
-      constructor(url: string | URL, options?: WorkerOptions) {
-        super(url, options);
-        started.push(this);
-      }
-    };
-    const store = await open();
-    globalThis.Worker = Original;
-    const importing = store.importNar(new ReadableStream(), { name: "sample" });
+    const [opening, worker] = withWorker(() => open());
+    const store = await opening;
+    let cancelled = false;
+    const silent = new ReadableStream<Uint8Array>({
+      cancel() {
+        cancelled = true;
+      },
+    });
+    const importing = store.importNar(silent, { name: "sample" });
     const reading = collect(store.pathInfos()).then(() => collect(store.pathInfos()));
     reading.catch(() => {});
     importing.catch(() => {});
     await reading;
-    started[0]?.terminate();
+    worker.terminate();
     await expect(importing).rejects.toMatchObject({ code: "unavailable" });
+    expect([cancelled, silent.locked]).toEqual([true, false]);
     await expect(store.pathInfo("00000000000000000000000000000000")).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  test("opening ends at an abort, while the worker waits for its database too", async () => {
+    const name = crypto.randomUUID();
+    const database = `tvix-store-web:${name}`;
+    const blocker = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(database);
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+    // Waits for the blocker, and whoever opens the database waits for this.
+    indexedDB.deleteDatabase(database);
+    const controller = new AbortController();
+    const reason = { why: "the user left" };
+    const [opening, worker] = withWorker(() => openStore(name, { workers: 1, signal: controller.signal }));
+    opening.catch(() => {});
+    // It listens, and the page tells it to open the store.
+    await new Promise((resolve) => worker.addEventListener("message", resolve, { once: true }));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    controller.abort(reason);
+    await expect(opening).rejects.toBe(reason);
+    blocker.close();
+    await expect(openStore(name, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
   test("a worker script that can't be loaded is an error, not a wait", async () => {
@@ -308,6 +353,40 @@ describe.each(["connect", "grpc-web"] as const)("a daemon over %s", (protocol) =
     expect(await other.pull(remote, [info.storePath])).toEqual({ paths: 0, objects: 0, bytes: 0, reused: 1 });
     await expect(other.pull(remote, ["00000000000000000000000000000000"])).rejects.toMatchObject({ code: "not-found" });
   });
+});
+
+test("the page's own fetch leaves no port open, and does not hold up an abort", async () => {
+  const made: MessageChannel[] = [];
+  const closed = new Set<MessagePort>();
+  const [Channel, { close }] = [globalThis.MessageChannel, MessagePort.prototype];
+  const store = await open();
+  globalThis.MessageChannel = class extends Channel {
+    constructor() {
+      super();
+      made.push(this);
+    }
+  };
+  MessagePort.prototype.close = function () {
+    closed.add(this);
+    close.call(this);
+  };
+  try {
+    const remote = connectRemote(STORE_DAEMONS[0], { fetch: (...request) => fetch(...request) });
+    const { storePath } = await store.importNar(new Blob([sampleNar("ports")]), { name: "sample" });
+    await store.push(remote, [storePath]);
+    for await (const _ of store.remotePathInfos(remote)) break;
+    const deaf = connectRemote(STORE_DAEMONS[0], { fetch: () => new Promise(() => {}) });
+    const controller = new AbortController();
+    const pulling = store.pull(deaf, [storePath], { signal: controller.signal });
+    setTimeout(() => controller.abort("enough"), 100);
+    await expect(pulling).rejects.toBe("enough");
+    expect(made.length).toBeGreaterThan(5);
+    // The second ports were sent away.
+    expect(made.filter(({ port1 }) => !closed.has(port1))).toEqual([]);
+  } finally {
+    globalThis.MessageChannel = Channel;
+    MessagePort.prototype.close = close;
+  }
 });
 
 test("a daemon that is not there is unavailable", async () => {
