@@ -1,0 +1,14 @@
+/**
+ * Settles as `work` does, or rejects with `signal.reason` at an abort, whichever comes first; `work` itself goes on. For signals that
+ * live long: unlike `Promise.race` with a promise that does, nothing of the call stays behind once it has settled.
+ */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
+  if (!signal) return work;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort);
+    const settled = (): void => signal.removeEventListener("abort", onAbort);
+    work.then(resolve, reject).then(settled);
+  });
+}
