@@ -13,7 +13,7 @@ import type { HashEngine } from "../../src/hash/engine.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { type RunningServer, startServer } from "../../src/node/server.ts";
-import { calculateNar } from "../../src/store/nar.ts";
+import { calculateNar, narSize } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices, RemoteStore } from "../../src/store/services.ts";
 import { iterate } from "../../src/stream.ts";
@@ -286,7 +286,8 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
       { ca: "fixed:r:sha256:1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac" },
     ];
     for (const change of wrong) expect(await codeOf(remote.pathInfos.put({ ...info, ...change }))).toBe("invalid");
-    expect(await codeOf(remote.pathInfos.put({ ...info, node: file("missing") }))).toBe("conflict");
+    const missing = file("missing");
+    expect(await codeOf(remote.pathInfos.put({ ...info, node: missing, narSize: await narSize(store, missing) }))).toBe("conflict");
     expect(await collect(store.pathInfos.list())).toEqual([]);
   });
 

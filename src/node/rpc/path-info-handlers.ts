@@ -6,6 +6,7 @@ import type { HashEngine } from "../../hash/engine.ts";
 import { InlineHashEngine } from "../../hash/inline-engine.ts";
 import { parseStorePath, storePathBaseName } from "../../nix/store-path.ts";
 import { checkContentAddress } from "../../store/content-address-check.ts";
+import { narSize } from "../../store/nar.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
 import { type NodeMessage, nodeFromMessage } from "../../wire/node-message.ts";
@@ -42,9 +43,15 @@ export function pathInfoHandlers<Message>(
 ) {
   const engine = options.engine ?? new InlineHashEngine();
 
-  const calculate = async (node: Node, signal: AbortSignal): Promise<NarFacts> => {
+  const calculate = async (node: Node, signal: AbortSignal, claimedSize?: number): Promise<NarFacts> => {
     try {
       await checkRootSize(store, node, signal);
+      // Known from the directories alone, a few of which can make up a NAR that nobody would live to see the end of.
+      if (claimedSize !== undefined) {
+        const size = await narSize(store, node, { signal });
+        if (size !== claimedSize)
+          throw new StoreError("invalid", `the content makes a NAR of ${size} bytes, not of ${claimedSize}`);
+      }
       return await options.calculateNar(node, { signal }).catch(async (error: unknown) => {
         // Only now, when something is wrong anyway, because every file is read for it.
         if (isStoreError(error, "corrupt")) await checkFileSizes(store, node, signal);
@@ -90,7 +97,7 @@ export function pathInfoHandlers<Message>(
         },
         referenceName: (hashPart) => referenceName(hashPart, signal),
       });
-      calculated ??= await calculate(info.node, signal);
+      calculated ??= await calculate(info.node, signal, info.narSize);
       if (calculated.narSize !== info.narSize || calculated.narHash !== info.narHash) {
         throw new StoreError(
           "invalid",
