@@ -75,6 +75,10 @@ export async function requirePathInfo(
   if (parseHashPart(info.storePath) !== hashPart) {
     throw new StoreError("corrupt", `asked for store path ${storePath}, got the path info of ${quote(info.storePath)}`);
   }
+  // A reference's name is checked with the whole closure.
+  if (options.referrer === undefined && storePath !== hashPart && !info.storePath.endsWith(storePath)) {
+    throw new StoreError("not-found", `store path ${storePath} is not in the store, but ${info.storePath} is`);
+  }
   return info;
 }
 

@@ -48,6 +48,8 @@ describe("usage", () => {
     ["import", ".", "--blob-service-addr", "bigtable://instance"],
     ["import", ".", "--directory-service-addr", "objectstore+file:/nowhere"],
     ["daemon", "--path-info-service-addr", "nix+https://cache.example.org"],
+    ["daemon", "-l", "127.0.0.1:9104", "--blob-service-addr", "grpc+http://localhost:9104"],
+    ["daemon", "-l", "unix:/tmp/self.sock", "--path-info-service-addr", "grpc+unix:/tmp/self.sock"],
   ])("of %j is wrong: status 2 and one line", async (...args) => {
     const { status, stdout, stderr } = await runCli(args.flat());
     expect(status).toBe(2);
@@ -86,6 +88,9 @@ describe("import and export", () => {
     expect(nar.includes("content\n")).toBe(true);
     const hashPart = paths[1]?.slice(11, 43) as string;
     expect(await output(["export", ...services, hashPart])).toEqual(nar);
+    const misnamed = await runCli(["export", ...services, `/nix/store/${hashPart}-other`]);
+    expect(misnamed.status).toBe(1);
+    expect(misnamed.stdout).toHaveLength(0);
   });
 
   test("take addresses from the environment, flags first", async () => {

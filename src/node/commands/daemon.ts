@@ -1,19 +1,21 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { StoreError } from "../../error.ts";
 import { calculateNar } from "../../store/nar.ts";
+import { parseAddress } from "../addresses.ts";
 import { importBinaryCacheDir } from "../binary-cache-dir.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { defaultDataDir } from "../embedded-store.ts";
 import { parseListenAddress } from "../listen-address.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { rpcRoutes } from "../rpc/routes.ts";
-import { startServer } from "../server.ts";
+import { type ListenAddress, startServer } from "../server.ts";
 import { ADDRESSES_HELP, DEFAULT_LISTEN, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
-import { openServices } from "../services.ts";
+import { openServices, type ServiceAddresses } from "../services.ts";
 import { answerStatic } from "../static-files.ts";
+import { UsageError } from "../usage-error.ts";
 
 export const DAEMON_HELP = `Usage: tvix-store-web daemon [options]
 
@@ -48,6 +50,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
   });
   const listen = parseListenAddress(values["listen-address"]);
   const addresses = serviceAddresses(values, context.env, `file:${values["data-dir"] || defaultDataDir(context.env)}`);
+  refuseSelf(listen, addresses);
   const viewer = await findViewer(values.viewer);
 
   const engine = new NodeHashEngine();
@@ -76,6 +79,25 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
   } finally {
     await store.close();
   }
+}
+
+/** A daemon that asks itself would do so without an end. @throws UsageError */
+function refuseSelf(listen: ListenAddress, addresses: ServiceAddresses): void {
+  for (const text of Object.values(addresses)) {
+    const address = parseAddress(text);
+    const isSelf =
+      "path" in listen
+        ? address.scheme === "grpc+unix" && resolve(address.path) === resolve(listen.path)
+        : address.scheme === "grpc+http" && isSamePort(new URL(address.url), listen);
+    if (isSelf) throw new UsageError(`${text} is this daemon's own address: it would ask itself`);
+  }
+}
+
+const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0", "[::]", "::"]);
+
+function isSamePort({ hostname, port }: URL, listen: { host: string; port: number }): boolean {
+  if (Number(port || 80) !== listen.port) return false;
+  return hostname === listen.host || (LOOPBACK.has(hostname) && LOOPBACK.has(listen.host));
 }
 
 /** `undefined` if the program came without one. */
