@@ -1,13 +1,12 @@
-import { createBLAKE3, type IHasher } from "hash-wasm";
+import { Kernel } from "./kernel/kernel.ts";
 
 /**
- * BLAKE3 in this thread, for what is small: directories, chunk lists. Blob content goes through a `HashEngine`.
- *
- * The module loads its WebAssembly before anything that imports it runs, so that the function itself needs no `await`.
+ * The kernel of this thread: BLAKE3 and FastCDC in WebAssembly. Compiled when the module is loaded, so that what uses it needs no
+ * `await`; it is small, and warm before the first file comes.
  */
-const hasher: IHasher = await createBLAKE3();
+export const kernel: Kernel = Kernel.create();
 
-/** BLAKE3 digest of `bytes`: 32 bytes. */
+/** BLAKE3 digest of `bytes`: 32 bytes. For what is small; blob content goes through a `HashEngine`. */
 export function blake3(bytes: Uint8Array): Uint8Array {
-  return hasher.init().update(bytes).digest("binary");
+  return kernel.blake3(bytes);
 }

@@ -1,50 +1,70 @@
-import { createBLAKE3, createMD5, createSHA1, createSHA256, createSHA512, type IHasher } from "hash-wasm";
+import { createMD5, createSHA1, createSHA256, createSHA512, type IHasher } from "hash-wasm";
+import { kernel } from "./blake3.ts";
 
 /** What castore (BLAKE3) and Nix (the others) hash with. */
 export type HashAlgorithm = "blake3" | "md5" | "sha1" | "sha256" | "sha512";
 
-const CREATE: Record<HashAlgorithm, () => Promise<IHasher>> = {
-  blake3: () => createBLAKE3(),
+type NixHashAlgorithm = Exclude<HashAlgorithm, "blake3">;
+
+const CREATE: Record<NixHashAlgorithm, () => Promise<IHasher>> = {
   md5: createMD5,
   sha1: createSHA1,
   sha256: createSHA256,
   sha512: createSHA512,
 };
 
-const idle: Record<HashAlgorithm, IHasher[]> = { blake3: [], md5: [], sha1: [], sha256: [], sha512: [] };
+const idle: Record<NixHashAlgorithm, IHasher[]> = { md5: [], sha1: [], sha256: [], sha512: [] };
 
-/** A synchronous hash over bytes that come in pieces, in this thread. */
-export class SyncHashStream {
-  #algorithm: HashAlgorithm;
-  #hasher: IHasher | undefined;
+/** A synchronous hash over bytes that come in pieces, in this thread. After `digest` and `abort` it has ended. */
+export interface SyncHashStream {
+  update(bytes: Uint8Array): void;
+  digest(): Uint8Array;
+  /** Lets go of what the hash holds; does nothing after the end. */
+  abort(): void;
+}
 
-  private constructor(algorithm: HashAlgorithm, hasher: IHasher) {
-    this.#algorithm = algorithm;
-    this.#hasher = hasher.init();
-  }
+export async function createSyncHashStream(algorithm: HashAlgorithm): Promise<SyncHashStream> {
+  if (algorithm === "blake3") return blake3Stream();
+  // Instances of the WebAssembly module are used again.
+  return nixHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));
+}
 
-  /** Instances of the WebAssembly module are used again after `digest()` and `abort()`. */
-  static async create(algorithm: HashAlgorithm): Promise<SyncHashStream> {
-    return new SyncHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));
-  }
+function blake3Stream(): SyncHashStream {
+  const stream = kernel.stream();
+  return {
+    update(bytes) {
+      stream.update(bytes);
+    },
+    digest() {
+      const digest = stream.digest();
+      stream.free();
+      return digest;
+    },
+    abort() {
+      stream.free();
+    },
+  };
+}
 
-  update(bytes: Uint8Array): void {
-    this.#current().update(bytes);
-  }
-
-  digest(): Uint8Array {
-    const digest = this.#current().digest("binary");
-    this.abort();
-    return digest;
-  }
-
-  abort(): void {
-    if (this.#hasher) idle[this.#algorithm].push(this.#hasher);
-    this.#hasher = undefined;
-  }
-
-  #current(): IHasher {
-    if (!this.#hasher) throw new TypeError("this hash stream has ended");
-    return this.#hasher;
-  }
+function nixHashStream(algorithm: NixHashAlgorithm, instance: IHasher): SyncHashStream {
+  let hasher: IHasher | undefined = instance.init();
+  const current = (): IHasher => {
+    if (!hasher) throw new TypeError("this hash stream has ended");
+    return hasher;
+  };
+  const end = (): void => {
+    if (hasher) idle[algorithm].push(hasher);
+    hasher = undefined;
+  };
+  return {
+    update(bytes) {
+      current().update(bytes);
+    },
+    digest() {
+      const digest = current().digest("binary");
+      end();
+      return digest;
+    },
+    abort: end,
+  };
 }

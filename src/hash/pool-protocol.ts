@@ -1,5 +1,5 @@
-import { blake3 } from "./blake3.ts";
-import { type HashAlgorithm, SyncHashStream } from "./hash-stream.ts";
+import { kernel } from "./blake3.ts";
+import { createSyncHashStream, type HashAlgorithm, type SyncHashStream } from "./hash-stream.ts";
 
 /** What a pool asks of a worker. Buffers are transferred, and come back with the reply: a worker that kept them would pile them up. */
 export type HashRequest =
@@ -35,7 +35,7 @@ export class HashServer {
   async #answer(request: HashRequest): Promise<Uint8Array> {
     if (request.kind === "many") return hashMany(new Uint8Array(request.buffer), request.lengths);
     if (request.kind === "open") {
-      this.#streams.set(request.stream, await SyncHashStream.create(request.algorithm));
+      this.#streams.set(request.stream, await createSyncHashStream(request.algorithm));
       return NOTHING;
     }
     const stream = this.#streams.get(request.stream);
@@ -56,11 +56,11 @@ export class HashServer {
 }
 
 function hashMany(bytes: Uint8Array, lengths: Uint32Array): Uint8Array {
-  const digests = new Uint8Array(32 * lengths.length);
+  const blobs: Uint8Array[] = [];
   let offset = 0;
-  for (const [i, length] of lengths.entries()) {
-    digests.set(blake3(bytes.subarray(offset, offset + length)), 32 * i);
+  for (const length of lengths) {
+    blobs.push(bytes.subarray(offset, offset + length));
     offset += length;
   }
-  return digests;
+  return kernel.blake3Joined(blobs);
 }

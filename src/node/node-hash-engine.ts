@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { blake3 } from "../hash/blake3.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
-import { type HashAlgorithm, SyncHashStream } from "../hash/hash-stream.ts";
+import { createSyncHashStream, type HashAlgorithm } from "../hash/hash-stream.ts";
 
 /** Hashes in the calling thread, with Node's own SHA and MD5, which are native; BLAKE3 is WebAssembly, as in a page. */
 export class NodeHashEngine implements HashEngine {
@@ -11,7 +11,7 @@ export class NodeHashEngine implements HashEngine {
 
   async stream(algorithm: HashAlgorithm): Promise<HashStream> {
     if (algorithm === "blake3") {
-      const stream = await SyncHashStream.create(algorithm);
+      const stream = await createSyncHashStream(algorithm);
       return {
         update: async (bytes) => stream.update(bytes),
         digest: async () => stream.digest(),

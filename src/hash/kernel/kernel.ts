@@ -1,0 +1,480 @@
+import { SCALAR, SIMD } from "./kernel.wasm.ts";
+
+/** The module's exports. Addresses and lengths are bytes in its memory; nothing is checked there. */
+interface Exports {
+  memory: WebAssembly.Memory;
+  hash(p: number, length: number, chunk: bigint, root: number, out: number): void;
+  parent(p: number, root: number, out: number): void;
+  hash_many(count: number, table: number, out: number, work: number): void;
+  stream_size(): number;
+  stream_open(s: number, key: number, flags: number, chunk: bigint, outboard: number): void;
+  stream_update(s: number, p: number, length: number): void;
+  stream_end(s: number, root: number, out: number): void;
+  nodes(at: number): number;
+  cut_open(c: number, position: number): void;
+  cut_next(c: number, p: number, length: number): number;
+  pass_size(): number;
+  pass_open(s: number, outboard: number): void;
+  pass_update(s: number, p: number, length: number, final: number, results: number): number;
+}
+
+export const DIGEST_SIZE = 32;
+/** Bytes of a chunk, the leaf of BLAKE3's tree. */
+export const CHUNK_SIZE = 1024;
+/** Bytes below a leaf of an outboard. */
+export const GROUP_SIZE = 16 * 1024;
+/** Bytes of an outboard's node: the chaining values of its two children. */
+export const NODE_SIZE = 64;
+
+const MIN_CHUNK = 128 * 1024;
+const MAX_CHUNK = 512 * 1024;
+
+// Memory: the kernel's own first 16 KiB; results and tables; the arena, where input comes; slots for streams, which grow.
+const OUT = 16384;
+const KEY = OUT + 64;
+const PAIR = OUT + 128;
+const CUTTER = OUT + 192;
+const NODES = 20480;
+/** Input whose nodes fit between NODES and RESULTS, with up to 62 that end with it. */
+const NODES_BYTES = 2 * 1024 * 1024;
+const RESULTS = 32768;
+const ARENA = 65536;
+/** Input that is copied and hashed at once: it is still in the cache when it is read. */
+const PIECE = 64 * 1024;
+const PASS_PIECE = 128 * 1024;
+/** The kernel wants a byte before a pass's input. */
+const PASS_ARENA = ARENA + 64;
+
+const BATCH_BYTES = 256 * 1024;
+const BATCH_COUNT = 1024;
+const TABLE = ARENA + BATCH_BYTES + 16 * BATCH_COUNT;
+const DIGESTS = TABLE + 8 * BATCH_COUNT;
+const WORK = DIGESTS + DIGEST_SIZE * BATCH_COUNT;
+
+/** Of input of a batch; more is hashed by itself. */
+const BATCH_BLOB = 64 * 1024;
+const SLOTS = 1024 * 1024;
+const PAGE = 65536;
+
+export interface KernelOptions {
+  /** Without it: as the engine can. */
+  simd?: boolean;
+  /** Bound for the module's memory, in bytes: 64 MiB if not given. An open stream takes some 6 KiB of it, a pass 13 KiB. */
+  maxMemory?: number;
+}
+
+export interface StreamOptions {
+  /** 32 bytes, for keyed hashing. */
+  key?: Uint8Array;
+  /** Number of the first chunk: for a subtree, whose place in the whole must be a multiple of its size rounded up to a power of two. */
+  chunk?: number | bigint;
+  /** Whether nodes of the outboard are collected. */
+  outboard?: boolean;
+}
+
+export interface Outboard {
+  digest: Uint8Array;
+  /** Nodes over groups of 16 KiB, 64 bytes each, in post-order: both children come before their parent. */
+  nodes: Uint8Array;
+}
+
+export interface Chunk {
+  length: number;
+  digest: Uint8Array;
+}
+
+function decode(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+}
+
+/** A view of a buffer that was transferred has length 0, as an empty one has: only this tells them apart. */
+function checkAttached(bytes: Uint8Array): void {
+  if (bytes.length === 0) new Uint8Array(bytes.buffer);
+}
+
+const KEYED_HASH = 16;
+
+/** BLAKE3 and FastCDC in WebAssembly. Every call is synchronous, and leaves nothing in the arena that another one needs. */
+export class Kernel {
+  readonly simd: boolean;
+  #exports: Exports;
+  #bytes: Uint8Array;
+  #words: Uint32Array;
+  #maxPages: number;
+  #free: number[] = [];
+  #freePasses: number[] = [];
+  #nextSlot = SLOTS;
+  #streamSize: number;
+  #passSize: number;
+  #own: number;
+
+  private constructor(instance: WebAssembly.Instance, simd: boolean, maxMemory: number) {
+    this.simd = simd;
+    this.#exports = instance.exports as unknown as Exports;
+    this.#bytes = new Uint8Array(this.#exports.memory.buffer);
+    this.#words = new Uint32Array(this.#exports.memory.buffer);
+    this.#maxPages = Math.floor(maxMemory / PAGE);
+    this.#streamSize = this.#exports.stream_size();
+    this.#passSize = this.#exports.pass_size();
+    this.#own = this.#takeStream();
+  }
+
+  /** Compiles at once: for workers, and pages that have to. */
+  static create({ simd, maxMemory = 64 * 1024 * 1024 }: KernelOptions = {}): Kernel {
+    const [code, used] = Kernel.#code(simd);
+    return new Kernel(new WebAssembly.Instance(new WebAssembly.Module(code), {}), used, maxMemory);
+  }
+
+  static async load({ simd, maxMemory = 64 * 1024 * 1024 }: KernelOptions = {}): Promise<Kernel> {
+    const [code, used] = Kernel.#code(simd);
+    const { instance } = await WebAssembly.instantiate(code, {});
+    return new Kernel(instance, used, maxMemory);
+  }
+
+  static #code(simd: boolean | undefined): [Uint8Array<ArrayBuffer>, boolean] {
+    if (simd !== false) {
+      const code = decode(SIMD);
+      if (simd || WebAssembly.validate(code)) return [code, true];
+    }
+    return [decode(SCALAR), false];
+  }
+
+  /** Lets the engine compile what is used most, so that the first file doesn't wait for it. */
+  warm(): void {
+    const bytes = new Uint8Array(2 * PIECE);
+    for (let i = 0; i < 4; i++) this.blake3(bytes);
+    for (let i = 0; i < 64; i++) this.blake3(bytes.subarray(0, 1024));
+    this.blake3Many(Array.from({ length: 64 }, (_, i) => bytes.subarray(0, 40 * i)));
+    this.cut(new Uint8Array(MIN_CHUNK + PIECE));
+  }
+
+  blake3(bytes: Uint8Array): Uint8Array {
+    if (bytes.length <= PIECE) {
+      checkAttached(bytes);
+      this.#bytes.set(bytes, ARENA);
+      this.#exports.hash(ARENA, bytes.length, 0n, 1, OUT);
+    } else {
+      this.#exports.stream_open(this.#own, 0, 0, 0n, 0);
+      this.#feed(this.#own, bytes);
+      this.#exports.stream_end(this.#own, 1, OUT);
+    }
+    return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
+  }
+
+  /** Digests of many blobs: small ones share the lanes. */
+  blake3Many(blobs: readonly Uint8Array[]): Uint8Array[] {
+    const { buffer } = this.blake3Joined(blobs);
+    return blobs.map((_, i) => new Uint8Array(buffer, DIGEST_SIZE * i, DIGEST_SIZE));
+  }
+
+  /** The same, digests one after the other. */
+  blake3Joined(blobs: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+    const digests = new Uint8Array(DIGEST_SIZE * blobs.length);
+    const count = blobs.length;
+    for (let from = 0; from < count; ) {
+      let at = ARENA;
+      let entry = TABLE >> 2;
+      let to = from;
+      for (; to < count && to - from < BATCH_COUNT; to++) {
+        const blob = blobs[to] as Uint8Array;
+        const { length } = blob;
+        if (length > BATCH_BLOB || at + length > ARENA + BATCH_BYTES) break;
+        if (length === 0) checkAttached(blob);
+        this.#bytes.set(blob, at);
+        this.#words[entry++] = at;
+        this.#words[entry++] = length;
+        at = (at + length + 15) & -16;
+      }
+      if (to === from) {
+        digests.set(this.blake3(blobs[from] as Uint8Array), DIGEST_SIZE * from);
+        to++;
+      } else {
+        this.#exports.hash_many(to - from, TABLE, DIGESTS, WORK);
+        digests.set(this.#bytes.subarray(DIGESTS, DIGESTS + DIGEST_SIZE * (to - from)), DIGEST_SIZE * from);
+      }
+      from = to;
+    }
+    return digests;
+  }
+
+  /** Chaining value of a subtree: `chunk` is the number of its first chunk. A whole input's digest isn't one. */
+  subtree(bytes: Uint8Array, chunk: number | bigint): Uint8Array {
+    if (bytes.length <= PIECE) {
+      checkAttached(bytes);
+      this.#bytes.set(bytes, ARENA);
+      this.#exports.hash(ARENA, bytes.length, BigInt(chunk), 0, OUT);
+    } else {
+      this.#exports.stream_open(this.#own, 0, 0, BigInt(chunk), 0);
+      this.#feed(this.#own, bytes);
+      this.#exports.stream_end(this.#own, 0, OUT);
+    }
+    return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
+  }
+
+  /** The value of a parent, or the digest if it is the root. */
+  parent(left: Uint8Array, right: Uint8Array, root: boolean): Uint8Array {
+    this.#bytes.set(left, PAIR);
+    this.#bytes.set(right, PAIR + DIGEST_SIZE);
+    this.#exports.parent(PAIR, root ? 1 : 0, OUT);
+    return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
+  }
+
+  /**
+   * What subtrees of one size (a power of two of chunks; only the last one may be shorter), in their order, make together: the digest
+   * of the whole.
+   */
+  join(values: readonly Uint8Array[]): Uint8Array {
+    let level = [...values];
+    if (level.length < 2) throw new RangeError("a single subtree has to be hashed as the root");
+    while (level.length > 1) {
+      const next: Uint8Array[] = [];
+      for (let i = 0; i < level.length; i += 2) {
+        const left = level[i] as Uint8Array;
+        const right = level[i + 1];
+        next.push(right ? this.parent(left, right, level.length === 2) : left);
+      }
+      level = next;
+    }
+    return level[0] as Uint8Array;
+  }
+
+  stream(options: StreamOptions = {}): Blake3Stream {
+    const slot = this.#takeStream();
+    const { key, chunk = 0, outboard = false } = options;
+    if (key) {
+      if (key.length !== 32) throw new RangeError("a key has 32 bytes");
+      this.#bytes.set(key, KEY);
+    }
+    this.#exports.stream_open(slot, key ? KEY : 0, key ? KEYED_HASH : 0, BigInt(chunk), outboard ? 1 : 0);
+    const nodes: Uint8Array[] = [];
+    const end = (root: boolean): Uint8Array => {
+      this.#exports.nodes(NODES);
+      this.#exports.stream_end(slot, root ? 1 : 0, OUT);
+      if (outboard) this.#takeNodes(nodes);
+      return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
+    };
+    return new Blake3Stream({
+      update: (bytes) => this.#feed(slot, bytes, outboard ? nodes : undefined),
+      end,
+      nodes: () => joined(nodes),
+      free: () => this.#free.push(slot),
+    });
+  }
+
+  /** Digest and outboard of content that is there as a whole. */
+  outboard(bytes: Uint8Array): Outboard {
+    const stream = this.stream({ outboard: true });
+    try {
+      stream.update(bytes);
+      return { digest: stream.digest(), nodes: stream.nodes() };
+    } finally {
+      stream.free();
+    }
+  }
+
+  /** Cuts, hashes the chunks and the blob, and makes its outboard, while the bytes are in the cache. */
+  pass({ outboard = false }: { outboard?: boolean } = {}): BlobPass {
+    const slot = this.#freePasses.pop() ?? this.#grow(this.#passSize);
+    this.#exports.pass_open(slot, outboard ? 1 : 0);
+    const nodes: Uint8Array[] = [];
+    const piece = (bytes: Uint8Array, final: boolean): Chunk[] => {
+      this.#bytes.set(bytes, PASS_ARENA);
+      const count = this.#exports.pass_update(slot, PASS_ARENA, bytes.length, final ? 1 : 0, RESULTS);
+      return Array.from({ length: count }, (_, i) => {
+        const result = RESULTS + 36 * i;
+        return { length: this.#words[result >> 2] as number, digest: this.#bytes.slice(result + 4, result + 36) };
+      });
+    };
+    return new BlobPass({
+      update: (bytes) => {
+        checkAttached(bytes);
+        const chunks: Chunk[] = [];
+        this.#exports.nodes(NODES);
+        for (let from = 0; from < bytes.length; from += PASS_PIECE) {
+          chunks.push(...piece(bytes.subarray(from, from + PASS_PIECE), false));
+          if (outboard && (from + PASS_PIECE) % NODES_BYTES === 0) this.#takeNodes(nodes);
+        }
+        if (outboard) this.#takeNodes(nodes);
+        return chunks;
+      },
+      end: () => {
+        this.#exports.nodes(NODES);
+        const chunks = piece(new Uint8Array(0), true);
+        this.#exports.stream_end(slot, 1, OUT);
+        if (outboard) this.#takeNodes(nodes);
+        return { chunks, digest: this.#bytes.slice(OUT, OUT + DIGEST_SIZE), nodes: joined(nodes) };
+      },
+      free: () => this.#freePasses.push(slot),
+    });
+  }
+
+  /**
+   * Length of the first chunk of `bytes` from `start`. Final only if at least 512 KiB are there, or the content ends with `end`.
+   */
+  cut(bytes: Uint8Array, start = 0, end = bytes.length): number {
+    if (end - start <= MIN_CHUNK) return end - start;
+    const stop = Math.min(end, start + MAX_CHUNK);
+    this.#exports.cut_open(CUTTER, MIN_CHUNK);
+    for (let at = start + MIN_CHUNK; at < stop; ) {
+      const size = Math.min(PIECE, stop - at);
+      this.#bytes.set(bytes.subarray(at, at + size), ARENA);
+      at += this.#exports.cut_next(CUTTER, ARENA, size);
+      if (this.#words[(CUTTER + 12) >> 2]) return at - start;
+    }
+    return stop - start;
+  }
+
+  /** The chunks' lengths of content that is there as a whole. */
+  cutAll(bytes: Uint8Array): number[] {
+    checkAttached(bytes);
+    const lengths: number[] = [];
+    for (let start = 0; start < bytes.length; ) {
+      const length = this.cut(bytes, start);
+      lengths.push(length);
+      start += length;
+    }
+    return lengths;
+  }
+
+  #feed(slot: number, bytes: Uint8Array, nodes?: Uint8Array[]): void {
+    checkAttached(bytes);
+    const { length } = bytes;
+    if (nodes) this.#exports.nodes(NODES);
+    if (length <= PIECE) {
+      this.#bytes.set(bytes, ARENA);
+      this.#exports.stream_update(slot, ARENA, length);
+    } else {
+      for (let from = 0; from < length; from += PIECE) {
+        const piece = bytes.subarray(from, from + PIECE);
+        this.#bytes.set(piece, ARENA);
+        this.#exports.stream_update(slot, ARENA, piece.length);
+        // There is room for the nodes of 2 MiB and those that end with them.
+        if (nodes && (from + PIECE) % NODES_BYTES === 0) this.#takeNodes(nodes);
+      }
+    }
+    if (nodes) this.#takeNodes(nodes);
+  }
+
+  #takeNodes(to: Uint8Array[]): void {
+    const end = this.#exports.nodes(NODES);
+    if (end > NODES) to.push(this.#bytes.slice(NODES, end));
+  }
+
+  #takeStream(): number {
+    return this.#free.pop() ?? this.#grow(this.#streamSize);
+  }
+
+  #grow(size: number): number {
+    const slot = this.#nextSlot;
+    const { memory } = this.#exports;
+    const missing = Math.ceil((slot + size - memory.buffer.byteLength) / PAGE);
+    if (missing > 0) {
+      const pages = memory.buffer.byteLength / PAGE;
+      if (pages + missing > this.#maxPages) throw new RangeError("too many hash streams are open");
+      // By half, so that growing stays rare: each time all views have to be made anew.
+      memory.grow(Math.min(this.#maxPages - pages, Math.max(missing, pages >> 1)));
+      this.#bytes = new Uint8Array(memory.buffer);
+      this.#words = new Uint32Array(memory.buffer);
+    }
+    this.#nextSlot = slot + ((size + 15) & -16);
+    return slot;
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+interface StreamSlot {
+  update(bytes: Uint8Array): void;
+  end(root: boolean): Uint8Array;
+  nodes(): Uint8Array;
+  free(): void;
+}
+
+/** BLAKE3 over bytes that come in pieces. `free` it, whatever happens. */
+export class Blake3Stream {
+  #slot: StreamSlot | undefined;
+  #open = true;
+
+  constructor(slot: StreamSlot) {
+    this.#slot = slot;
+  }
+
+  update(bytes: Uint8Array): this {
+    this.#use(true).update(bytes);
+    return this;
+  }
+
+  digest(): Uint8Array {
+    const slot = this.#use(true);
+    this.#open = false;
+    return slot.end(true);
+  }
+
+  /** The chaining value, of a subtree. */
+  value(): Uint8Array {
+    const slot = this.#use(true);
+    this.#open = false;
+    return slot.end(false);
+  }
+
+  /** The outboard's nodes, in post-order; complete after `digest`. */
+  nodes(): Uint8Array {
+    return this.#use(false).nodes();
+  }
+
+  free(): void {
+    this.#slot?.free();
+    this.#slot = undefined;
+  }
+
+  #use(open: boolean): StreamSlot {
+    if (!this.#slot || (open && !this.#open)) throw new TypeError("this hash stream has ended");
+    return this.#slot;
+  }
+}
+
+interface PassSlot {
+  update(bytes: Uint8Array): Chunk[];
+  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array };
+  free(): void;
+}
+
+/** A blob that is cut and hashed as it comes. `free` it, whatever happens. */
+export class BlobPass {
+  #slot: PassSlot | undefined;
+  #open = true;
+
+  constructor(slot: PassSlot) {
+    this.#slot = slot;
+  }
+
+  /** The chunks that have ended: their bytes are the next ones that were given. */
+  update(bytes: Uint8Array): Chunk[] {
+    return this.#use().update(bytes);
+  }
+
+  /** The last chunk, if there is one, and the blob's digest and outboard. */
+  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array } {
+    const slot = this.#use();
+    this.#open = false;
+    return slot.end();
+  }
+
+  free(): void {
+    this.#slot?.free();
+    this.#slot = undefined;
+  }
+
+  #use(): PassSlot {
+    if (!this.#slot || !this.#open) throw new TypeError("this pass has ended");
+    return this.#slot;
+  }
+}

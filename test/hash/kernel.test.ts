@@ -1,0 +1,152 @@
+import { createBLAKE3 } from "hash-wasm";
+import { describe, expect, test } from "vitest";
+import { equalBytes, toHex } from "../../src/bytes.ts";
+import { GROUP_SIZE, Kernel } from "../../src/hash/kernel/kernel.ts";
+import { pseudoRandom } from "../conformance/content.ts";
+import { cut as referenceCut } from "./fastcdc-reference.ts";
+
+const reference = await createBLAKE3();
+
+function expected(bytes: Uint8Array): string {
+  return reference.init().update(bytes).digest("hex");
+}
+
+/** Around every border there is: of blocks, chunks, groups, the kernel's own pieces, and powers of two above. */
+const LENGTHS = [
+  0, 1, 2, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 2047, 2048, 2049, 3072, 3073, 4095, 4096, 4097, 5120, 5121, 6144, 7168,
+  8191, 8192, 8193, 16_383, 16_384, 16_385, 31_744, 32_768, 65_535, 65_536, 65_537, 100_000, 131_072, 262_144, 262_145, 1_048_576,
+  1_048_577, 3_000_000,
+];
+
+/** The input of BLAKE3's published vectors: byte i is i modulo 251. */
+function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => i % 251);
+}
+
+describe.each([
+  ["SIMD", true],
+  ["scalar", false],
+])("the %s kernel", (_, simd) => {
+  const kernel = Kernel.create({ simd });
+
+  test.each(LENGTHS)("BLAKE3 of %d bytes", (length) => {
+    const bytes = pattern(length);
+    expect(toHex(kernel.blake3(bytes))).toBe(expected(bytes));
+    const stream = kernel.stream();
+    // Pieces of lengths that have nothing to do with any border.
+    for (let at = 0, size = 1; at < length; at += size, size = (size * 7 + 13) % 100_003)
+      stream.update(bytes.subarray(at, at + size));
+    expect(toHex(stream.digest())).toBe(expected(bytes));
+    stream.free();
+  });
+
+  test("BLAKE3's published vectors of 0, 1 and 1024 bytes", () => {
+    expect(toHex(kernel.blake3(pattern(0)))).toBe("af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+    expect(toHex(kernel.blake3(pattern(1)))).toBe("2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213");
+    expect(toHex(kernel.blake3(pattern(1024)))).toBe("42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7");
+  });
+
+  test("many blobs at once, of all lengths, in any mixture", () => {
+    const blobs = Array.from({ length: 3000 }, (_, i) => pseudoRandom((i * 7919) % 5000, i + 1));
+    blobs.push(pseudoRandom(200_000, 3), new Uint8Array(0), pseudoRandom(64, 5));
+    const digests = kernel.blake3Many(blobs);
+    for (const [i, blob] of blobs.entries()) expect(toHex(digests[i] ?? new Uint8Array(0))).toBe(expected(blob));
+  });
+
+  test("streams side by side don't mix", () => {
+    const streams = Array.from({ length: 50 }, () => kernel.stream());
+    const whole = pseudoRandom(50 * 10_000, 9);
+    for (let at = 0; at < 10_000; at += 777) {
+      for (const [i, stream] of streams.entries()) {
+        stream.update(whole.subarray(10_000 * i + at, 10_000 * i + Math.min(at + 777, 10_000)));
+      }
+    }
+    for (const [i, stream] of streams.entries()) {
+      expect(toHex(stream.digest())).toBe(expected(whole.subarray(10_000 * i, 10_000 * (i + 1))));
+      stream.free();
+    }
+  });
+
+  test.each([2, 3, 5, 8])("%d subtrees make the whole", (count) => {
+    const size = 64 * 1024;
+    const whole = pseudoRandom(size * (count - 1) + 12_345, count);
+    const values = Array.from({ length: count }, (_, i) =>
+      kernel.subtree(whole.subarray(size * i, size * (i + 1)), (size / 1024) * i),
+    );
+    expect(toHex(kernel.join(values))).toBe(expected(whole));
+  });
+
+  test("chunk counters are 64 bits wide", () => {
+    const bytes = pseudoRandom(4096, 1);
+    expect(equalBytes(kernel.subtree(bytes, 0), kernel.subtree(bytes, 2n ** 32n))).toBe(false);
+    const parts = [0n, 1n, 2n, 3n].map((i) =>
+      kernel.subtree(bytes.subarray(Number(i) * 1024, Number(i + 1n) * 1024), 2n ** 40n + i),
+    );
+    const [a, b, c, d] = parts as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+    expect(kernel.parent(kernel.parent(a, b, false), kernel.parent(c, d, false), false)).toEqual(kernel.subtree(bytes, 2n ** 40n));
+  });
+
+  test.each([1, GROUP_SIZE, GROUP_SIZE + 1, 5 * GROUP_SIZE + 7, 1_000_003])(
+    "the outboard of %d bytes leads to the digest",
+    (length) => {
+      const bytes = pseudoRandom(length, 11);
+      const { digest, nodes } = kernel.outboard(bytes);
+      expect(toHex(digest)).toBe(expected(bytes));
+      const groups = Math.ceil(length / GROUP_SIZE);
+      expect(nodes.length).toBe(64 * (groups - 1));
+      // Post-order: each node's two halves are what the stack holds, leaves being groups.
+      let node = 0;
+      const value = (from: number, count: number, isRoot: boolean): Uint8Array => {
+        if (count === 1)
+          return kernel.subtree(bytes.subarray(from * GROUP_SIZE, (from + 1) * GROUP_SIZE), from * (GROUP_SIZE / 1024));
+        const left = 2 ** (Math.ceil(Math.log2(count)) - 1);
+        const halves = [value(from, left, false), value(from + left, count - left, false)] as const;
+        const stored = nodes.subarray(64 * node, 64 * ++node);
+        expect([...stored]).toEqual([...halves[0], ...halves[1]]);
+        return kernel.parent(...halves, isRoot);
+      };
+      if (groups > 1) expect(toHex(value(0, groups, true))).toBe(expected(bytes));
+    },
+  );
+
+  test("cuts where the reference cuts", () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const bytes = pseudoRandom(1_500_000 + 12_345 * seed, seed);
+      for (let start = 0; start < bytes.length; ) {
+        const length = kernel.cut(bytes, start);
+        expect(length).toBe(referenceCut(bytes, start, bytes.length));
+        start += length;
+      }
+    }
+  });
+
+  test.each([1000, 131_073, 3_000_000])("one pass over %d bytes cuts, and hashes chunks and blob", (length) => {
+    const bytes = pseudoRandom(length, 21);
+    const pass = kernel.pass({ outboard: true });
+    const chunks = [];
+    for (let at = 0; at < length; at += 99_991) chunks.push(...pass.update(bytes.subarray(at, at + 99_991)));
+    const end = pass.end();
+    pass.free();
+    chunks.push(...end.chunks);
+    let start = 0;
+    for (const chunk of chunks) {
+      expect(chunk.length).toBe(referenceCut(bytes, start, length));
+      expect(toHex(chunk.digest)).toBe(expected(bytes.subarray(start, start + chunk.length)));
+      start += chunk.length;
+    }
+    expect(start).toBe(length);
+    expect(toHex(end.digest)).toBe(expected(bytes));
+    expect(end.nodes).toEqual(kernel.outboard(bytes).nodes);
+  });
+
+  test("a detached buffer and an ended stream are errors, and the kernel goes on", () => {
+    const bytes = new Uint8Array(1000);
+    structuredClone(bytes, { transfer: [bytes.buffer] });
+    expect(() => kernel.blake3(bytes)).toThrow(TypeError);
+    const stream = kernel.stream();
+    stream.digest();
+    expect(() => stream.update(pattern(1))).toThrow(TypeError);
+    stream.free();
+    expect(toHex(kernel.blake3(pattern(5)))).toBe(expected(pattern(5)));
+  });
+});
