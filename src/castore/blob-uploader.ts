@@ -1,5 +1,5 @@
+import { MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
 import type { BlobService, BlobWriter } from "./blob-service.ts";
-import { MIN_CHUNK_SIZE } from "./chunker.ts";
 import type { Digest } from "./digest.ts";
 
 /** Content on its way into a BlobService. */

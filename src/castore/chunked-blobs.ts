@@ -1,6 +1,7 @@
 import { concatBytes, EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
+import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
 import {
   type BlobService,
   type BlobStat,
@@ -10,7 +11,7 @@ import {
   SMALL_BLOB_LIMIT,
 } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
-import { cut, cutAll, MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from "./chunker.ts";
+import { cut, cutAll } from "./chunker.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
 
 /** Chunks are handed to the store in batches of this many bytes, at most. */

@@ -2,12 +2,9 @@ import { kernel } from "../hash/blake3.ts";
 
 /**
  * FastCDC in its 2020 variant (Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage
- * Systems"; two bytes a step), with the parameters of tvix and snix: the same bytes are cut at the same places everywhere. The work
- * is the kernel's.
+ * Systems"; two bytes a step), with the parameters of tvix and snix: the same bytes are cut at the same places everywhere. The work,
+ * and the parameters, are the kernel's.
  */
-export const MIN_CHUNK_SIZE = 128 * 1024;
-export const AVERAGE_CHUNK_SIZE = 256 * 1024;
-export const MAX_CHUNK_SIZE = 512 * 1024;
 
 /**
  * Length of the first chunk of `bytes` from `start` to `end`. The answer is final only if at least `MAX_CHUNK_SIZE` bytes are there,
@@ -20,8 +17,8 @@ export function cut(bytes: Uint8Array, start: number, end: number): number {
 /** Cuts content that is there as a whole. The chunks are views of `bytes`. */
 export function cutAll(bytes: Uint8Array): Uint8Array[] {
   const chunks: Uint8Array[] = [];
-  for (let start = 0; start < bytes.length; ) {
-    const length = cut(bytes, start, bytes.length);
+  let start = 0;
+  for (const length of kernel.cutAll(bytes)) {
     chunks.push(bytes.subarray(start, start + length));
     start += length;
   }

@@ -1,23 +1,12 @@
 import { createHash } from "node:crypto";
-import { blake3 } from "../hash/blake3.ts";
-import type { HashEngine, HashStream } from "../hash/engine.ts";
-import { createSyncHashStream, type HashAlgorithm } from "../hash/hash-stream.ts";
+import type { HashStream } from "../hash/engine.ts";
+import type { HashAlgorithm } from "../hash/hash-stream.ts";
+import { InlineHashEngine } from "../hash/inline-engine.ts";
 
-/** Hashes in the calling thread, with Node's own SHA and MD5, which are native; BLAKE3 is WebAssembly, as in a page. */
-export class NodeHashEngine implements HashEngine {
-  async blake3Many(blobs: readonly Uint8Array[]): Promise<Uint8Array[]> {
-    return blobs.map(blake3);
-  }
-
-  async stream(algorithm: HashAlgorithm): Promise<HashStream> {
-    if (algorithm === "blake3") {
-      const stream = await createSyncHashStream(algorithm);
-      return {
-        update: async (bytes) => stream.update(bytes),
-        digest: async () => stream.digest(),
-        abort: () => stream.abort(),
-      };
-    }
+/** Hashes in the calling thread, with Node's own SHA and MD5, which are native; BLAKE3 is the kernel's, as in a page. */
+export class NodeHashEngine extends InlineHashEngine {
+  override async stream(algorithm: HashAlgorithm): Promise<HashStream> {
+    if (algorithm === "blake3") return super.stream(algorithm);
     const hash = createHash(algorithm);
     return {
       update: async (bytes) => {
@@ -27,6 +16,4 @@ export class NodeHashEngine implements HashEngine {
       abort: () => {},
     };
   }
-
-  close(): void {}
 }

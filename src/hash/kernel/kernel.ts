@@ -23,11 +23,10 @@ export const DIGEST_SIZE = 32;
 export const CHUNK_SIZE = 1024;
 /** Bytes below a leaf of an outboard. */
 export const GROUP_SIZE = 16 * 1024;
-/** Bytes of an outboard's node: the chaining values of its two children. */
-export const NODE_SIZE = 64;
 
-const MIN_CHUNK = 128 * 1024;
-const MAX_CHUNK = 512 * 1024;
+/** Bytes of a chunk that FastCDC cuts, but for the last one of a blob. The parameters of tvix and snix; on average 256 KiB. */
+export const MIN_CHUNK_SIZE: number = 128 * 1024;
+export const MAX_CHUNK_SIZE: number = 512 * 1024;
 
 // Memory: the kernel's own first 16 KiB; results and tables; the arena, where input comes; slots for streams, which grow.
 const OUT = 16384;
@@ -145,7 +144,7 @@ export class Kernel {
     for (let i = 0; i < 4; i++) this.blake3(bytes);
     for (let i = 0; i < 64; i++) this.blake3(bytes.subarray(0, 1024));
     this.blake3Many(Array.from({ length: 64 }, (_, i) => bytes.subarray(0, 40 * i)));
-    this.cut(new Uint8Array(MIN_CHUNK + PIECE));
+    this.cut(new Uint8Array(MIN_CHUNK_SIZE + PIECE));
   }
 
   blake3(bytes: Uint8Array): Uint8Array {
@@ -312,10 +311,10 @@ export class Kernel {
    * Length of the first chunk of `bytes` from `start`. Final only if at least 512 KiB are there, or the content ends with `end`.
    */
   cut(bytes: Uint8Array, start = 0, end = bytes.length): number {
-    if (end - start <= MIN_CHUNK) return end - start;
-    const stop = Math.min(end, start + MAX_CHUNK);
-    this.#exports.cut_open(CUTTER, MIN_CHUNK);
-    for (let at = start + MIN_CHUNK; at < stop; ) {
+    if (end - start <= MIN_CHUNK_SIZE) return end - start;
+    const stop = Math.min(end, start + MAX_CHUNK_SIZE);
+    this.#exports.cut_open(CUTTER, MIN_CHUNK_SIZE);
+    for (let at = start + MIN_CHUNK_SIZE; at < stop; ) {
       const size = Math.min(PIECE, stop - at);
       this.#bytes.set(bytes.subarray(at, at + size), ARENA);
       at += this.#exports.cut_next(CUTTER, ARENA, size);
