@@ -1,0 +1,374 @@
+import { describe, expect, test } from "vitest";
+import { concatBytes, EMPTY_BYTES } from "../../src/bytes.ts";
+import type { ByteRange } from "../../src/hash/group-tree.ts";
+import { GROUP_SIZE } from "../../src/hash/kernel/kernel.ts";
+import type { Outboard } from "../../src/hash/outboard.ts";
+import { SliceDecoder } from "../../src/hash/slice-decoder.ts";
+import { encodeSlice, type SliceSource } from "../../src/hash/slice-encoder.ts";
+import { codeOf, content, factsOf, flipped, inPieces, outboardWith, random, treeOf, vectors } from "./bao-vectors.ts";
+
+const MIB = 1024 * 1024;
+const INFINITE = Number.POSITIVE_INFINITY;
+
+function sourceOf(bytes: Uint8Array, root: Uint8Array, outboard: Outboard, longest = 100_000): SliceSource {
+  return {
+    root,
+    outboard,
+    async *read(offset, length) {
+      expect(offset + length).toBeLessThanOrEqual(bytes.length);
+      yield* inPieces(bytes.subarray(offset, offset + length), random(length), longest);
+    },
+  };
+}
+
+async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return concatBytes(all);
+}
+
+async function sliceOf(bytes: Uint8Array, range: ByteRange): Promise<{ root: Uint8Array; slice: Uint8Array }> {
+  const { root, outboard } = treeOf(bytes);
+  return { root, slice: await collect(encodeSlice(sourceOf(bytes, root, outboard), range)) };
+}
+
+function decode(root: Uint8Array, range: ByteRange, pieces: Iterable<Uint8Array>): { bytes: Uint8Array; decoder: SliceDecoder } {
+  const decoder = new SliceDecoder(root, range);
+  const proven: Uint8Array[] = [];
+  for (const piece of pieces) proven.push(...decoder.push(piece));
+  decoder.finish();
+  return { bytes: concatBytes(proven), decoder };
+}
+
+function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error) => error.code,
+  );
+}
+
+test("slices of whole groups are bao-tree's", async () => {
+  for (const { first, end, ...facts } of vectors.slices) {
+    const bytes = content(facts.size);
+    const range = { offset: first * GROUP_SIZE, length: (end - first) * GROUP_SIZE };
+    const { root, slice } = await sliceOf(bytes, range);
+    expect([...slice.subarray(0, 8)]).toEqual([1, 14, 0, 0, 0, 0, 0, 0]);
+    expect(factsOf(facts.size, slice, facts)).toEqual(facts);
+    expect(Buffer.compare(decode(root, range, [slice]).bytes, bytes.subarray(range.offset, range.offset + range.length))).toBe(0);
+  }
+});
+
+describe.each([0, 1, 1025, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 3 * GROUP_SIZE, 7 * GROUP_SIZE + 1, 133 * GROUP_SIZE + 77])(
+  "of %d bytes",
+  (size) => {
+    const bytes = content(size);
+    const { root, outboard } = treeOf(bytes);
+    const coarse = [2, 4, 16, 64].map((groups) => outboardWith(bytes, groups * GROUP_SIZE));
+
+    test("any range comes back, and its slice doesn't depend on the outboard's groups", async () => {
+      const next = random(size + 3);
+      for (let i = 0; i < 24; i++) {
+        const offset = next(size + 10);
+        const range = { offset, length: i % 6 === 0 ? INFINITE : next(i % 2 ? size + 10 : 3000) };
+        const slice = await collect(encodeSlice(sourceOf(bytes, root, outboard), range));
+        const other = coarse[i % 4] as Outboard;
+        const same = await collect(encodeSlice(sourceOf(bytes, root, other, i % 2 ? 3 * MIB : 50_000), range));
+        expect(Buffer.compare(same, slice)).toBe(0);
+        const { bytes: proven, decoder } = decode(root, range, inPieces(slice, next, i % 3 ? 40_000 : 100));
+        expect(Buffer.compare(proven, bytes.subarray(offset, offset + range.length))).toBe(0);
+        expect(decoder.size).toBe(size);
+        const empty = proven.length === 0;
+        expect(decoder.provesSize).toBe(empty || Math.ceil((offset + proven.length) / GROUP_SIZE) >= Math.ceil(size / GROUP_SIZE));
+      }
+    });
+
+    test("a slice that is cut short, at any item or within, is refused; so is one that goes on", async () => {
+      const range = { offset: Math.floor(size / 2), length: 20_000 };
+      const slice = await collect(encodeSlice(sourceOf(bytes, root, outboard), range));
+      for (const length of [0, 1, 15, 16, 17, 79, 80, slice.length - GROUP_SIZE, slice.length - 64, slice.length - 1]) {
+        if (length < 0 || length >= slice.length) continue;
+        const decoder = new SliceDecoder(root, range);
+        decoder.push(slice.subarray(0, length));
+        expect(codeOf(() => decoder.finish())).toBe("corrupt");
+        expect(codeOf(() => decoder.push(slice.subarray(length)))).toBe("corrupt");
+      }
+      expect(codeOf(() => decode(root, range, [concatBytes([slice, new Uint8Array(1)])]))).toBe("corrupt");
+      expect(codeOf(() => decode(root, range, [slice, new Uint8Array(1)]))).toBe("corrupt");
+      expect(decode(root, range, [slice, EMPTY_BYTES]).decoder.size).toBe(size);
+    });
+  },
+);
+
+test("byte by byte", async () => {
+  const bytes = content(2 * GROUP_SIZE + 3);
+  const range = { offset: 5, length: 2 * GROUP_SIZE };
+  const { root, slice } = await sliceOf(bytes, range);
+  const single = Array.from(slice, (byte) => Uint8Array.of(byte));
+  expect(decode(root, range, single).bytes).toEqual(bytes.subarray(5, 5 + 2 * GROUP_SIZE));
+});
+
+describe("a flipped bit is refused", () => {
+  const bytes = content(6 * GROUP_SIZE + 100);
+
+  test.each([
+    ["a range with the last group", { offset: 5 * GROUP_SIZE + 9, length: INFINITE }],
+    ["no range", { offset: 0, length: 0 }],
+  ])("of %s: each of header and nodes, one of each byte of content", async (_, range) => {
+    const { root, slice } = await sliceOf(bytes, range);
+    const next = random(1);
+    const nodesEnd = slice.length - (range.length === 0 ? 100 : GROUP_SIZE + 100);
+    for (let byte = 0; byte < slice.length; byte++) {
+      for (const bit of byte < nodesEnd ? [0, 1, 2, 3, 4, 5, 6, 7] : [next(8)]) {
+        const code = codeOf(() => decode(root, range, [flipped(slice, 8 * byte + bit)]));
+        expect(byte < 8 ? ["invalid"] : byte < 16 ? ["invalid", "corrupt"] : ["corrupt"]).toContain(code);
+      }
+    }
+  });
+
+  test("of a range without it: but for a size, not proven then, that makes the same way to the range", async () => {
+    const range = { offset: 2 * GROUP_SIZE + 50, length: 700 };
+    const { root, slice } = await sliceOf(bytes, range);
+    let unnoticed = 0;
+    for (let bit = 0; bit < 8 * slice.length; bit += bit < 8 * 300 ? 1 : 61) {
+      let result: ReturnType<typeof decode> | undefined;
+      expect(codeOf(() => (result = decode(root, range, [flipped(slice, bit)]))) === undefined).toBe(result !== undefined);
+      if (!result) continue;
+      unnoticed++;
+      expect(bit >= 64 && bit < 64 + 16).toBe(true);
+      expect(result.decoder.provesSize).toBe(false);
+      expect(result.bytes).toEqual(bytes.subarray(range.offset, range.offset + range.length));
+    }
+    expect(unnoticed).toBeGreaterThan(0);
+  });
+
+  test("nothing of a piece with a damaged group is handed out, and nothing later", async () => {
+    const range = { offset: 0, length: INFINITE };
+    const { root, slice } = await sliceOf(bytes, range);
+    const decoder = new SliceDecoder(root, range);
+    expect(codeOf(() => decoder.push(flipped(slice, 8 * 60_000).subarray(0, 70_000)))).toBe("corrupt");
+    expect(codeOf(() => decoder.push(slice.subarray(70_000)))).toBe("corrupt");
+    expect(codeOf(() => decoder.finish())).toBe("corrupt");
+    // Nor is the damaged group's place open to another try: the first group is behind three nodes.
+    const at = 16 + 3 * 64;
+    const other = new SliceDecoder(root, range);
+    other.push(slice.subarray(0, at));
+    expect(codeOf(() => other.push(flipped(slice, 8 * at).subarray(at, at + GROUP_SIZE)))).toBe("corrupt");
+    expect(codeOf(() => other.push(slice.subarray(at)))).toBe("corrupt");
+  });
+});
+
+describe("a sender that lies about the size", () => {
+  const SIZES = [0, 1, 1024, 1025, GROUP_SIZE, GROUP_SIZE + 1, 2 * GROUP_SIZE, 3 * GROUP_SIZE, 4 * GROUP_SIZE, 5 * GROUP_SIZE + 7];
+  const OFF = [-5 * GROUP_SIZE, -2 * GROUP_SIZE, -GROUP_SIZE, -1024, -1, 1, 1024, GROUP_SIZE, 2 * GROUP_SIZE, 4 * GROUP_SIZE];
+
+  /** A node of the real tree, with those below it; `bytes` for a group. */
+  type Tree = { pair: Uint8Array; left: Tree; right: Tree } | undefined;
+
+  function realTree({ nodes }: Outboard): Tree {
+    let at = 0;
+    const build = (count: number): Tree => {
+      if (count <= 1) return undefined;
+      const pair = nodes.subarray(64 * at, 64 * ++at);
+      const half = 2 ** Math.floor(Math.log2(count - 1));
+      return { pair, left: build(half), right: build(count - half) };
+    };
+    return build(nodes.length / 64 + 1);
+  }
+
+  /** The best that can be sent for a claimed size: where the claimed tree has a node that the real one has too, that one. */
+  function forged(bytes: Uint8Array, tree: Tree, claimed: number, range: ByteRange): Uint8Array {
+    const header = new Uint8Array(16);
+    header.set([1, 14]);
+    new DataView(header.buffer).setBigUint64(8, BigInt(claimed), true);
+    const parts: Uint8Array[] = [header];
+    const groups = Math.max(1, Math.ceil(claimed / GROUP_SIZE));
+    const end = Math.min(range.offset + range.length, claimed);
+    const empty = range.offset >= end;
+    const first = empty ? groups - 1 : Math.floor(range.offset / GROUP_SIZE);
+    const last = empty ? groups : Math.ceil(end / GROUP_SIZE);
+    const visit = (start: number, count: number, real: Tree): void => {
+      if (start >= last || start + count <= first) return;
+      if (count === 1) {
+        const group = new Uint8Array(Math.min(GROUP_SIZE, claimed - start * GROUP_SIZE));
+        group.set(bytes.subarray(start * GROUP_SIZE, start * GROUP_SIZE + group.length));
+        parts.push(group);
+        return;
+      }
+      parts.push(real?.pair ?? new Uint8Array(64));
+      const half = 2 ** Math.floor(Math.log2(count - 1));
+      visit(start, half, real?.left);
+      visit(start + half, count - half, real?.right);
+    };
+    visit(0, groups, tree);
+    return concatBytes(parts);
+  }
+
+  test.each(SIZES)(
+    "of %d bytes: nothing but the content's bytes, none missing, and no wrong size that counts as proven",
+    (size) => {
+      const bytes = content(size);
+      const { root, outboard } = treeOf(bytes);
+      const tree = realTree(outboard);
+      let lies = 0;
+      for (const claimed of [size, ...OFF.map((by) => size + by), 2 * size, 2 ** 40, Number.MAX_SAFE_INTEGER]) {
+        if (claimed < 0 || (claimed === size && lies > 0)) continue;
+        if (claimed !== size) lies++;
+        for (const offset of [
+          0,
+          1,
+          GROUP_SIZE - 1,
+          GROUP_SIZE,
+          2 * GROUP_SIZE,
+          size - 1,
+          size,
+          claimed - 1,
+          claimed,
+          size + GROUP_SIZE,
+        ]) {
+          for (const length of [0, 1, 100, GROUP_SIZE, GROUP_SIZE + 1, size, INFINITE]) {
+            if (offset < 0 || (claimed > 2 ** 30 && length > size)) continue;
+            const range = { offset, length };
+            const slice = forged(bytes, tree, claimed, range);
+            let result: ReturnType<typeof decode> | undefined;
+            const code = codeOf(() => (result = decode(root, range, [slice])));
+            if (claimed === size) expect(code).toBe(undefined);
+            if (!result) continue;
+            expect(Buffer.compare(result.bytes, bytes.subarray(offset, offset + length))).toBe(0);
+            if (claimed !== size) expect(result.decoder.provesSize).toBe(false);
+          }
+        }
+      }
+      expect(lies).toBeGreaterThan(0);
+    },
+  );
+
+  test("takes no memory by it, and no time", () => {
+    const range = { offset: 2 ** 50, length: INFINITE };
+    const decoder = new SliceDecoder(new Uint8Array(32), range);
+    const header = new Uint8Array(16);
+    header.set([1, 14]);
+    new DataView(header.buffer).setBigUint64(8, BigInt(Number.MAX_SAFE_INTEGER), true);
+    expect(decoder.push(header)).toEqual([]);
+    expect(codeOf(() => decoder.push(new Uint8Array(64)))).toBe("corrupt");
+  });
+});
+
+test("headers that version 1 doesn't have are refused", async () => {
+  const range = { offset: 0, length: INFINITE };
+  const { root, slice } = await sliceOf(content(100), range);
+  for (const [at, value] of [
+    [0, 0],
+    [0, 2],
+    [1, 10],
+    [1, 13],
+    [1, 15],
+    [1, 255],
+    [2, 1],
+    [7, 128],
+    [15, 1],
+    [14, 32],
+  ] as const) {
+    const wrong = slice.slice();
+    wrong[at] = value;
+    expect(codeOf(() => decode(root, range, [wrong]))).toBe("invalid");
+  }
+  expect(codeOf(() => new SliceDecoder(root, { offset: -1, length: 1 }))).toBe("invalid");
+  expect(codeOf(() => new SliceDecoder(root, { offset: 0, length: Number.NaN }))).toBe("invalid");
+});
+
+describe("the encoder", () => {
+  const bytes = content(133 * GROUP_SIZE + 77);
+  const { root, outboard } = treeOf(bytes);
+  const outboards = [outboard, outboardWith(bytes, 4 * GROUP_SIZE), outboardWith(bytes, MIB)];
+  const range = { offset: 70 * GROUP_SIZE + 5, length: 64 * 1024 };
+
+  test("refuses content that is not the outboard's, at any place that it reads", async () => {
+    for (const [i, outboard] of outboards.entries()) {
+      for (const byte of [range.offset, range.offset - 5, range.offset + 65_535, 64 * GROUP_SIZE]) {
+        const source = sourceOf(flipped(bytes, 8 * byte), root, outboard);
+        // The last one is in a stored group of 1 MiB that the range touches, and in no smaller one.
+        const expected = byte !== 64 * GROUP_SIZE || i === 2 ? "corrupt" : undefined;
+        expect(await rejection(collect(encodeSlice(source, range)))).toBe(expected);
+      }
+    }
+  });
+
+  test("refuses an outboard that is not the blob's, also of content of one group", async () => {
+    for (const outboard of outboards) {
+      const damaged = { ...outboard, nodes: flipped(outboard.nodes, 77) };
+      expect(await rejection(collect(encodeSlice(sourceOf(bytes, root, damaged), range)))).toBe("corrupt");
+    }
+    for (const size of [0, 1, GROUP_SIZE]) {
+      const bytes = content(size);
+      const source = sourceOf(bytes, root, treeOf(bytes).outboard);
+      expect(await rejection(collect(encodeSlice(source, range)))).toBe("corrupt");
+    }
+  });
+
+  test("refuses a read of another length", async () => {
+    for (const [from, to] of [
+      [0, -1],
+      [0, 0],
+      [1, undefined],
+    ] as const) {
+      const read = async function* (offset: number, length: number): AsyncGenerator<Uint8Array> {
+        yield bytes.subarray(offset, offset + length).subarray(from, to);
+      };
+      expect(await rejection(collect(encodeSlice({ root, outboard, read }, range)))).toBe("corrupt");
+    }
+    const read = async function* (offset: number, length: number): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(offset, offset + length + 1);
+    };
+    expect(await rejection(collect(encodeSlice({ root, outboard, read }, range)))).toBe("corrupt");
+  });
+
+  test("refuses a range that can't be one", async () => {
+    expect(await rejection(collect(encodeSlice(sourceOf(bytes, root, outboard), { offset: 1.5, length: 1 })))).toBe("invalid");
+  });
+
+  test("reads the outboard's groups that the range touches, in one go, and stops when its reader does", async () => {
+    for (const [i, outboard] of outboards.entries()) {
+      const reads: number[][] = [];
+      let ended = false;
+      const source: SliceSource = {
+        root,
+        outboard,
+        async *read(offset, length) {
+          reads.push([offset, length]);
+          try {
+            for (let at = offset; ; at += 1000) yield bytes.subarray(at, Math.min(at + 1000, offset + length));
+          } finally {
+            ended = true;
+          }
+        },
+      };
+      const pieces = encodeSlice(source, { offset: 64 * GROUP_SIZE, length: 20 * GROUP_SIZE });
+      expect((await pieces.next()).value?.length).toBe(256 * 1024);
+      await pieces.return();
+      expect(ended).toBe(true);
+      expect(reads).toEqual([[64 * GROUP_SIZE, [20, 20, 64][i] as number].map((n, j) => (j ? n * GROUP_SIZE : n))]);
+    }
+  });
+
+  test("pieces are their reader's: none is changed later, none keeps a larger buffer", async () => {
+    const pieces: Uint8Array[] = [];
+    const copies: Uint8Array[] = [];
+    for await (const piece of encodeSlice(sourceOf(bytes, root, outboard), { offset: 0, length: INFINITE })) {
+      expect(piece.buffer.byteLength).toBe(piece.length);
+      pieces.push(piece);
+      copies.push(piece.slice());
+    }
+    expect(pieces.length).toBeGreaterThan(8);
+    expect(Buffer.compare(concatBytes(pieces), concatBytes(copies))).toBe(0);
+  });
+});
+
+test("64 KiB of 65 MiB, whose outboard has groups of 32 KiB, are a slice of less than 84 KiB", async () => {
+  const bytes = content(65 * MIB + 1);
+  const range = { offset: 33 * MIB + 12_345, length: 64 * 1024 };
+  const { root, outboard } = treeOf(bytes);
+  expect(outboard.groupSize).toBe(2 * GROUP_SIZE);
+  const slice = await collect(encodeSlice(sourceOf(bytes, root, outboard), range));
+  expect(slice.length).toBeLessThan(84 * 1024);
+  expect(decode(root, range, [slice]).bytes).toEqual(bytes.slice(range.offset, range.offset + range.length));
+});
