@@ -1,5 +1,4 @@
-import type { ChunkMeta } from "../castore/blob-service.ts";
-import type { ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
+import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { type Digest, digestKey } from "../castore/digest.ts";
 import { type DirectoryStore, StoredDirectoryService } from "../castore/directory-store.ts";
@@ -22,10 +21,10 @@ export function createMemoryStore(engine: HashEngine = new InlineHashEngine()): 
 
 /** The maps are open, so that tests can spoil what is stored. */
 export class MemoryChunkStore implements ChunkStore {
-  readonly blobs = new Map<string, readonly ChunkMeta[]>();
+  readonly blobs = new Map<string, BlobEntry>();
   readonly chunks = new Map<string, Uint8Array>();
 
-  async getChunkLists(blobs: readonly Digest[]): Promise<(readonly ChunkMeta[] | undefined)[]> {
+  async getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]> {
     return blobs.map((digest) => this.blobs.get(digestKey(digest)));
   }
 
@@ -39,7 +38,7 @@ export class MemoryChunkStore implements ChunkStore {
 
   async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
     for (const { digest, bytes } of chunks) this.chunks.set(digestKey(digest), bytes.slice());
-    for (const { digest, chunks: list } of blobs) this.blobs.set(digestKey(digest), [...list]);
+    for (const { digest, chunks: list, bao } of blobs) this.blobs.set(digestKey(digest), { chunks: [...list], bao: bao?.slice() });
   }
 }
 

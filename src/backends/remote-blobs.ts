@@ -5,14 +5,17 @@ import {
   type BlobWriter,
   type ReadBlobOptions,
   SMALL_BLOB_LIMIT,
+  type StatBlobOptions,
 } from "../castore/blob-service.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
-import { TaskPool } from "../store/task-pool.ts";
+import type { ByteRange } from "../hash/group-tree.ts";
+import { TaskPool } from "../task-pool.ts";
 import { cutBlobPieces } from "../wire/blob-message.ts";
 import { RemoteBlobWriter } from "./remote-blob-writer.ts";
 import { REMOTE_CONCURRENCY, type RemoteConnection } from "./remote-connection.ts";
+import { RemoteRanges } from "./remote-ranges.ts";
 
 /** Messages without a byte that a server may send in a row, before it counts as one that only keeps us busy. */
 const MAX_EMPTY_PIECES = 1000;
@@ -21,21 +24,24 @@ interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
-/** Blobs behind a connection. Whatever comes is hashed, a range too: for one, the whole blob is read. */
+/** Blobs behind a connection. Whatever comes is checked, a range too; where the remote tells nothing to check one by, the whole blob is read. */
 export class RemoteBlobService implements BlobService {
   #connection: RemoteConnection;
   #engine: HashEngine;
+  #ranges: RemoteRanges;
 
   constructor(connection: RemoteConnection, engine: HashEngine) {
     this.#connection = connection;
     this.#engine = engine;
+    this.#ranges = new RemoteRanges(connection, (digest, signal) => this.#pieces(digest, signal));
   }
 
-  stat(digests: readonly Digest[], options: Abortable = {}): Promise<(BlobStat | undefined)[]> {
-    return forEach(digests, options.signal, async (digest) => {
-      if (equalBytes(digest, EMPTY_DIGEST)) return { chunks: [] };
-      const stat = this.#connection.call(`asking for blob ${formatDigest(digest)}`, options.signal, (client, signal) =>
-        client.statBlob(digest, signal),
+  stat(digests: readonly Digest[], options: StatBlobOptions = {}): Promise<(BlobStat | undefined)[]> {
+    const { signal, outboard = false } = options;
+    return forEach(digests, signal, async (digest) => {
+      if (!outboard && equalBytes(digest, EMPTY_DIGEST)) return { chunks: [] };
+      const stat = this.#connection.call(`asking for blob ${formatDigest(digest)}`, signal, (client, signal) =>
+        client.statBlob(digest, outboard, signal),
       );
       return stat.catch(undefinedIfMissing);
     });
@@ -49,13 +55,16 @@ export class RemoteBlobService implements BlobService {
     signal?.addEventListener("abort", onAbort);
     const unlink = (): void => signal?.removeEventListener("abort", onAbort);
 
-    const content = this.#verified(digest, stop.signal, offset, offset + length);
     // Whether the blob is there shows with the first piece.
-    const first = await content.next().catch((error: unknown) => {
+    let content: AsyncGenerator<Uint8Array>;
+    let first: IteratorResult<Uint8Array>;
+    try {
+      content = await this.#content(digest, { offset, length }, stop.signal);
+      first = await content.next();
+    } catch (error) {
       unlink();
       return undefinedIfMissing(error);
-    });
-    if (!first) return undefined;
+    }
     let next: IteratorResult<Uint8Array> | undefined = first;
     return new ReadableStream<Uint8Array>(
       {
@@ -115,6 +124,12 @@ export class RemoteBlobService implements BlobService {
       }
       return digest;
     });
+  }
+
+  async #content(digest: Digest, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>> {
+    const isPart = range.offset > 0 || range.length < Number.POSITIVE_INFINITY;
+    const part = isPart && !equalBytes(digest, EMPTY_DIGEST) ? await this.#ranges.open(digest, range, signal) : undefined;
+    return part ?? this.#verified(digest, signal, range.offset, range.offset + range.length);
   }
 
   async #readSmall(digest: Digest, signal: AbortSignal | undefined): Promise<Uint8Array> {

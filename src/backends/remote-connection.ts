@@ -93,7 +93,7 @@ export class RemoteConnection {
     for (const family of FAMILIES) {
       const client = createStoreClient(this.#transport, family);
       try {
-        await client.statBlob(EMPTY_DIGEST);
+        await client.statBlob(EMPTY_DIGEST, false);
         return client;
       } catch (error) {
         if (isStatus(error, Code.NotFound)) return client;

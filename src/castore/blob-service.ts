@@ -1,3 +1,4 @@
+import type { Outboard } from "../hash/outboard.ts";
 import type { Digest } from "./digest.ts";
 
 /**
@@ -6,8 +7,7 @@ import type { Digest } from "./digest.ts";
  * What every implementation owes its caller (test/conformance checks it):
  * - The empty blob is always there.
  * - Bytes that come out have the digest they were asked for by. Where they don't, the promise or the stream rejects with `corrupt`
- *   before it ends, naming the digest. (Of a range, each chunk is checked; that the chunks listed are the blob's own is checked when
- *   it is read whole.)
+ *   before it ends, naming the digest. Of a range, nothing comes out before it is checked against the blob's digest.
  * - A promise of a write resolves when the blob can be read back. Whether it survives a crash is the owner's matter: a store
  *   publishes a PathInfo only after a durable commit.
  * - Buffers that are given stay the caller's: the service is done with them when the promise settles. Buffers that come out are the
@@ -15,7 +15,7 @@ import type { Digest } from "./digest.ts";
  */
 export interface BlobService {
   /** For each digest what is known of the blob or chunk, `undefined` where it is missing. In the order of `digests`. */
-  stat(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(BlobStat | undefined)[]>;
+  stat(digests: readonly Digest[], options?: StatBlobOptions): Promise<(BlobStat | undefined)[]>;
 
   /**
    * The content from `offset` on, `length` bytes or up to the end; `undefined` if the blob is missing. A range outside the content
@@ -33,6 +33,12 @@ export interface BlobService {
   putMany(blobs: readonly Uint8Array[], options?: { signal?: AbortSignal | undefined }): Promise<Digest[]>;
 }
 
+export interface StatBlobOptions {
+  /** Asks for the blobs' outboards. Where none is kept it has to be made, by reading the blob. */
+  outboard?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
 export interface ReadBlobOptions {
   /** In bytes. */
   offset?: number | undefined;
@@ -43,6 +49,8 @@ export interface ReadBlobOptions {
 export interface BlobStat {
   /** In the order of the content. Empty if the blob is one chunk, or if the store does not tell. */
   readonly chunks: readonly ChunkMeta[];
+  /** If it was asked for, and the store tells. What comes from a remote is unchecked: `checkOutboard` compares it with the digest. */
+  readonly outboard?: Outboard | undefined;
 }
 
 export interface ChunkMeta {

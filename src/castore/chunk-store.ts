@@ -7,10 +7,10 @@ import type { Digest } from "./digest.ts";
  */
 export interface ChunkStore {
   /**
-   * For each blob its chunks in order, `undefined` where the blob is missing. A blob that is one chunk has its own digest as the
-   * chunk's: it may be answered by an empty list, or by `undefined` as long as the chunk itself is there.
+   * For each blob what is known of it, `undefined` where it is missing. A blob that is one chunk has its own digest as the chunk's: it
+   * may be answered by an empty list, or by `undefined` as long as the chunk itself is there.
    */
-  getChunkLists(blobs: readonly Digest[]): Promise<(readonly ChunkMeta[] | undefined)[]>;
+  getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]>;
 
   hasChunks(chunks: readonly Digest[]): Promise<boolean[]>;
 
@@ -29,8 +29,14 @@ export interface StoredChunk {
   readonly bytes: Uint8Array;
 }
 
-export interface StoredBlob {
-  readonly digest: Digest;
-  /** Empty if the blob is one chunk, whose digest is the blob's. */
+/** Unverified: it was not the blob's digest that was taken over it. */
+export interface BlobEntry {
+  /** In order. Empty if the blob is one chunk, whose digest is the blob's. */
   readonly chunks: readonly ChunkMeta[];
+  /** The encoded outboard (docs/verified-streaming.md); for blobs of several chunks. Other programs write entries without it. */
+  readonly bao?: Uint8Array | undefined;
+}
+
+export interface StoredBlob extends BlobEntry {
+  readonly digest: Digest;
 }

@@ -1,7 +1,10 @@
 import { concatBytes, EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
-import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
+import { MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
+import { type Outboard, outboardOf } from "../hash/outboard.ts";
+import { VerifiedRange } from "../hash/verified-range.ts";
+import { streamOf } from "../stream.ts";
 import {
   type BlobService,
   type BlobStat,
@@ -9,42 +12,53 @@ import {
   type ChunkMeta,
   type ReadBlobOptions,
   SMALL_BLOB_LIMIT,
+  type StatBlobOptions,
 } from "./blob-service.ts";
-import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
-import { cut, cutAll } from "./chunker.ts";
+import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
+import { ChunkedBlobWriter } from "./chunked-blob-writer.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
-
-/** Chunks are handed to the store in batches of this many bytes, at most. */
-const WRITE_BATCH = 4 * 1024 * 1024;
+import { Outboards } from "./outboards.ts";
 
 /** A BlobService on top of a ChunkStore: cuts and hashes what goes in, and checks what comes out. */
 export class ChunkedBlobService implements BlobService {
   #store: ChunkStore;
   #engine: HashEngine;
+  #outboards: Outboards;
 
   constructor(store: ChunkStore, engine: HashEngine) {
     this.#store = store;
     this.#engine = engine;
+    this.#outboards = new Outboards(engine);
   }
 
-  async stat(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(BlobStat | undefined)[]> {
-    options?.signal?.throwIfAborted();
-    const lists = await this.#store.getChunkLists(digests);
-    const unknown = digests.filter((_, i) => !lists[i]);
+  async stat(digests: readonly Digest[], options: StatBlobOptions = {}): Promise<(BlobStat | undefined)[]> {
+    options.signal?.throwIfAborted();
+    const entries = await this.#store.getBlobs(digests);
+    const unknown = digests.filter((_, i) => !entries[i]);
     const present = unknown.length > 0 ? await this.#store.hasChunks(unknown) : [];
-    let next = 0;
-    return digests.map((digest, i) => {
-      const chunks = lists[i];
-      if (chunks) return { chunks: chunks.length > 1 ? chunks : [] };
-      return present[next++] || isEmpty(digest) ? { chunks: [] } : undefined;
-    });
+    const stats: (BlobStat | undefined)[] = [];
+    for (const [i, digest] of digests.entries()) {
+      const entry = entries[i];
+      if (!entry && !present.shift() && !isEmpty(digest)) {
+        stats.push(undefined);
+        continue;
+      }
+      const chunks = isLong(entry) ? entry.chunks : [];
+      const outboard = options.outboard ? await this.#outboard(digest, entry, options.signal) : undefined;
+      stats.push(options.outboard ? { chunks, outboard } : { chunks });
+    }
+    return stats;
   }
 
   async open(digest: Digest, options: ReadBlobOptions = {}): Promise<ReadableStream<Uint8Array> | undefined> {
     const { signal, offset = 0, length = Number.POSITIVE_INFINITY } = options;
     signal?.throwIfAborted();
-    const [list] = await this.#store.getChunkLists([digest]);
-    if (list && list.length > 1) return this.#stream(digest, list, offset, length, signal);
+    const [entry] = await this.#store.getBlobs([digest]);
+    if (isLong(entry)) {
+      if (offset === 0 && length >= sizeOf(entry)) return this.#wholeStream(digest, entry.chunks, signal);
+      const outboard = await this.#outboard(digest, entry, signal);
+      return streamOf(this.#range(digest, entry.chunks, new VerifiedRange(outboard, digest, { offset, length }), signal));
+    }
     const [bytes] = await this.readMany([digest]);
     if (!bytes) return undefined;
     return new ReadableStream<Uint8Array>({
@@ -58,43 +72,69 @@ export class ChunkedBlobService implements BlobService {
 
   async readMany(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(Uint8Array | undefined)[]> {
     options?.signal?.throwIfAborted();
-    const lists = await this.#store.getChunkLists(digests);
+    const entries = await this.#store.getBlobs(digests);
     // Blobs of one chunk, and chunks asked for by their own digests, are one batch; what consists of several chunks is another.
-    const blobs = await this.#readChunks(digests.filter((_, i) => (lists[i]?.length ?? 0) <= 1));
+    const blobs = await this.#readChunks(digests.filter((_, i) => !isLong(entries[i])));
     const answer: (Uint8Array | undefined)[] = [];
     for (const [i, digest] of digests.entries()) {
-      const list = lists[i];
-      if (!list || list.length <= 1) answer.push(blobs.shift());
-      else answer.push(await this.#readWhole(digest, list));
+      const entry = entries[i];
+      answer.push(isLong(entry) ? await this.#readWhole(digest, entry.chunks) : blobs.shift());
     }
     return answer;
   }
 
   async create(options?: { signal?: AbortSignal | undefined }): Promise<BlobWriter> {
     options?.signal?.throwIfAborted();
-    return new ChunkedBlobWriter(this.#store, this.#engine, await this.#engine.stream("blake3"), options?.signal);
+    return ChunkedBlobWriter.open(this.#store, this.#engine, options?.signal);
   }
 
   async putMany(blobs: readonly Uint8Array[], options?: { signal?: AbortSignal | undefined }): Promise<Digest[]> {
-    options?.signal?.throwIfAborted();
-    const digests = (await this.#engine.blake3Many(blobs)).map((digest) => asDigest(digest));
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    const small = blobs.filter(isOneChunk);
+    const smallDigests = await this.#engine.blake3Many(small);
+    const digests: Digest[] = [];
     const chunks: StoredChunk[] = [];
     const stored: StoredBlob[] = [];
-    for (const [i, bytes] of blobs.entries()) {
-      const digest = digests[i] as Digest;
-      if (bytes.length === 0) continue;
-      const parts = bytes.length > MIN_CHUNK_SIZE ? cutAll(bytes) : [bytes];
-      const list = parts.length > 1 ? await this.#hashChunks(parts) : [{ digest, bytes }];
-      chunks.push(...list);
-      stored.push({ digest, chunks: parts.length > 1 ? list.map(chunkMeta) : [] });
+    for (const bytes of blobs) {
+      if (isOneChunk(bytes)) {
+        const digest = asDigest(smallDigests.shift() ?? EMPTY_DIGEST);
+        digests.push(digest);
+        if (bytes.length === 0) continue;
+        chunks.push({ digest, bytes });
+        stored.push({ digest, chunks: [] });
+      } else {
+        const cut = await this.#cut(bytes, signal);
+        digests.push(cut.blob.digest);
+        chunks.push(...cut.chunks);
+        stored.push(cut.blob);
+      }
     }
-    options?.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     await this.#store.put(chunks, stored);
     return digests;
   }
 
-  async #hashChunks(parts: readonly Uint8Array[]): Promise<StoredChunk[]> {
-    return hashChunks(this.#engine, parts);
+  async #cut(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ chunks: readonly StoredChunk[]; blob: StoredBlob }> {
+    const writer = await ChunkedBlobWriter.open(this.#store, this.#engine, signal);
+    try {
+      await writer.write(bytes);
+      return await writer.cut();
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  }
+
+  /** Checked against `digest`. */
+  async #outboard(digest: Digest, entry: BlobEntry | undefined, signal: AbortSignal | undefined): Promise<Outboard> {
+    if (!isLong(entry)) {
+      const [bytes = EMPTY_BYTES] = await this.readMany([digest]);
+      return outboardOf(bytes).outboard;
+    }
+    const outboard = await this.#outboards.get(digest, entry.bao, async () => this.#wholeStream(digest, entry.chunks, signal));
+    if (outboard.size !== sizeOf(entry)) throw corruptList(digest);
+    return outboard;
   }
 
   /** Chunks by their own digests, checked. */
@@ -113,63 +153,57 @@ export class ChunkedBlobService implements BlobService {
     });
   }
 
-  /** One chunk of `blob`, which has to be there. */
-  async #readListed(blob: Digest, { digest, size }: ChunkMeta): Promise<Uint8Array> {
-    const [chunk] = await this.#readChunks([digest]);
-    if (!chunk) throw new StoreError("corrupt", `chunk ${formatDigest(digest)} of blob ${formatDigest(blob)} is missing`);
-    if (chunk.length !== size)
-      throw new StoreError(
-        "corrupt",
-        `chunk ${formatDigest(digest)} of blob ${formatDigest(blob)} has ${chunk.length} bytes, listed are ${size}`,
-      );
-    return chunk;
-  }
-
   async #readWhole(digest: Digest, list: readonly ChunkMeta[]): Promise<Uint8Array> {
-    const size = list.reduce((sum, chunk) => sum + chunk.size, 0);
+    const size = sizeOf({ chunks: list });
     if (size > SMALL_BLOB_LIMIT)
       throw new StoreError("invalid", `blob ${formatDigest(digest)} is too large to be read at once (${size} bytes)`);
-    const parts: Uint8Array[] = [];
-    for (const chunk of list) parts.push(await this.#readListed(digest, chunk));
+    const chunks = await this.#readChunks(list.map((chunk) => chunk.digest));
+    const parts = list.map((chunk, i) => checkListed(digest, chunk, chunks[i]));
     const bytes = concatBytes(parts);
     const [hash] = await this.#engine.blake3Many([bytes]);
     if (!equalBytes(hash as Uint8Array, digest)) throw corruptList(digest);
     return bytes;
   }
 
-  /**
-   * Chunks are checked one by one. A chunk list is not what its blob's digest was taken over, so when the whole blob is read, the
-   * digest is checked too, before the last chunk is handed out.
-   */
-  #stream(
+  /** The bytes of a range. Chunks need no check of their own: what the tree says of the bytes is worth more. */
+  async *#range(
     digest: Digest,
     list: readonly ChunkMeta[],
-    offset: number,
-    length: number,
+    range: VerifiedRange,
     signal: AbortSignal | undefined,
-  ): ReadableStream<Uint8Array> {
-    const end = offset + length;
-    const size = list.reduce((sum, chunk) => sum + chunk.size, 0);
-    const whole = offset === 0 && end >= size;
+  ): AsyncGenerator<Uint8Array> {
+    let start = 0;
+    for (const chunk of list) {
+      const end = start + chunk.size;
+      if (end > range.start && start < range.end) {
+        signal?.throwIfAborted();
+        const [found] = await this.#store.getChunks([chunk.digest]);
+        signal?.throwIfAborted();
+        const bytes = checkListed(digest, chunk, found);
+        yield* range.push(bytes.subarray(Math.max(range.start - start, 0), Math.min(range.end - start, bytes.length)));
+      }
+      start = end;
+    }
+    range.finish();
+  }
+
+  /**
+   * Chunks are checked one by one. A chunk list is not what its blob's digest was taken over, so the digest is checked too, before the
+   * last chunk is handed out.
+   */
+  #wholeStream(digest: Digest, list: readonly ChunkMeta[], signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
     let hash: HashStream | undefined;
     let index = 0;
-    let position = 0;
     const read = async (): Promise<Uint8Array | undefined> => {
-      for (let chunk = list[index]; chunk && position < end; chunk = list[index]) {
-        const start = position;
-        position += chunk.size;
-        index++;
-        if (position <= offset) continue;
-        const bytes = await this.#readListed(digest, chunk);
-        signal?.throwIfAborted();
-        if (whole) {
-          hash ??= await this.#engine.stream("blake3");
-          await hash.update(bytes);
-          if (index === list.length && !equalBytes(await hash.digest(), digest)) throw corruptList(digest);
-        }
-        return bytes.subarray(Math.max(offset - start, 0), Math.min(end - start, bytes.length));
-      }
-      return undefined;
+      const chunk = list[index++];
+      if (!chunk) return undefined;
+      const [found] = await this.#readChunks([chunk.digest]);
+      signal?.throwIfAborted();
+      const bytes = checkListed(digest, chunk, found);
+      hash ??= await this.#engine.stream("blake3");
+      await hash.update(bytes);
+      if (index === list.length && !equalBytes(await hash.digest(), digest)) throw corruptList(digest);
+      return bytes;
     };
     return new ReadableStream<Uint8Array>(
       {
@@ -193,89 +227,27 @@ export class ChunkedBlobService implements BlobService {
   }
 }
 
-/** Holds at most a batch of chunks, in one buffer that is used over and over. */
-class ChunkedBlobWriter implements BlobWriter {
-  #store: ChunkStore;
-  #engine: HashEngine;
-  #hash: HashStream;
-  #signal: AbortSignal | undefined;
-  /** Content that is not cut yet. Grows with the blob, as most blobs are short. */
-  #buffer = new Uint8Array(4096);
-  #length = 0;
-  #list: ChunkMeta[] = [];
-  #size = 0;
-
-  constructor(store: ChunkStore, engine: HashEngine, hash: HashStream, signal: AbortSignal | undefined) {
-    this.#store = store;
-    this.#engine = engine;
-    this.#hash = hash;
-    this.#signal = signal;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    this.#signal?.throwIfAborted();
-    this.#size += bytes.length;
-    const hashed = this.#hash.update(bytes);
-    hashed.catch(() => {});
-    this.#reserve(bytes.length);
-    for (let offset = 0; offset < bytes.length; ) {
-      const taken = Math.min(bytes.length - offset, this.#buffer.length - this.#length);
-      this.#buffer.set(bytes.subarray(offset, offset + taken), this.#length);
-      this.#length += taken;
-      offset += taken;
-      if (this.#length === WRITE_BATCH) await this.#writeChunks(MAX_CHUNK_SIZE);
-    }
-    await hashed;
-  }
-
-  async close(): Promise<{ digest: Digest; size: number }> {
-    this.#signal?.throwIfAborted();
-    await this.#writeChunks(1);
-    const digest = asDigest(await this.#hash.digest());
-    this.#signal?.throwIfAborted();
-    if (this.#size > 0) await this.#store.put([], [{ digest, chunks: this.#list.length > 1 ? this.#list : [] }]);
-    return { digest, size: this.#size };
-  }
-
-  async abort(): Promise<void> {
-    this.#hash.abort();
-    this.#length = 0;
-  }
-
-  #reserve(more: number): void {
-    const wanted = this.#length + more;
-    if (wanted <= this.#buffer.length || this.#buffer.length === WRITE_BATCH) return;
-    const grown = new Uint8Array(Math.min(2 ** Math.ceil(Math.log2(wanted)), WRITE_BATCH));
-    grown.set(this.#buffer.subarray(0, this.#length));
-    this.#buffer = grown;
-  }
-
-  /** Cuts and writes what is there, but for an end of less than `atLeast` bytes, where the content to come decides. */
-  async #writeChunks(atLeast: number): Promise<void> {
-    const parts: Uint8Array[] = [];
-    let start = 0;
-    while (this.#length - start >= atLeast) {
-      const end = start + cut(this.#buffer, start, this.#length);
-      parts.push(this.#buffer.subarray(start, end));
-      start = end;
-    }
-    if (parts.length === 0) return;
-    const chunks = await hashChunks(this.#engine, parts);
-    for (const chunk of chunks) this.#list.push(chunkMeta(chunk));
-    this.#signal?.throwIfAborted();
-    await this.#store.put(chunks, []);
-    this.#buffer.copyWithin(0, start, this.#length);
-    this.#length -= start;
-  }
+/** Such a blob is one chunk whatever its content. */
+function isOneChunk(bytes: Uint8Array): boolean {
+  return bytes.length <= MIN_CHUNK_SIZE;
 }
 
-async function hashChunks(engine: HashEngine, parts: readonly Uint8Array[]): Promise<StoredChunk[]> {
-  const digests = await engine.blake3Many(parts);
-  return parts.map((bytes, i) => ({ digest: asDigest(digests[i] as Uint8Array), bytes }));
+function isLong(entry: BlobEntry | undefined): entry is BlobEntry {
+  return entry !== undefined && entry.chunks.length > 1;
 }
 
-function chunkMeta({ digest, bytes }: StoredChunk): ChunkMeta {
-  return { digest, size: bytes.length };
+function sizeOf({ chunks }: BlobEntry): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+}
+
+/** A chunk of `blob`, which has to be there. */
+function checkListed(blob: Digest, { digest, size }: ChunkMeta, bytes: Uint8Array | undefined): Uint8Array {
+  if (!bytes) throw new StoreError("corrupt", `chunk ${formatDigest(digest)} of blob ${formatDigest(blob)} is missing`);
+  if (bytes.length === size) return bytes;
+  throw new StoreError(
+    "corrupt",
+    `chunk ${formatDigest(digest)} of blob ${formatDigest(blob)} has ${bytes.length} bytes, listed are ${size}`,
+  );
 }
 
 function isEmpty(digest: Digest): boolean {

@@ -1,5 +1,6 @@
 import { createMD5, createSHA1, createSHA256, createSHA512, type IHasher } from "hash-wasm";
 import { kernel } from "./blake3.ts";
+import { CollectedSha256 } from "./collected-sha256.ts";
 
 /** What castore (BLAKE3) and Nix (the others) hash with. */
 export type HashAlgorithm = "blake3" | "md5" | "sha1" | "sha256" | "sha512";
@@ -15,27 +16,30 @@ const CREATE: Record<NixHashAlgorithm, () => Promise<IHasher>> = {
 
 const idle: Record<NixHashAlgorithm, IHasher[]> = { md5: [], sha1: [], sha256: [], sha512: [] };
 
-/** A synchronous hash over bytes that come in pieces, in this thread. After `digest` and `abort` it has ended. */
-export interface SyncHashStream {
+/** A hash over bytes that come in pieces, taken in this thread. After `digest` and `abort` it has ended. */
+export interface LocalHashStream {
   update(bytes: Uint8Array): void;
-  digest(): Uint8Array;
+  digest(): Promise<Uint8Array>;
   /** Lets go of what the hash holds; does nothing after the end. */
   abort(): void;
 }
 
-export async function createSyncHashStream(algorithm: HashAlgorithm): Promise<SyncHashStream> {
+export async function createLocalHashStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
   if (algorithm === "blake3") return blake3Stream();
   // Instances of the WebAssembly module are used again.
-  return nixHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));
+  const stream = nixHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));
+  // Pages that came over plain HTTP have no `subtle`.
+  const { subtle } = globalThis.crypto;
+  return algorithm === "sha256" && subtle ? new CollectedSha256(subtle, stream) : stream;
 }
 
-function blake3Stream(): SyncHashStream {
+function blake3Stream(): LocalHashStream {
   const stream = kernel.stream();
   return {
     update(bytes) {
       stream.update(bytes);
     },
-    digest() {
+    async digest() {
       const digest = stream.digest();
       stream.free();
       return digest;
@@ -46,7 +50,7 @@ function blake3Stream(): SyncHashStream {
   };
 }
 
-function nixHashStream(algorithm: NixHashAlgorithm, instance: IHasher): SyncHashStream {
+function nixHashStream(algorithm: NixHashAlgorithm, instance: IHasher): LocalHashStream {
   let hasher: IHasher | undefined = instance.init();
   const current = (): IHasher => {
     if (!hasher) throw new TypeError("this hash stream has ended");
@@ -60,7 +64,7 @@ function nixHashStream(algorithm: NixHashAlgorithm, instance: IHasher): SyncHash
     update(bytes) {
       current().update(bytes);
     },
-    digest() {
+    async digest() {
       const digest = current().digest("binary");
       end();
       return digest;

@@ -1,19 +1,37 @@
+import { checkAttached, goneBuffer } from "./attached.ts";
 import { kernel } from "./blake3.ts";
-import type { HashEngine, HashStream } from "./engine.ts";
-import { createSyncHashStream, type HashAlgorithm } from "./hash-stream.ts";
+import { SyncBlobCutter } from "./blob-cutter.ts";
+import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
+import { createLocalHashStream, type HashAlgorithm } from "./hash-stream.ts";
 
-/** Hashes in the calling thread: for Node, for tests, and inside a hash worker. */
+/** Hashes in the calling thread: for Node, for tests, and where there are no workers. */
 export class InlineHashEngine implements HashEngine {
   async blake3Many(blobs: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    blobs.forEach(checkAttached);
     return kernel.blake3Many(blobs);
   }
 
   async stream(algorithm: HashAlgorithm): Promise<HashStream> {
-    const stream = await createSyncHashStream(algorithm);
+    const stream = await createLocalHashStream(algorithm);
     return {
-      update: async (bytes) => stream.update(bytes),
-      digest: async () => stream.digest(),
+      update: async (bytes) => {
+        checkAttached(bytes);
+        stream.update(bytes);
+      },
+      digest: () => stream.digest(),
       abort: () => stream.abort(),
+    };
+  }
+
+  async cutter(): Promise<BlobCutter> {
+    const cutter = new SyncBlobCutter();
+    return {
+      push: async (buffer, length) => {
+        if (length > buffer.byteLength) throw goneBuffer();
+        return { buffer, chunks: cutter.update(new Uint8Array(buffer, 0, length)) };
+      },
+      end: async () => cutter.end(),
+      abort: () => cutter.abort(),
     };
   }
 

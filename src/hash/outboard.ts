@@ -1,4 +1,5 @@
 import { StoreError } from "../error.ts";
+import { kernel } from "./blake3.ts";
 import { groupCount, leftCount, NODE_SIZE, VerifiedDescent } from "./group-tree.ts";
 import { GROUP_SIZE } from "./kernel/kernel.ts";
 
@@ -23,6 +24,14 @@ export interface Outboard {
   readonly groupSize: number;
   /** 64 bytes each, in pre-order: a parent, then its left subtree, then its right one. One less than there are groups. */
   readonly nodes: Uint8Array;
+}
+
+/** Digest and outboard of content that is there as a whole, made in this thread. */
+export function outboardOf(bytes: Uint8Array): { digest: Uint8Array; outboard: Outboard } {
+  const { digest, nodes } = kernel.outboard(bytes);
+  const builder = new OutboardBuilder();
+  builder.push(nodes);
+  return { digest, outboard: builder.finish(bytes.length) };
 }
 
 /** The size of groups in the outboard of content of `size` bytes: so that there are at most 4096, but not more than 1 MiB. */

@@ -1,58 +1,101 @@
 import { kernel } from "./blake3.ts";
-import { createSyncHashStream, type HashAlgorithm, type SyncHashStream } from "./hash-stream.ts";
+import { SyncBlobCutter } from "./blob-cutter.ts";
+import type { CutBlob, CutChunk } from "./engine.ts";
+import { createLocalHashStream, type HashAlgorithm, type LocalHashStream } from "./hash-stream.ts";
 
 /** What a pool asks of a worker. Buffers are transferred, and come back with the reply: a worker that kept them would pile them up. */
-export type HashRequest =
-  /** In `buffer` are blobs one after the other; answered by their BLAKE3 digests one after the other. */
-  | { id: number; kind: "many"; buffer: ArrayBuffer; lengths: Uint32Array }
-  | { id: number; kind: "open"; stream: number; algorithm: HashAlgorithm }
-  | { id: number; kind: "update"; stream: number; buffer: ArrayBuffer; length: number }
-  | { id: number; kind: "digest"; stream: number }
-  | { id: number; kind: "abort"; stream: number };
+export type HashRequest = { id: number } & (
+  | { kind: "many"; buffer: ArrayBuffer; lengths: Uint32Array }
+  /** `chunk` is the number of the first BLAKE3 chunk; `root` says that this is all of the input. */
+  | { kind: "subtree"; buffer: ArrayBuffer; length: number; chunk: number; root: boolean }
+  | { kind: "open"; stream: number; algorithm: HashAlgorithm }
+  | { kind: "update"; stream: number; buffer: ArrayBuffer; length: number }
+  | { kind: "digest"; stream: number }
+  | { kind: "openCutter"; stream: number }
+  | { kind: "cut"; stream: number; buffer: ArrayBuffer; length: number }
+  | { kind: "endCutter"; stream: number }
+  | { kind: "abort"; stream: number }
+);
+
+/** What the requests of each kind are answered by. */
+export interface HashResults {
+  /** Digests, one after the other. */
+  many: Uint8Array;
+  /** A chaining value, or the digest. */
+  subtree: Uint8Array;
+  open: undefined;
+  update: undefined;
+  digest: Uint8Array;
+  openCutter: undefined;
+  cut: readonly CutChunk[];
+  endCutter: CutBlob;
+  abort: undefined;
+}
 
 export type HashReply = { id: number; buffer: ArrayBuffer | undefined } & (
-  | { kind: "done"; bytes: Uint8Array }
+  | { kind: "done"; result: HashResults[keyof HashResults] }
   | { kind: "failed"; message: string }
 );
 
-const NOTHING = new Uint8Array(0);
-
 /** The worker's side: answers requests in the order in which they come. */
 export class HashServer {
-  #streams = new Map<number, SyncHashStream>();
+  #streams = new Map<number, LocalHashStream>();
+  #cutters = new Map<number, SyncBlobCutter>();
 
   /** Never rejects. */
   async answer(request: HashRequest): Promise<HashReply> {
     const { id } = request;
     const buffer = "buffer" in request ? request.buffer : undefined;
     try {
-      return { id, buffer, kind: "done", bytes: await this.#answer(request) };
+      return { id, buffer, kind: "done", result: await this.#answer(request) };
     } catch (error) {
       return { id, buffer, kind: "failed", message: error instanceof Error ? error.message : String(error) };
     }
   }
 
-  async #answer(request: HashRequest): Promise<Uint8Array> {
-    if (request.kind === "many") return hashMany(new Uint8Array(request.buffer), request.lengths);
-    if (request.kind === "open") {
-      this.#streams.set(request.stream, await createSyncHashStream(request.algorithm));
-      return NOTHING;
+  async #answer(request: HashRequest): Promise<HashResults[keyof HashResults]> {
+    switch (request.kind) {
+      case "many":
+        return hashMany(new Uint8Array(request.buffer), request.lengths);
+      case "subtree": {
+        const bytes = new Uint8Array(request.buffer, 0, request.length);
+        return request.root ? kernel.blake3(bytes) : kernel.subtree(bytes, request.chunk);
+      }
+      case "open":
+        this.#streams.set(request.stream, await createLocalHashStream(request.algorithm));
+        return undefined;
+      case "update":
+        find(this.#streams, request.stream).update(new Uint8Array(request.buffer, 0, request.length));
+        return undefined;
+      case "digest": {
+        const stream = find(this.#streams, request.stream);
+        this.#streams.delete(request.stream);
+        return stream.digest();
+      }
+      case "openCutter":
+        this.#cutters.set(request.stream, new SyncBlobCutter());
+        return undefined;
+      case "cut":
+        return find(this.#cutters, request.stream).update(new Uint8Array(request.buffer, 0, request.length));
+      case "endCutter": {
+        const cutter = find(this.#cutters, request.stream);
+        this.#cutters.delete(request.stream);
+        return cutter.end();
+      }
+      case "abort":
+        // It may come after the end: then there is nothing left.
+        (this.#streams.get(request.stream) ?? this.#cutters.get(request.stream))?.abort();
+        this.#streams.delete(request.stream);
+        this.#cutters.delete(request.stream);
+        return undefined;
     }
-    const stream = this.#streams.get(request.stream);
-    if (!stream) {
-      // An abort may come after the digest was taken.
-      if (request.kind === "abort") return NOTHING;
-      throw new TypeError("there is no such hash stream");
-    }
-    if (request.kind === "update") {
-      stream.update(new Uint8Array(request.buffer, 0, request.length));
-      return NOTHING;
-    }
-    this.#streams.delete(request.stream);
-    if (request.kind === "digest") return stream.digest();
-    stream.abort();
-    return NOTHING;
   }
+}
+
+function find<T>(streams: ReadonlyMap<number, T>, number: number): T {
+  const stream = streams.get(number);
+  if (!stream) throw new TypeError("there is no such hash stream");
+  return stream;
 }
 
 function hashMany(bytes: Uint8Array, lengths: Uint32Array): Uint8Array {

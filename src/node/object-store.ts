@@ -1,11 +1,10 @@
 import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex } from "../bytes.ts";
-import type { ChunkMeta } from "../castore/blob-service.ts";
-import type { ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
+import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
-import { decodeChunkList, encodeChunkList } from "../wire/stored-messages.ts";
+import { decodeBlobEntry, encodeBlobEntry } from "../wire/stored-messages.ts";
 import { type NewFile, writeFilesDurably } from "./durable-files.ts";
 import { fileError, systemErrorCode, writeError } from "./file-error.ts";
 import { inParallel } from "./parallel.ts";
@@ -15,8 +14,8 @@ import { compressZstd, decompressZstd } from "./zstd.ts";
 const MAX_CHUNK_SIZE = 16 * 1024 * 1024;
 /** zstd adds a little to what it can't compress. */
 const MAX_CHUNK_FILE_SIZE = MAX_CHUNK_SIZE + MAX_CHUNK_SIZE / 128;
-/** The chunk list of some 400 GiB. */
-const MAX_CHUNK_LIST_FILE_SIZE = 64 * 1024 * 1024;
+/** The chunk list and outboard of some 300 GiB. */
+const MAX_BLOB_ENTRY_FILE_SIZE = 64 * 1024 * 1024;
 
 /** What waits to be written together, in bytes and in files. Twice as much may be in memory, while one half is on its way. */
 const STAGED_BYTES = 16 * 1024 * 1024;
@@ -68,10 +67,10 @@ export class FileChunkStore implements ChunkStore {
     return new FileChunkStore(root, temporary);
   }
 
-  async getChunkLists(blobs: readonly Digest[]): Promise<(readonly ChunkMeta[] | undefined)[]> {
+  async getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]> {
     return inParallel(blobs, async (digest) => {
-      const bytes = await this.#read(objectPath("blobs", digest), MAX_CHUNK_LIST_FILE_SIZE);
-      return bytes && decodeChunkList(digest, bytes);
+      const bytes = await this.#read(objectPath("blobs", digest), MAX_BLOB_ENTRY_FILE_SIZE);
+      return bytes && decodeBlobEntry(digest, bytes);
     });
   }
 
@@ -101,8 +100,8 @@ export class FileChunkStore implements ChunkStore {
       }
       if (!there[i]) this.#stage("chunks", digest, compressZstd(bytes));
     });
-    blobs.forEach(({ digest, chunks }, i) => {
-      if (!blobThere[i]) this.#stage("blobs", digest, encodeChunkList(digest, chunks));
+    blobs.forEach((blob, i) => {
+      if (!blobThere[i]) this.#stage("blobs", blob.digest, encodeBlobEntry(blob.digest, blob));
     });
     if (isFull(this.#staged)) {
       if (this.#writing) await this.#writing.done;

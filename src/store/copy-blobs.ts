@@ -4,7 +4,7 @@ import { type Digest, digestKey, EMPTY_DIGEST, formatDigest } from "../castore/d
 import type { FileNode } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
-import { TaskPool } from "./task-pool.ts";
+import { TaskPool } from "../task-pool.ts";
 
 /** Small blobs are asked for, read and written together, up to so many of them and so many bytes. */
 const BATCH_COUNT = 256;

@@ -1,10 +1,18 @@
+import { EMPTY_BYTES } from "../bytes.ts";
 import type { BlobStat, ChunkMeta } from "../castore/blob-service.ts";
 import { asDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
+import { decodeOutboard, encodeOutboard, OUTBOARD_VERSION } from "../hash/outboard.ts";
 
 /** `StatBlobResponse` of tvix and of snix. */
 export interface BlobStatMessage {
-  chunks: { digest: Uint8Array; size: bigint }[];
+  chunks: ChunkMessage[];
+  bao: Uint8Array;
+}
+
+interface ChunkMessage {
+  digest: Uint8Array;
+  size: bigint;
 }
 
 /**
@@ -13,20 +21,34 @@ export interface BlobStatMessage {
  */
 export const MAX_BLOB_PIECE = 256 * 1024;
 
+/**
+ * The outboard is not checked against a digest.
+ *
+ * @throws StoreError `invalid` for a digest or size that can't be one, and for a broken outboard
+ */
+export function blobStatFromMessage({ chunks, bao }: BlobStatMessage): BlobStat {
+  // Other servers may fill this field by another encoding, which is none to us.
+  const outboard = bao[0] === OUTBOARD_VERSION ? decodeOutboard(bao) : undefined;
+  return { chunks: chunksFromMessage(chunks), outboard };
+}
+
+export function blobStatToMessage({ chunks, outboard }: BlobStat): BlobStatMessage {
+  return { chunks: chunksToMessage(chunks), bao: outboard ? encodeOutboard(outboard) : EMPTY_BYTES };
+}
+
 /** @throws StoreError `invalid` for a digest or size that can't be one */
-export function blobStatFromMessage(message: BlobStatMessage): BlobStat {
+export function chunksFromMessage(messages: readonly ChunkMessage[]): ChunkMeta[] {
   let total = 0n;
-  const chunks = message.chunks.map((chunk): ChunkMeta => {
+  return messages.map((chunk) => {
     total += chunk.size;
     if (chunk.size === 0n || total > BigInt(Number.MAX_SAFE_INTEGER))
       throw new StoreError("invalid", `size ${chunk.size} of a chunk is out of range`);
     return { digest: asDigest(chunk.digest, "digest of a chunk"), size: Number(chunk.size) };
   });
-  return { chunks };
 }
 
-export function blobStatToMessage(stat: BlobStat): BlobStatMessage {
-  return { chunks: stat.chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) })) };
+export function chunksToMessage(chunks: readonly ChunkMeta[]): ChunkMessage[] {
+  return chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) }));
 }
 
 /** `bytes` in views of at most `size`; none for no bytes. */

@@ -13,6 +13,7 @@ import { PathInfoService as SnixPathInfoService } from "./gen/snix/store/v1/rpc_
 import { BlobService } from "./gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { DirectoryService } from "./gen/tvix/castore/v1/rpc_directory_pb.ts";
 import { PathInfoService } from "./gen/tvix/store/v1/rpc_pathinfo_pb.ts";
+import { BlobSliceService } from "./gen/tvix_store_web/castore/v1/rpc_blob_slices_pb.ts";
 import { nodeToOneof, type Received } from "./node-message.ts";
 import {
   baseNameFromMessage,
@@ -35,7 +36,10 @@ import { isStatus } from "./status.ts";
  */
 export interface StoreClient {
   readonly family: WireFamily;
-  statBlob(digest: Digest, signal?: AbortSignal): Promise<BlobStat>;
+  /** @param outboard whether it is asked for, too */
+  statBlob(digest: Digest, outboard: boolean, signal?: AbortSignal): Promise<BlobStat>;
+  /** A slice's pieces; the range is in bytes. An extension that only some servers have. */
+  readSlice(digest: Digest, range: { offset: number; length: number }, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   readBlob(digest: Digest, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** Each piece is one message, and done with when the next one is asked for. Answers what the server says the digest is. */
   putBlob(pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array>;
@@ -51,9 +55,10 @@ export interface StoreClient {
 
 /** A client of the services under one family's names. */
 export function createStoreClient(transport: Transport, family: WireFamily): StoreClient {
+  const slices = createClient(BlobSliceService, transport);
   if (family === "snix") {
     const pathInfos = createClient(SnixPathInfoService, transport);
-    return storeClient(family, createClient(SnixBlobService, transport), createClient(SnixDirectoryService, transport), {
+    return storeClient(family, createClient(SnixBlobService, transport), slices, createClient(SnixDirectoryService, transport), {
       get: pathInfos.get,
       list: pathInfos.list,
       put: (info, options) => pathInfos.put(pathInfoToSnix(info), options),
@@ -61,7 +66,7 @@ export function createStoreClient(transport: Transport, family: WireFamily): Sto
     });
   }
   const pathInfos = createClient(PathInfoService, transport);
-  return storeClient(family, createClient(BlobService, transport), createClient(DirectoryService, transport), {
+  return storeClient(family, createClient(BlobService, transport), slices, createClient(DirectoryService, transport), {
     get: pathInfos.get,
     list: pathInfos.list,
     put: (info, options) => pathInfos.put(pathInfoToTvix(info), options),
@@ -74,9 +79,16 @@ const NAME_OF_NO_MEANING = new TextEncoder().encode("root");
 
 /** What the generated clients of both families have in common. */
 interface BlobCalls {
-  stat(request: { digest: Uint8Array; sendChunks: boolean }, options?: CallOptions): Promise<BlobStatMessage>;
+  stat(request: { digest: Uint8Array; sendChunks: boolean; sendBao: boolean }, options?: CallOptions): Promise<BlobStatMessage>;
   read(request: { digest: Uint8Array }, options?: CallOptions): AsyncIterable<{ data: Uint8Array }>;
   put(request: AsyncIterable<{ data: Uint8Array }>, options?: CallOptions): Promise<{ digest: Uint8Array }>;
+}
+
+interface SliceCalls {
+  readSlice(
+    request: { digest: Uint8Array; offset: bigint; length: bigint },
+    options?: CallOptions,
+  ): AsyncIterable<{ data: Uint8Array }>;
 }
 
 interface DirectoryCalls {
@@ -94,10 +106,21 @@ interface PathInfoCalls {
   calculate(node: Node, options?: CallOptions): Promise<{ narSize: bigint; narSha256: Uint8Array }>;
 }
 
-function storeClient(family: WireFamily, blobs: BlobCalls, directories: DirectoryCalls, pathInfos: PathInfoCalls): StoreClient {
+function storeClient(
+  family: WireFamily,
+  blobs: BlobCalls,
+  slices: SliceCalls,
+  directories: DirectoryCalls,
+  pathInfos: PathInfoCalls,
+): StoreClient {
   const client: StoreClient = {
     family,
-    statBlob: async (digest, signal) => blobStatFromMessage(await blobs.stat({ digest, sendChunks: true }, callOptions(signal))),
+    statBlob: async (digest, outboard, signal) =>
+      blobStatFromMessage(await blobs.stat({ digest, sendChunks: true, sendBao: outboard }, callOptions(signal))),
+    readSlice: (digest, { offset, length }, signal) => {
+      const request = { digest, offset: BigInt(offset), length: BigInt(Math.min(length, Number.MAX_SAFE_INTEGER)) };
+      return map(slices.readSlice(request, callOptions(signal)), (message) => message.data);
+    },
     readBlob: (digest, signal) => map(blobs.read({ digest }, callOptions(signal)), (message) => message.data),
     putBlob: async (pieces, signal) => {
       const { digest } = await blobs.put(

@@ -1,26 +1,29 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { equalBytes } from "../bytes.ts";
-import type { ChunkMeta } from "../castore/blob-service.ts";
+import { EMPTY_BYTES, equalBytes } from "../bytes.ts";
+import type { BlobEntry } from "../castore/chunk-store.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
-import { blobStatFromMessage, blobStatToMessage } from "./blob-message.ts";
+import { chunksFromMessage, chunksToMessage } from "./blob-message.ts";
 import { StatBlobResponseSchema } from "./gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { PathInfoSchema } from "./gen/tvix/store/v1/pathinfo_pb.ts";
 import { pathInfoFromMessage, pathInfoToTvix } from "./path-info-message.ts";
 
 /** tvix's messages as they lie on the disk. */
 
-/** The chunks of `blob` as a StatBlobResponse; none where the blob is one chunk. */
-export function encodeChunkList(blob: Digest, chunks: readonly ChunkMeta[]): Uint8Array {
-  const single = chunks.length === 1 && equalBytes((chunks[0] as ChunkMeta).digest, blob);
-  return toBinary(StatBlobResponseSchema, create(StatBlobResponseSchema, blobStatToMessage({ chunks: single ? [] : chunks })));
+/** The chunks of `blob` and its outboard as a StatBlobResponse; nothing where the blob is one chunk. */
+export function encodeBlobEntry(blob: Digest, { chunks, bao }: BlobEntry): Uint8Array {
+  const [first] = chunks;
+  if (chunks.length === 1 && first && equalBytes(first.digest, blob)) return EMPTY_BYTES;
+  const message = { chunks: chunksToMessage(chunks), bao: bao ?? EMPTY_BYTES };
+  return toBinary(StatBlobResponseSchema, create(StatBlobResponseSchema, message));
 }
 
 /** @throws StoreError `corrupt` */
-export function decodeChunkList(blob: Digest, bytes: Uint8Array): readonly ChunkMeta[] {
+export function decodeBlobEntry(blob: Digest, bytes: Uint8Array): BlobEntry {
   try {
-    return blobStatFromMessage(fromBinary(StatBlobResponseSchema, bytes)).chunks;
+    const { chunks, bao } = fromBinary(StatBlobResponseSchema, bytes);
+    return { chunks: chunksFromMessage(chunks), bao: bao.length > 0 ? bao : undefined };
   } catch (error) {
     throw corrupt(`chunk list of blob ${formatDigest(blob)}`, error);
   }

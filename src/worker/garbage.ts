@@ -33,7 +33,7 @@ export async function collectGarbage(
           const records = transaction.objectStore(name);
           const values = await Promise.all(dead.map((digest) => records.get(digest)));
           await Promise.all(dead.map((digest) => records.delete(digest)));
-          return name === "blobs" ? 0 : values.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+          return values.reduce((sum, value) => sum + (value instanceof Uint8Array && name !== "blobs" ? value.length : 0), 0);
         });
         objects += dead.length;
         options.onProgress?.({ phase: "deleting", loaded: objects });

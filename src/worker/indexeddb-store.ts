@@ -1,5 +1,5 @@
 import type { ChunkMeta } from "../castore/blob-service.ts";
-import type { ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
+import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { asDigest, DIGEST_LENGTH, type Digest, formatDigest } from "../castore/digest.ts";
 import { type DirectoryStore, StoredDirectoryService } from "../castore/directory-store.ts";
@@ -10,7 +10,7 @@ import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import type { LocalStoreServices } from "../store/services.ts";
-import type { StoreDatabase } from "./indexeddb.ts";
+import type { BlobRecord, StoreDatabase } from "./indexeddb.ts";
 
 /** A store in IndexedDB, which every browser has. */
 export function createIndexedDbStore(database: StoreDatabase, engine: HashEngine): LocalStoreServices {
@@ -37,9 +37,9 @@ export class IndexedDbChunkStore implements ChunkStore {
     this.#database = database;
   }
 
-  async getChunkLists(blobs: readonly Digest[]): Promise<(readonly ChunkMeta[] | undefined)[]> {
-    const lists = await this.#database.read("blobs", (store) => Promise.all(blobs.map((digest) => store.get(digest))));
-    return lists.map((list, i) => list && unpackChunkList(list, blobs[i] as Digest));
+  async getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]> {
+    const records = await this.#database.read("blobs", (store) => Promise.all(blobs.map((digest) => store.get(digest))));
+    return records.map((record, i) => record && unpackBlob(record, blobs[i] as Digest));
   }
 
   async hasChunks(chunks: readonly Digest[]): Promise<boolean[]> {
@@ -62,9 +62,11 @@ export class IndexedDbChunkStore implements ChunkStore {
         // A view would be stored with the whole buffer behind it.
         if (!skipped.has(chunk)) writes.push(store.put(tight(chunk.bytes), chunk.digest));
       }
-      for (const { digest, chunks: list } of blobs) {
+      for (const { digest, chunks: list, bao } of blobs) {
         // A blob of one chunk is found by the chunk.
-        if (list.length > 0) writes.push(transaction.objectStore("blobs").put(packChunkList(list), digest));
+        if (list.length === 0) continue;
+        const record = { chunks: packChunkList(list), ...(bao && { bao: tight(bao) }) };
+        writes.push(transaction.objectStore("blobs").put(record, digest));
       }
       await Promise.all(writes);
     });
@@ -160,6 +162,11 @@ function packChunkList(chunks: readonly ChunkMeta[]): Uint8Array {
     view.setBigUint64(i * LIST_ENTRY + DIGEST_LENGTH, BigInt(size), true);
   }
   return packed;
+}
+
+function unpackBlob(record: BlobRecord, blob: Digest): BlobEntry {
+  if (record instanceof Uint8Array) return { chunks: unpackChunkList(record, blob) };
+  return { chunks: unpackChunkList(record.chunks, blob), bao: record.bao };
 }
 
 function unpackChunkList(packed: Uint8Array, blob: Digest): ChunkMeta[] {

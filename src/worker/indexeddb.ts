@@ -2,11 +2,16 @@ import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransa
 import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
 
+/**
+ * `chunks`: 40 bytes for each chunk: its digest, and its size as a little-endian 64-bit number; `bao`: the encoded outboard. Blobs of
+ * one chunk have no record. The first versions kept the chunks alone.
+ */
+export type BlobRecord = { chunks: Uint8Array; bao?: Uint8Array } | Uint8Array;
+
 /** Keys are digests as binary keys, and hash parts of store paths. */
 export interface StoreSchema extends DBSchema {
   chunks: { key: Uint8Array<ArrayBuffer>; value: Uint8Array };
-  /** 40 bytes for each chunk: its digest, and its size as a little-endian 64-bit number. None for a blob of one chunk. */
-  blobs: { key: Uint8Array<ArrayBuffer>; value: Uint8Array };
+  blobs: { key: Uint8Array<ArrayBuffer>; value: BlobRecord };
   directories: { key: Uint8Array<ArrayBuffer>; value: Uint8Array };
   pathInfos: { key: string; value: PathInfo };
 }

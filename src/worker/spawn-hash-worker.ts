@@ -1,5 +1,5 @@
 import { StoreError } from "../error.ts";
-import type { HashWorker } from "../hash/pool.ts";
+import type { HashWorker } from "../hash/pool-member.ts";
 import type { HashReply, HashRequest } from "../hash/pool-protocol.ts";
 
 /** Starts a hash worker below this one. @param url its script, where the bundler doesn't find it by itself */

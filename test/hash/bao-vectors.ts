@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { toHex } from "../../src/bytes.ts";
 import { blake3, kernel } from "../../src/hash/blake3.ts";
-import { type Outboard, OutboardBuilder } from "../../src/hash/outboard.ts";
+import { type Outboard, outboardOf } from "../../src/hash/outboard.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
 /** What the Rust crate bao-tree makes: written by make-bao-vectors. */
@@ -33,10 +33,8 @@ export function factsOf(size: number, encoded: Uint8Array, { hex }: Facts): Fact
 
 /** Digest and outboard, as the store makes them. */
 export function treeOf(bytes: Uint8Array): { root: Uint8Array; outboard: Outboard } {
-  const { digest, nodes } = kernel.outboard(bytes);
-  const builder = new OutboardBuilder();
-  builder.push(nodes);
-  return { root: digest, outboard: builder.finish(bytes.length) };
+  const { digest, outboard } = outboardOf(bytes);
+  return { root: digest, outboard };
 }
 
 /** An outboard with groups of any size: what only long content has, of content that is short. By the definition, slowly. */

@@ -1,8 +1,14 @@
 import { createHash } from "node:crypto";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { equalBytes, toHex } from "../../src/bytes.ts";
+import { cutAll } from "../../src/castore/chunker.ts";
 import { StoreError } from "../../src/error.ts";
+import { COLLECT_LIMIT } from "../../src/hash/collected-sha256.ts";
+import type { CutChunk, HashEngine } from "../../src/hash/engine.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
-import { HashPool, type HashWorker } from "../../src/hash/pool.ts";
+import { checkOutboard } from "../../src/hash/outboard.ts";
+import { HashPool } from "../../src/hash/pool.ts";
+import type { HashWorker } from "../../src/hash/pool-member.ts";
 import { type HashReply, type HashRequest, HashServer } from "../../src/hash/pool-protocol.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
@@ -125,13 +131,144 @@ test("what a stream has on its way is bounded, however short its pieces are", as
 test("a piece that failed fails the digest, also when the caller did not hear of it before", async () => {
   const { pool, workers } = fakePool(1);
   const [worker] = workers as [FakeWorker];
-  const stream = await pool.stream("blake3");
+  const stream = await pool.stream("sha256");
   worker.held.add("update");
   await stream.update(new Uint8Array(100_000));
   worker.fail("update");
   worker.release();
   await new Promise((resolve) => setTimeout(resolve));
   await expect(stream.digest()).rejects.toMatchObject({ code: "internal" });
+});
+
+test("long content is split by subtree over all workers", async () => {
+  const { pool, workers } = fakePool(3);
+  const lengths = [0, 1, 65_537, 2 ** 20, 2 ** 20 + 1, 2 ** 21 + 1, 5 * 2 ** 20, 7_654_321];
+  const blobs = lengths.map((length) => pseudoRandom(length, length));
+  const expected = await new InlineHashEngine().blake3Many(blobs);
+  expect(await pool.blake3Many(blobs)).toEqual(expected);
+  for (const { requests } of workers) expect(requests.filter(({ kind }) => kind === "subtree").length).toBeGreaterThan(1);
+  for (const [i, blob] of blobs.entries()) {
+    const stream = await pool.stream("blake3");
+    for (let at = 0; at < blob.length; at += 300_007) await stream.update(blob.subarray(at, at + 300_007));
+    expect(await stream.digest()).toEqual(expected[i]);
+  }
+  // What was sent came back.
+  expect(workers.map(({ taken }) => taken)).toEqual([0, 0, 0]);
+});
+
+test("many blobs keep all workers busy, and leave room for others", async () => {
+  const { pool, workers } = fakePool(2);
+  const blobs = Array.from({ length: 3000 }, (_, i) => pseudoRandom(1 + ((i * 37) % 4000), i));
+  expect(await pool.blake3Many(blobs)).toEqual(await new InlineHashEngine().blake3Many(blobs));
+  for (const { requests } of workers) expect(requests.length).toBeGreaterThan(1);
+
+  for (const worker of workers) worker.held.add("subtree");
+  const long = pool.blake3Many([new Uint8Array(64 * 2 ** 20)]);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  // Two pieces a worker are on their way, not all 64.
+  for (const { taken } of workers) expect(taken).toBe(2 * 2 ** 20);
+  expect(await pool.blake3Many(blobs.slice(0, 2))).toHaveLength(2);
+  for (const worker of workers) worker.release();
+  expect(await long).toEqual(await new InlineHashEngine().blake3Many([new Uint8Array(64 * 2 ** 20)]));
+});
+
+test("a blob is cut, and hashed whole and in chunks, in one pass", async () => {
+  const { pool, workers } = fakePool(2);
+  const content = pseudoRandom(3_000_000, 5);
+  const cut = async (engine: HashEngine) => {
+    const cutter = await engine.cutter();
+    const chunks: CutChunk[] = [];
+    let buffer = new ArrayBuffer(400_000);
+    for (let at = 0; at < content.length; at += buffer.byteLength) {
+      const piece = content.subarray(at, at + buffer.byteLength);
+      new Uint8Array(buffer).set(piece);
+      const answer = await cutter.push(buffer, piece.length);
+      expect(equalBytes(new Uint8Array(answer.buffer, 0, piece.length), piece)).toBe(true);
+      chunks.push(...answer.chunks);
+      buffer = answer.buffer;
+    }
+    const { chunks: last, digest, outboard } = await cutter.end();
+    return { chunks: [...chunks, ...last], digest, outboard };
+  };
+  const found = await cut(pool);
+  const parts = cutAll(content);
+  const [digest, ...digests] = await pool.blake3Many([content, ...parts]);
+  expect(found.digest).toEqual(digest);
+  expect(found.chunks).toEqual(parts.map(({ length }, i) => ({ length, digest: digests[i] })));
+  checkOutboard(found.outboard, found.digest);
+  expect(found).toEqual(await cut(new InlineHashEngine()));
+  expect(workers.map(({ taken }) => taken)).toEqual([0, 0]);
+});
+
+test("a piece that was lost on the way fails the blob that is cut", async () => {
+  const { pool, workers } = fakePool(1);
+  const [worker] = workers as [FakeWorker];
+  const cutter = await pool.cutter();
+  worker.held.add("cut");
+  const lost = cutter.push(new ArrayBuffer(1000), 1000);
+  worker.fail("cut");
+  worker.release();
+  await expect(lost).rejects.toMatchObject({ code: "internal" });
+  await expect(cutter.push(new ArrayBuffer(1000), 1000)).rejects.toMatchObject({ code: "internal" });
+  await expect(cutter.end()).rejects.toMatchObject({ code: "internal" });
+  cutter.abort();
+  expect((await (await pool.cutter()).end()).chunks).toEqual([]);
+});
+
+describe.each([
+  ["a pool", () => fakePool(2).pool],
+  ["this thread", () => new InlineHashEngine()],
+] as [string, () => HashEngine][])("bad input to %s", (_, open) => {
+  const gone = (): Uint8Array => {
+    const bytes = new Uint8Array(100);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    return bytes;
+  };
+
+  test("bytes that were transferred away are refused, and hash nothing", async () => {
+    const engine = open();
+    await expect(engine.blake3Many([new Uint8Array(1), gone()])).rejects.toMatchObject({ code: "invalid" });
+    for (const algorithm of ["blake3", "sha256"] as const) {
+      const stream = await engine.stream(algorithm);
+      await expect(stream.update(gone())).rejects.toMatchObject({ code: "invalid" });
+      stream.abort();
+    }
+    const cutter = await engine.cutter();
+    await expect(cutter.push(gone().buffer as ArrayBuffer, 100)).rejects.toMatchObject({ code: "invalid" });
+    cutter.abort();
+    const [empty] = await engine.blake3Many([new Uint8Array(0)]);
+    expect(toHex(empty as Uint8Array)).toMatch(/^af1349b9/);
+  });
+
+  test("what is given up in the middle leaves the engine to others", async () => {
+    const engine = open();
+    const content = pseudoRandom(3_000_000, 8);
+    for (let i = 0; i < 50; i++) {
+      const stream = await engine.stream(i % 2 ? "blake3" : "sha256");
+      await stream.update(content.subarray(0, 1 + i * 50_000));
+      stream.abort();
+      const cutter = await engine.cutter();
+      void cutter.push(new ArrayBuffer(500_000), 500_000).catch(() => {});
+      cutter.abort();
+    }
+    const expected = await new InlineHashEngine().blake3Many([content]);
+    expect(await engine.blake3Many([content])).toEqual(expected);
+  });
+});
+
+test("SHA-256 is one of the platform's for what is collected, and streams what is longer or comes beside it", async () => {
+  const engine = new InlineHashEngine();
+  const lengths = [0, 1, 4095, 4096, 4097, 262_144, 262_145, COLLECT_LIMIT - 1, COLLECT_LIMIT, COLLECT_LIMIT + 1];
+  const content = pseudoRandom(COLLECT_LIMIT + 1, 3);
+  for (const length of lengths) {
+    const stream = await engine.stream("sha256");
+    for (let at = 0; at < length; at += 1_000_003) await stream.update(content.subarray(at, Math.min(at + 1_000_003, length)));
+    expect(await stream.digest()).toEqual(sha256(content.subarray(0, length)));
+  }
+  const streams = await Promise.all([1, 2, 3].map(() => engine.stream("sha256")));
+  for (const stream of streams) await stream.update(content.subarray(0, 1_000_000));
+  streams[0]?.abort();
+  for (const stream of streams.slice(1)) expect(await stream.digest()).toEqual(sha256(content.subarray(0, 1_000_000)));
 });
 
 test("a worker that dies takes only its own jobs with it, and another one takes its place", async () => {

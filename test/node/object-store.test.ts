@@ -55,9 +55,24 @@ describe("FileChunkStore", () => {
     expect(await readdir(join(root, "tmp"))).toEqual([]);
 
     const again = await FileChunkStore.open(root);
-    expect(await again.getChunkLists([whole, digestOf(two)])).toEqual([list, undefined]);
+    expect(await again.getBlobs([whole, digestOf(two)])).toEqual([{ chunks: list }, undefined]);
     expect(await again.getChunks([digestOf(two), whole])).toEqual([two, undefined]);
     expect(await again.hasChunks([digestOf(two), whole])).toEqual([true, false]);
+  });
+
+  test("keeps the outboard where tvix's StatBlobResponse has a place for it", async () => {
+    const store = await FileChunkStore.open(root);
+    const [one, two] = [bytes("one"), bytes("two")];
+    const whole = digestOf(bytes("onetwo"));
+    const entry = { chunks: [one, two].map((part) => ({ digest: digestOf(part), size: part.length })), bao: bytes("tree") };
+    await store.put(
+      [one, two].map((part) => ({ digest: digestOf(part), bytes: part })),
+      [{ digest: whole, ...entry }],
+    );
+    await store.flush();
+    // Field 3, after the chunks.
+    expect([...(await readFile(pathOf("blobs", whole))).subarray(-6)]).toEqual([0x1a, 4, ...bytes("tree")]);
+    expect(await (await FileChunkStore.open(root)).getBlobs([whole])).toEqual([entry]);
   });
 
   test("answers what was put before it is on the disk", async () => {
@@ -66,7 +81,7 @@ describe("FileChunkStore", () => {
     await store.put([chunk], [{ digest: chunk.digest, chunks: [] }]);
     expect(existsSync(pathOf("chunks", chunk.digest))).toBe(false);
     expect(await store.getChunks([chunk.digest])).toEqual([chunk.bytes]);
-    expect(await store.getChunkLists([chunk.digest])).toEqual([[]]);
+    expect(await store.getBlobs([chunk.digest])).toEqual([{ chunks: [] }]);
     await store.close();
     expect(existsSync(pathOf("chunks", chunk.digest))).toBe(true);
     await expect(store.put([chunk], [])).rejects.toMatchObject({ code: "closed" });
@@ -140,7 +155,7 @@ describe("FileChunkStore", () => {
     await writeFile(pathOf("chunks", chunk.digest), "");
     await expect(store.getChunks([chunk.digest])).rejects.toMatchObject({ code: "corrupt" });
     await writeFile(pathOf("blobs", chunk.digest), new Uint8Array([0x12, 4, 0x0a, 2, 1, 2]));
-    await expect(store.getChunkLists([chunk.digest])).rejects.toMatchObject({ code: "corrupt" });
+    await expect(store.getBlobs([chunk.digest])).rejects.toMatchObject({ code: "corrupt" });
   });
 
   test("removes what an earlier process left, but not what another is writing", async () => {

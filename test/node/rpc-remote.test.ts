@@ -315,6 +315,7 @@ describe("a remote store", () => {
         controller.abort(reason);
         return hash;
       },
+      cutter: () => engine.cutter(),
       close: () => {},
     };
     const transport = (transports["gRPC over HTTP/2"] as () => Transport)();

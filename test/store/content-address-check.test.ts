@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
-import { createSyncHashStream } from "../../src/hash/hash-stream.ts";
+import { createLocalHashStream } from "../../src/hash/hash-stream.ts";
 import { formatNix32 } from "../../src/nix/hash.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { HashModulo } from "../../src/store/hash-modulo.ts";
@@ -21,9 +21,9 @@ function fileNar(content: Uint8Array, executable = false): Uint8Array {
 /** A NARInfo as it would come with the NAR of `content`: its hash is right, only the address is to be doubted. */
 async function imported(content: string, path: string, ca: string, options: { references?: string; executable?: boolean } = {}) {
   const nar = fileNar(utf8(content), options.executable);
-  const hash = await createSyncHashStream("sha256");
+  const hash = await createLocalHashStream("sha256");
   hash.update(nar);
-  const digest = hash.digest();
+  const digest = await hash.digest();
   const narInfo = `StorePath: /nix/store/${path}
 URL: nar/x.nar
 Compression: none

@@ -52,6 +52,7 @@ describe("blobs of a peer", () => {
   const sending = (pieces: () => Iterable<Uint8Array>) =>
     remoteOf((router) =>
       router.service(BlobService, {
+        stat: () => ({}),
         async *read() {
           for (const data of pieces()) yield { data };
         },

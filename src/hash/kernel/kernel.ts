@@ -71,7 +71,7 @@ export interface StreamOptions {
   outboard?: boolean;
 }
 
-export interface Outboard {
+export interface HashedWithNodes {
   digest: Uint8Array;
   /** Nodes over groups of 16 KiB, 64 bytes each, in post-order: both children come before their parent. */
   nodes: Uint8Array;
@@ -118,16 +118,10 @@ export class Kernel {
     this.#own = this.#takeStream();
   }
 
-  /** Compiles at once: for workers, and pages that have to. */
+  /** Compiles at once. */
   static create({ simd, maxMemory = 64 * 1024 * 1024 }: KernelOptions = {}): Kernel {
     const [code, used] = Kernel.#code(simd);
     return new Kernel(new WebAssembly.Instance(new WebAssembly.Module(code), {}), used, maxMemory);
-  }
-
-  static async load({ simd, maxMemory = 64 * 1024 * 1024 }: KernelOptions = {}): Promise<Kernel> {
-    const [code, used] = Kernel.#code(simd);
-    const { instance } = await WebAssembly.instantiate(code, {});
-    return new Kernel(instance, used, maxMemory);
   }
 
   static #code(simd: boolean | undefined): [Uint8Array<ArrayBuffer>, boolean] {
@@ -218,25 +212,6 @@ export class Kernel {
     return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
   }
 
-  /**
-   * What subtrees of one size (a power of two of chunks; only the last one may be shorter), in their order, make together: the digest
-   * of the whole.
-   */
-  join(values: readonly Uint8Array[]): Uint8Array {
-    let level = [...values];
-    if (level.length < 2) throw new RangeError("a single subtree has to be hashed as the root");
-    while (level.length > 1) {
-      const next: Uint8Array[] = [];
-      for (let i = 0; i < level.length; i += 2) {
-        const left = level[i] as Uint8Array;
-        const right = level[i + 1];
-        next.push(right ? this.parent(left, right, level.length === 2) : left);
-      }
-      level = next;
-    }
-    return level[0] as Uint8Array;
-  }
-
   stream(options: StreamOptions = {}): Blake3Stream {
     const slot = this.#takeStream();
     const { key, chunk = 0, outboard = false } = options;
@@ -260,8 +235,8 @@ export class Kernel {
     });
   }
 
-  /** Digest and outboard of content that is there as a whole. */
-  outboard(bytes: Uint8Array): Outboard {
+  /** Digest and nodes of content that is there as a whole. */
+  outboard(bytes: Uint8Array): HashedWithNodes {
     const stream = this.stream({ outboard: true });
     try {
       stream.update(bytes);
@@ -275,7 +250,12 @@ export class Kernel {
   pass({ outboard = false }: { outboard?: boolean } = {}): BlobPass {
     const slot = this.#freePasses.pop() ?? this.#grow(this.#passSize);
     this.#exports.pass_open(slot, outboard ? 1 : 0);
-    const nodes: Uint8Array[] = [];
+    let nodes: Uint8Array[] = [];
+    const takeNodes = (): Uint8Array => {
+      const taken = joined(nodes);
+      nodes = [];
+      return taken;
+    };
     const piece = (bytes: Uint8Array, final: boolean): Chunk[] => {
       this.#bytes.set(bytes, PASS_ARENA);
       const count = this.#exports.pass_update(slot, PASS_ARENA, bytes.length, final ? 1 : 0, RESULTS);
@@ -301,8 +281,9 @@ export class Kernel {
         const chunks = piece(new Uint8Array(0), true);
         this.#exports.stream_end(slot, 1, OUT);
         if (outboard) this.#takeNodes(nodes);
-        return { chunks, digest: this.#bytes.slice(OUT, OUT + DIGEST_SIZE), nodes: joined(nodes) };
+        return { chunks, digest: this.#bytes.slice(OUT, OUT + DIGEST_SIZE), nodes: takeNodes() };
       },
+      takeNodes,
       free: () => this.#freePasses.push(slot),
     });
   }
@@ -443,6 +424,7 @@ export class Blake3Stream {
 interface PassSlot {
   update(bytes: Uint8Array): Chunk[];
   end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array };
+  takeNodes(): Uint8Array;
   free(): void;
 }
 
@@ -460,7 +442,12 @@ export class BlobPass {
     return this.#use().update(bytes);
   }
 
-  /** The last chunk, if there is one, and the blob's digest and outboard. */
+  /** The outboard's nodes that were made since the last call, so that they don't pile up. */
+  takeNodes(): Uint8Array {
+    return this.#use().takeNodes();
+  }
+
+  /** The last chunk, if there is one, the blob's digest, and the outboard's nodes that were not taken. */
   end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array } {
     const slot = this.#use();
     this.#open = false;

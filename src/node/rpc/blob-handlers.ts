@@ -1,7 +1,9 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { concatBytes } from "../../bytes.ts";
 import type { BlobService } from "../../castore/blob-service.ts";
 import { asDigest, type Digest, formatDigest } from "../../castore/digest.ts";
 import { StoreError } from "../../error.ts";
+import { encodeSlice } from "../../hash/slice-encoder.ts";
 import { type BlobStatMessage, blobStatToMessage, cutBlobPieces } from "../../wire/blob-message.ts";
 import { answer, answerStream } from "./answer.ts";
 import { wholeRequest } from "./whole-request.ts";
@@ -15,14 +17,27 @@ const MAX_PIECE = 512 * 1024;
 /** 4 MiB at 40 bytes each. A longer list would be refused by stock peers, so then none is told, as a store without chunks does. */
 const MAX_CHUNKS_TOLD = 100_000;
 
+/** Of an outboard: 16 GiB of content. What is longer is read by slices. */
+const MAX_NODES_TOLD = 1024 * 1024;
+
+interface StatRequest {
+  digest: Uint8Array;
+  sendChunks: boolean;
+  sendBao: boolean;
+}
+
 /** `BlobService` of tvix and of snix. */
 export function blobHandlers(blobs: BlobService) {
   return {
-    stat: answer(async (request: { digest: Uint8Array; sendChunks: boolean }, { signal }): Promise<BlobStatMessage> => {
+    stat: answer(async (request: StatRequest, { signal }): Promise<BlobStatMessage> => {
       const digest = asDigest(request.digest, "blob digest");
-      const [stat] = await blobs.stat([digest], { signal });
+      const [stat] = await blobs.stat([digest], { outboard: request.sendBao, signal });
       if (!stat) throw missing(digest);
-      return blobStatToMessage({ chunks: request.sendChunks && stat.chunks.length <= MAX_CHUNKS_TOLD ? stat.chunks : [] });
+      const { chunks, outboard } = stat;
+      return blobStatToMessage({
+        chunks: request.sendChunks && chunks.length <= MAX_CHUNKS_TOLD ? chunks : [],
+        outboard: outboard && outboard.nodes.length <= MAX_NODES_TOLD ? outboard : undefined,
+      });
     }),
 
     read: answerStream(async function* (request: { digest: Uint8Array }, { signal }) {
@@ -45,6 +60,32 @@ export function blobHandlers(blobs: BlobService) {
       }
     }),
   };
+}
+
+/** `BlobSliceService`: the daemon's own. */
+export function blobSliceHandlers(blobs: BlobService) {
+  return {
+    readSlice: answerStream(async function* (request: { digest: Uint8Array; offset: bigint; length: bigint }, { signal }) {
+      const digest = asDigest(request.digest, "blob digest");
+      const [stat] = await blobs.stat([digest], { outboard: true, signal });
+      if (!stat) throw missing(digest);
+      const { outboard } = stat;
+      // A store behind this daemon that tells none.
+      if (!outboard) throw new ConnectError("this store has no outboards", Code.Unimplemented);
+      const read = async function* (offset: number, length: number): AsyncGenerator<Uint8Array> {
+        const content = await blobs.open(digest, { offset, length, signal });
+        if (!content) throw missing(digest);
+        yield* content;
+      };
+      const range = { offset: toNumber(request.offset), length: toNumber(request.length) };
+      for await (const data of encodeSlice({ root: digest, outboard, read }, range)) yield { data };
+    }),
+  };
+}
+
+/** Places past the end are all alike. */
+function toNumber(value: bigint): number {
+  return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
 }
 
 function missing(digest: Digest): StoreError {

@@ -12,8 +12,9 @@ import { PathInfoService as SnixPathInfoService } from "../../wire/gen/snix/stor
 import { BlobService } from "../../wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { DirectoryService } from "../../wire/gen/tvix/castore/v1/rpc_directory_pb.ts";
 import { PathInfoService } from "../../wire/gen/tvix/store/v1/rpc_pathinfo_pb.ts";
+import { BlobSliceService } from "../../wire/gen/tvix_store_web/castore/v1/rpc_blob_slices_pb.ts";
 import { pathInfoToSnix, pathInfoToTvix } from "../../wire/path-info-message.ts";
-import { blobHandlers } from "./blob-handlers.ts";
+import { blobHandlers, blobSliceHandlers } from "./blob-handlers.ts";
 import { directoryHandlers } from "./directory-handlers.ts";
 import { healthHandlers } from "./health.ts";
 import { type PathInfoHandlerOptions, pathInfoHandlers } from "./path-info-handlers.ts";
@@ -29,6 +30,7 @@ const SERVICES = [
   SnixBlobService,
   SnixDirectoryService,
   SnixPathInfoService,
+  BlobSliceService,
   Health,
   ServerReflection,
   ServerReflectionAlpha,
@@ -50,6 +52,7 @@ export function rpcRoutes(store: StoreServices, options: PathInfoHandlerOptions)
     router
       .service(BlobService, blobs)
       .service(SnixBlobService, blobs)
+      .service(BlobSliceService, blobSliceHandlers(store.blobs))
       .service(DirectoryService, directories, STRICT_JSON)
       .service(SnixDirectoryService, directories, STRICT_JSON)
       .rpc(PathInfoService.method.get, pathInfos.get)

@@ -57,7 +57,8 @@ export type StatBlobResponse = Message<"tvix.castore.v1.StatBlobResponse"> & {
   chunks: StatBlobResponse_ChunkMeta[];
 
   /**
-   * The tree of hashes above 16 KiB groups, for reading ranges that can be verified. Empty where the server has none.
+   * The blob's outboard, as docs/verified-streaming.md describes it: the tree of hashes above groups of 16 KiB or more, by which any
+   * range can be checked against the digest. Empty where the server has none, or where it would not fit a message.
    *
    * @generated from field: bytes bao = 3;
    */

@@ -1,0 +1,132 @@
+import type { ChunkMeta } from "../castore/blob-service.ts";
+import { type Digest, formatDigest } from "../castore/digest.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import type { ByteRange } from "../hash/group-tree.ts";
+import { checkOutboard } from "../hash/outboard.ts";
+import { SliceDecoder } from "../hash/slice-decoder.ts";
+import { VerifiedRange } from "../hash/verified-range.ts";
+import { isUnimplemented } from "../wire/status.ts";
+import type { RemoteConnection } from "./remote-connection.ts";
+
+/**
+ * Parts of remote blobs, of which no more is fetched than it takes to check them against the blob's digest: as a slice, where the
+ * remote has our extension; otherwise the chunks that cover the range, where it tells the blob's outboard.
+ */
+export class RemoteRanges {
+  #connection: RemoteConnection;
+  #read: (digest: Digest, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+  /** Whether the remote answers slices: unknown before the first call. */
+  #hasSlices: boolean | undefined;
+
+  /** @param read the content of a blob or chunk, as it comes */
+  constructor(connection: RemoteConnection, read: (digest: Digest, signal: AbortSignal) => AsyncIterable<Uint8Array>) {
+    this.#connection = connection;
+    this.#read = read;
+  }
+
+  /**
+   * The bytes of `range` as they come, each checked before it is handed out; `undefined` if the remote tells nothing that a part of a
+   * blob could be checked by.
+   *
+   * @throws StoreError `not-found` if the blob is missing, `corrupt` if what comes is not what the digest says
+   */
+  async open(digest: Digest, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array> | undefined> {
+    if (this.#hasSlices !== false) {
+      const slice = this.#slice(digest, range, signal);
+      try {
+        const first = await slice.next();
+        this.#hasSlices = true;
+        return continued(first, slice);
+      } catch (error) {
+        if (!isStoreError(error) || !isUnimplemented(error.cause)) throw error;
+        this.#hasSlices = false;
+      }
+    }
+    return this.#chunks(digest, range, signal);
+  }
+
+  async *#slice(digest: Digest, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const what = `reading a slice of blob ${formatDigest(digest)}`;
+    const decoder = new SliceDecoder(digest, range);
+    try {
+      for await (const piece of this.#connection.stream(what, signal, (client, signal) =>
+        client.readSlice(digest, range, signal),
+      )) {
+        yield* decoder.push(piece);
+      }
+      decoder.finish();
+    } catch (error) {
+      // What the caller gave was right, so this is the remote's.
+      if (!isStoreError(error, "invalid")) throw error;
+      throw new StoreError("corrupt", `${what}, ${this.#connection.name} sent what is none: ${error.message}`, { cause: error });
+    }
+  }
+
+  async #chunks(digest: Digest, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array> | undefined> {
+    const what = `asking for blob ${formatDigest(digest)}`;
+    const { chunks, outboard } = await this.#connection.call(what, signal, (client, signal) =>
+      client.statBlob(digest, true, signal),
+    );
+    if (!outboard) return undefined;
+    checkOutboard(outboard, digest);
+    // A blob that is one chunk, or that the remote keeps whole.
+    const list = chunks.length > 0 ? chunks : [{ digest, size: outboard.size }];
+    const size = list.reduce((sum, chunk) => sum + chunk.size, 0);
+    if (size !== outboard.size) {
+      throw new StoreError(
+        "corrupt",
+        `the chunks that ${this.#connection.name} lists for blob ${formatDigest(digest)} have ${size} bytes instead of ${outboard.size}`,
+      );
+    }
+    return this.#covering(list, new VerifiedRange(outboard, digest, range), signal);
+  }
+
+  async *#covering(list: readonly ChunkMeta[], range: VerifiedRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let start = 0;
+    for (const chunk of list) {
+      const end = start + chunk.size;
+      if (end > range.start && start < range.end) {
+        yield* this.#part(chunk, start, range, signal);
+      }
+      start = end;
+    }
+    range.finish();
+  }
+
+  /** What `range` needs of the chunk that begins at `start`. */
+  async *#part(chunk: ChunkMeta, start: number, range: VerifiedRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const end = start + chunk.size;
+    let position = start;
+    try {
+      for await (const piece of this.#read(chunk.digest, signal)) {
+        if (position + piece.length > end) throw this.#wrongLength(chunk);
+        const from = Math.max(range.start - position, 0);
+        const to = Math.min(range.end - position, piece.length);
+        if (from < to) yield* range.push(piece.subarray(from, to));
+        position += piece.length;
+      }
+    } catch (error) {
+      if (!isStoreError(error, "not-found")) throw error;
+      throw new StoreError("corrupt", `${this.#connection.name} lists a chunk that it has not: ${formatDigest(chunk.digest)}`);
+    }
+    if (position !== end) throw this.#wrongLength(chunk);
+  }
+
+  #wrongLength({ digest, size }: ChunkMeta): StoreError {
+    return new StoreError(
+      "corrupt",
+      `chunk ${formatDigest(digest)} from ${this.#connection.name} has not the ${size} bytes listed`,
+    );
+  }
+}
+
+async function* continued(first: IteratorResult<Uint8Array>, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    if (!first.done) {
+      yield first.value;
+      yield* rest;
+    }
+  } finally {
+    await rest.return(undefined);
+  }
+}

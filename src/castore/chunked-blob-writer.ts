@@ -1,0 +1,158 @@
+import { concatBytes } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import type { BlobCutter, CutChunk, CutPiece, HashEngine } from "../hash/engine.ts";
+import { encodeOutboard } from "../hash/outboard.ts";
+import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
+import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
+import { asDigest, type Digest } from "./digest.ts";
+
+/** Chunks are handed to the store in batches of this many bytes, at least. */
+const WRITE_BATCH = 4 * 1024 * 1024;
+/** The first buffer, as most blobs are short, and the others. */
+const FIRST_BUFFER = 256 * 1024;
+const BUFFER = 1024 * 1024;
+/** Buffers that are being cut at a time. */
+const WINDOW = 3;
+
+/** Writes one blob into a ChunkStore. Holds some 8 MiB, whatever its length. */
+export class ChunkedBlobWriter implements BlobWriter {
+  #store: ChunkStore;
+  #cutter: BlobCutter;
+  #signal: AbortSignal | undefined;
+  /** What is being filled. */
+  #buffer = new Uint8Array(FIRST_BUFFER);
+  #length = 0;
+  #sent: { piece: Promise<CutPiece>; length: number }[] = [];
+  #pieces = new CutPieces();
+  /** Cut, but not in the store yet. */
+  #waiting: StoredChunk[] = [];
+  #waitingBytes = 0;
+  #free: ArrayBuffer[] = [];
+  #list: ChunkMeta[] = [];
+  #size = 0;
+
+  static async open(store: ChunkStore, engine: HashEngine, signal: AbortSignal | undefined): Promise<ChunkedBlobWriter> {
+    const cutter = await engine.cutter();
+    if (!signal?.aborted) return new ChunkedBlobWriter(store, cutter, signal);
+    cutter.abort();
+    throw signal.reason;
+  }
+
+  private constructor(store: ChunkStore, cutter: BlobCutter, signal: AbortSignal | undefined) {
+    this.#store = store;
+    this.#cutter = cutter;
+    this.#signal = signal;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#signal?.throwIfAborted();
+    this.#size += bytes.length;
+    for (let offset = 0; offset < bytes.length; ) {
+      if (this.#length === this.#buffer.length) await this.#send();
+      const taken = Math.min(bytes.length - offset, this.#buffer.length - this.#length);
+      this.#buffer.set(bytes.subarray(offset, offset + taken), this.#length);
+      this.#length += taken;
+      offset += taken;
+    }
+  }
+
+  async close(): Promise<{ digest: Digest; size: number }> {
+    const { chunks, blob } = await this.cut();
+    this.#signal?.throwIfAborted();
+    if (this.#size > 0) await this.#store.put(chunks, [blob]);
+    return { digest: blob.digest, size: this.#size };
+  }
+
+  /** Ends the content as `close` does, but leaves what the store has not got yet to the caller. */
+  async cut(): Promise<{ chunks: readonly StoredChunk[]; blob: StoredBlob }> {
+    this.#signal?.throwIfAborted();
+    if (this.#length > 0) this.#push();
+    while (this.#sent.length > 0) await this.#take();
+    const { chunks, digest, outboard } = await this.#cutter.end();
+    this.#addChunks(chunks);
+    // Of a blob of one chunk the store needs no list, and the outboard is quickly made.
+    const listed = this.#list.length > 1;
+    const blob = { digest: asDigest(digest), chunks: listed ? this.#list : [], ...(listed && { bao: encodeOutboard(outboard) }) };
+    return { chunks: this.#waiting, blob };
+  }
+
+  async abort(): Promise<void> {
+    this.#cutter.abort();
+    this.#length = 0;
+    this.#waiting = [];
+  }
+
+  async #send(): Promise<void> {
+    this.#push();
+    while (this.#sent.length >= WINDOW) await this.#take();
+    this.#buffer = new Uint8Array(this.#free.pop() ?? new ArrayBuffer(BUFFER));
+  }
+
+  #push(): void {
+    const piece = this.#cutter.push(this.#buffer.buffer, this.#length);
+    // Whoever takes it, is told.
+    piece.catch(() => {});
+    this.#sent.push({ piece, length: this.#length });
+    this.#length = 0;
+  }
+
+  /** Takes the oldest buffer back, and hands chunks to the store when there are enough. */
+  async #take(): Promise<void> {
+    const sent = this.#sent.shift();
+    if (!sent) return;
+    const { buffer, chunks } = await sent.piece;
+    this.#pieces.add(buffer, sent.length);
+    this.#addChunks(chunks);
+    if (this.#waitingBytes < WRITE_BATCH) return;
+    this.#signal?.throwIfAborted();
+    await this.#store.put(this.#waiting, []);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const buffer of this.#pieces.release()) if (buffer.byteLength === BUFFER) this.#free.push(buffer);
+  }
+
+  #addChunks(chunks: readonly CutChunk[]): void {
+    for (const { length, digest: bytes } of chunks) {
+      const digest = asDigest(bytes);
+      this.#waiting.push({ digest, bytes: this.#pieces.take(length) });
+      this.#waitingBytes += length;
+      this.#list.push({ digest, size: length });
+    }
+  }
+}
+
+/** Buffers that were cut, of which chunks are taken in order. */
+class CutPieces {
+  #pieces: Uint8Array<ArrayBuffer>[] = [];
+  /** Bytes taken of the first one. */
+  #taken = 0;
+  #spent: ArrayBuffer[] = [];
+
+  add(buffer: ArrayBuffer, length: number): void {
+    this.#pieces.push(new Uint8Array(buffer, 0, length));
+  }
+
+  /** The next chunk: a view, if it lies within one buffer. */
+  take(length: number): Uint8Array {
+    const parts: Uint8Array[] = [];
+    for (let missing = length; missing > 0; ) {
+      const piece = this.#pieces[0];
+      if (!piece) throw new StoreError("internal", "a chunk is longer than what was cut");
+      const part = piece.subarray(this.#taken, this.#taken + missing);
+      parts.push(part);
+      missing -= part.length;
+      this.#taken += part.length;
+      if (this.#taken === piece.length) {
+        this.#spent.push(piece.buffer);
+        this.#pieces.shift();
+        this.#taken = 0;
+      }
+    }
+    return parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts);
+  }
+
+  /** The buffers that no chunk to come lies in; those taken must not be needed any more. */
+  release(): ArrayBuffer[] {
+    return this.#spent.splice(0);
+  }
+}

@@ -1,0 +1,85 @@
+import { StoreError } from "../error.ts";
+import type { HashReply, HashRequest, HashResults } from "./pool-protocol.ts";
+
+/** A worker that runs `HashServer`, as the platform has it. */
+export interface HashWorker {
+  postMessage(message: HashRequest, transfer: ArrayBuffer[]): void;
+  /** Called once. */
+  listen(onReply: (reply: HashReply) => void, onLost: (error: StoreError) => void): void;
+  terminate(): void;
+}
+
+type RequestOf<K extends HashRequest["kind"]> = Omit<Extract<HashRequest, { kind: K }>, "id">;
+
+export interface MemberReply<K extends HashRequest["kind"]> {
+  readonly result: HashResults[K];
+  /** The one that was sent. */
+  readonly buffer: ArrayBuffer | undefined;
+}
+
+interface Call {
+  resolve(reply: MemberReply<HashRequest["kind"]>): void;
+  reject(error: StoreError): void;
+  weight: number;
+}
+
+/** One worker of a pool and what it has been asked for. */
+export class PoolMember {
+  #worker: HashWorker;
+  #calls = new Map<number, Call>();
+  #nextCall = 0;
+  #nextStream = 0;
+  #error: StoreError | undefined;
+  /** Bytes that wait to be hashed, with something for each call. */
+  load = 0;
+
+  constructor(worker: HashWorker) {
+    this.#worker = worker;
+    worker.listen(
+      (reply) => {
+        const call = this.#settle(reply.id);
+        if (reply.kind === "done") call?.resolve(reply);
+        else call?.reject(new StoreError("internal", `a hash worker failed: ${reply.message}`));
+      },
+      (error) => this.#lose(error),
+    );
+  }
+
+  get lost(): boolean {
+    return this.#error !== undefined;
+  }
+
+  /** A number for a stream that only this worker knows. */
+  nextStream(): number {
+    return this.#nextStream++;
+  }
+
+  /** @param weight bytes to be hashed */
+  call<K extends HashRequest["kind"]>(request: RequestOf<K>, transfer: ArrayBuffer[] = [], weight = 0): Promise<MemberReply<K>> {
+    if (this.#error) return Promise.reject(this.#error);
+    const id = this.#nextCall++;
+    this.load += weight + 1;
+    return new Promise((resolve, reject) => {
+      // The worker runs our own script, and answers each request by the result of its kind.
+      this.#calls.set(id, { resolve: resolve as Call["resolve"], reject, weight });
+      this.#worker.postMessage({ ...request, id } as unknown as HashRequest, transfer);
+    });
+  }
+
+  close(): void {
+    this.#lose(new StoreError("closed", "the hash workers were ended"));
+  }
+
+  #lose(error: StoreError): void {
+    this.#error ??= error;
+    for (const id of [...this.#calls.keys()]) this.#settle(id)?.reject(this.#error);
+    this.#worker.terminate();
+  }
+
+  #settle(id: number): Call | undefined {
+    const call = this.#calls.get(id);
+    if (call) this.load -= call.weight + 1;
+    this.#calls.delete(id);
+    return call;
+  }
+}

@@ -1,0 +1,40 @@
+import { StoreError } from "../error.ts";
+import { goneBuffer } from "./attached.ts";
+import type { BlobCutter, CutBlob, CutPiece } from "./engine.ts";
+import type { PoolMember } from "./pool-member.ts";
+
+/** A blob that one worker cuts. */
+export class PooledCutter implements BlobCutter {
+  #member: PoolMember;
+  #stream: number;
+  #failure: { error: unknown } | undefined;
+
+  constructor(member: PoolMember, stream: number) {
+    this.#member = member;
+    this.#stream = stream;
+  }
+
+  async push(buffer: ArrayBuffer, length: number): Promise<CutPiece> {
+    if (length > buffer.byteLength) throw goneBuffer();
+    // A piece that the worker did not get would be missing from the digest, and nobody would know.
+    if (this.#failure) throw this.#failure.error;
+    try {
+      const reply = await this.#member.call<"cut">({ kind: "cut", stream: this.#stream, buffer, length }, [buffer], 2 * length);
+      if (!reply.buffer) throw new StoreError("internal", "a hash worker kept a buffer");
+      return { buffer: reply.buffer, chunks: reply.result };
+    } catch (error) {
+      this.#failure ??= { error };
+      throw error;
+    }
+  }
+
+  async end(): Promise<CutBlob> {
+    const { result } = await this.#member.call<"endCutter">({ kind: "endCutter", stream: this.#stream });
+    if (this.#failure) throw this.#failure.error;
+    return result;
+  }
+
+  abort(): void {
+    this.#member.call<"abort">({ kind: "abort", stream: this.#stream }).catch(() => {});
+  }
+}

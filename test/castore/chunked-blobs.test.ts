@@ -1,0 +1,154 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { MemoryChunkStore } from "../../src/backends/memory.ts";
+import { equalBytes } from "../../src/bytes.ts";
+import type { BlobEntry } from "../../src/castore/chunk-store.ts";
+import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
+import { type Digest, digestKey, digestOf } from "../../src/castore/digest.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { checkOutboard, decodeOutboard, encodeOutboard } from "../../src/hash/outboard.ts";
+import { pseudoRandom, readAll } from "../conformance/content.ts";
+
+const content = pseudoRandom(3_000_000, 31);
+const range = { offset: 1_500_000, length: 10_000 };
+
+let store: MemoryChunkStore;
+let digest: Digest;
+
+beforeEach(async () => {
+  store = new MemoryChunkStore();
+  const writer = await service().create();
+  await writer.write(content);
+  digest = (await writer.close()).digest;
+});
+
+/** Another one each time: what was checked once is remembered. */
+function service(): ChunkedBlobService {
+  return new ChunkedBlobService(store, new InlineHashEngine());
+}
+
+function entry(): BlobEntry {
+  return store.blobs.get(digestKey(digest)) as BlobEntry;
+}
+
+async function expectRange(): Promise<void> {
+  const read = await readAll(await service().open(digest, range));
+  expect(equalBytes(read ?? new Uint8Array(0), content.subarray(range.offset, range.offset + range.length))).toBe(true);
+}
+
+async function expectCorrupt(): Promise<void> {
+  const read = async (): Promise<unknown> => readAll(await service().open(digest, range));
+  await expect(read()).rejects.toMatchObject({ code: "corrupt" });
+}
+
+describe("a range of a stored blob", () => {
+  test("is checked by the outboard that was stored with it", async () => {
+    checkOutboard(decodeOutboard(entry().bao ?? new Uint8Array(0)), digest);
+    await expectRange();
+  });
+
+  test("is refused when its chunk is another", async () => {
+    let position = 0;
+    for (const { digest: chunk, size } of entry().chunks) {
+      const bytes = store.chunks.get(digestKey(chunk));
+      if (position <= range.offset && range.offset < position + size && bytes) {
+        const at = range.offset - position;
+        bytes[at] = (bytes[at] as number) ^ 4;
+      }
+      position += size;
+    }
+    await expectCorrupt();
+  });
+
+  test("is refused when the chunks are those of another blob", async () => {
+    const { chunks, bao } = entry();
+    store.blobs.set(digestKey(digest), { chunks: [...chunks].reverse(), bao });
+    await expectCorrupt();
+  });
+
+  test("is refused when the outboard is another's, or none", async () => {
+    const { chunks, bao = new Uint8Array(0) } = entry();
+    const spoilt = [0, 3, 9, 16, 100, bao.length - 1].map((at) => {
+      const bytes = bao.slice();
+      bytes[at] = (bytes[at] as number) ^ 1;
+      return bytes;
+    });
+    for (const bytes of [...spoilt, bao.subarray(0, -1), new Uint8Array(0)]) {
+      store.blobs.set(digestKey(digest), { chunks, bao: bytes });
+      await expectCorrupt();
+    }
+  });
+
+  test("is checked as well if another program wrote the blob, which keeps no outboard", async () => {
+    const { chunks, bao } = entry();
+    store.blobs.set(digestKey(digest), { chunks });
+    await expectRange();
+    const [stat] = await service().stat([digest], { outboard: true });
+    expect(stat?.outboard && equalBytes(encodeOutboard(stat.outboard), bao ?? new Uint8Array(0))).toBe(true);
+
+    store.blobs.set(digestKey(digest), { chunks: [...chunks].reverse() });
+    await expectCorrupt();
+  });
+
+  test("that no content can have is refused", async () => {
+    for (const bad of [{ offset: -1 }, { offset: 0.5 }, { offset: Number.NaN }, { offset: 1, length: -1 }]) {
+      await expect(service().open(digest, bad)).rejects.toMatchObject({ code: "invalid" });
+    }
+  });
+});
+
+describe("outboards", () => {
+  test("of blobs of any length lead to their digests", async () => {
+    const blobs = [0, 1, 16_384, 16_385, 131_072, 131_073, 900_000].map((length) => content.subarray(0, length));
+    const digests = await service().putMany(blobs);
+    expect(digests).toEqual(blobs.map(digestOf));
+    const stats = await service().stat(digests, { outboard: true });
+    for (const [i, stat] of stats.entries()) {
+      expect(stat?.outboard?.size).toBe(blobs[i]?.length);
+      if (stat?.outboard) checkOutboard(stat.outboard, digests[i] as Digest);
+    }
+    expect(await service().stat([digestOf(new Uint8Array(5))], { outboard: true })).toEqual([undefined]);
+  });
+
+  test("are not made unless they are asked for", async () => {
+    const { chunks } = entry();
+    store.blobs.set(digestKey(digest), { chunks });
+    store.chunks.clear();
+    expect(await service().stat([digest])).toEqual([{ chunks }]);
+  });
+});
+
+describe("a writer", () => {
+  test("hands chunks to the store while content comes, and the blob only at the end", async () => {
+    const writer = await service().create();
+    const piece = pseudoRandom(1_000_000, 5);
+    const before = store.chunks.size;
+    for (let i = 0; i < 20; i++) await writer.write(piece.map((byte) => byte ^ i));
+    expect(store.chunks.size).toBeGreaterThan(before + 20);
+    expect(store.blobs.size).toBe(1);
+    await writer.close();
+    expect(store.blobs.size).toBe(2);
+  });
+
+  test("leaves the caller's buffers alone", async () => {
+    const writer = await service().create();
+    const bytes = new Uint8Array(700_001);
+    for (let i = 0; i < 10; i++) await writer.write(bytes.fill(i));
+    expect(bytes.byteLength).toBe(700_001);
+    const { digest } = await writer.close();
+    expect(digest).toEqual(digestOf(Uint8Array.from({ length: 7_000_010 }, (_, i) => Math.floor(i / 700_001))));
+  });
+
+  test("fails when the store does, and can be given up then", async () => {
+    store.put = async () => {
+      throw new Error("the disk is full");
+    };
+    const writer = await service().create();
+    await expect(
+      (async () => {
+        for (let i = 0; i < 20; i++) await writer.write(content);
+        await writer.close();
+      })(),
+    ).rejects.toThrow("the disk is full");
+    await writer.abort();
+  });
+});
