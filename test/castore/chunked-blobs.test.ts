@@ -117,6 +117,21 @@ describe("outboards", () => {
   });
 });
 
+test("a file of 100 MiB, and the same with 1 KiB more near its front, share all but a few chunks", async () => {
+  const size = 100 * 1024 * 1024;
+  const file = pseudoRandom(size, 17);
+  const write = async (...parts: Uint8Array[]): Promise<string[]> => {
+    const writer = await service().create();
+    for (const part of parts) await writer.write(part);
+    const [stat] = await service().stat([(await writer.close()).digest]);
+    return (stat?.chunks ?? []).map((chunk) => digestKey(chunk.digest));
+  };
+  const before = await write(file);
+  const after = await write(file.subarray(0, 300_000), pseudoRandom(1024, 18), file.subarray(300_000));
+  expect(before.length).toBeGreaterThan(300);
+  expect(after.filter((chunk) => !before.includes(chunk)).length).toBeLessThanOrEqual(3);
+});
+
 describe("a writer", () => {
   test("hands chunks to the store while content comes, and the blob only at the end", async () => {
     const writer = await service().create();
