@@ -1,6 +1,6 @@
 import { kernel } from "./blake3.ts";
 import type { CutBlob, CutChunk } from "./engine.ts";
-import type { BlobPass } from "./kernel/kernel.ts";
+import type { BlobPass } from "./kernel/streams.ts";
 import { OutboardBuilder } from "./outboard.ts";
 
 /** One pass over a blob, in this thread. What it holds of the content is the kernel's part of a group, whatever its length. */

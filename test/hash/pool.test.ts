@@ -200,6 +200,27 @@ test("a blob is cut, and hashed whole and in chunks, in one pass", async () => {
   expect(workers.map(({ taken }) => taken)).toEqual([0, 0]);
 });
 
+test("a blob of more than 4 GiB is cut and hashed in bounded memory", async () => {
+  const size = 2 ** 32 + 12_345;
+  const cutter = await new InlineHashEngine().cutter();
+  let buffer = new ArrayBuffer(4 * 2 ** 20);
+  let cut = 0;
+  for (let at = 0; at < size; ) {
+    const length = Math.min(buffer.byteLength, size - at);
+    const answer = await cutter.push(buffer, length);
+    buffer = answer.buffer;
+    for (const chunk of answer.chunks) cut += chunk.length;
+    at += length;
+  }
+  const { chunks, digest, outboard } = await cutter.end();
+  // head -c 4294979641 /dev/zero | b3sum
+  expect(toHex(digest)).toBe("0d0aac14b8ef2891bdd2308e41ef7436c4aec8e0e9b27a057a17d174b0da51a8");
+  for (const chunk of chunks) cut += chunk.length;
+  expect(cut).toBe(size);
+  expect([outboard.size, outboard.groupSize]).toEqual([size, 2 ** 20]);
+  checkOutboard(outboard, digest);
+});
+
 test("a piece that was lost on the way fails the blob that is cut", async () => {
   const { pool, workers } = fakePool(1);
   const [worker] = workers as [FakeWorker];

@@ -1,4 +1,5 @@
 import { SCALAR, SIMD } from "./kernel.wasm.ts";
+import { Blake3Stream, BlobPass, type Chunk } from "./streams.ts";
 
 /** The module's exports. Addresses and lengths are bytes in its memory; nothing is checked there. */
 interface Exports {
@@ -75,11 +76,6 @@ export interface HashedWithNodes {
   digest: Uint8Array;
   /** Nodes over groups of 16 KiB, 64 bytes each, in post-order: both children come before their parent. */
   nodes: Uint8Array;
-}
-
-export interface Chunk {
-  length: number;
-  digest: Uint8Array;
 }
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {
@@ -369,98 +365,4 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return all;
-}
-
-interface StreamSlot {
-  update(bytes: Uint8Array): void;
-  end(root: boolean): Uint8Array;
-  nodes(): Uint8Array;
-  free(): void;
-}
-
-/** BLAKE3 over bytes that come in pieces. `free` it, whatever happens. */
-export class Blake3Stream {
-  #slot: StreamSlot | undefined;
-  #open = true;
-
-  constructor(slot: StreamSlot) {
-    this.#slot = slot;
-  }
-
-  update(bytes: Uint8Array): this {
-    this.#use(true).update(bytes);
-    return this;
-  }
-
-  digest(): Uint8Array {
-    const slot = this.#use(true);
-    this.#open = false;
-    return slot.end(true);
-  }
-
-  /** The chaining value, of a subtree. */
-  value(): Uint8Array {
-    const slot = this.#use(true);
-    this.#open = false;
-    return slot.end(false);
-  }
-
-  /** The outboard's nodes, in post-order; complete after `digest`. */
-  nodes(): Uint8Array {
-    return this.#use(false).nodes();
-  }
-
-  free(): void {
-    this.#slot?.free();
-    this.#slot = undefined;
-  }
-
-  #use(open: boolean): StreamSlot {
-    if (!this.#slot || (open && !this.#open)) throw new TypeError("this hash stream has ended");
-    return this.#slot;
-  }
-}
-
-interface PassSlot {
-  update(bytes: Uint8Array): Chunk[];
-  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array };
-  takeNodes(): Uint8Array;
-  free(): void;
-}
-
-/** A blob that is cut and hashed as it comes. `free` it, whatever happens. */
-export class BlobPass {
-  #slot: PassSlot | undefined;
-  #open = true;
-
-  constructor(slot: PassSlot) {
-    this.#slot = slot;
-  }
-
-  /** The chunks that have ended: their bytes are the next ones that were given. */
-  update(bytes: Uint8Array): Chunk[] {
-    return this.#use().update(bytes);
-  }
-
-  /** The outboard's nodes that were made since the last call, so that they don't pile up. */
-  takeNodes(): Uint8Array {
-    return this.#use().takeNodes();
-  }
-
-  /** The last chunk, if there is one, the blob's digest, and the outboard's nodes that were not taken. */
-  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array } {
-    const slot = this.#use();
-    this.#open = false;
-    return slot.end();
-  }
-
-  free(): void {
-    this.#slot?.free();
-    this.#slot = undefined;
-  }
-
-  #use(): PassSlot {
-    if (!this.#slot || !this.#open) throw new TypeError("this pass has ended");
-    return this.#slot;
-  }
 }

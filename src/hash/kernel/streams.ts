@@ -1,0 +1,99 @@
+/** A chunk that a pass has cut. */
+export interface Chunk {
+  length: number;
+  digest: Uint8Array;
+}
+
+export interface StreamSlot {
+  update(bytes: Uint8Array): void;
+  end(root: boolean): Uint8Array;
+  nodes(): Uint8Array;
+  free(): void;
+}
+
+/** BLAKE3 over bytes that come in pieces. `free` it, whatever happens. */
+export class Blake3Stream {
+  #slot: StreamSlot | undefined;
+  #open = true;
+
+  constructor(slot: StreamSlot) {
+    this.#slot = slot;
+  }
+
+  update(bytes: Uint8Array): this {
+    this.#use(true).update(bytes);
+    return this;
+  }
+
+  digest(): Uint8Array {
+    const slot = this.#use(true);
+    this.#open = false;
+    return slot.end(true);
+  }
+
+  /** The chaining value, of a subtree. */
+  value(): Uint8Array {
+    const slot = this.#use(true);
+    this.#open = false;
+    return slot.end(false);
+  }
+
+  /** The outboard's nodes, in post-order; complete after `digest`. */
+  nodes(): Uint8Array {
+    return this.#use(false).nodes();
+  }
+
+  free(): void {
+    this.#slot?.free();
+    this.#slot = undefined;
+  }
+
+  #use(open: boolean): StreamSlot {
+    if (!this.#slot || (open && !this.#open)) throw new TypeError("this hash stream has ended");
+    return this.#slot;
+  }
+}
+
+export interface PassSlot {
+  update(bytes: Uint8Array): Chunk[];
+  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array };
+  takeNodes(): Uint8Array;
+  free(): void;
+}
+
+/** A blob that is cut and hashed as it comes. `free` it, whatever happens. */
+export class BlobPass {
+  #slot: PassSlot | undefined;
+  #open = true;
+
+  constructor(slot: PassSlot) {
+    this.#slot = slot;
+  }
+
+  /** The chunks that have ended: their bytes are the next ones that were given. */
+  update(bytes: Uint8Array): Chunk[] {
+    return this.#use().update(bytes);
+  }
+
+  /** The outboard's nodes that were made since the last call, so that they don't pile up. */
+  takeNodes(): Uint8Array {
+    return this.#use().takeNodes();
+  }
+
+  /** The last chunk, if there is one, the blob's digest, and the outboard's nodes that were not taken. */
+  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array } {
+    const slot = this.#use();
+    this.#open = false;
+    return slot.end();
+  }
+
+  free(): void {
+    this.#slot?.free();
+    this.#slot = undefined;
+  }
+
+  #use(): PassSlot {
+    if (!this.#slot || !this.#open) throw new TypeError("this pass has ended");
+    return this.#slot;
+  }
+}
