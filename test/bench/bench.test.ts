@@ -1,0 +1,144 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { pseudoRandom } from "../conformance/content.ts";
+import { cut } from "../hash/fastcdc-reference.ts";
+import { type Report, type Row, RUNTIMES } from "./bench.ts";
+import { withFigures } from "./figures.ts";
+import { cutAll, cutAllByHalves } from "./hashing/fastcdc-peer.ts";
+import { bench } from "./hashing.bench.ts";
+import { parse } from "./main.ts";
+import { type Contender, measure, measurePairs, median } from "./measure.ts";
+import { cells, markdown, outcomes } from "./table.ts";
+
+function row(contender: string, median: number, more: Partial<Row> = {}): Row {
+  return { case: "blake3 1KiB", runtime: "chromium", workers: 1, contender, median, unit: "MB/s", runs: 5, ...more };
+}
+
+describe("the median", () => {
+  test("of an odd number is the one in the middle, of an even one between two", () => {
+    expect(median([9, 1, 10])).toBe(9);
+    expect(median([10, 1, 2, 9])).toBe(5.5);
+  });
+});
+
+describe("measuring", () => {
+  const idle = (name: string, result: number): Contender => ({ name, run: () => result });
+
+  test("contenders whose results differ are refused", async () => {
+    await expect(measure([idle("a", 1), idle("b", 2)], { rounds: 1 })).rejects.toThrow("b and a differ");
+  });
+
+  test("each has a duration a round, of the work done once", async () => {
+    const wait = (ms: number) => new Promise<number>((resolve) => setTimeout(() => resolve(0), ms));
+    const slow: Contender = { name: "slow", run: () => wait(20) };
+    const twice: Contender = { name: "twice", times: 2, run: () => wait(20) };
+    const [one, half] = await measure([slow, twice], { rounds: 3 });
+    expect(one?.durations).toHaveLength(3);
+    expect(median(one?.durations ?? [])).toBeGreaterThan(19);
+    expect(median(half?.durations ?? [])).toBeLessThan(median(one?.durations ?? []) * 0.75);
+  });
+
+  test("a pair's difference has the sign of what the other one costs more, whichever comes first", async () => {
+    const spin = (ms: number): Contender => ({
+      name: `${ms}`,
+      run() {
+        const until = performance.now() + ms;
+        while (performance.now() < until);
+        return 0;
+      },
+    });
+    const costs = await measurePairs(spin(5), spin(10), 4);
+    expect(median(costs)).toBeGreaterThan(50);
+    expect(median(await measurePairs(spin(10), spin(5), 4))).toBeLessThan(-30);
+  });
+});
+
+describe("the table", () => {
+  test("tells how many times ours is of each other one in the same runtime", () => {
+    const rows = [row("tvix-store-web", 600), row("hash-wasm", 300), row("hash-wasm", 200, { runtime: "node" })];
+    expect(cells([...rows, row("tvix-store-web", 500, { runtime: "node" })])).toEqual([
+      ["case", "contender", "chromium", "node"],
+      ["blake3 1KiB", "tvix-store-web", "600 MB/s", "500 MB/s"],
+      ["", "hash-wasm", "300 MB/s (2.00 x)", "200 MB/s (2.50 x)"],
+    ]);
+  });
+
+  test("compares numbers of workers with the largest one", () => {
+    const rows = [row("tvix-store-web", 1000), row("tvix-store-web", 1600, { workers: 2 })];
+    expect(cells(rows).map(([, ...rest]) => rest)).toEqual([
+      ["contender", "chromium"],
+      ["tvix-store-web, 1 worker", "1000 MB/s (1.60 x)"],
+      ["tvix-store-web, 2 workers", "1600 MB/s"],
+    ]);
+  });
+});
+
+describe("requirements", () => {
+  const faster = { case: "blake3 1KiB", against: "hash-wasm", ratio: 1.8 };
+
+  test("are met at their limit and not below, and only Chromium counts", () => {
+    const node = row("hash-wasm", 1, { runtime: "node" });
+    expect(outcomes([faster], [node, row("tvix-store-web", 180), row("hash-wasm", 100)])).toMatchObject([{ met: true }]);
+    expect(outcomes([faster], [node, row("tvix-store-web", 179), row("hash-wasm", 100)])).toMatchObject([{ met: false }]);
+  });
+
+  test("against ours with one worker are about the one with more", () => {
+    const parallel = { case: "blake3 1KiB", against: "tvix-store-web", ratio: 1.5 };
+    const two = row("tvix-store-web", 1400, { workers: 2 });
+    expect(outcomes([parallel], [row("tvix-store-web", 1000), two])).toMatchObject([{ met: false }]);
+    expect(outcomes([parallel], [row("tvix-store-web", 900), two])).toMatchObject([{ met: true }]);
+  });
+
+  test("can be a bound", () => {
+    const bound = { case: "outboard cost", atMost: 2 };
+    const cost = (percent: number) => row("tvix-store-web", percent, { case: "outboard cost", unit: "%" });
+    expect(outcomes([bound], [cost(1.9)])).toMatchObject([{ met: true }]);
+    expect(outcomes([bound], [cost(2.1)])).toMatchObject([{ met: false }]);
+  });
+
+  test("of cases that did not run are left out, and a peer that did not is a failure", () => {
+    expect(outcomes([faster], [row("tvix-store-web", 1, { case: "fastcdc" })])).toEqual([]);
+    expect(outcomes([faster], [row("tvix-store-web", 1)])).toMatchObject([{ met: false }]);
+  });
+
+  test("the module's size is within its limits", () => {
+    expect(bench.facts().filter(({ met }) => !met)).toEqual([]);
+  });
+});
+
+test("the command's arguments", () => {
+  const names = ["hashing"];
+  expect(parse(["hashing"], names)).toMatchObject({ name: "hashing", whole: true, options: { filter: "", rounds: 9 } });
+  expect(parse(["hashing", "--runtime", "node,chromium"], names)).toMatchObject({ runtimes: ["chromium", "node"], whole: false });
+  for (const wrong of [[], ["else"], ["hashing", "x"], ["hashing", "--runtime", "safari"], ["hashing", "--rounds", "0"], ["--x"]]) {
+    expect(parse(wrong, names), wrong.join(" ")).toBeTypeOf("string");
+  }
+});
+
+test("the loops that the kernel's cutting is compared with cut where the reference does", () => {
+  for (const length of [0, 1, 128 * 1024 + 1, 300_001, 5_000_003]) {
+    const bytes = pseudoRandom(length, length);
+    const lengths: number[] = [];
+    for (let start = 0; start < length; start += lengths.at(-1) as number) lengths.push(cut(bytes, start, length));
+    expect(cutAll(bytes)).toEqual(lengths);
+    expect(cutAllByHalves(bytes)).toEqual(lengths);
+  }
+});
+
+describe("what is published", () => {
+  const published = async (): Promise<Report> => JSON.parse(await readFile("test/bench/results/hashing.json", "utf8"));
+
+  test("the document has the figures of the results", async () => {
+    const document = await readFile("docs/performance.md", "utf8");
+    const report = await published();
+    expect(withFigures(document, "hashing", report)).toBe(document);
+    expect(document).toContain(markdown(cells(report.rows)));
+  });
+
+  test("the results are whole: every case that is required, at least five measurements each", async () => {
+    const { rows } = await published();
+    const inChromium = new Set(rows.filter(({ runtime }) => runtime === "chromium").map((row) => row.case));
+    expect(bench.requirements.filter((requirement) => !inChromium.has(requirement.case))).toEqual([]);
+    expect(rows.filter(({ runs, runtime }) => runs < 5 || !RUNTIMES.includes(runtime))).toEqual([]);
+  });
+});

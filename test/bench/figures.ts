@@ -1,0 +1,18 @@
+import type { Report } from "./bench.ts";
+import { cells, markdown } from "./table.ts";
+
+/** The document with the figures of a report between `<!-- bench NAME -->` and `<!-- /bench -->`. */
+export function withFigures(document: string, name: string, report: Report): string {
+  const begin = `<!-- bench ${name} -->\n`;
+  const from = document.indexOf(begin);
+  const to = document.indexOf("<!-- /bench -->", from);
+  if (from === -1 || to === -1) throw new Error(`there is no place for the figures of '${name}'`);
+  return `${document.slice(0, from + begin.length)}\n${figures(name, report)}\n\n${document.slice(to)}`;
+}
+
+function figures(name: string, { machine, date, rows }: Report): string {
+  const { cpu, cores, platform, node, chromium, firefox } = machine;
+  const browsers = [chromium && `Chromium ${chromium}`, firefox && `Firefox ${firefox}`].filter(Boolean).join(", ");
+  const where = `${cpu}, ${cores} cores, ${platform}; ${browsers}, Node ${node}; ${date.slice(0, 10)}.`;
+  return `\`npm run bench -- ${name}\` on ${where}\n\n${markdown(cells(rows))}`;
+}

@@ -1,0 +1,220 @@
+/** Runs a benchmark in each runtime, one after the other, and tells what came of it. */
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import { rolldown } from "rolldown";
+import type { Bench, Machine, Message, Options, Report, Row, Runtime } from "./bench.ts";
+import { RUNTIMES } from "./bench.ts";
+import { BROWSERS, isInstalled } from "./browsers.ts";
+import { withFigures } from "./figures.ts";
+import { servePage } from "./page-server.ts";
+import { cells, markdown, outcomes } from "./table.ts";
+
+export interface Place {
+  /** The repository. */
+  readonly root: string;
+  /** Where scripts for Node's threads are put. */
+  readonly out: string;
+  readonly names: readonly string[];
+  load(name: string): Promise<Bench>;
+}
+
+const ROUNDS = 9;
+/** Milliseconds. A case tells its figures at its end, and the slowest takes half a minute. */
+const SILENCE = 3 * 60_000;
+
+/** @returns the exit status: 1 if something failed or a requirement isn't met, 2 if the arguments are wrong */
+export async function main(args: readonly string[], place: Place): Promise<number> {
+  const request = parse(args, place.names);
+  if (typeof request === "string") {
+    process.stderr.write(`bench: ${request}\nusage: npm run bench -- NAME [--runtime ${RUNTIMES}] [--filter TEXT] [--rounds N]\n`);
+    process.stderr.write(`NAME is one of: ${place.names.join(", ")}\n`);
+    return 2;
+  }
+  const { name, options, runtimes, whole } = request;
+  const bench = await place.load(name);
+  const rows: Row[] = [];
+  const versions: { chromium?: string; firefox?: string } = {};
+  for (const runtime of runtimes ?? RUNTIMES) {
+    const onMessage = (message: Message): void => {
+      if (message.kind === "row") rows.push({ case: message.row.case, runtime, ...message.row });
+      if (message.kind === "row") show(rows.at(-1) as Row);
+      if (message.kind === "note") process.stderr.write(`${runtime}: ${message.text}\n`);
+    };
+    try {
+      if (runtime === "node") {
+        await runInNode(bench, options, place, onMessage);
+      } else if (await isInstalled(BROWSERS[runtime])) {
+        versions[runtime] = await runInBrowser(runtime, bench, options, place, onMessage);
+      } else if (runtime === "firefox" && !runtimes) {
+        process.stderr.write(`firefox: skipped, there is no ${BROWSERS.firefox.path} (FIREFOX_PATH names another)\n`);
+      } else {
+        throw new Error(`there is no ${BROWSERS[runtime].path}`);
+      }
+    } catch (error) {
+      process.stderr.write(`bench: ${runtime} failed: ${error instanceof Error ? error.message : String(error)}\n`);
+      return 1;
+    }
+  }
+  if (rows.length === 0) {
+    process.stderr.write("bench: no case has such a name\n");
+    return 1;
+  }
+
+  const machine: Machine = {
+    cpu: cpus()[0]?.model ?? "unknown",
+    cores: cpus().length,
+    platform: `${process.platform} ${process.arch}`,
+    node: process.versions.node,
+    ...versions,
+  };
+  const report: Report = { machine, date: new Date().toISOString(), rows: sorted(rows) };
+  process.stdout.write(`\n${markdown(cells(report.rows))}\n\n`);
+  const results = [...bench.facts(), ...outcomes(bench.requirements, report.rows)];
+  for (const { text, met } of results) process.stdout.write(`${met ? "met    " : "NOT met"}  ${text}\n`);
+  if (whole) await write(name, report, place);
+  else process.stdout.write("Nothing is written: this was a part of the benchmark.\n");
+  return results.every(({ met }) => met) ? 0 : 1;
+}
+
+interface Request {
+  readonly name: string;
+  readonly options: Options;
+  /** Those that were asked for. */
+  readonly runtimes: readonly Runtime[] | undefined;
+  /** All of it, in every runtime that is there: what is published. */
+  readonly whole: boolean;
+}
+
+/** @returns what is wrong, if something is */
+export function parse(args: readonly string[], names: readonly string[]): Request | string {
+  let parsed: ReturnType<typeof parseOptions>;
+  try {
+    parsed = parseOptions(args);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  const { values, positionals } = parsed;
+  const [name, more] = positionals;
+  if (name === undefined) return "which one?";
+  if (more !== undefined) return `what is '${more}'?`;
+  if (!names.includes(name)) return `there is no benchmark '${name}'`;
+  const asked = values.runtime?.split(",");
+  const runtimes = asked && RUNTIMES.filter((runtime) => asked.includes(runtime));
+  const unknown = asked?.find((runtime) => !RUNTIMES.some((known) => known === runtime));
+  if (unknown !== undefined) return `there is no runtime '${unknown}'`;
+  const rounds = values.rounds === undefined ? ROUNDS : Number(values.rounds);
+  if (!Number.isSafeInteger(rounds) || rounds < 1) return "--rounds is a number from 1 up";
+  const whole = !asked && values.filter === undefined && values.rounds === undefined;
+  return { name, runtimes, whole, options: { filter: values.filter ?? "", rounds } };
+}
+
+function parseOptions(args: readonly string[]) {
+  const options = { runtime: { type: "string" }, filter: { type: "string" }, rounds: { type: "string" } } as const;
+  return parseArgs({ args: [...args], allowPositionals: true, options });
+}
+
+async function runInBrowser(
+  runtime: "chromium" | "firefox",
+  bench: Bench,
+  options: Options,
+  { root }: Place,
+  onMessage: (message: Message) => void,
+): Promise<string> {
+  const sources = { "worker.js": bench.worker, ...bench.scripts };
+  const scripts = Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, join(root, source)]));
+  const silence = new Silence();
+  const server = await servePage({
+    scripts,
+    options,
+    onMessage(message) {
+      silence.broken();
+      onMessage(message);
+    },
+  });
+  try {
+    const page = await BROWSERS[runtime].open(server.url);
+    try {
+      await Promise.race([server.done, page.lost, silence.over]);
+      return page.version;
+    } finally {
+      await page.close();
+    }
+  } finally {
+    silence.end();
+    server.close();
+  }
+}
+
+/** Of a page that tells nothing any more, though nothing failed: a browser that hangs should not hang us. */
+class Silence {
+  readonly over: Promise<never>;
+  #reject: (error: Error) => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor() {
+    this.over = new Promise((_, reject) => {
+      this.#reject = reject;
+    });
+    this.over.catch(() => {});
+    this.broken();
+  }
+
+  broken(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#reject(new Error(`nothing was heard for ${SILENCE / 60_000} minutes`)), SILENCE);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+async function runInNode(
+  bench: Bench,
+  options: Options,
+  { root, out }: Place,
+  onMessage: (message: Message) => void,
+): Promise<void> {
+  const file = join(out, "node-thread.mjs");
+  const bundle = await rolldown({ input: join(root, bench.node), platform: "node", external: /^[^./]/ });
+  await bundle.write({ file, format: "esm", codeSplitting: false });
+  await bundle.close();
+  const worker = new Worker(file, { workerData: options });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      worker.on("message", (message: Message) => {
+        if (message.kind === "done") resolve();
+        else if (message.kind === "failed") reject(new Error(message.reason));
+        else onMessage(message);
+      });
+      worker.on("error", reject);
+      worker.on("exit", () => reject(new Error("the thread ended")));
+    });
+  } finally {
+    await worker.terminate();
+  }
+}
+
+function show({ runtime, case: name, contender, workers, median, unit }: Row): void {
+  const digits = unit === "MB/s" ? 0 : 2;
+  process.stderr.write(
+    `${runtime}  ${name}  ${contender}${workers > 1 ? ` (${workers} workers)` : ""}  ${median.toFixed(digits)} ${unit}\n`,
+  );
+}
+
+/** By case, in the order in which they ran first. */
+function sorted(rows: readonly Row[]): Row[] {
+  return [...new Set(rows.map((row) => row.case))].flatMap((name) => rows.filter((row) => row.case === name));
+}
+
+async function write(name: string, report: Report, { root }: Place): Promise<void> {
+  await mkdir(join(root, "test/bench/results"), { recursive: true });
+  await writeFile(join(root, `test/bench/results/${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  const document = join(root, "docs/performance.md");
+  await writeFile(document, withFigures(await readFile(document, "utf8"), name, report));
+  process.stdout.write(`Written: test/bench/results/${name}.json, and the table in docs/performance.md\n`);
+}

@@ -1,0 +1,105 @@
+import type { Options } from "./bench.ts";
+
+/** What contenders return, so that they can be compared. */
+export type Result = Uint8Array | number | readonly Result[];
+
+export interface Contender {
+  readonly name: string;
+  /** 1 if not given. */
+  readonly workers?: number;
+  /** Times that one run does the work: 1 if not given. */
+  readonly times?: number;
+  run(): Result | Promise<Result>;
+}
+
+export interface Measured {
+  readonly contender: Contender;
+  /** Milliseconds of the work done once, one for each round. */
+  readonly durations: readonly number[];
+}
+
+/** Least duration of one measurement, in milliseconds, with some room: code gets faster after it was measured first. */
+const SLICE = 36;
+const WARM_UP = 120;
+/** What takes longer, in milliseconds, is measured in no more rounds than this: its median is steady enough. */
+const SLOW = 400;
+const ROUNDS_IF_SLOW = 5;
+
+/**
+ * Runs contenders in turn, in short slices, so that what disturbs one disturbs the others; each round begins with another one.
+ * Rejects if their results differ.
+ */
+export async function measure(contenders: readonly Contender[], { rounds }: Pick<Options, "rounds">): Promise<Measured[]> {
+  await checkEqual(contenders);
+  const entries: { contender: Contender; once: number; durations: number[] }[] = [];
+  for (const contender of contenders) entries.push({ contender, once: await warm(contender), durations: [] });
+  for (let round = 0; round < rounds; round++) {
+    for (const { contender, once, durations } of [
+      ...entries.slice(round % entries.length),
+      ...entries.slice(0, round % entries.length),
+    ]) {
+      if (once > SLOW && round >= ROUNDS_IF_SLOW) continue;
+      durations.push(await time(contender, Math.ceil(SLICE / once)));
+    }
+  }
+  return entries;
+}
+
+/**
+ * How much longer `other` takes than `base`, in percent: a difference for each pair of runs, of which every second one begins with
+ * `other`. For differences that are smaller than what one median varies from run to run.
+ */
+export async function measurePairs(base: Contender, other: Contender, pairs: number): Promise<number[]> {
+  await warm(base);
+  await warm(other);
+  const differences: number[] = [];
+  for (let pair = 0; pair < pairs; pair++) {
+    const [first, second] = pair % 2 === 0 ? [base, other] : [other, base];
+    const a = await time(first, 1);
+    const b = await time(second, 1);
+    differences.push(100 * (pair % 2 === 0 ? b / a - 1 : a / b - 1));
+  }
+  return differences;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length === 0) throw new RangeError("there is no median of nothing");
+  if (sorted.length % 2 === 1) return sorted[middle] as number;
+  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
+
+/** Milliseconds of one run, when code is compiled as it will be. */
+async function warm(contender: Contender): Promise<number> {
+  const until = performance.now() + WARM_UP;
+  let last = await time(contender, 1);
+  for (let runs = 1; performance.now() < until; runs *= 2) last = await time(contender, runs);
+  return last * (contender.times ?? 1);
+}
+
+async function time(contender: Contender, repeats: number): Promise<number> {
+  const from = performance.now();
+  for (let i = 0; i < repeats; i++) {
+    const result = contender.run();
+    // To wait for what is there already would cost small cases a tenth.
+    if (result instanceof Promise) await result;
+  }
+  return (performance.now() - from) / repeats / (contender.times ?? 1);
+}
+
+async function checkEqual(contenders: readonly Contender[]): Promise<void> {
+  let first: { name: string; text: string } | undefined;
+  for (const { name, run } of contenders) {
+    const text = show(await run());
+    first ??= { name, text };
+    if (text !== first.text)
+      throw new Error(`${name} and ${first.name} differ: ${text.slice(0, 100)}, ${first.text.slice(0, 100)}`);
+  }
+}
+
+function show(result: Result): string {
+  if (typeof result === "number") return String(result);
+  if (result instanceof Uint8Array) return Array.from(result, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `[${result.map(show).join(" ")}]`;
+}
