@@ -40,9 +40,12 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
   const versions: { chromium?: string; firefox?: string } = {};
   for (const runtime of runtimes ?? RUNTIMES) {
     const onMessage = (message: Message): void => {
-      if (message.kind === "row") rows.push({ case: message.row.case, runtime, ...message.row });
-      if (message.kind === "row") show(rows.at(-1) as Row);
       if (message.kind === "note") process.stderr.write(`${runtime}: ${message.text}\n`);
+      if (message.kind !== "row") return;
+      const { case: name, ...measured } = message.row;
+      const row: Row = { case: name, runtime, ...measured };
+      rows.push(row);
+      show(row);
     };
     try {
       if (runtime === "node") {
