@@ -1,16 +1,13 @@
 import { equalBytes, toBase64 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
-import { CHUNK_SIZE, DIGEST_SIZE } from "./kernel/kernel.ts";
+import { CHUNK_SIZE, DIGEST_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 
 /**
  * BLAKE3's tree above groups of chunks: leaves are the content's groups (the last one may be shorter; content of no bytes has one
  * group of no bytes), and of `n` groups the left subtree has the largest power of two that is less than `n`. So it is BLAKE3's own
  * tree, cut off where subtrees are as large as a group, which is a power of two of chunks.
  */
-
-/** Bytes of a node: the values of its left and its right subtree. */
-export const NODE_SIZE: number = 2 * DIGEST_SIZE;
 
 export interface ByteRange {
   readonly offset: number;

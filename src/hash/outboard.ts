@@ -1,7 +1,7 @@
 import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
-import { groupCount, leftCount, NODE_SIZE, VerifiedDescent } from "./group-tree.ts";
-import { GROUP_SIZE } from "./kernel/kernel.ts";
+import { groupCount, leftCount, VerifiedDescent } from "./group-tree.ts";
+import { GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 
 /** Versions of the encoding that there are: 1. Its first byte. */
 export const OUTBOARD_VERSION = 1;
@@ -130,20 +130,24 @@ export class OutboardBuilder {
   /** Groups of 16 KiB below the perfect nodes that have come, and the level (pairs of groups have 1) of the one that comes next. */
   #groups = 0;
   #level = 1;
-  #waiting: Uint8Array = new Uint8Array(0);
+  #waiting = new Uint8Array(EDGE * NODE_SIZE);
+  #waitingLength = 0;
   #count = 0;
 
   /** The next nodes, as many as there are. */
   push(nodes: Uint8Array): void {
     if (nodes.length % NODE_SIZE !== 0) throw new RangeError(`a node has ${NODE_SIZE} bytes`);
-    if (nodes.length === 0) return;
     this.#count += nodes.length / NODE_SIZE;
-    const all = new Uint8Array(this.#waiting.length + nodes.length);
-    all.set(this.#waiting);
-    all.set(nodes, this.#waiting.length);
-    const keep = Math.max(0, all.length - EDGE * NODE_SIZE);
-    this.#addPerfect(all.subarray(0, keep));
-    this.#waiting = all.slice(keep);
+    // All but the last ones, of those that wait and of these.
+    const over = this.#waitingLength + nodes.length - this.#waiting.length;
+    const waited = Math.max(0, Math.min(over, this.#waitingLength));
+    this.#addPerfect(this.#waiting.subarray(0, waited));
+    this.#waiting.copyWithin(0, waited, this.#waitingLength);
+    this.#waitingLength -= waited;
+    const passing = Math.max(0, over - waited);
+    this.#addPerfect(nodes.subarray(0, passing));
+    this.#waiting.set(nodes.subarray(passing), this.#waitingLength);
+    this.#waitingLength += nodes.length - passing;
   }
 
   /** @throws TypeError if there were not as many nodes as content of `size` bytes has */
@@ -152,7 +156,7 @@ export class OutboardBuilder {
     if (this.#count !== groups - 1) throw new TypeError(`content of ${size} bytes has ${groups - 1} nodes, not ${this.#count}`);
     const edges = powersOf(groups);
     const edgeLength = NODE_SIZE * (edges.length - 1);
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.subarray(0, this.#waitingLength);
     this.#addPerfect(waiting.subarray(0, waiting.length - edgeLength));
     const groupSize = groupSizeOf(size);
     while (GROUP_SIZE * 2 ** this.#grown < groupSize) this.#coarsen();
@@ -168,23 +172,34 @@ export class OutboardBuilder {
   }
 
   #addPerfect(nodes: Uint8Array): void {
+    // Nodes from here on are kept, and not copied yet: they are copied together.
+    let from = 0;
     for (let at = 0; at < nodes.length; at += NODE_SIZE) {
       if (this.#level === 1) this.#groups += 2;
-      if (this.#level > this.#grown) this.#keep(nodes.subarray(at, at + NODE_SIZE));
+      if (this.#level <= this.#grown) {
+        this.#keep(nodes.subarray(from, at));
+        from = at + NODE_SIZE;
+      }
       this.#level = this.#groups % 2 ** (this.#level + 1) === 0 ? this.#level + 1 : 1;
-      if (this.#groups * GROUP_SIZE > MAX_GROUPS * GROUP_SIZE * 2 ** this.#grown && this.#grown < MAX_GROUP_LOG - GROUP_LOG)
+      if (this.#groups > MAX_GROUPS * 2 ** this.#grown && this.#grown < MAX_GROUP_LOG - GROUP_LOG) {
+        this.#keep(nodes.subarray(from, at + NODE_SIZE));
+        from = at + NODE_SIZE;
         this.#coarsen();
+      }
     }
+    this.#keep(nodes.subarray(from));
   }
 
-  #keep(node: Uint8Array): void {
-    if (this.#length === this.#nodes.length) {
-      const nodes = new Uint8Array(2 * this.#length);
-      nodes.set(this.#nodes);
-      this.#nodes = nodes;
+  #keep(nodes: Uint8Array): void {
+    if (nodes.length === 0) return;
+    const length = this.#length + nodes.length;
+    if (length > this.#nodes.length) {
+      const grown = new Uint8Array(Math.max(length, 2 * this.#nodes.length));
+      grown.set(this.#nodes.subarray(0, this.#length));
+      this.#nodes = grown;
     }
-    this.#nodes.set(node, this.#length);
-    this.#length += NODE_SIZE;
+    this.#nodes.set(nodes, this.#length);
+    this.#length = length;
   }
 
   /** Drops the lowest level: the order is the one of `#addPerfect`, and what is dropped is its level 1. */

@@ -2,16 +2,8 @@ import { toBase64 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
 import { ExactPieces } from "./exact-pieces.ts";
-import {
-  type ByteRange,
-  coveringGroups,
-  type GroupRange,
-  groupCount,
-  leftCount,
-  NODE_SIZE,
-  VerifiedDescent,
-} from "./group-tree.ts";
-import { CHUNK_SIZE, GROUP_SIZE } from "./kernel/kernel.ts";
+import { type ByteRange, coveringGroups, type GroupRange, groupCount, leftCount, VerifiedDescent } from "./group-tree.ts";
+import { CHUNK_SIZE, GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 import { encodeHeader, type Outboard } from "./outboard.ts";
 
 export interface SliceSource {
@@ -88,12 +80,16 @@ function writeGroup(descent: VerifiedDescent, bytes: Uint8Array, sent: GroupRang
     output.write(bytes);
     return;
   }
-  const stream = kernel.stream({ chunk: descent.offset / CHUNK_SIZE, outboard: true });
-  let nodes: Uint8Array;
+  const nodes = new Uint8Array(NODE_SIZE * (groupCount(bytes.length, GROUP_SIZE) - 1));
+  let length = 0;
+  const onNodes = (some: Uint8Array): void => {
+    nodes.set(some, length);
+    length += some.length;
+  };
+  const stream = kernel.stream({ chunk: descent.offset / CHUNK_SIZE, onNodes });
   try {
     stream.update(bytes);
     descent.takeValue(descent.isRoot ? stream.digest() : stream.value());
-    nodes = stream.nodes();
   } finally {
     stream.free();
   }

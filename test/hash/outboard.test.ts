@@ -128,12 +128,9 @@ describe("the builder", () => {
     const bytes = content(1_234_567);
     const expected = treeOf(bytes).outboard;
     const builder = new OutboardBuilder();
-    const pass = kernel.pass({ outboard: true });
-    for (let at = 0; at < bytes.length; at += 77_777) {
-      pass.update(bytes.subarray(at, at + 77_777));
-      builder.push(pass.takeNodes());
-    }
-    builder.push(pass.end().nodes);
+    const pass = kernel.pass({ onNodes: (nodes) => builder.push(nodes) });
+    for (let at = 0; at < bytes.length; at += 77_777) pass.update(bytes.subarray(at, at + 77_777));
+    pass.end();
     pass.free();
     expect(builder.finish(bytes.length)).toEqual(expected);
   });

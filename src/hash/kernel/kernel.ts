@@ -22,6 +22,8 @@ interface Exports {
 export const DIGEST_SIZE = 32;
 /** Bytes of a chunk, the leaf of BLAKE3's tree. */
 export const CHUNK_SIZE = 1024;
+/** Bytes of a node: the values of its left and its right subtree. */
+export const NODE_SIZE: number = 2 * DIGEST_SIZE;
 /** Bytes below a leaf of an outboard. */
 export const GROUP_SIZE = 16 * 1024;
 
@@ -68,13 +70,18 @@ export interface StreamOptions {
   key?: Uint8Array;
   /** Number of the first chunk: for a subtree, whose place in the whole must be a multiple of its size rounded up to a power of two. */
   chunk?: number | bigint;
-  /** Whether nodes of the outboard are collected. */
-  outboard?: boolean;
+  onNodes?: OnNodes;
 }
+
+/**
+ * Gets nodes of the outboard as they are made: over groups of 16 KiB, 64 bytes each, in post-order (both children come before their
+ * parent). The bytes are the kernel's, and only there during the call: to make a buffer for each would cost more than the nodes do.
+ */
+export type OnNodes = (nodes: Uint8Array) => void;
 
 export interface HashedWithNodes {
   digest: Uint8Array;
-  /** Nodes over groups of 16 KiB, 64 bytes each, in post-order: both children come before their parent. */
+  /** As `OnNodes` gets them. */
   nodes: Uint8Array;
 }
 
@@ -210,48 +217,44 @@ export class Kernel {
 
   stream(options: StreamOptions = {}): Blake3Stream {
     const slot = this.#takeStream();
-    const { key, chunk = 0, outboard = false } = options;
+    const { key, chunk = 0, onNodes } = options;
     if (key) {
       if (key.length !== 32) throw new RangeError("a key has 32 bytes");
       this.#bytes.set(key, KEY);
     }
-    this.#exports.stream_open(slot, key ? KEY : 0, key ? KEYED_HASH : 0, BigInt(chunk), outboard ? 1 : 0);
-    const nodes: Uint8Array[] = [];
-    const end = (root: boolean): Uint8Array => {
-      this.#exports.nodes(NODES);
-      this.#exports.stream_end(slot, root ? 1 : 0, OUT);
-      if (outboard) this.#takeNodes(nodes);
-      return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
-    };
+    this.#exports.stream_open(slot, key ? KEY : 0, key ? KEYED_HASH : 0, BigInt(chunk), onNodes ? 1 : 0);
     return new Blake3Stream({
-      update: (bytes) => this.#feed(slot, bytes, outboard ? nodes : undefined),
-      end,
-      nodes: () => joined(nodes),
+      update: (bytes) => this.#feed(slot, bytes, onNodes),
+      end: (root) => {
+        this.#exports.nodes(NODES);
+        this.#exports.stream_end(slot, root ? 1 : 0, OUT);
+        if (onNodes) this.#takeNodes(onNodes);
+        return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
+      },
       free: () => this.#free.push(slot),
     });
   }
 
   /** Digest and nodes of content that is there as a whole. */
   outboard(bytes: Uint8Array): HashedWithNodes {
-    const stream = this.stream({ outboard: true });
+    const nodes = new Uint8Array(NODE_SIZE * Math.max(0, Math.ceil(bytes.length / GROUP_SIZE) - 1));
+    let length = 0;
+    const onNodes: OnNodes = (some) => {
+      nodes.set(some, length);
+      length += some.length;
+    };
+    const stream = this.stream({ onNodes });
     try {
-      stream.update(bytes);
-      return { digest: stream.digest(), nodes: stream.nodes() };
+      return { digest: stream.update(bytes).digest(), nodes };
     } finally {
       stream.free();
     }
   }
 
   /** Cuts, hashes the chunks and the blob, and makes its outboard, while the bytes are in the cache. */
-  pass({ outboard = false }: { outboard?: boolean } = {}): BlobPass {
+  pass({ onNodes }: { onNodes?: OnNodes } = {}): BlobPass {
     const slot = this.#freePasses.pop() ?? this.#grow(this.#passSize);
-    this.#exports.pass_open(slot, outboard ? 1 : 0);
-    let nodes: Uint8Array[] = [];
-    const takeNodes = (): Uint8Array => {
-      const taken = joined(nodes);
-      nodes = [];
-      return taken;
-    };
+    this.#exports.pass_open(slot, onNodes ? 1 : 0);
     const piece = (bytes: Uint8Array, final: boolean): Chunk[] => {
       this.#bytes.set(bytes, PASS_ARENA);
       const count = this.#exports.pass_update(slot, PASS_ARENA, bytes.length, final ? 1 : 0, RESULTS);
@@ -267,19 +270,18 @@ export class Kernel {
         this.#exports.nodes(NODES);
         for (let from = 0; from < bytes.length; from += PASS_PIECE) {
           chunks.push(...piece(bytes.subarray(from, from + PASS_PIECE), false));
-          if (outboard && (from + PASS_PIECE) % NODES_BYTES === 0) this.#takeNodes(nodes);
+          if (onNodes && (from + PASS_PIECE) % NODES_BYTES === 0) this.#takeNodes(onNodes);
         }
-        if (outboard) this.#takeNodes(nodes);
+        if (onNodes) this.#takeNodes(onNodes);
         return chunks;
       },
       end: () => {
         this.#exports.nodes(NODES);
         const chunks = piece(new Uint8Array(0), true);
         this.#exports.stream_end(slot, 1, OUT);
-        if (outboard) this.#takeNodes(nodes);
-        return { chunks, digest: this.#bytes.slice(OUT, OUT + DIGEST_SIZE), nodes: takeNodes() };
+        if (onNodes) this.#takeNodes(onNodes);
+        return { chunks, digest: this.#bytes.slice(OUT, OUT + DIGEST_SIZE) };
       },
-      takeNodes,
       free: () => this.#freePasses.push(slot),
     });
   }
@@ -312,10 +314,10 @@ export class Kernel {
     return lengths;
   }
 
-  #feed(slot: number, bytes: Uint8Array, nodes?: Uint8Array[]): void {
+  #feed(slot: number, bytes: Uint8Array, onNodes?: OnNodes): void {
     checkAttached(bytes);
     const { length } = bytes;
-    if (nodes) this.#exports.nodes(NODES);
+    if (onNodes) this.#exports.nodes(NODES);
     if (length <= PIECE) {
       this.#bytes.set(bytes, ARENA);
       this.#exports.stream_update(slot, ARENA, length);
@@ -325,15 +327,15 @@ export class Kernel {
         this.#bytes.set(piece, ARENA);
         this.#exports.stream_update(slot, ARENA, piece.length);
         // There is room for the nodes of 2 MiB and those that end with them.
-        if (nodes && (from + PIECE) % NODES_BYTES === 0) this.#takeNodes(nodes);
+        if (onNodes && (from + PIECE) % NODES_BYTES === 0) this.#takeNodes(onNodes);
       }
     }
-    if (nodes) this.#takeNodes(nodes);
+    if (onNodes) this.#takeNodes(onNodes);
   }
 
-  #takeNodes(to: Uint8Array[]): void {
+  #takeNodes(onNodes: OnNodes): void {
     const end = this.#exports.nodes(NODES);
-    if (end > NODES) to.push(this.#bytes.slice(NODES, end));
+    if (end > NODES) onNodes(this.#bytes.subarray(NODES, end));
   }
 
   #takeStream(): number {
@@ -355,14 +357,4 @@ export class Kernel {
     this.#nextSlot = slot + ((size + 15) & -16);
     return slot;
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -7,7 +7,6 @@ export interface Chunk {
 export interface StreamSlot {
   update(bytes: Uint8Array): void;
   end(root: boolean): Uint8Array;
-  nodes(): Uint8Array;
   free(): void;
 }
 
@@ -21,26 +20,21 @@ export class Blake3Stream {
   }
 
   update(bytes: Uint8Array): this {
-    this.#use(true).update(bytes);
+    this.#use().update(bytes);
     return this;
   }
 
   digest(): Uint8Array {
-    const slot = this.#use(true);
+    const slot = this.#use();
     this.#open = false;
     return slot.end(true);
   }
 
   /** The chaining value, of a subtree. */
   value(): Uint8Array {
-    const slot = this.#use(true);
+    const slot = this.#use();
     this.#open = false;
     return slot.end(false);
-  }
-
-  /** The outboard's nodes, in post-order; complete after `digest`. */
-  nodes(): Uint8Array {
-    return this.#use(false).nodes();
   }
 
   free(): void {
@@ -48,16 +42,15 @@ export class Blake3Stream {
     this.#slot = undefined;
   }
 
-  #use(open: boolean): StreamSlot {
-    if (!this.#slot || (open && !this.#open)) throw new TypeError("this hash stream has ended");
+  #use(): StreamSlot {
+    if (!this.#slot || !this.#open) throw new TypeError("this hash stream has ended");
     return this.#slot;
   }
 }
 
 export interface PassSlot {
   update(bytes: Uint8Array): Chunk[];
-  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array };
-  takeNodes(): Uint8Array;
+  end(): { chunks: Chunk[]; digest: Uint8Array };
   free(): void;
 }
 
@@ -75,13 +68,8 @@ export class BlobPass {
     return this.#use().update(bytes);
   }
 
-  /** The outboard's nodes that were made since the last call, so that they don't pile up. */
-  takeNodes(): Uint8Array {
-    return this.#use().takeNodes();
-  }
-
-  /** The last chunk, if there is one, the blob's digest, and the outboard's nodes that were not taken. */
-  end(): { chunks: Chunk[]; digest: Uint8Array; nodes: Uint8Array } {
+  /** The last chunk, if there is one, and the blob's digest. */
+  end(): { chunks: Chunk[]; digest: Uint8Array } {
     const slot = this.#use();
     this.#open = false;
     return slot.end();

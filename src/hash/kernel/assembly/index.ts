@@ -1,7 +1,7 @@
 import { ROOT } from "./layout";
 import { parentOne, tree } from "./tree";
 
-export { cut, cut_next, cut_open } from "./cut";
+export { cut_next, cut_open } from "./cut";
 export { hash_many } from "./many";
 export { pass_open, pass_size, pass_update } from "./pass";
 export { nodes, stream_copy, stream_end, stream_open, stream_size, stream_update } from "./stream";
