@@ -55,7 +55,8 @@ export class ChunkedBlobService implements BlobService {
     signal?.throwIfAborted();
     const [entry] = await this.#store.getBlobs([digest]);
     if (isLong(entry)) {
-      if (offset === 0 && length >= sizeOf(entry)) return this.#wholeStream(digest, entry.chunks, signal);
+      // With an outboard, one pass over the content is enough, and each byte is proven before it is handed out.
+      if (offset === 0 && length >= sizeOf(entry) && !entry.bao) return this.#wholeStream(digest, entry.chunks, signal);
       const outboard = await this.#outboard(digest, entry, signal);
       return streamOf(this.#range(digest, entry.chunks, new VerifiedRange(outboard, digest, { offset, length }), signal));
     }
@@ -157,7 +158,7 @@ export class ChunkedBlobService implements BlobService {
     const size = sizeOf({ chunks: list });
     if (size > SMALL_BLOB_LIMIT)
       throw new StoreError("invalid", `blob ${formatDigest(digest)} is too large to be read at once (${size} bytes)`);
-    const chunks = await this.#readChunks(list.map((chunk) => chunk.digest));
+    const chunks = await this.#store.getChunks(list.map((chunk) => chunk.digest));
     const parts = list.map((chunk, i) => checkListed(digest, chunk, chunks[i]));
     const bytes = concatBytes(parts);
     const [hash] = await this.#engine.blake3Many([bytes]);
@@ -180,7 +181,8 @@ export class ChunkedBlobService implements BlobService {
         const [found] = await this.#store.getChunks([chunk.digest]);
         signal?.throwIfAborted();
         const bytes = checkListed(digest, chunk, found);
-        yield* range.push(bytes.subarray(Math.max(range.start - start, 0), Math.min(range.end - start, bytes.length)));
+        const needed = bytes.subarray(Math.max(range.start - start, 0), Math.min(range.end - start, bytes.length));
+        yield* joinAdjacent(range.push(needed));
       }
       start = end;
     }
@@ -188,7 +190,7 @@ export class ChunkedBlobService implements BlobService {
   }
 
   /**
-   * Chunks are checked one by one. A chunk list is not what its blob's digest was taken over, so the digest is checked too, before the
+   * All of a blob that has no outboard. Chunks are checked one by one. A chunk list is not what its blob's digest was taken over, so the digest is checked too, before the
    * last chunk is handed out.
    */
   #wholeStream(digest: Digest, list: readonly ChunkMeta[], signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
@@ -225,6 +227,20 @@ export class ChunkedBlobService implements BlobService {
       { highWaterMark: 0 },
     );
   }
+}
+
+/** Views that lie one after the other in one buffer, as one: a group is a small piece to pass on. */
+function joinAdjacent(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const joined: Uint8Array[] = [];
+  for (const piece of pieces) {
+    const last = joined.at(-1);
+    if (last?.buffer === piece.buffer && last.byteOffset + last.length === piece.byteOffset) {
+      joined[joined.length - 1] = new Uint8Array(piece.buffer, last.byteOffset, last.length + piece.length);
+    } else {
+      joined.push(piece);
+    }
+  }
+  return joined;
 }
 
 /** Such a blob is one chunk whatever its content. */

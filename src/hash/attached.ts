@@ -1,7 +1,12 @@
 import { StoreError } from "../error.ts";
 
-export function goneBuffer(cause?: unknown): StoreError {
+function goneBuffer(cause?: unknown): StoreError {
   return new StoreError("invalid", "these bytes are gone: their buffer was transferred to another thread", { cause });
+}
+
+/** @throws StoreError `invalid` if `buffer` hasn't that many bytes, which is to say: was transferred */
+export function checkGiven(buffer: ArrayBuffer, length: number): void {
+  if (length > buffer.byteLength) throw goneBuffer();
 }
 
 /**

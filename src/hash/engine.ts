@@ -5,7 +5,7 @@ import type { Outboard } from "./outboard.ts";
  * Where hashing is done: in this thread, or in a pool of workers. Callers don't know which.
  *
  * Buffers given to an engine are read before the returned promise settles and are never transferred or changed: they stay the
- * caller's, but for those given to a `BlobCutter`. They must not change before that either. Bytes whose buffer was transferred away
+ * caller's, but for those that are given (`give`, `push`). They must not change before that either. Bytes whose buffer was transferred away
  * are refused with `invalid`.
  */
 export interface HashEngine {
@@ -25,6 +25,12 @@ export interface HashEngine {
 export interface HashStream {
   /** Resolves when the next piece is wanted; pieces are hashed in the order of the calls. */
   update(bytes: Uint8Array): Promise<void>;
+  /**
+   * As `update`, of the first `length` bytes of `buffer`, without a copy where there are workers: the buffer is the engine's until the
+   * promise resolves, and comes back unchanged, perhaps as another object. Several may be on their way. For pieces of 64 KiB and more;
+   * for BLAKE3 all but the last one should have `SUBTREE_SIZE`, as what straddles subtrees is copied.
+   */
+  give(buffer: ArrayBuffer, length: number): Promise<ArrayBuffer>;
   /** Ends the stream. */
   digest(): Promise<Uint8Array>;
   /** Ends the stream without a result. */

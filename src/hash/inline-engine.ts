@@ -1,4 +1,4 @@
-import { checkAttached, goneBuffer } from "./attached.ts";
+import { checkAttached, checkGiven } from "./attached.ts";
 import { kernel } from "./blake3.ts";
 import { SyncBlobCutter } from "./blob-cutter.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
@@ -18,6 +18,11 @@ export class InlineHashEngine implements HashEngine {
         checkAttached(bytes);
         stream.update(bytes);
       },
+      give: async (buffer, length) => {
+        checkGiven(buffer, length);
+        stream.update(new Uint8Array(buffer, 0, length));
+        return buffer;
+      },
       digest: () => stream.digest(),
       abort: () => stream.abort(),
     };
@@ -27,7 +32,7 @@ export class InlineHashEngine implements HashEngine {
     const cutter = new SyncBlobCutter();
     return {
       push: async (buffer, length) => {
-        if (length > buffer.byteLength) throw goneBuffer();
+        checkGiven(buffer, length);
         return { buffer, chunks: cutter.update(new Uint8Array(buffer, 0, length)) };
       },
       end: async () => cutter.end(),

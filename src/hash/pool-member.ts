@@ -17,6 +17,12 @@ export interface MemberReply<K extends HashRequest["kind"]> {
   readonly buffer: ArrayBuffer | undefined;
 }
 
+/** The buffer of a reply to a request that had one. */
+export function returnedBuffer({ buffer }: { readonly buffer: ArrayBuffer | undefined }): ArrayBuffer {
+  if (!buffer) throw new StoreError("internal", "a hash worker kept a buffer");
+  return buffer;
+}
+
 interface Call {
   resolve(reply: MemberReply<HashRequest["kind"]>): void;
   reject(error: StoreError): void;

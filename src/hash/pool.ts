@@ -4,7 +4,7 @@ import { checkAttached } from "./attached.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
 import type { HashAlgorithm } from "./hash-stream.ts";
 import { DIGEST_SIZE } from "./kernel/kernel.ts";
-import { type HashWorker, PoolMember } from "./pool-member.ts";
+import { type HashWorker, PoolMember, returnedBuffer } from "./pool-member.ts";
 import { PooledCutter } from "./pooled-cutter.ts";
 import { PooledStream } from "./pooled-stream.ts";
 import { RecycledBuffers } from "./recycled-buffers.ts";
@@ -115,8 +115,7 @@ export class HashPool implements HashEngine {
 
   readonly #hashSubtree: HashSubtree = async (buffer, length, chunk, root) => {
     const reply = await this.#least().call<"subtree">({ kind: "subtree", buffer, length, chunk, root }, [buffer], length);
-    this.#buffers.give(reply.buffer);
-    return reply.result;
+    return { value: reply.result, buffer: returnedBuffer(reply) };
   };
 
   #least(): PoolMember {

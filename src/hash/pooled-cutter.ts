@@ -1,7 +1,6 @@
-import { StoreError } from "../error.ts";
-import { goneBuffer } from "./attached.ts";
+import { checkGiven } from "./attached.ts";
 import type { BlobCutter, CutBlob, CutPiece } from "./engine.ts";
-import type { PoolMember } from "./pool-member.ts";
+import { type PoolMember, returnedBuffer } from "./pool-member.ts";
 
 /** A blob that one worker cuts. */
 export class PooledCutter implements BlobCutter {
@@ -15,13 +14,12 @@ export class PooledCutter implements BlobCutter {
   }
 
   async push(buffer: ArrayBuffer, length: number): Promise<CutPiece> {
-    if (length > buffer.byteLength) throw goneBuffer();
+    checkGiven(buffer, length);
     // A piece that the worker did not get would be missing from the digest, and nobody would know.
     if (this.#failure) throw this.#failure.error;
     try {
       const reply = await this.#member.call<"cut">({ kind: "cut", stream: this.#stream, buffer, length }, [buffer], 2 * length);
-      if (!reply.buffer) throw new StoreError("internal", "a hash worker kept a buffer");
-      return { buffer: reply.buffer, chunks: reply.result };
+      return { buffer: returnedBuffer(reply), chunks: reply.result };
     } catch (error) {
       this.#failure ??= { error };
       throw error;

@@ -1,5 +1,5 @@
 import { TaskPool } from "../task-pool.ts";
-import { checkAttached } from "./attached.ts";
+import { checkAttached, checkGiven } from "./attached.ts";
 import type { HashStream } from "./engine.ts";
 import { CHUNK_SIZE } from "./kernel/kernel.ts";
 import type { RecycledBuffers } from "./recycled-buffers.ts";
@@ -8,8 +8,16 @@ import { SubtreeJoiner } from "./subtree-joiner.ts";
 /** Bytes of a subtree: large enough that a message costs little beside it, small enough that other jobs get their turn. */
 export const SUBTREE_SIZE: number = 1024 * 1024;
 
-/** Hashes the first `length` bytes of `buffer`, which is moved away, in whatever worker: a chaining value, or if it is the `root` a digest. */
-export type HashSubtree = (buffer: ArrayBuffer, length: number, chunk: number, root: boolean) => Promise<Uint8Array>;
+/**
+ * Hashes the first `length` bytes of `buffer`, which is moved away and comes back, in whatever worker: a chaining value, or if it is the
+ * `root` a digest.
+ */
+export type HashSubtree = (
+  buffer: ArrayBuffer,
+  length: number,
+  chunk: number,
+  root: boolean,
+) => Promise<{ value: Uint8Array; buffer: ArrayBuffer }>;
 
 /** BLAKE3 over bytes that come in pieces, split by subtree: no worker has to see more than its part. */
 export class SplitBlake3 implements HashStream {
@@ -23,6 +31,8 @@ export class SplitBlake3 implements HashStream {
   #joiner = new SubtreeJoiner();
   /** Those before have been joined. */
   #joined: Promise<void> = Promise.resolve();
+  /** What was called for before has found its place. */
+  #turn: Promise<void> = Promise.resolve();
 
   /** @param width subtrees that are on their way at a time */
   constructor(hash: HashSubtree, buffers: RecycledBuffers, width: number) {
@@ -31,24 +41,35 @@ export class SplitBlake3 implements HashStream {
     this.#tasks = new TaskPool(width);
   }
 
-  async update(bytes: Uint8Array): Promise<void> {
-    checkAttached(bytes);
-    for (let at = 0; at < bytes.length; ) {
-      if (this.#length === SUBTREE_SIZE) await this.#send();
-      const taken = Math.min(bytes.length - at, SUBTREE_SIZE - this.#length);
-      new Uint8Array(this.#reserve(taken)).set(bytes.subarray(at, at + taken), this.#length);
-      this.#length += taken;
-      at += taken;
-    }
+  update(bytes: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      checkAttached(bytes);
+      await this.#copy(bytes);
+    });
+  }
+
+  async give(buffer: ArrayBuffer, length: number): Promise<ArrayBuffer> {
+    const { back } = await this.#inTurn(async () => {
+      checkGiven(buffer, length);
+      if (this.#length === SUBTREE_SIZE && this.#count > 0) await this.#sendOwn();
+      // The first one may be the only one, so it is copied, as is what is no whole subtree.
+      if (this.#count > 0 && this.#length === 0 && length === SUBTREE_SIZE) return this.#send(buffer, length);
+      await this.#copy(new Uint8Array(buffer, 0, length));
+      return { back: buffer };
+    });
+    return back;
   }
 
   async digest(): Promise<Uint8Array> {
+    await this.#turn;
     if (this.#count === 0) {
-      const buffer = this.#reserve(0);
+      const own = this.#reserve(0);
       this.#buffer = undefined;
-      return this.#hash(buffer, this.#length, 0, true);
+      const { value, buffer } = await this.#hash(own, this.#length, 0, true);
+      this.#buffers.give(buffer);
+      return value;
     }
-    await this.#send();
+    if (this.#length > 0) await this.#sendOwn();
     await this.#tasks.finish();
     await this.#joined;
     return this.#joiner.digest();
@@ -57,6 +78,31 @@ export class SplitBlake3 implements HashStream {
   abort(): void {
     if (this.#buffer) this.#buffers.give(this.#buffer);
     this.#buffer = undefined;
+  }
+
+  /** Begins with `work` when all that was called for before has found its place. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#turn;
+    let done = (): void => {};
+    this.#turn = new Promise((resolve) => {
+      done = resolve;
+    });
+    try {
+      await before;
+      return await work();
+    } finally {
+      done();
+    }
+  }
+
+  async #copy(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#length === SUBTREE_SIZE) await this.#sendOwn();
+      const taken = Math.min(bytes.length - at, SUBTREE_SIZE - this.#length);
+      new Uint8Array(this.#reserve(taken)).set(bytes.subarray(at, at + taken), this.#length);
+      this.#length += taken;
+      at += taken;
+    }
   }
 
   /** The buffer, with room for `more` bytes: most content is shorter than a subtree. */
@@ -73,18 +119,30 @@ export class SplitBlake3 implements HashStream {
     return grown;
   }
 
-  async #send(): Promise<void> {
+  async #sendOwn(): Promise<void> {
     const buffer = this.#reserve(0);
     const length = this.#length;
-    const chunk = (this.#count * SUBTREE_SIZE) / CHUNK_SIZE;
     this.#buffer = undefined;
     this.#length = 0;
+    const { back } = await this.#send(buffer, length);
+    back.then((buffer) => this.#buffers.give(buffer)).catch(() => {});
+  }
+
+  /** Resolves when it is on its way. `back`: the buffer. */
+  async #send(buffer: ArrayBuffer, length: number): Promise<{ back: Promise<ArrayBuffer> }> {
+    const chunk = (this.#count * SUBTREE_SIZE) / CHUNK_SIZE;
     this.#count++;
+    let back = Promise.resolve(buffer);
     await this.#tasks.run(async () => {
-      const before = this.#joined;
-      const value = this.#hash(buffer, length, chunk, false);
-      this.#joined = Promise.all([value, before]).then(([value]) => this.#joiner.push(value));
-      await this.#joined;
+      const hashed = this.#hash(buffer, length, chunk, false);
+      back = hashed.then(({ buffer }) => buffer);
+      this.#joined = Promise.all([hashed, this.#joined]).then(([{ value }]) => this.#joiner.push(value));
+      // `digest` waits for it.
+      this.#joined.catch(() => {});
+      await hashed;
     });
+    // Who gave it is told of a failure, if he waits for it.
+    back.catch(() => {});
+    return { back };
   }
 }

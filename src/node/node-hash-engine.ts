@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { checkAttached, checkGiven } from "../hash/attached.ts";
 import type { HashStream } from "../hash/engine.ts";
 import type { HashAlgorithm } from "../hash/hash-stream.ts";
 import { InlineHashEngine } from "../hash/inline-engine.ts";
@@ -10,7 +11,13 @@ export class NodeHashEngine extends InlineHashEngine {
     const hash = createHash(algorithm);
     return {
       update: async (bytes) => {
+        checkAttached(bytes);
         hash.update(bytes);
+      },
+      give: async (buffer, length) => {
+        checkGiven(buffer, length);
+        hash.update(new Uint8Array(buffer, 0, length));
+        return buffer;
       },
       digest: async () => new Uint8Array(hash.digest()),
       abort: () => {},

@@ -110,7 +110,15 @@ async function addressedPathInfo(name: string, node: Node, nar: NarSizeAndHash):
   return { storePath, node, ...nar, references: [], ca: formatContentAddress(address), signatures: [] };
 }
 
-/** The NAR as it is read: counted, hashed, and no longer than expected. */
+/** Pieces of a NAR that are being hashed while later ones are parsed; and from what length on a piece is given away rather than copied. */
+const HASHED_BEHIND = 16;
+const GIVEN = 32 * 1024;
+
+function isWholeBuffer(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer && bytes.length === bytes.buffer.byteLength;
+}
+
+/** The NAR as it is read: counted, hashed, and no longer than expected. Pieces are given up once they are parsed. */
 class NarInput {
   readonly #source: AsyncIterable<Uint8Array>;
   readonly #options: OperationOptions;
@@ -131,18 +139,21 @@ class NarInput {
     this.#started = true;
     const { signal, onProgress } = this.#options;
     const total = this.#narInfo?.narSize;
+    const underWay: Promise<unknown>[] = [];
     for await (const bytes of this.#source) {
       signal?.throwIfAborted();
       this.size += bytes.length;
       if (total !== undefined && this.size > total) {
         throw new StoreError("corrupt", `the NAR of ${this.#narInfo?.storePath} has more than ${total} bytes`);
       }
-      const hashed = hash.update(bytes);
-      hashed.catch(() => {});
       yield bytes;
-      await hashed;
+      // Nobody needs it any more, so it needs no copy on its way to the hash.
+      underWay.push(isWholeBuffer(bytes) && bytes.length >= GIVEN ? hash.give(bytes.buffer, bytes.length) : hash.update(bytes));
+      underWay.at(-1)?.catch(() => {});
+      if (underWay.length > HASHED_BEHIND) await underWay.shift();
       onProgress?.({ phase: "reading", loaded: this.size, total });
     }
+    await Promise.all(underWay);
   }
 
   /** Tells the source that it won't be read, if nobody could yet. A loop that was left has told it already. */

@@ -10,6 +10,7 @@ import { checkOutboard } from "../../src/hash/outboard.ts";
 import { HashPool } from "../../src/hash/pool.ts";
 import type { HashWorker } from "../../src/hash/pool-member.ts";
 import { type HashReply, type HashRequest, HashServer } from "../../src/hash/pool-protocol.ts";
+import { SUBTREE_SIZE } from "../../src/hash/split-blake3.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
 /** A worker's side in this thread. Buffers are moved as `postMessage` moves them, and answers come in later turns. */
@@ -257,8 +258,38 @@ describe.each([
     const cutter = await engine.cutter();
     await expect(cutter.push(gone().buffer as ArrayBuffer, 100)).rejects.toMatchObject({ code: "invalid" });
     cutter.abort();
+    for (const algorithm of ["blake3", "sha256"] as const) {
+      const stream = await engine.stream(algorithm);
+      await expect(stream.give(gone().buffer as ArrayBuffer, 100)).rejects.toMatchObject({ code: "invalid" });
+      stream.abort();
+    }
     const [empty] = await engine.blake3Many([new Uint8Array(0)]);
     expect(toHex(empty as Uint8Array)).toMatch(/^af1349b9/);
+  });
+
+  test("buffers that are given come back, and are hashed in order among copied pieces", async () => {
+    const engine = open();
+    const content = pseudoRandom(5 * SUBTREE_SIZE + 1000, 12);
+    const [expected] = await new InlineHashEngine().blake3Many([content]);
+    for (const sizes of [[SUBTREE_SIZE], [100_000], [SUBTREE_SIZE, 1000, SUBTREE_SIZE], [3 * SUBTREE_SIZE, SUBTREE_SIZE]]) {
+      for (const algorithm of ["blake3", "sha256"] as const) {
+        const stream = await engine.stream(algorithm);
+        const given: Promise<void>[] = [];
+        for (let at = 0, i = 0; at < content.length; i++) {
+          const size = sizes[i % sizes.length] as number;
+          const piece = content.slice(at, at + size);
+          const kept = piece.slice();
+          if (i % 5 === 4) await Promise.all([...given, stream.update(piece)]);
+          else {
+            const back = stream.give(piece.buffer, piece.length);
+            given.push(back.then((buffer) => expect(equalBytes(new Uint8Array(buffer), kept)).toBe(true)));
+          }
+          at += size;
+        }
+        expect(await stream.digest()).toEqual(algorithm === "blake3" ? expected : sha256(content));
+        await Promise.all(given);
+      }
+    }
   });
 
   test("what is given up in the middle leaves the engine to others", async () => {
@@ -290,6 +321,19 @@ test("SHA-256 is one of the platform's for what is collected, and streams what i
   for (const stream of streams) await stream.update(content.subarray(0, 1_000_000));
   streams[0]?.abort();
   for (const stream of streams.slice(1)) expect(await stream.digest()).toEqual(sha256(content.subarray(0, 1_000_000)));
+});
+
+test("who gave a buffer to a worker that dies is told", async () => {
+  const { pool, workers } = fakePool(2);
+  const stream = await pool.stream("blake3");
+  for (const worker of workers) worker.held.add("subtree");
+  const given = Array.from({ length: 4 }, () => stream.give(new ArrayBuffer(SUBTREE_SIZE), SUBTREE_SIZE));
+  const results = Promise.allSettled(given);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  workers[0]?.die();
+  for (const worker of workers) worker.release();
+  expect((await results).some(({ status }) => status === "rejected")).toBe(true);
+  await expect(stream.digest()).rejects.toMatchObject({ code: "unavailable" });
 });
 
 test("a worker that dies takes only its own jobs with it, and another one takes its place", async () => {

@@ -7,6 +7,7 @@ import { createBLAKE3, createSHA256 } from "hash-wasm";
 import type { HashEngine } from "../../../src/hash/engine.ts";
 import { GROUP_SIZE, Kernel } from "../../../src/hash/kernel/kernel.ts";
 import { HashPool } from "../../../src/hash/pool.ts";
+import { SUBTREE_SIZE } from "../../../src/hash/split-blake3.ts";
 import { type Message, type Options, OURS, type Row } from "../bench.ts";
 import { type Contender, measure, measurePairs, median, type Result } from "../measure.ts";
 import { cutAll, cutAllByHalves } from "./fastcdc-peer.ts";
@@ -116,7 +117,9 @@ async function cases(platform: Platform): Promise<Case[]> {
   };
 
   const { spawn } = platform;
-  const parallel = spawn ? [parallelCase("16MiB", 16 * MIB, spawn), parallelCase("64MiB", 64 * MIB, spawn)] : [];
+  const parallel = spawn
+    ? [parallelCase("16MiB", 16 * MIB, spawn), parallelCase("64MiB", 64 * MIB, spawn), copiedCase("64MiB", 64 * MIB, spawn)]
+    : [];
 
   const cut: Case = {
     name: "fastcdc",
@@ -167,9 +170,37 @@ async function cases(platform: Platform): Promise<Case[]> {
   return [...blake3, small, ...parallel, cut, cutAndHash, outboard, sha];
 }
 
+/** Content in buffers of one subtree each, which are moved to the workers and come back. */
 function parallelCase(size: string, length: number, spawn: Spawn): Case {
   return {
     name: `blake3 parallel ${size}`,
+    bytes: length,
+    async contenders() {
+      const pools = [1, 2].map((workers) => ({ workers, pool: new HashPool(workers, spawn) }));
+      return {
+        list: pools.map(({ workers, pool }) => {
+          let buffers = pieces(length);
+          const run = async (): Promise<Uint8Array> => {
+            const stream = await pool.stream("blake3");
+            const given = Promise.all(buffers.map((buffer) => stream.give(buffer, buffer.byteLength)));
+            const digest = await stream.digest();
+            buffers = await given;
+            return digest;
+          };
+          return { name: OURS, workers, run };
+        }),
+        close() {
+          for (const { pool } of pools) pool.close();
+        },
+      };
+    },
+  };
+}
+
+/** Content that its owner keeps, so that it is copied on its way to the workers. */
+function copiedCase(size: string, length: number, spawn: Spawn): Case {
+  return {
+    name: `blake3 parallel ${size}, copied`,
     bytes: length,
     async contenders() {
       const bytes = data.subarray(0, length);
@@ -182,6 +213,10 @@ function parallelCase(size: string, length: number, spawn: Spawn): Case {
       };
     },
   };
+}
+
+function pieces(length: number): ArrayBuffer[] {
+  return Array.from({ length: length / SUBTREE_SIZE }, (_, i) => data.slice(i * SUBTREE_SIZE, (i + 1) * SUBTREE_SIZE).buffer);
 }
 
 /** Lengths and digests of the chunks, and the blob's digest, from pieces as they come. */
