@@ -22,7 +22,7 @@ export interface Place {
   load(name: string): Promise<Bench>;
 }
 
-const ROUNDS = 9;
+const ROUNDS = 15;
 /** Milliseconds. A case tells its figures at its end, and the slowest takes half a minute. */
 const SILENCE = 3 * 60_000;
 

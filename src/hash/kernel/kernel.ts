@@ -44,6 +44,8 @@ const ARENA = 65536;
 /** Input that is copied and hashed at once: it is still in the cache when it is read. */
 const PIECE = 64 * 1024;
 const PASS_PIECE = 128 * 1024;
+/** Of what is only cut: it is scanned in the smallest cache. */
+const CUT_PIECE = 32 * 1024;
 /** The kernel wants a byte before a pass's input. */
 const PASS_ARENA = ARENA + 64;
 
@@ -294,7 +296,7 @@ export class Kernel {
     const stop = Math.min(end, start + MAX_CHUNK_SIZE);
     this.#exports.cut_open(CUTTER, MIN_CHUNK_SIZE);
     for (let at = start + MIN_CHUNK_SIZE; at < stop; ) {
-      const size = Math.min(PIECE, stop - at);
+      const size = Math.min(CUT_PIECE, stop - at);
       this.#bytes.set(bytes.subarray(at, at + size), ARENA);
       at += this.#exports.cut_next(CUTTER, ARENA, size);
       if (this.#words[(CUTTER + 12) >> 2]) return at - start;

@@ -129,8 +129,9 @@ async function cases(platform: Platform): Promise<Case[]> {
       return {
         list: [
           { name: OURS, run: () => kernel.cutAll(bytes) },
-          { name: "typescript loop", run: () => cutAll(bytes) },
           { name: "typescript loop, 32-bit halves", run: () => cutAllByHalves(bytes) },
+          // As fast as we could write one, and faster than any that we know of.
+          { name: "typescript loop, 24 and 32 bits", run: () => cutAll(bytes) },
         ],
       };
     },
