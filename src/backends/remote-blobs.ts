@@ -17,9 +17,6 @@ import { RemoteBlobWriter } from "./remote-blob-writer.ts";
 import { REMOTE_CONCURRENCY, type RemoteConnection } from "./remote-connection.ts";
 import { RemoteRanges } from "./remote-ranges.ts";
 
-/** Messages without a byte that a server may send in a row, before it counts as one that only keeps us busy. */
-const MAX_EMPTY_PIECES = 1000;
-
 interface Abortable {
   signal?: AbortSignal | undefined;
 }
@@ -176,15 +173,9 @@ export class RemoteBlobService implements BlobService {
     }
   }
 
-  async *#pieces(digest: Digest, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  #pieces(digest: Digest, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
     const what = `reading blob ${formatDigest(digest)}`;
-    let empty = 0;
-    for await (const piece of this.#connection.stream(what, signal, (client, signal) => client.readBlob(digest, signal))) {
-      empty = piece.length === 0 ? empty + 1 : 0;
-      if (empty > MAX_EMPTY_PIECES)
-        throw new StoreError("corrupt", `${what}, ${this.#connection.name} sends messages without content`);
-      if (piece.length > 0) yield piece;
-    }
+    return this.#connection.streamBytes(what, signal, (client, signal) => client.readBlob(digest, signal));
   }
 
   #check(digest: Digest, actual: Uint8Array): void {

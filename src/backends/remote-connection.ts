@@ -9,6 +9,9 @@ import { fromConnectError, isStatus, isUnimplemented } from "../wire/status.ts";
 /** Calls that a batch has under way: enough to hide latency, few enough for a page, which has six connections over HTTP/1.1. */
 export const REMOTE_CONCURRENCY = 8;
 
+/** Messages without a byte that a server may send in a row. */
+const MAX_EMPTY_PIECES = 1000;
+
 const FAMILIES: readonly WireFamily[] = ["tvix", "snix"];
 
 /**
@@ -63,6 +66,20 @@ export class RemoteConnection {
     } finally {
       signal?.removeEventListener("abort", onAbort);
       call.abort();
+    }
+  }
+
+  /** One call that answers bytes: pieces that have any. @throws StoreError `corrupt` for a remote that only keeps us busy */
+  async *streamBytes(
+    what: string,
+    signal: AbortSignal | undefined,
+    run: (client: StoreClient, signal: AbortSignal) => AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array> {
+    let empty = 0;
+    for await (const piece of this.stream(what, signal, run)) {
+      empty = piece.length === 0 ? empty + 1 : 0;
+      if (empty > MAX_EMPTY_PIECES) throw new StoreError("corrupt", `${what}, ${this.name} sends messages without content`);
+      if (piece.length > 0) yield piece;
     }
   }
 

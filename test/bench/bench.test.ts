@@ -108,7 +108,7 @@ describe("requirements", () => {
 
 test("the command's arguments", () => {
   const names = ["hashing"];
-  expect(parse(["hashing"], names)).toMatchObject({ name: "hashing", whole: true, options: { filter: "", rounds: 9 } });
+  expect(parse(["hashing"], names)).toMatchObject({ name: "hashing", whole: true, options: { filter: "", rounds: 15 } });
   expect(parse(["hashing", "--runtime", "node,chromium"], names)).toMatchObject({ runtimes: ["chromium", "node"], whole: false });
   for (const wrong of [[], ["else"], ["hashing", "x"], ["hashing", "--runtime", "safari"], ["hashing", "--rounds", "0"], ["--x"]]) {
     expect(parse(wrong, names), wrong.join(" ")).toBeTypeOf("string");
