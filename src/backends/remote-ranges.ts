@@ -49,11 +49,8 @@ export class RemoteRanges {
     const what = `reading a slice of blob ${formatDigest(digest)}`;
     const decoder = new SliceDecoder(digest, range);
     try {
-      for await (const piece of this.#connection.stream(what, signal, (client, signal) =>
-        client.readSlice(digest, range, signal),
-      )) {
-        yield* decoder.push(piece);
-      }
+      const pieces = this.#connection.streamBytes(what, signal, (client, signal) => client.readSlice(digest, range, signal));
+      for await (const piece of pieces) yield* decoder.push(piece);
       decoder.finish();
     } catch (error) {
       // What the caller gave was right, so this is the remote's.

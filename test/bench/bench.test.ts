@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pseudoRandom } from "../conformance/content.ts";
 import { cut } from "../hash/fastcdc-reference.ts";
 import { type Report, type Row, RUNTIMES } from "./bench.ts";
@@ -28,28 +28,33 @@ describe("measuring", () => {
     await expect(measure([idle("a", 1), idle("b", 2)], { rounds: 1 })).rejects.toThrow("b and a differ");
   });
 
-  test("each has a duration a round, of the work done once", async () => {
-    const wait = (ms: number) => new Promise<number>((resolve) => setTimeout(() => resolve(0), ms));
-    const slow: Contender = { name: "slow", run: () => wait(20) };
-    const twice: Contender = { name: "twice", times: 2, run: () => wait(20) };
-    const [one, half] = await measure([slow, twice], { rounds: 3 });
-    expect(one?.durations).toHaveLength(3);
-    expect(median(one?.durations ?? [])).toBeGreaterThan(19);
-    expect(median(half?.durations ?? [])).toBeLessThan(median(one?.durations ?? []) * 0.75);
-  });
-
-  test("a pair's difference has the sign of what the other one costs more, whichever comes first", async () => {
-    const spin = (ms: number): Contender => ({
+  describe("by a clock that work alone moves", () => {
+    let clock = 0;
+    const taking = (ms: number, more: Partial<Contender> = {}): Contender => ({
       name: `${ms}`,
       run() {
-        const until = performance.now() + ms;
-        while (performance.now() < until);
+        clock += ms;
         return 0;
       },
+      ...more,
     });
-    const costs = await measurePairs(spin(5), spin(10), 4);
-    expect(median(costs)).toBeGreaterThan(50);
-    expect(median(await measurePairs(spin(10), spin(5), 4))).toBeLessThan(-30);
+    beforeEach(() => {
+      vi.spyOn(performance, "now").mockImplementation(() => clock);
+    });
+    afterEach(() => {
+      vi.restoreAllMocks();
+    });
+
+    test("each has a duration a round, of the work done once", async () => {
+      const [one, half] = await measure([taking(20), taking(20, { times: 2 })], { rounds: 3 });
+      expect(one?.durations).toEqual([20, 20, 20]);
+      expect(half?.durations).toEqual([10, 10, 10]);
+    });
+
+    test("a pair's difference has the sign of what the other one costs more, whichever comes first", async () => {
+      expect(await measurePairs(taking(5), taking(10), 4)).toEqual([100, 100, 100, 100]);
+      expect(await measurePairs(taking(10), taking(5), 4)).toEqual([-50, -50, -50, -50]);
+    });
   });
 });
 

@@ -16,6 +16,7 @@ import { BlobService as SnixBlobService } from "../../src/wire/gen/snix/castore/
 import { BlobService } from "../../src/wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { DirectoryService } from "../../src/wire/gen/tvix/castore/v1/rpc_directory_pb.ts";
 import { PathInfoService } from "../../src/wire/gen/tvix/store/v1/rpc_pathinfo_pb.ts";
+import { BlobSliceService } from "../../src/wire/gen/tvix_store_web/castore/v1/rpc_blob_slices_pb.ts";
 import { pathInfoToTvix } from "../../src/wire/path-info-message.ts";
 import { createBrowserTransport } from "../../src/wire/transport.ts";
 
@@ -93,6 +94,17 @@ describe("blobs of a peer", () => {
     const reader = (stream as ReadableStream<Uint8Array>).getReader();
     expect((await reader.read()).value).toHaveLength(65536);
     await reader.cancel();
+  });
+
+  test("that are slices without end are given up", async () => {
+    const { blobs } = remoteOf((router) =>
+      router.service(BlobSliceService, {
+        async *readSlice() {
+          for (;;) yield { data: new Uint8Array(0) };
+        },
+      }),
+    );
+    expect(await codeOf(blobs.open(digest, { offset: 1, length: 1 }))).toBe("corrupt");
   });
 
   test("with bad chunk lists are corrupt", async () => {
