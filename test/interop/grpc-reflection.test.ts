@@ -166,6 +166,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
       "tvix.castore.v1.BlobService",
       "tvix.castore.v1.DirectoryService",
       "tvix.store.v1.PathInfoService",
+      "tvix_store_web.castore.v1.BlobSliceService",
     ]);
     expect(answer?.originalRequest).toEqual({ listServices: "*" });
   });
