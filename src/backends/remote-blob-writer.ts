@@ -2,6 +2,7 @@ import { equalBytes } from "../bytes.ts";
 import type { BlobWriter } from "../castore/blob-service.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
+import { checkAttached } from "../hash/attached.ts";
 import type { HashStream } from "../hash/engine.ts";
 import { iterate } from "../stream.ts";
 import { cutBlobPieces } from "../wire/blob-message.ts";
@@ -36,6 +37,7 @@ export class RemoteBlobWriter implements BlobWriter {
   async write(bytes: Uint8Array): Promise<void> {
     this.#checkOpen();
     try {
+      checkAttached(bytes);
       for (const piece of cutBlobPieces(bytes)) {
         this.#size += piece.length;
         await Promise.all([this.#send(piece), this.#hash.update(piece)]);

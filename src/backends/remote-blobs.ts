@@ -10,7 +10,7 @@ import {
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
-import type { ByteRange } from "../hash/group-tree.ts";
+import { type ByteRange, checkedRange } from "../hash/group-tree.ts";
 import { TaskPool } from "../task-pool.ts";
 import { cutBlobPieces } from "../wire/blob-message.ts";
 import { RemoteBlobWriter } from "./remote-blob-writer.ts";
@@ -47,13 +47,18 @@ export class RemoteBlobService implements BlobService {
   async open(digest: Digest, options: ReadBlobOptions = {}): Promise<ReadableStream<Uint8Array> | undefined> {
     const { signal, offset = 0, length = Number.POSITIVE_INFINITY } = options;
     signal?.throwIfAborted();
+    checkedRange({ offset, length });
     const stop = new AbortController();
-    const onAbort = (): void => stop.abort(signal?.reason);
+    const onAbort = (): void => {
+      stop.abort(signal?.reason);
+      // Nobody may read any more.
+      content?.return(undefined).catch(() => {});
+    };
+    let content: AsyncGenerator<Uint8Array> | undefined;
     signal?.addEventListener("abort", onAbort);
     const unlink = (): void => signal?.removeEventListener("abort", onAbort);
 
     // Whether the blob is there shows with the first piece.
-    let content: AsyncGenerator<Uint8Array>;
     let first: IteratorResult<Uint8Array>;
     try {
       content = await this.#content(digest, { offset, length }, stop.signal);
@@ -67,7 +72,10 @@ export class RemoteBlobService implements BlobService {
       {
         async pull(controller) {
           try {
+            signal?.throwIfAborted();
             const { done, value } = next ?? (await content.next());
+            // After an abort the generator ends as if that had been all.
+            signal?.throwIfAborted();
             next = undefined;
             if (!done) return controller.enqueue(value);
             unlink();

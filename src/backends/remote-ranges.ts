@@ -101,6 +101,8 @@ export class RemoteRanges {
         const to = Math.min(range.end - position, piece.length);
         if (from < to) yield* range.push(piece.subarray(from, to));
         position += piece.length;
+        // What is behind has nothing to do with the range, and the chunk may be the whole blob.
+        if (position >= range.end && position < end) return;
       }
     } catch (error) {
       if (!isStoreError(error, "not-found")) throw error;

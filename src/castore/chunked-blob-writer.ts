@@ -1,5 +1,6 @@
 import { concatBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import { checkAttached } from "../hash/attached.ts";
 import type { BlobCutter, CutChunk, CutPiece, HashEngine } from "../hash/engine.ts";
 import { encodeOutboard } from "../hash/outboard.ts";
 import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
@@ -13,6 +14,11 @@ const FIRST_BUFFER = 256 * 1024;
 const BUFFER = 1024 * 1024;
 /** Buffers that are being cut at a time. */
 const WINDOW = 3;
+
+export interface CutContent {
+  readonly chunks: readonly StoredChunk[];
+  readonly blob: StoredBlob;
+}
 
 /** Writes one blob into a ChunkStore. Holds some 8 MiB, whatever its length. */
 export class ChunkedBlobWriter implements BlobWriter {
@@ -30,6 +36,8 @@ export class ChunkedBlobWriter implements BlobWriter {
   #free: ArrayBuffer[] = [];
   #list: ChunkMeta[] = [];
   #size = 0;
+  /** What every further call is told. */
+  #ended: Error | undefined;
 
   static async open(store: ChunkStore, engine: HashEngine, signal: AbortSignal | undefined): Promise<ChunkedBlobWriter> {
     const cutter = await engine.cutter();
@@ -44,31 +52,39 @@ export class ChunkedBlobWriter implements BlobWriter {
     this.#signal = signal;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    this.#signal?.throwIfAborted();
-    this.#size += bytes.length;
-    for (let offset = 0; offset < bytes.length; ) {
-      if (this.#length === this.#buffer.length) await this.#send();
-      const taken = Math.min(bytes.length - offset, this.#buffer.length - this.#length);
-      this.#buffer.set(bytes.subarray(offset, offset + taken), this.#length);
-      this.#length += taken;
-      offset += taken;
-    }
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#guarded(async () => {
+      checkAttached(bytes);
+      this.#size += bytes.length;
+      for (let offset = 0; offset < bytes.length; ) {
+        if (this.#length === this.#buffer.length) await this.#send();
+        const taken = Math.min(bytes.length - offset, this.#buffer.length - this.#length);
+        this.#buffer.set(bytes.subarray(offset, offset + taken), this.#length);
+        this.#length += taken;
+        offset += taken;
+      }
+    });
   }
 
-  async close(): Promise<{ digest: Digest; size: number }> {
-    const { chunks, blob } = await this.cut();
-    this.#signal?.throwIfAborted();
-    if (this.#size > 0) await this.#store.put(chunks, [blob]);
-    return { digest: blob.digest, size: this.#size };
+  close(): Promise<{ digest: Digest; size: number }> {
+    return this.#guarded(async () => {
+      const { chunks, blob } = await this.#finish();
+      this.#signal?.throwIfAborted();
+      if (this.#size > 0) await this.#store.put(chunks, [blob]);
+      return { digest: blob.digest, size: this.#size };
+    });
   }
 
   /** Ends the content as `close` does, but leaves what the store has not got yet to the caller. */
-  async cut(): Promise<{ chunks: readonly StoredChunk[]; blob: StoredBlob }> {
-    this.#signal?.throwIfAborted();
+  cut(): Promise<CutContent> {
+    return this.#guarded(() => this.#finish());
+  }
+
+  async #finish(): Promise<CutContent> {
     if (this.#length > 0) this.#push();
     while (this.#sent.length > 0) await this.#take();
     const { chunks, digest, outboard } = await this.#cutter.end();
+    this.#ended ??= new StoreError("closed", "this blob was written already");
     this.#addChunks(chunks);
     // Of a blob of one chunk the store needs no list, and the outboard is quickly made.
     const listed = this.#list.length > 1;
@@ -77,9 +93,23 @@ export class ChunkedBlobWriter implements BlobWriter {
   }
 
   async abort(): Promise<void> {
+    this.#ended ??= new StoreError("closed", "this blob was given up");
     this.#cutter.abort();
     this.#length = 0;
     this.#waiting = [];
+  }
+
+  /** After a failure nothing is right any more: content may lack a piece, and chunks that wait may lie in a buffer that is filled again. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#ended) throw this.#ended;
+    try {
+      this.#signal?.throwIfAborted();
+      return await work();
+    } catch (error) {
+      this.#ended ??= error instanceof Error ? error : new StoreError("closed", "this blob was given up", { cause: error });
+      await this.abort();
+      throw error;
+    }
   }
 
   async #send(): Promise<void> {

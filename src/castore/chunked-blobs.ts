@@ -1,8 +1,9 @@
 import { concatBytes, EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
+import { checkedRange } from "../hash/group-tree.ts";
 import { MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
-import { type Outboard, outboardOf } from "../hash/outboard.ts";
+import { OUTBOARD_VERSION, type Outboard, outboardOf } from "../hash/outboard.ts";
 import { VerifiedRange } from "../hash/verified-range.ts";
 import { streamOf } from "../stream.ts";
 import {
@@ -15,7 +16,7 @@ import {
   type StatBlobOptions,
 } from "./blob-service.ts";
 import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
-import { ChunkedBlobWriter } from "./chunked-blob-writer.ts";
+import { ChunkedBlobWriter, type CutContent } from "./chunked-blob-writer.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
 import { Outboards } from "./outboards.ts";
 
@@ -44,8 +45,12 @@ export class ChunkedBlobService implements BlobService {
         continue;
       }
       const chunks = isLong(entry) ? entry.chunks : [];
-      const outboard = options.outboard ? await this.#outboard(digest, entry, options.signal) : undefined;
-      stats.push(options.outboard ? { chunks, outboard } : { chunks });
+      if (!options.outboard) {
+        stats.push({ chunks });
+        continue;
+      }
+      const outboard = await this.#outboard(digest, entry, options.signal);
+      stats.push(outboard && { chunks, outboard });
     }
     return stats;
   }
@@ -53,11 +58,12 @@ export class ChunkedBlobService implements BlobService {
   async open(digest: Digest, options: ReadBlobOptions = {}): Promise<ReadableStream<Uint8Array> | undefined> {
     const { signal, offset = 0, length = Number.POSITIVE_INFINITY } = options;
     signal?.throwIfAborted();
+    checkedRange({ offset, length });
     const [entry] = await this.#store.getBlobs([digest]);
     if (isLong(entry)) {
       // With an outboard, one pass over the content is enough, and each byte is proven before it is handed out.
-      if (offset === 0 && length >= sizeOf(entry) && !entry.bao) return this.#wholeStream(digest, entry.chunks, signal);
-      const outboard = await this.#outboard(digest, entry, signal);
+      if (offset === 0 && length >= sizeOf(entry) && !outboardOfOurs(entry)) return this.#wholeStream(digest, entry.chunks, signal);
+      const outboard = await this.#longOutboard(digest, entry, signal);
       return streamOf(this.#range(digest, entry.chunks, new VerifiedRange(outboard, digest, { offset, length }), signal));
     }
     const [bytes] = await this.readMany([digest]);
@@ -116,7 +122,7 @@ export class ChunkedBlobService implements BlobService {
     return digests;
   }
 
-  async #cut(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ chunks: readonly StoredChunk[]; blob: StoredBlob }> {
+  async #cut(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<CutContent> {
     const writer = await ChunkedBlobWriter.open(this.#store, this.#engine, signal);
     try {
       await writer.write(bytes);
@@ -127,13 +133,17 @@ export class ChunkedBlobService implements BlobService {
     }
   }
 
-  /** Checked against `digest`. */
-  async #outboard(digest: Digest, entry: BlobEntry | undefined, signal: AbortSignal | undefined): Promise<Outboard> {
-    if (!isLong(entry)) {
-      const [bytes = EMPTY_BYTES] = await this.readMany([digest]);
-      return outboardOf(bytes).outboard;
-    }
-    const outboard = await this.#outboards.get(digest, entry.bao, async () => this.#wholeStream(digest, entry.chunks, signal));
+  /** Checked against `digest`; `undefined` if the content is missing. */
+  async #outboard(digest: Digest, entry: BlobEntry | undefined, signal: AbortSignal | undefined): Promise<Outboard | undefined> {
+    if (isLong(entry)) return this.#longOutboard(digest, entry, signal);
+    const [bytes] = await this.readMany([digest]);
+    return bytes && outboardOf(bytes).outboard;
+  }
+
+  async #longOutboard(digest: Digest, entry: BlobEntry, signal: AbortSignal | undefined): Promise<Outboard> {
+    const outboard = await this.#outboards.get(digest, outboardOfOurs(entry), async () =>
+      this.#wholeStream(digest, entry.chunks, signal),
+    );
     if (outboard.size !== sizeOf(entry)) throw corruptList(digest);
     return outboard;
   }
@@ -196,6 +206,13 @@ export class ChunkedBlobService implements BlobService {
   #wholeStream(digest: Digest, list: readonly ChunkMeta[], signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
     let hash: HashStream | undefined;
     let index = 0;
+    // Nobody may read any more after an abort.
+    const onAbort = (): void => hash?.abort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const end = (): void => {
+      signal?.removeEventListener("abort", onAbort);
+      hash?.abort();
+    };
     const read = async (): Promise<Uint8Array | undefined> => {
       const chunk = list[index++];
       if (!chunk) return undefined;
@@ -213,16 +230,15 @@ export class ChunkedBlobService implements BlobService {
           try {
             signal?.throwIfAborted();
             const bytes = await read();
-            if (bytes) controller.enqueue(bytes);
-            else controller.close();
+            if (bytes) return controller.enqueue(bytes);
+            end();
+            controller.close();
           } catch (error) {
-            hash?.abort();
+            end();
             controller.error(error);
           }
         },
-        cancel() {
-          hash?.abort();
-        },
+        cancel: end,
       },
       { highWaterMark: 0 },
     );
@@ -250,6 +266,11 @@ function isOneChunk(bytes: Uint8Array): boolean {
 
 function isLong(entry: BlobEntry | undefined): entry is BlobEntry {
   return entry !== undefined && entry.chunks.length > 1;
+}
+
+/** Other programs may keep another encoding in its place, which is none to us. */
+function outboardOfOurs({ bao }: BlobEntry): Uint8Array | undefined {
+  return bao?.[0] === OUTBOARD_VERSION ? bao : undefined;
 }
 
 function sizeOf({ chunks }: BlobEntry): number {

@@ -17,8 +17,14 @@ let taken = false;
 
 function takeBuffer(): Uint8Array<ArrayBuffer> | undefined {
   if (taken) return undefined;
-  taken = true;
-  return kept?.deref() ?? new Uint8Array(COLLECT_LIMIT);
+  try {
+    const buffer = kept?.deref() ?? new Uint8Array(COLLECT_LIMIT);
+    taken = true;
+    return buffer;
+  } catch {
+    // There is no room for it: then what comes is streamed.
+    return undefined;
+  }
 }
 
 function giveBack(buffer: Uint8Array<ArrayBuffer>): void {

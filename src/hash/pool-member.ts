@@ -68,7 +68,11 @@ export class PoolMember {
     return new Promise((resolve, reject) => {
       // The worker runs our own script, and answers each request by the result of its kind.
       this.#calls.set(id, { resolve: resolve as Call["resolve"], reject, weight });
-      this.#worker.postMessage({ ...request, id } as unknown as HashRequest, transfer);
+      try {
+        this.#worker.postMessage({ ...request, id } as unknown as HashRequest, transfer);
+      } catch (cause) {
+        this.#settle(id)?.reject(new StoreError("invalid", "what is to be hashed can't be sent to a worker", { cause }));
+      }
     });
   }
 

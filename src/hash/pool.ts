@@ -55,9 +55,13 @@ export class HashPool implements HashEngine {
     }
     const tasks = new TaskPool(this.#width);
     for (const { from, to, bytes } of batches) {
+      if (bytes > SPLIT_LIMIT) {
+        // One after the other: each keeps all workers busy.
+        digests[from] = await this.#hashLong(blobs[from] as Uint8Array);
+        continue;
+      }
       await tasks.run(async () => {
-        const some = blobs.slice(from, to);
-        const found = bytes > SPLIT_LIMIT ? [await this.#hashLong(some[0] as Uint8Array)] : await this.#hashBatch(some, bytes);
+        const found = await this.#hashBatch(blobs.slice(from, to), bytes);
         for (const [i, digest] of found.entries()) digests[from + i] = digest;
       });
     }
