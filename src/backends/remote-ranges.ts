@@ -1,4 +1,5 @@
 import type { ChunkMeta } from "../castore/blob-service.ts";
+import { coveringChunks, sizeOfChunks } from "../castore/chunk-list.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { ByteRange } from "../hash/group-tree.ts";
@@ -68,7 +69,7 @@ export class RemoteRanges {
     checkOutboard(outboard, digest);
     // A blob that is one chunk, or that the remote keeps whole.
     const list = chunks.length > 0 ? chunks : [{ digest, size: outboard.size }];
-    const size = list.reduce((sum, chunk) => sum + chunk.size, 0);
+    const size = sizeOfChunks(list);
     if (size !== outboard.size) {
       throw new StoreError(
         "corrupt",
@@ -79,14 +80,7 @@ export class RemoteRanges {
   }
 
   async *#covering(list: readonly ChunkMeta[], range: VerifiedRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    let start = 0;
-    for (const chunk of list) {
-      const end = start + chunk.size;
-      if (end > range.start && start < range.end) {
-        yield* this.#part(chunk, start, range, signal);
-      }
-      start = end;
-    }
+    for (const { chunk, start } of coveringChunks(list, range.start, range.end)) yield* this.#part(chunk, start, range, signal);
     range.finish();
   }
 

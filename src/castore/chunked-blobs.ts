@@ -15,6 +15,7 @@ import {
   SMALL_BLOB_LIMIT,
   type StatBlobOptions,
 } from "./blob-service.ts";
+import { coveringChunks, sizeOfChunks } from "./chunk-list.ts";
 import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
 import { ChunkedBlobWriter, type CutContent } from "./chunked-blob-writer.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
@@ -62,7 +63,8 @@ export class ChunkedBlobService implements BlobService {
     const [entry] = await this.#store.getBlobs([digest]);
     if (isLong(entry)) {
       // With an outboard, one pass over the content is enough, and each byte is proven before it is handed out.
-      if (offset === 0 && length >= sizeOf(entry) && !outboardOfOurs(entry)) return this.#wholeStream(digest, entry.chunks, signal);
+      if (offset === 0 && length >= sizeOfChunks(entry.chunks) && !outboardOfOurs(entry))
+        return this.#wholeStream(digest, entry.chunks, signal);
       const outboard = await this.#longOutboard(digest, entry, signal);
       return streamOf(this.#range(digest, entry.chunks, new VerifiedRange(outboard, digest, { offset, length }), signal));
     }
@@ -144,7 +146,7 @@ export class ChunkedBlobService implements BlobService {
     const outboard = await this.#outboards.get(digest, outboardOfOurs(entry), async () =>
       this.#wholeStream(digest, entry.chunks, signal),
     );
-    if (outboard.size !== sizeOf(entry)) throw corruptList(digest);
+    if (outboard.size !== sizeOfChunks(entry.chunks)) throw corruptList(digest);
     return outboard;
   }
 
@@ -165,7 +167,7 @@ export class ChunkedBlobService implements BlobService {
   }
 
   async #readWhole(digest: Digest, list: readonly ChunkMeta[]): Promise<Uint8Array> {
-    const size = sizeOf({ chunks: list });
+    const size = sizeOfChunks(list);
     if (size > SMALL_BLOB_LIMIT)
       throw new StoreError("invalid", `blob ${formatDigest(digest)} is too large to be read at once (${size} bytes)`);
     const chunks = await this.#store.getChunks(list.map((chunk) => chunk.digest));
@@ -183,18 +185,13 @@ export class ChunkedBlobService implements BlobService {
     range: VerifiedRange,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array> {
-    let start = 0;
-    for (const chunk of list) {
-      const end = start + chunk.size;
-      if (end > range.start && start < range.end) {
-        signal?.throwIfAborted();
-        const [found] = await this.#store.getChunks([chunk.digest]);
-        signal?.throwIfAborted();
-        const bytes = checkListed(digest, chunk, found);
-        const needed = bytes.subarray(Math.max(range.start - start, 0), Math.min(range.end - start, bytes.length));
-        yield* joinAdjacent(range.push(needed));
-      }
-      start = end;
+    for (const { chunk, start } of coveringChunks(list, range.start, range.end)) {
+      signal?.throwIfAborted();
+      const [found] = await this.#store.getChunks([chunk.digest]);
+      signal?.throwIfAborted();
+      const bytes = checkListed(digest, chunk, found);
+      const needed = bytes.subarray(Math.max(range.start - start, 0), Math.min(range.end - start, bytes.length));
+      yield* joinAdjacent(range.push(needed));
     }
     range.finish();
   }
@@ -271,10 +268,6 @@ function isLong(entry: BlobEntry | undefined): entry is BlobEntry {
 /** Other programs may keep another encoding in its place, which is none to us. */
 function outboardOfOurs({ bao }: BlobEntry): Uint8Array | undefined {
   return bao?.[0] === OUTBOARD_VERSION ? bao : undefined;
-}
-
-function sizeOf({ chunks }: BlobEntry): number {
-  return chunks.reduce((sum, chunk) => sum + chunk.size, 0);
 }
 
 /** A chunk of `blob`, which has to be there. */

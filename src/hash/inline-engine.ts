@@ -2,7 +2,7 @@ import { checkAttached, checkGiven } from "./attached.ts";
 import { kernel } from "./blake3.ts";
 import { SyncBlobCutter } from "./blob-cutter.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
-import { createLocalHashStream, type HashAlgorithm } from "./hash-stream.ts";
+import { createLocalHashStream, type HashAlgorithm, type LocalHashStream } from "./hash-stream.ts";
 
 /** Hashes in the calling thread: for Node, for tests, and where there are no workers. */
 export class InlineHashEngine implements HashEngine {
@@ -12,7 +12,7 @@ export class InlineHashEngine implements HashEngine {
   }
 
   async stream(algorithm: HashAlgorithm): Promise<HashStream> {
-    const stream = await createLocalHashStream(algorithm);
+    const stream = await this.localStream(algorithm);
     return {
       update: async (bytes) => {
         checkAttached(bytes);
@@ -41,4 +41,9 @@ export class InlineHashEngine implements HashEngine {
   }
 
   close(): void {}
+
+  /** For platforms that have faster ones. */
+  protected localStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
+    return createLocalHashStream(algorithm);
+  }
 }

@@ -80,19 +80,8 @@ function writeGroup(descent: VerifiedDescent, bytes: Uint8Array, sent: GroupRang
     output.write(bytes);
     return;
   }
-  const nodes = new Uint8Array(NODE_SIZE * (groupCount(bytes.length, GROUP_SIZE) - 1));
-  let length = 0;
-  const onNodes = (some: Uint8Array): void => {
-    nodes.set(some, length);
-    length += some.length;
-  };
-  const stream = kernel.stream({ chunk: descent.offset / CHUNK_SIZE, onNodes });
-  try {
-    stream.update(bytes);
-    descent.takeValue(descent.isRoot ? stream.digest() : stream.value());
-  } finally {
-    stream.free();
-  }
+  const { digest, nodes } = kernel.outboard(bytes, { chunk: descent.offset / CHUNK_SIZE, root: descent.isRoot });
+  descent.takeValue(digest);
   /** `post`: number of the subtree's first node; its last one, the topmost, is `count - 2` behind. */
   const write = (start: number, count: number, post: number): void => {
     if (start >= sent.last || start + count <= sent.first) return;

@@ -4,6 +4,7 @@ import { connectRemote, openStore, type Progress, type Store, StoreError } from 
 import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
 import { STORE_DAEMONS } from "../conformance/daemon-urls.ts";
+import { watchPorts } from "../thread/watched-ports.ts";
 
 const opened: Store[] = [];
 afterEach(async () => {
@@ -356,20 +357,8 @@ describe.each(["connect", "grpc-web"] as const)("a daemon over %s", (protocol) =
 });
 
 test("the page's own fetch leaves no port open, and does not hold up an abort", async () => {
-  const made: MessageChannel[] = [];
-  const closed = new Set<MessagePort>();
-  const [Channel, { close }] = [globalThis.MessageChannel, MessagePort.prototype];
   const store = await open();
-  globalThis.MessageChannel = class extends Channel {
-    constructor() {
-      super();
-      made.push(this);
-    }
-  };
-  MessagePort.prototype.close = function () {
-    closed.add(this);
-    close.call(this);
-  };
+  const ports = watchPorts();
   try {
     const remote = connectRemote(STORE_DAEMONS[0], { fetch: (...request) => fetch(...request) });
     const { storePath } = await store.importNar(new Blob([sampleNar("ports")]), { name: "sample" });
@@ -380,12 +369,10 @@ test("the page's own fetch leaves no port open, and does not hold up an abort", 
     const pulling = store.pull(deaf, [storePath], { signal: controller.signal });
     setTimeout(() => controller.abort("enough"), 100);
     await expect(pulling).rejects.toBe("enough");
-    expect(made.length).toBeGreaterThan(5);
-    // The second ports were sent away.
-    expect(made.filter(({ port1 }) => !closed.has(port1))).toEqual([]);
+    expect(ports.made.length).toBeGreaterThan(5);
+    expect(ports.open()).toEqual([]);
   } finally {
-    globalThis.MessageChannel = Channel;
-    MessagePort.prototype.close = close;
+    ports.restore();
   }
 });
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { iterate } from "../../src/stream.ts";
 import { fetchThrough, serveFetch } from "../../src/thread/port-fetch.ts";
+import { watchPorts } from "./watched-ports.ts";
 import { watchedSignal } from "./watched-signal.ts";
 
 const URL_OF_NOTHING = "http://daemon.invalid/method";
@@ -128,27 +129,13 @@ test("when the page stops to serve, what is under way fails and bodies are cance
 });
 
 test("no port stays open after an answer was read", async () => {
-  const made: MessageChannel[] = [];
-  const closed = new Set<MessagePort>();
-  const [Channel, { close }] = [globalThis.MessageChannel, MessagePort.prototype];
   const { fetch } = connect(async () => new Response("short"));
-  globalThis.MessageChannel = class extends Channel {
-    constructor() {
-      super();
-      made.push(this);
-    }
-  };
-  MessagePort.prototype.close = function () {
-    closed.add(this);
-    close.call(this);
-  };
+  const ports = watchPorts();
   try {
     for (let i = 0; i < 3; i++) await readToEnd(await fetch(URL_OF_NOTHING));
-    expect(made.length).toBeGreaterThanOrEqual(6);
-    // The second ports were sent away.
-    expect(made.filter(({ port1 }) => !closed.has(port1))).toEqual([]);
+    expect(ports.made.length).toBeGreaterThanOrEqual(6);
+    expect(ports.open()).toEqual([]);
   } finally {
-    globalThis.MessageChannel = Channel;
-    MessagePort.prototype.close = close;
+    ports.restore();
   }
 });

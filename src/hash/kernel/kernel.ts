@@ -1,5 +1,6 @@
+import type { CutChunk } from "../engine.ts";
 import { SCALAR, SIMD } from "./kernel.wasm.ts";
-import { Blake3Stream, BlobPass, type Chunk } from "./streams.ts";
+import { Blake3Stream, BlobPass } from "./streams.ts";
 
 /** The module's exports. Addresses and lengths are bytes in its memory; nothing is checked there. */
 interface Exports {
@@ -237,17 +238,18 @@ export class Kernel {
     });
   }
 
-  /** Digest and nodes of content that is there as a whole. */
-  outboard(bytes: Uint8Array): HashedWithNodes {
+  /** Digest and nodes of content that is there as a whole; of a subtree, its chaining value and nodes: `chunk` is as in `subtree`. */
+  outboard(bytes: Uint8Array, { chunk = 0, root = true }: { chunk?: number; root?: boolean } = {}): HashedWithNodes {
     const nodes = new Uint8Array(NODE_SIZE * Math.max(0, Math.ceil(bytes.length / GROUP_SIZE) - 1));
     let length = 0;
     const onNodes: OnNodes = (some) => {
       nodes.set(some, length);
       length += some.length;
     };
-    const stream = this.stream({ onNodes });
+    const stream = this.stream({ chunk, onNodes });
     try {
-      return { digest: stream.update(bytes).digest(), nodes };
+      stream.update(bytes);
+      return { digest: root ? stream.digest() : stream.value(), nodes };
     } finally {
       stream.free();
     }
@@ -257,7 +259,7 @@ export class Kernel {
   pass({ onNodes }: { onNodes?: OnNodes } = {}): BlobPass {
     const slot = this.#freePasses.pop() ?? this.#grow(this.#passSize);
     this.#exports.pass_open(slot, onNodes ? 1 : 0);
-    const piece = (bytes: Uint8Array, final: boolean): Chunk[] => {
+    const piece = (bytes: Uint8Array, final: boolean): CutChunk[] => {
       this.#bytes.set(bytes, PASS_ARENA);
       const count = this.#exports.pass_update(slot, PASS_ARENA, bytes.length, final ? 1 : 0, RESULTS);
       return Array.from({ length: count }, (_, i) => {
@@ -268,7 +270,7 @@ export class Kernel {
     return new BlobPass({
       update: (bytes) => {
         checkAttached(bytes);
-        const chunks: Chunk[] = [];
+        const chunks: CutChunk[] = [];
         this.#exports.nodes(NODES);
         for (let from = 0; from < bytes.length; from += PASS_PIECE) {
           chunks.push(...piece(bytes.subarray(from, from + PASS_PIECE), false));

@@ -1,8 +1,4 @@
-/** A chunk that a pass has cut. */
-export interface Chunk {
-  length: number;
-  digest: Uint8Array;
-}
+import type { CutChunk } from "../engine.ts";
 
 export interface StreamSlot {
   update(bytes: Uint8Array): void;
@@ -49,8 +45,8 @@ export class Blake3Stream {
 }
 
 export interface PassSlot {
-  update(bytes: Uint8Array): Chunk[];
-  end(): { chunks: Chunk[]; digest: Uint8Array };
+  update(bytes: Uint8Array): CutChunk[];
+  end(): { chunks: CutChunk[]; digest: Uint8Array };
   free(): void;
 }
 
@@ -64,12 +60,12 @@ export class BlobPass {
   }
 
   /** The chunks that have ended: their bytes are the next ones that were given. */
-  update(bytes: Uint8Array): Chunk[] {
+  update(bytes: Uint8Array): CutChunk[] {
     return this.#use().update(bytes);
   }
 
   /** The last chunk, if there is one, and the blob's digest. */
-  end(): { chunks: Chunk[]; digest: Uint8Array } {
+  end(): { chunks: CutChunk[]; digest: Uint8Array } {
     const slot = this.#use();
     this.#open = false;
     return slot.end();

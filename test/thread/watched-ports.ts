@@ -1,0 +1,29 @@
+// By name these types are a browser's alone.
+type AnyChannel = InstanceType<typeof MessageChannel>;
+type AnyPort = InstanceType<typeof MessagePort>;
+
+/** Counts message channels that are made from now on, and what was closed of them. To be ended by `restore`. */
+export function watchPorts(): { readonly made: readonly AnyChannel[]; open(): AnyChannel[]; restore(): void } {
+  const made: AnyChannel[] = [];
+  const closed = new Set<AnyPort>();
+  const [Channel, { close }] = [globalThis.MessageChannel, MessagePort.prototype];
+  globalThis.MessageChannel = class extends Channel {
+    constructor() {
+      super();
+      made.push(this);
+    }
+  };
+  MessagePort.prototype.close = function () {
+    closed.add(this);
+    close.call(this);
+  };
+  return {
+    made,
+    // The second ports were sent away.
+    open: () => made.filter(({ port1 }) => !closed.has(port1)),
+    restore() {
+      globalThis.MessageChannel = Channel;
+      MessagePort.prototype.close = close;
+    },
+  };
+}
