@@ -1,36 +1,65 @@
 /** What a benchmark is, and what it tells. One is a file `NAME.bench.ts` here that exports a `Bench` as `bench`. */
 
+import type { Place } from "./main.ts";
+
 export type Runtime = "chromium" | "firefox" | "node";
 export const RUNTIMES: readonly Runtime[] = ["chromium", "firefox", "node"];
 
 /** The library, where contenders are named. */
 export const OURS = "tvix-store-web";
 
-export interface Bench {
+export type Bench = ScriptedBench | DrivenBench;
+
+interface Promising {
+  readonly requirements: readonly Requirement[];
+  /** Requirements that hold, or don't, without a run. */
+  facts(): readonly Outcome[];
+}
+
+/** Cases that one script runs by itself, in each runtime. */
+export interface ScriptedBench extends Promising {
   /** The script of the dedicated worker that runs the cases in a page. Sources are named from the repository's root. */
   readonly worker: string;
   /** The script of the thread that runs them in Node. */
   readonly node: string;
   /** Further scripts, by the name under which the page's server has them. */
   readonly scripts: Readonly<Record<string, string>>;
-  readonly requirements: readonly Requirement[];
-  /** Requirements that hold, or don't, without a run. */
-  facts(): readonly Outcome[];
+}
+
+/** Cases that need to be driven from outside of the page, because browsers are closed and native programs run between. In Chromium. */
+export interface DrivenBench extends Promising {
+  drive(options: Options, place: Pick<Place, "root">, report: (message: Finding) => void): Promise<Driven>;
+}
+
+export interface Driven {
+  /** Chromium's version. */
+  readonly chromium: string;
+  /** What was found to hold or not, besides figures. */
+  readonly checks: readonly Outcome[];
 }
 
 /** What is given to a script as its options: in its URL, or as its thread's data. */
 export interface Options {
   /** Only cases whose names contain it. */
   readonly filter: string;
+  /** And not those whose names contain this. */
+  readonly skip?: string | undefined;
   readonly rounds: number;
 }
 
-/** What a script reports, in this order: any number of rows and notes, then an end. */
-export type Message =
+export function isWanted(name: string, { filter, skip }: Pick<Options, "filter" | "skip">): boolean {
+  return name.includes(filter) && !(skip !== undefined && name.includes(skip));
+}
+
+export type Finding =
   | { readonly kind: "row"; readonly row: Omit<Row, "runtime"> }
-  | { readonly kind: "note"; readonly text: string }
-  | { readonly kind: "done" }
-  | { readonly kind: "failed"; readonly reason: string };
+  | { readonly kind: "note"; readonly text: string };
+
+/** What a script reports, in this order: any number of rows and notes, then an end. */
+export type Message = Finding | { readonly kind: "done" } | { readonly kind: "failed"; readonly reason: string };
+
+/** Of speeds more is better, of all others less. MB are 10^6 bytes. */
+export type Unit = "MB/s" | "files/s" | "s" | "ms" | "µs/file" | "MiB" | "%";
 
 export interface Row {
   readonly case: string;
@@ -39,7 +68,7 @@ export interface Row {
   /** `tvix-store-web`, a package's name, or what else is compared. */
   readonly contender: string;
   readonly median: number;
-  readonly unit: "MB/s" | "%";
+  readonly unit: Unit;
   /** How many measurements the median is of. */
   readonly runs: number;
 }
@@ -63,8 +92,14 @@ export interface Machine {
 
 /** A limit, in Chromium. */
 export type Requirement =
-  /** Our median is at least `ratio` times another one of the case: a peer's, or ours with one worker. */
-  | { readonly case: string; readonly against: string; readonly ratio: number }
+  /**
+   * Our median is at least `ratio` times another one of the case: a peer's, or ours with one worker. Of several it is the least one,
+   * so that of parts it is the slowest.
+   */
+  | { readonly case: string; readonly against: string | readonly string[]; readonly ratio: number }
+  /** Our median is at most `times` that of another contender, or that of ours in another case. */
+  | { readonly case: string; readonly against: string; readonly times: number }
+  | { readonly case: string; readonly againstCase: string; readonly times: number }
   /** Our median is at most this, in the case's unit. */
   | { readonly case: string; readonly atMost: number };
 

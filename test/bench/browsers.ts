@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright";
 import { launch } from "puppeteer-core";
-import { chromiumPath } from "../setup/tools.ts";
+import { chromiumPath, firefoxPath } from "../setup/tools.ts";
 
 export interface OpenPage {
   readonly version: string;
@@ -22,11 +22,6 @@ export const BROWSERS: Readonly<Record<"chromium" | "firefox", Browser>> = {
   chromium: { path: chromiumPath(), open: (url) => withProfile((profile) => openChromium(url, profile)) },
   firefox: { path: firefoxPath(), open: (url) => withProfile((profile) => openFirefox(url, profile)) },
 };
-
-/** The Firefox binary: `FIREFOX_PATH`, else Debian's. */
-function firefoxPath(): string {
-  return process.env.FIREFOX_PATH || "/usr/bin/firefox-esr";
-}
 
 export async function isInstalled({ path }: Browser): Promise<boolean> {
   return access(path, constants.X_OK).then(

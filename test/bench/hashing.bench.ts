@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import { SIMD } from "../../src/hash/kernel/kernel.wasm.ts";
-import { type Bench, OURS, type Outcome, type Requirement } from "./bench.ts";
+import { OURS, type Outcome, type Requirement, type ScriptedBench } from "./bench.ts";
 
 const FROM_16_KIB = ["blake3 16KiB", "blake3 1MiB", "blake3 16MiB", "blake3 64MiB"];
 
@@ -23,7 +23,7 @@ function size(what: string, bytes: number, limit: number): Outcome {
   return { text: `${what}: ${bytes} bytes, under ${limit}`, met: bytes < limit };
 }
 
-export const bench: Bench = {
+export const bench: ScriptedBench = {
   worker: "test/bench/hashing/worker.ts",
   node: "test/bench/hashing/node-thread.ts",
   scripts: { "hash-worker.js": "src/worker/hash-worker.ts" },

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { rolldown } from "rolldown";
-import type { Bench, Machine, Message, Options, Report, Row, Runtime } from "./bench.ts";
-import { RUNTIMES } from "./bench.ts";
+import type { Driven, Finding, Machine, Message, Options, Outcome, Report, Row, Runtime, ScriptedBench } from "./bench.ts";
+import { type Bench, RUNTIMES } from "./bench.ts";
 import { BROWSERS, isInstalled } from "./browsers.ts";
 import { withFigures } from "./figures.ts";
 import { servePage } from "./page-server.ts";
-import { cells, markdown, outcomes } from "./table.ts";
+import { cells, figure, markdown, outcomes } from "./table.ts";
 
 export interface Place {
   /** The repository. */
@@ -30,7 +30,9 @@ const SILENCE = 3 * 60_000;
 export async function main(args: readonly string[], place: Place): Promise<number> {
   const request = parse(args, place.names);
   if (typeof request === "string") {
-    process.stderr.write(`bench: ${request}\nusage: npm run bench -- NAME [--runtime ${RUNTIMES}] [--filter TEXT] [--rounds N]\n`);
+    process.stderr.write(
+      `bench: ${request}\nusage: npm run bench -- NAME [--runtime ${RUNTIMES}] [--filter TEXT] [--skip TEXT] [--rounds N]\n`,
+    );
     process.stderr.write(`NAME is one of: ${place.names.join(", ")}\n`);
     return 2;
   }
@@ -38,7 +40,9 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
   const bench = await place.load(name);
   const rows: Row[] = [];
   const versions: { chromium?: string; firefox?: string } = {};
-  for (const runtime of runtimes ?? RUNTIMES) {
+  const checks: Outcome[] = [];
+  const supported = "drive" in bench ? RUNTIMES.filter((runtime) => runtime === "chromium") : RUNTIMES;
+  for (const runtime of supported.filter((runtime) => !runtimes || runtimes.includes(runtime))) {
     const onMessage = (message: Message): void => {
       if (message.kind === "note") process.stderr.write(`${runtime}: ${message.text}\n`);
       if (message.kind !== "row") return;
@@ -48,7 +52,11 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
       show(row);
     };
     try {
-      if (runtime === "node") {
+      if ("drive" in bench) {
+        const driven: Driven = await bench.drive(options, place, (finding: Finding) => onMessage(finding));
+        versions.chromium = driven.chromium;
+        checks.push(...driven.checks);
+      } else if (runtime === "node") {
         await runInNode(bench, options, place, onMessage);
       } else if (await isInstalled(BROWSERS[runtime])) {
         versions[runtime] = await runInBrowser(runtime, bench, options, place, onMessage);
@@ -76,7 +84,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
   };
   const report: Report = { machine, date: new Date().toISOString(), rows: sorted(rows) };
   process.stdout.write(`\n${markdown(cells(report.rows))}\n\n`);
-  const results = [...bench.facts(), ...outcomes(bench.requirements, report.rows)];
+  const results = [...bench.facts(), ...checks, ...outcomes(bench.requirements, report.rows)];
   for (const { text, met } of results) process.stdout.write(`${met ? "met    " : "NOT met"}  ${text}\n`);
   if (whole) await write(name, report, place);
   else process.stdout.write("Nothing is written: this was a part of the benchmark.\n");
@@ -111,18 +119,19 @@ export function parse(args: readonly string[], names: readonly string[]): Reques
   if (unknown !== undefined) return `there is no runtime '${unknown}'`;
   const rounds = values.rounds === undefined ? ROUNDS : Number(values.rounds);
   if (!Number.isSafeInteger(rounds) || rounds < 1) return "--rounds is a number from 1 up";
-  const whole = !asked && values.filter === undefined && values.rounds === undefined;
-  return { name, runtimes, whole, options: { filter: values.filter ?? "", rounds } };
+  const whole = !asked && values.filter === undefined && values.skip === undefined && values.rounds === undefined;
+  return { name, runtimes, whole, options: { filter: values.filter ?? "", skip: values.skip, rounds } };
 }
 
 function parseOptions(args: readonly string[]) {
-  const options = { runtime: { type: "string" }, filter: { type: "string" }, rounds: { type: "string" } } as const;
+  const text = { type: "string" } as const;
+  const options = { runtime: text, filter: text, skip: text, rounds: text };
   return parseArgs({ args: [...args], allowPositionals: true, options });
 }
 
 async function runInBrowser(
   runtime: "chromium" | "firefox",
-  bench: Bench,
+  bench: ScriptedBench,
   options: Options,
   { root }: Place,
   onMessage: (message: Message) => void,
@@ -177,7 +186,7 @@ class Silence {
 }
 
 async function runInNode(
-  bench: Bench,
+  bench: ScriptedBench,
   options: Options,
   { root, out }: Place,
   onMessage: (message: Message) => void,
@@ -202,11 +211,9 @@ async function runInNode(
   }
 }
 
-function show({ runtime, case: name, contender, workers, median, unit }: Row): void {
-  const digits = unit === "MB/s" ? 0 : 2;
-  process.stderr.write(
-    `${runtime}  ${name}  ${contender}${workers > 1 ? ` (${workers} workers)` : ""}  ${median.toFixed(digits)} ${unit}\n`,
-  );
+function show(row: Row): void {
+  const { runtime, case: name, contender, workers } = row;
+  process.stderr.write(`${runtime}  ${name}  ${contender}${workers > 1 ? ` (${workers} workers)` : ""}  ${figure(row)}\n`);
 }
 
 /** By case, in the order in which they ran first. */

@@ -33,7 +33,7 @@ const PAGE = `<!doctype html>
 `;
 
 // A page that is isolated from other origins has an exact clock.
-const HEADERS = {
+export const HEADERS = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
   "cache-control": "no-store",
@@ -80,7 +80,8 @@ export async function servePage({ scripts, options, onMessage }: PageServerOptio
   };
 }
 
-async function bundled(source: string): Promise<string> {
+/** A source as one script. */
+export async function bundled(source: string): Promise<string> {
   const bundle = await rolldown({ input: source, platform: "browser" });
   const { output } = await bundle.generate({ format: "esm", codeSplitting: false });
   await bundle.close();

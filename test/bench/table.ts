@@ -34,16 +34,38 @@ export function outcomes(requirements: readonly Requirement[], rows: readonly Ro
     if (!ours) return [];
     if ("atMost" in requirement) {
       const { atMost } = requirement;
-      const text = `${requirement.case}: ${ours.median.toFixed(2)} ${ours.unit}, at most ${atMost} ${ours.unit}`;
+      const text = `${requirement.case}: ${figure(ours)}, at most ${atMost} ${ours.unit}`;
       return [{ text, met: ours.median <= atMost }];
     }
+    if ("againstCase" in requirement) {
+      const { againstCase, times } = requirement;
+      const other = best(chromium.filter((row) => row.case === againstCase));
+      if (!other) return [missing(requirement.case, `'${againstCase}'`)];
+      return [most(ours, other, `'${againstCase}'`, times)];
+    }
+    if ("times" in requirement) {
+      const peer = ofCase.find((row) => row.contender === requirement.against);
+      return [peer ? most(ours, peer, peer.contender, requirement.times) : missing(requirement.case, requirement.against)];
+    }
     const { against, ratio } = requirement;
-    const peer = ofCase.find((row) => row !== ours && row.contender === against);
-    if (!peer) return [{ text: `${requirement.case}: ${against} was not measured`, met: false }];
+    const names = typeof against === "string" ? [against] : against;
+    const peers = names.map((name) => ofCase.find((row) => row !== ours && row.contender === name));
+    const lacking = names.filter((_, i) => !peers[i]);
+    if (lacking.length > 0) return [missing(requirement.case, lacking.join(", "))];
+    const peer = peers.filter((row) => row !== undefined).sort((a, b) => a.median - b.median)[0] as Row;
     const measured = ours.median / peer.median;
-    const whom = against === OURS ? `${peer.workers} worker` : against;
+    const whom = against === OURS ? `${peer.workers} worker` : peer.contender;
     return [{ text: `${requirement.case}: ${measured.toFixed(2)} x ${whom}, at least ${ratio} x`, met: measured >= ratio }];
   });
+}
+
+function most(ours: Row, other: Row, whom: string, times: number): Outcome {
+  const measured = ours.median / other.median;
+  return { text: `${ours.case}: ${measured.toFixed(2)} x ${whom}, at most ${times} x`, met: measured <= times };
+}
+
+function missing(name: string, whom: string): Outcome {
+  return { text: `${name}: ${whom} was not measured`, met: false };
 }
 
 /** Ours; with the most workers, if the case was measured with several numbers of them. */
@@ -58,8 +80,14 @@ function labelOf(row: Row, ofCase: readonly Row[]): string {
 
 function cell(row: Row | undefined, ofCase: readonly Row[]): string {
   if (!row) return "";
-  if (row.unit !== "MB/s") return `${row.median.toFixed(2)} ${row.unit}`;
+  if (row.unit === "%") return figure(row);
   const ours = best(ofCase.filter(({ runtime }) => runtime === row.runtime));
   const ratio = ours && ours !== row ? ` (${(ours.median / row.median).toFixed(2)} x)` : "";
-  return `${row.median.toFixed(0)} MB/s${ratio}`;
+  return `${figure(row)}${ratio}`;
+}
+
+/** The median with its unit. */
+export function figure({ median, unit }: Pick<Row, "median" | "unit">): string {
+  const digits = unit === "s" || unit === "%" ? 2 : unit === "ms" || unit === "µs/file" ? 1 : 0;
+  return `${median.toFixed(digits)} ${unit}`;
 }

@@ -8,7 +8,7 @@ import type { HashEngine } from "../../../src/hash/engine.ts";
 import { GROUP_SIZE, Kernel } from "../../../src/hash/kernel/kernel.ts";
 import { HashPool } from "../../../src/hash/pool.ts";
 import { SUBTREE_SIZE } from "../../../src/hash/split-blake3.ts";
-import { type Message, type Options, OURS, type Row } from "../bench.ts";
+import { isWanted, type Message, type Options, OURS, type Row } from "../bench.ts";
 import { type Contender, measure, measurePairs, median, type Result } from "../measure.ts";
 import { cutAll, cutAllByHalves } from "./fastcdc-peer.ts";
 
@@ -43,7 +43,7 @@ const PAIR_BYTES = 16 * MIB;
 /** Runs what the options ask for, and reports it to the end, whether it fails or not. */
 export async function runCases(options: Options, report: (message: Message) => void, platform: Platform): Promise<void> {
   try {
-    const wanted = (await cases(platform)).filter(({ name }) => name.includes(options.filter));
+    const wanted = (await cases(platform)).filter(({ name }) => isWanted(name, options));
     for (const { name, bytes, contenders } of wanted) {
       const { list, close } = await contenders();
       for (const { contender, durations } of await measure(list, options)) {
@@ -52,7 +52,7 @@ export async function runCases(options: Options, report: (message: Message) => v
       }
       close?.();
     }
-    if ("outboard cost".includes(options.filter)) report({ kind: "row", row: await outboardCost(options) });
+    if (isWanted("outboard cost", options)) report({ kind: "row", row: await outboardCost(options) });
     report({ kind: "done" });
   } catch (error) {
     report({ kind: "failed", reason: error instanceof Error ? `${error.message}\n${error.stack}` : String(error) });
