@@ -1,6 +1,43 @@
 import { playwright } from "@vitest/browser-playwright";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import type { BrowserProviderOption } from "vitest/node";
+import { firefox, webkit } from "./test/setup/plain-browser.ts";
 import { chromiumPath } from "./test/setup/tools.ts";
+
+const playwrightChromium = playwright({
+  launchOptions: { executablePath: chromiumPath(), args: ["--no-sandbox", "--disable-dev-shm-usage"] },
+});
+
+function inBrowser(
+  name: string,
+  browser: "chromium" | "firefox" | "webkit",
+  provider: BrowserProviderOption,
+): TestProjectInlineConfiguration {
+  return {
+    optimizeDeps: {
+      include: [
+        "hash-wasm",
+        "idb",
+        "comlink",
+        "@bufbuild/protobuf",
+        "@bufbuild/protobuf/wire",
+        "@bufbuild/protobuf/codegenv2",
+        "@connectrpc/connect",
+        "@connectrpc/connect/protocol",
+        "@connectrpc/connect/protocol-connect",
+        "@connectrpc/connect/protocol-grpc-web",
+      ],
+    },
+    test: {
+      name,
+      include: ["test/**/*.browser.test.ts"],
+      globalSetup: ["test/conformance/daemon-for-browser.ts"],
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      browser: { enabled: true, headless: true, screenshotFailures: false, provider, instances: [{ browser }] },
+    },
+  };
+}
 
 /** Of the tests. The viewer is built by demo/vite.config.ts. */
 export default defineConfig({
@@ -16,38 +53,9 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
-      {
-        optimizeDeps: {
-          include: [
-            "hash-wasm",
-            "idb",
-            "comlink",
-            "@bufbuild/protobuf",
-            "@bufbuild/protobuf/wire",
-            "@bufbuild/protobuf/codegenv2",
-            "@connectrpc/connect",
-            "@connectrpc/connect/protocol",
-            "@connectrpc/connect/protocol-connect",
-            "@connectrpc/connect/protocol-grpc-web",
-          ],
-        },
-        test: {
-          name: "browser",
-          include: ["test/**/*.browser.test.ts"],
-          globalSetup: ["test/conformance/daemon-for-browser.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            provider: playwright({
-              launchOptions: { executablePath: chromiumPath(), args: ["--no-sandbox", "--disable-dev-shm-usage"] },
-            }),
-            instances: [{ browser: "chromium" }],
-          },
-        },
-      },
+      inBrowser("browser", "chromium", playwrightChromium),
+      inBrowser("firefox", "firefox", firefox()),
+      inBrowser("webkit", "webkit", webkit()),
     ],
   },
 });

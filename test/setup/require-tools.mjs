@@ -1,11 +1,12 @@
 // @ts-check
-// Makes sure that the programs the tests run beside ours are there: `node test/setup/require-tools.mjs [chromium] [nix]`, by
-// default both. What is missing is installed from Debian's packages when we may, otherwise one line says what to install.
+// Makes sure that the programs the tests run beside ours are there: `node test/setup/require-tools.mjs [chromium] [firefox] [webkit]
+// [nix]`, by default all. What is missing is installed from Debian's packages when we may, otherwise one line says what to install.
 // Status 0: all is there; 1: something is missing; 2: usage.
 
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { chromiumPath, firefoxPath, miniBrowserPath, xvfbPath } from "./browser-paths.mjs";
 
 /** @param {string} path */
 function isExecutable(path) {
@@ -22,18 +23,31 @@ function onPath(program) {
   return (process.env.PATH ?? "").split(delimiter).some((dir) => dir !== "" && isExecutable(join(dir, program)));
 }
 
-/** @type {ReadonlyArray<{ name: string, package: string, hint: string, present: () => boolean }>} */
+/** `overrides` are environment variables that name a program.
+ * @type {ReadonlyArray<{ name: string, packages: string[], overrides: string[], present: () => boolean }>} */
 const tools = [
   {
     name: "chromium",
-    package: "chromium",
-    hint: "chromium (or set CHROMIUM_PATH to a Chromium binary)",
-    present: () => isExecutable(process.env.CHROMIUM_PATH || "/usr/bin/chromium"),
+    packages: ["chromium"],
+    overrides: ["CHROMIUM_PATH"],
+    present: () => isExecutable(chromiumPath()),
+  },
+  {
+    name: "firefox",
+    packages: ["firefox-esr"],
+    overrides: ["FIREFOX_PATH"],
+    present: () => isExecutable(firefoxPath()),
+  },
+  {
+    name: "webkit",
+    packages: ["webkit2gtk-driver", "xvfb"],
+    overrides: ["MINIBROWSER_PATH", "XVFB_PATH"],
+    present: () => [miniBrowserPath(), xvfbPath()].every(isExecutable),
   },
   {
     name: "nix",
-    package: "nix-bin",
-    hint: "nix-bin",
+    packages: ["nix-bin"],
+    overrides: [],
     present: () => ["nix", "nix-store", "nix-build"].every(onPath),
   },
 ];
@@ -56,13 +70,14 @@ if (unknown !== undefined)
 const wanted = names.length === 0 ? tools : tools.filter((tool) => names.includes(tool.name));
 let missing = wanted.filter((tool) => !tool.present());
 
-if (process.env.CHROMIUM_PATH && missing.some((tool) => tool.name === "chromium")) {
+for (const name of missing.flatMap((tool) => tool.overrides)) {
+  const path = process.env[name];
   // Installing Debian's package would not make the binary that was asked for appear.
-  fail(`require-tools: CHROMIUM_PATH names '${process.env.CHROMIUM_PATH}', which is not an executable`, 1);
+  if (path && !isExecutable(path)) fail(`require-tools: ${name} names '${path}', which is not an executable`, 1);
 }
 
 if (missing.length > 0 && process.getuid?.() === 0 && onPath("apt-get")) {
-  const packages = missing.map((tool) => tool.package);
+  const packages = missing.flatMap((tool) => tool.packages);
   process.stderr.write(`require-tools: installing ${packages.join(" ")}\n`);
   for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
     // Standard output stays clean for whoever runs the tests in a pipe; a failure shows below as "still missing".
@@ -75,5 +90,9 @@ if (missing.length > 0 && process.getuid?.() === 0 && onPath("apt-get")) {
 }
 
 if (missing.length > 0) {
-  fail(`require-tools: the tests need Debian's packages; please install ${missing.map((tool) => tool.hint).join(" and ")}`, 1);
+  const hints = missing.map(({ packages, overrides }) => {
+    const other = overrides.length > 0 ? ` (or set ${overrides.join(", ")})` : "";
+    return `${packages.join(" ")}${other}`;
+  });
+  fail(`require-tools: the tests need Debian's packages; please install ${hints.join(" and ")}`, 1);
 }

@@ -1,5 +1,5 @@
 /**
- * The programs that tests run beside ours: where Chromium is, and Nix on a private store.
+ * The programs that tests run beside ours: where the browsers are, and Nix on a private store.
  *
  * Nix works here without root, daemon or network, on a chroot store: store paths read `/nix/store/...`, as everywhere, so they
  * are the real ones, while the files are under `dir`. What Nix calls `/nix/store/x` is `join(dir, "/nix/store/x")` for us.
@@ -9,10 +9,8 @@ import { spawn } from "node:child_process";
 import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
-/** The Chromium binary: `CHROMIUM_PATH`, else Debian's. `require-tools.mjs` made sure that it is there. */
-export function chromiumPath(): string {
-  return process.env.CHROMIUM_PATH || "/usr/bin/chromium";
-}
+// `require-tools.mjs` made sure that they are there.
+export { chromiumPath, firefoxPath, miniBrowserPath, xvfbPath } from "./browser-paths.mjs";
 
 /**
  * The whole environment (not an addition to ours) for Nix's programs on the store under `dir`. Nothing of the machine's Nix
