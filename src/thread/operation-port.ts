@@ -3,19 +3,38 @@ import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
 /** An AbortSignal and a progress callback between threads, over one MessagePort for each operation: Comlink carries neither. */
 type ToWorker = { abort: ThreadError };
+type ToCaller = Progress | "finished";
 
 /** Between two reports, in milliseconds: more often than the screen is drawn, nobody sees them. */
 const REPORT_INTERVAL = 33;
 
-/** The caller's side. `port` goes with the call; `finish` must be called when it has settled. */
-export function operationPort({ signal, onProgress }: OperationOptions): { port: MessagePort; finish(): void } {
+export interface OperationPort {
+  /** Goes with the call. */
+  readonly port: MessagePort;
+  /**
+   * Resolves when the last report has been heard. The call's answer comes another way, and may come first: a call that succeeded
+   * waits for this. Never rejects, nor resolves when the worker is gone.
+   */
+  readonly reported: Promise<void>;
+  /** Must be called when the call has settled. No report is heard afterwards. */
+  finish(): void;
+}
+
+/** The caller's side. */
+export function operationPort({ signal, onProgress }: OperationOptions): OperationPort {
   const { port1, port2 } = new MessageChannel();
   const onAbort = (): void => port1.postMessage({ abort: packError(signal?.reason) } satisfies ToWorker);
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort);
-  port1.onmessage = ({ data }: MessageEvent<Progress>) => onProgress?.(data);
+  const reported = new Promise<void>((resolve) => {
+    port1.onmessage = ({ data }: MessageEvent<ToCaller>) => {
+      if (data === "finished") resolve();
+      else onProgress?.(data);
+    };
+  });
   return {
     port: port2,
+    reported,
     finish() {
       signal?.removeEventListener("abort", onAbort);
       port1.close();
@@ -32,7 +51,7 @@ export function operationOptions(port: MessagePort): Required<OperationOptions> 
   const send = (progress: Progress): void => {
     held = undefined;
     last = { phase: progress.phase, time: performance.now() };
-    port.postMessage(progress);
+    port.postMessage(progress satisfies ToCaller);
   };
   return {
     signal: controller.signal,
@@ -43,7 +62,8 @@ export function operationOptions(port: MessagePort): Required<OperationOptions> 
     },
     finish() {
       if (held) send(held);
-      // The last reports are on their way before the call's answer: the caller closes the port.
+      port.postMessage("finished" satisfies ToCaller);
+      // The caller closes the port.
       port.onmessage = null;
     },
   };

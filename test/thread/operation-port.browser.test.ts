@@ -25,7 +25,8 @@ test("of many reports the first and the last of each phase come through, in orde
     for (let loaded = 0; loaded <= 1000; loaded++) onProgress({ phase, loaded, total: 1000 });
   }
   finish();
-  await expect.poll(() => told.at(-1)).toEqual({ phase: "hashing", loaded: 1000, total: 1000 });
+  await call.reported;
+  expect(told.at(-1)).toEqual({ phase: "hashing", loaded: 1000, total: 1000 });
   const of = (phase: string): number[] => told.filter((report) => report.phase === phase).map(({ loaded }) => loaded);
   for (const phase of ["reading", "hashing"]) {
     expect(of(phase)[0]).toBe(0);
