@@ -1,0 +1,260 @@
+/**
+ * Chromium over the pipe of its DevTools protocol. The drivers that tests use switch on the instrumentation of the network, which
+ * copies what a page fetches, and that is part of what is measured here.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import type { Readable, Writable } from "node:stream";
+import { chromiumPath } from "../../setup/tools.ts";
+
+const FLAGS = [
+  "--headless=new",
+  "--no-sandbox",
+  "--disable-dev-shm-usage",
+  "--remote-debugging-pipe",
+  "--no-first-run",
+  "--no-default-browser-check",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-extensions",
+  "--disable-sync",
+  "--disable-renderer-backgrounding",
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-features=Translate,MediaRouter,OptimizationHints",
+  "--password-store=basic",
+  "--use-mock-keychain",
+];
+/** Milliseconds after which a browser that was asked to end is killed. */
+const PATIENCE = 10_000;
+
+type Json = Readonly<Record<string, unknown>>;
+type OnEvent = (method: string, params: Json, session: string | undefined) => void;
+
+interface Pending {
+  resolve(result: Json): void;
+  reject(error: Error): void;
+}
+
+export class Chromium {
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<void>;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Set<OnEvent>();
+  #input: Writable;
+  #rest = "";
+  #last = 0;
+  #ended = false;
+  version = "";
+
+  private constructor(profile: string) {
+    // A group of its own, so that all of its processes can be killed at once.
+    this.#process = spawn(chromiumPath(), [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], {
+      stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    this.#input = this.#process.stdio[3] as Writable;
+    this.#input.on("error", () => {});
+    const output = this.#process.stdio[4] as Readable;
+    output.setEncoding("utf8");
+    output.on("data", (text: string) => this.#receive(text));
+    this.#exited = new Promise((resolve) => {
+      const end = (): void => {
+        this.#ended = true;
+        for (const { reject } of this.#pending.values()) reject(new Error("Chromium ended"));
+        this.#pending.clear();
+        resolve();
+      };
+      this.#process.once("error", end);
+      this.#process.once("exit", end);
+    });
+  }
+
+  static async launch(profile: string): Promise<Chromium> {
+    const browser = new Chromium(profile);
+    const { product } = await browser.send("Browser.getVersion");
+    browser.version = String(product).replace(/^.*\//, "");
+    return browser;
+  }
+
+  send(method: string, params: Json = {}, session?: string): Promise<Json> {
+    if (this.#ended) return Promise.reject(new Error("Chromium ended"));
+    const id = ++this.#last;
+    const answer = new Promise<Json>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+    });
+    this.#input.write(`${JSON.stringify({ id, method, params, sessionId: session })}\0`);
+    return answer;
+  }
+
+  /** @returns what ends it */
+  listen(onEvent: OnEvent): () => void {
+    this.#listeners.add(onEvent);
+    return () => this.#listeners.delete(onEvent);
+  }
+
+  /** Loads a page, whose script makes `globalThis.bench` when it is ready. */
+  async open(url: string): Promise<Page> {
+    const { targetId } = await this.send("Target.createTarget", { url });
+    const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
+    const page = new Page(this, String(targetId), String(sessionId));
+    await page.ready();
+    return page;
+  }
+
+  /** Private memory of the largest page's process, with all of its workers, in bytes. */
+  async memory(): Promise<number> {
+    let largest = 0;
+    for (const pid of await readdir("/proc")) {
+      if (!/^\d+$/.test(pid)) continue;
+      try {
+        // After the name, which is in parentheses: state, parent, group.
+        const group = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /, "").split(" ")[2];
+        if (Number(group) !== this.#process.pid) continue;
+        if (!(await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("--type=renderer")) continue;
+        const status = await readFile(`/proc/${pid}/status`, "utf8");
+        largest = Math.max(largest, Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    return largest;
+  }
+
+  async close(): Promise<void> {
+    const timer = setTimeout(() => this.#signal("SIGKILL"), PATIENCE);
+    await this.send("Browser.close").catch(() => {});
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  /** Ends all of its processes at this instant. */
+  async kill(): Promise<void> {
+    this.#signal("SIGKILL");
+    await this.#exited;
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.#process;
+    if (pid === undefined || this.#ended) return;
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+
+  #receive(text: string): void {
+    const messages = (this.#rest + text).split("\0");
+    this.#rest = messages.pop() ?? "";
+    for (const message of messages) {
+      const { id, result, error, method, params, sessionId } = JSON.parse(message);
+      if (method !== undefined) for (const listener of this.#listeners) listener(method, params, sessionId);
+      const pending = this.#pending.get(id);
+      this.#pending.delete(id);
+      if (error) pending?.reject(new Error(String(error.message)));
+      else pending?.resolve(result);
+    }
+  }
+}
+
+export class Page {
+  readonly #browser: Chromium;
+  readonly #target: string;
+  readonly #session: string;
+  readonly #crashed: Promise<never>;
+  readonly #unlisten: () => void;
+
+  constructor(browser: Chromium, target: string, session: string) {
+    this.#browser = browser;
+    this.#target = target;
+    this.#session = session;
+    let stop = (): void => {};
+    this.#crashed = new Promise<never>((_, reject) => {
+      stop = browser.listen((method, _params, from) => {
+        if (method === "Inspector.targetCrashed" && from === session) reject(new Error("the page crashed"));
+      });
+    });
+    this.#crashed.catch(() => {});
+    this.#unlisten = stop;
+  }
+
+  async ready(): Promise<void> {
+    for (let tries = 0; tries < 1000; tries++) {
+      const found = await this.evaluate("typeof globalThis.bench").catch(() => undefined);
+      if (found === "object") return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error("the page's script did not start");
+  }
+
+  /** The value of an expression, or what its promise resolves to, as JSON. */
+  async evaluate(expression: string): Promise<unknown> {
+    const answer = await this.#send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
+    const failed = answer.exceptionDetails as { text?: string; exception?: { description?: string } } | undefined;
+    if (failed) throw new Error(failed.exception?.description ?? failed.text ?? "the page failed");
+    return (answer.result as { value?: unknown }).value;
+  }
+
+  /** What a person picks in an `<input type="file">`. */
+  async pick(selector: string, files: readonly string[]): Promise<void> {
+    const expression = `document.querySelector(${JSON.stringify(selector)})`;
+    const { result } = await this.#send("Runtime.evaluate", { expression });
+    await this.#send("DOM.setFileInputFiles", { files, objectId: (result as { objectId?: string }).objectId });
+  }
+
+  /**
+   * Watches the heap of the worker whose script's URL contains `script`, and the private memory of the page's process with all of its
+   * workers. @returns what ends that, and tells the peaks
+   */
+  async watchMemory(script: string): Promise<() => Promise<MemoryPeaks>> {
+    let worker: string | undefined;
+    const unlisten = this.#browser.listen((method, params, session) => {
+      if (method !== "Target.attachedToTarget" || session !== this.#session) return;
+      const { url } = params.targetInfo as { url: string };
+      if (url.includes(script)) worker = String(params.sessionId);
+    });
+    await this.#send("Target.setAutoAttach", { autoAttach: true, waitForDebuggerOnStart: false, flatten: true });
+    let running = true;
+    const peaks = { heap: 0, buffers: 0, process: 0, samples: 0 };
+    const sampling = (async () => {
+      for (; running; await new Promise((resolve) => setTimeout(resolve, 25))) {
+        if (worker === undefined) continue;
+        const usage = await this.#browser.send("Runtime.getHeapUsage", {}, worker).catch(() => undefined);
+        if (!usage) continue;
+        const buffers = Number(usage.backingStorageSize ?? 0);
+        peaks.heap = Math.max(peaks.heap, Number(usage.usedSize) + buffers);
+        peaks.buffers = Math.max(peaks.buffers, buffers);
+        peaks.process = Math.max(peaks.process, await this.#browser.memory());
+        peaks.samples++;
+      }
+    })();
+    return async () => {
+      running = false;
+      await sampling;
+      unlisten();
+      await this.#send("Target.setAutoAttach", { autoAttach: false, waitForDebuggerOnStart: false, flatten: true });
+      return peaks;
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#unlisten();
+    await this.#browser.send("Target.closeTarget", { targetId: this.#target });
+  }
+
+  #send(method: string, params: Json): Promise<Json> {
+    return Promise.race([this.#browser.send(method, params, this.#session), this.#crashed]);
+  }
+}
+
+export interface MemoryPeaks {
+  /** Bytes of the worker's JavaScript heap and of what its buffers hold, garbage included. */
+  readonly heap: number;
+  /** Those of the buffers alone. */
+  readonly buffers: number;
+  /** Of the page's process, in which all of its workers are. */
+  readonly process: number;
+  readonly samples: number;
+}

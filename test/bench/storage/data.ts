@@ -1,0 +1,91 @@
+/** What is imported, made once and kept between runs: some gigabytes beside the temporary files, named by how they are made. */
+
+import { createCipheriv } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeFileNar, writeFolder, writeNar, writeTar } from "./archives.ts";
+import { dumpToFile, run } from "./native.ts";
+import { type FileSet, smallFiles } from "./small-files.ts";
+import { copyTree, TREE_NAME, type TreeSummary } from "./tree.ts";
+
+/** Goes up whenever a recipe here changes without its name. */
+const RECIPES = 1;
+export const LARGE_SIZE = 1024 * 1024 * 1024;
+
+export interface TreeData extends TreeSummary {
+  /** The directory itself, of which the base name is `tree`. */
+  readonly path: string;
+  readonly nar: string;
+  readonly tar: string;
+}
+
+export class Data {
+  /** `TVIX_BENCH_DATA` names another place; it should be on the disk that browsers' profiles are on. */
+  readonly #dir = process.env.TVIX_BENCH_DATA || join(tmpdir(), "tvix-store-web-bench-data");
+  readonly #note: (text: string) => void;
+
+  constructor(note: (text: string) => void) {
+    this.#note = note;
+  }
+
+  async tree(): Promise<TreeData> {
+    const dir = await this.#kept(TREE_NAME, async (dir) => {
+      await mkdir(dir);
+      await writeFile(join(dir, "summary.json"), JSON.stringify(copyTree(join(dir, "tree"))));
+      await dumpToFile(join(dir, "tree"), join(dir, "tree.nar"));
+      const flags = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@1"];
+      await run("tar", [...flags, "-C", dir, "-cf", join(dir, "tree.tar"), "tree"]);
+    });
+    const summary = JSON.parse(await readFile(join(dir, "summary.json"), "utf8")) as TreeSummary;
+    return { ...summary, path: join(dir, "tree"), nar: join(dir, "tree.nar"), tar: join(dir, "tree.tar") };
+  }
+
+  nar(set: FileSet): Promise<string> {
+    return this.#kept(`${set.name}.nar`, (path) => writeNar(path, set));
+  }
+
+  tar(set: FileSet): Promise<string> {
+    return this.#kept(`${set.name}.tar`, (path) => writeTar(path, set));
+  }
+
+  /** A directory. */
+  folder(count: number): Promise<string> {
+    const set = smallFiles(count);
+    return this.#kept(set.name, (path) => writeFolder(path, set));
+  }
+
+  /** A NAR of one file of `LARGE_SIZE` bytes, which nothing in it repeats. */
+  large(): Promise<string> {
+    return this.#kept("large.nar", (path) => {
+      const piece = Buffer.alloc(4 * 1024 * 1024);
+      const cipher = createCipheriv("aes-128-ctr", Buffer.alloc(16, 1), Buffer.alloc(16));
+      const pieces = function* (): Generator<Uint8Array> {
+        for (let made = 0; made < LARGE_SIZE; made += piece.length) yield cipher.update(piece);
+      };
+      writeFileNar(path, LARGE_SIZE, pieces());
+    });
+  }
+
+  async size(path: string): Promise<number> {
+    return (await stat(path)).size;
+  }
+
+  async #kept(name: string, make: (path: string) => void | Promise<void>): Promise<string> {
+    const dir = join(this.#dir, `v${RECIPES}`);
+    const path = join(dir, name);
+    if (existsSync(path)) return path;
+    this.#note(`making ${path}, which is kept for the next run`);
+    await mkdir(dir, { recursive: true });
+    const unfinished = `${path}.${process.pid}`;
+    try {
+      await make(unfinished);
+      await rename(unfinished, path);
+    } catch (error) {
+      await rm(unfinished, { recursive: true, force: true });
+      throw error;
+    }
+    return path;
+  }
+}

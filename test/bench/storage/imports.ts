@@ -1,0 +1,168 @@
+/** Imports of a tree, of small files, and of one large file. */
+
+import { OURS } from "../bench.ts";
+import { LARGE_SIZE, type TreeData } from "./data.ts";
+import type { ArchiveRequest, Imported } from "./page-api.ts";
+import type { Session, Turn } from "./session.ts";
+import { smallFiles } from "./small-files.ts";
+
+/** Contenders, besides ours. */
+export const NATIVE = "native";
+export const HELIA = "@helia/unixfs";
+export const PUTS = "indexeddb";
+export const SHA256 = "sha256 alone";
+export const CUT = "cut + hashes alone";
+export const WRITE = "opfs write alone";
+
+/** Peers get this many files at most: their speed doesn't depend on it. */
+const MOST_FOR_PEERS = 5000;
+
+type Source = "file" | "http";
+
+/** The tree as it lies on the disk against `nix-store --add` of it. */
+export async function importTree(session: Session, name: string, format: "nar" | "tar", source: Source): Promise<void> {
+  const tree = await session.data.tree();
+  noteTree(session, tree);
+  await session.freshProfile();
+  const archive = await offer(session, tree[format], { format, name: "tree" }, source);
+  let expected: string | undefined;
+  const check = (found: string): void => {
+    expected ??= found;
+    if (found !== expected) throw new Error(`${name}: ${found} is not the path that Nix gives, ${expected}`);
+  };
+  await session.inTurn(name, "s", [
+    {
+      contender: NATIVE,
+      async run() {
+        const { seconds, storePath } = await session.native.add(tree.path);
+        check(storePath);
+        return seconds;
+      },
+    },
+    ours(
+      session,
+      ({ ms, storePath }) => {
+        check(storePath);
+        return ms / 1000;
+      },
+      () => session.call("importArchive", archive),
+    ),
+  ]);
+}
+
+let noted = false;
+function noteTree(session: Session, { files, symlinks, directories, bytes }: TreeData): void {
+  if (noted) return;
+  noted = true;
+  session.note(
+    `the tree is the first part of this machine's /usr: ${files} files, ${directories} directories, ${symlinks} symlinks, ${bytes} bytes`,
+  );
+  session.note("native Nix syncs its database, as it comes, but not the files that it adds");
+}
+
+export async function importSmallFiles(
+  session: Session,
+  name: string,
+  count: number,
+  how: "nar" | "tar" | "folder",
+): Promise<void> {
+  const { data } = session;
+  const set = smallFiles(count);
+  await session.freshProfile();
+  let importing: () => Promise<Imported>;
+  if (how === "folder") {
+    await session.pick("folder", await data.folder(count));
+    importing = () => session.call("importFolder", "tree");
+  } else {
+    const archive = await offer(session, await data[how](set), { format: how, name: "tree" }, "file");
+    importing = () => session.call("importArchive", archive);
+  }
+  const rate = (files: number, ms: number): number => files / (ms / 1000);
+  const forPeers = Math.min(count, MOST_FOR_PEERS);
+  const peer = (contender: string, method: "helia" | "indexeddb"): Turn => ({
+    contender,
+    async run() {
+      const ms = await session.call("peer", method, forPeers);
+      await session.call("clear");
+      return rate(forPeers, ms);
+    },
+  });
+  await session.inTurn(name, "files/s", [
+    ours(
+      session,
+      ({ ms, storePath }) => {
+        sameAsBefore(count, storePath);
+        return rate(count, ms);
+      },
+      importing,
+    ),
+    ...(how === "nar" ? [peer(HELIA, "helia"), peer(PUTS, "indexeddb")] : []),
+  ]);
+}
+
+const paths = new Map<number, string>();
+
+/** The same files have the same path, however they come. */
+function sameAsBefore(count: number, storePath: string): void {
+  const before = paths.get(count) ?? storePath;
+  paths.set(count, before);
+  if (storePath !== before) throw new Error(`${count} files are ${storePath} here and ${before} there`);
+}
+
+/** Time a file, by how many there are. */
+export async function growth(session: Session, name: string, count: number): Promise<void> {
+  const archive = { format: "nar", name: "tree" } as const;
+  const file = await session.data.nar(smallFiles(count));
+  await session.freshProfile();
+  await session.pick("file", file);
+  await session.inTurn(name, "µs/file", [
+    ours(
+      session,
+      ({ ms }) => (1000 * ms) / count,
+      () => session.call("importArchive", archive),
+    ),
+  ]);
+}
+
+/** One file of 1 GiB against each of the parts of its import by itself. */
+export async function importLarge(session: Session, name: string, what: "store path" | "castore"): Promise<void> {
+  const file = await session.data.large();
+  await session.freshProfile();
+  const archive = await offer(session, file, { format: "nar", name: "large" }, "file");
+  const speed = (ms: number): number => LARGE_SIZE / 1000 / ms;
+  const part = (contender: string, method: "sha256" | "cutAndHash" | "opfsWrite"): Turn => ({
+    contender,
+    run: async () => speed(await session.call("peer", method, LARGE_SIZE)),
+  });
+  const parts = [part(CUT, "cutAndHash"), part(WRITE, "opfsWrite")];
+  if (what === "store path") {
+    const ourTurn = ours(
+      session,
+      ({ ms }: Imported) => speed(ms),
+      () => session.call("importArchive", archive),
+    );
+    await session.inTurn(name, "MB/s", [ourTurn, part(SHA256, "sha256"), ...parts]);
+    return;
+  }
+  if ((await session.inNewStore(() => session.call("ingest", archive))) === undefined) {
+    session.note(`${name}: left out, the library has no method for it`);
+    return;
+  }
+  const ourTurn = ours(
+    session,
+    (ms) => speed(ms ?? 0),
+    () => session.call("ingest", archive),
+  );
+  await session.inTurn(name, "MB/s", [ourTurn, ...parts]);
+}
+
+function ours<T>(session: Session, value: (found: T) => number, work: () => Promise<T>): Turn {
+  return { contender: OURS, run: async () => value(await session.inNewStore(work)) };
+}
+
+/** Makes a file of the disk available to the page. */
+export async function offer(session: Session, path: string, archive: ArchiveRequest, source: Source): Promise<ArchiveRequest> {
+  if (source === "http") return { ...archive, url: session.server.urlOf(path) };
+  await session.pick("file", path);
+  return archive;
+}

@@ -1,0 +1,110 @@
+/** What a store that is there already gives back, and how soon: renders, reads, opening; and whether it is all there. */
+
+import { OURS } from "../bench.ts";
+import { NATIVE, offer, PUTS } from "./imports.ts";
+import type { Session } from "./session.ts";
+import { filePath, smallFiles, tinyFiles } from "./small-files.ts";
+
+const READS = 1000;
+/** Of the store that is read from, and of the object store beside it, which takes long to fill. */
+const FILES = 50_000;
+const BLOBS = 5000;
+const LEAST_OPENS = 5;
+
+/**
+ * Imports the tree, kills the browser at the instant at which the import has resolved, and renders the tree from the same profile:
+ * cold in a new browser, warm again in the same one.
+ */
+export async function renderTree(session: Session, names: { durable: string; cold: string; warm: string }): Promise<void> {
+  const tree = await session.data.tree();
+  const { hash } = await session.native.dumpHash(tree.path);
+  await session.freshProfile();
+  await session.call("open", "tree");
+  await session.pick("file", tree.nar);
+  const { storePath } = await session.call("importArchive", { format: "nar", name: "tree" });
+  await session.restart("kill");
+  const render = async (): Promise<number> => {
+    const rendered = await session.call("renderNar", storePath);
+    if (rendered.hash !== hash) throw new Error(`the NAR of ${rendered.bytes} bytes has the hash ${rendered.hash}, not ${hash}`);
+    return rendered.ms / 1000;
+  };
+  let problem = "";
+  try {
+    await session.call("open", "tree");
+    await render();
+  } catch (error) {
+    problem = `: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  const text = `${names.durable}: after a kill of the browser the NAR has the hash of nix-store --dump | sha256sum${problem}`;
+  session.checks.push({ text, met: problem === "" });
+  if (problem !== "") return;
+
+  const seconds = { cold: [] as number[], warm: [] as number[], native: [] as number[] };
+  for (let round = 0; round < session.rounds; round++) {
+    await session.restart("close");
+    await session.call("open", "tree");
+    seconds.cold.push(await render());
+    seconds.warm.push(await render());
+    seconds.native.push((await session.native.dumpHash(tree.path)).seconds);
+  }
+  for (const which of ["cold", "warm"] as const) {
+    session.row(names[which], OURS, seconds[which], "s");
+    session.row(names[which], NATIVE, seconds.native, "s");
+  }
+}
+
+/** Reads of random files, in a browser that has just been started, and again. */
+export async function readFiles(session: Session, names: { cold: string; warm: string }): Promise<void> {
+  const set = smallFiles(FILES);
+  const file = await session.data.nar(set);
+  await session.freshProfile();
+  await session.call("open", "small");
+  const archive = await offer(session, file, { format: "nar", name: "small" }, "file");
+  const { storePath } = await session.call("importArchive", archive);
+  await session.call("peer", "prepareIndexeddb", BLOBS);
+  const rate = (ms: number): number => READS / (ms / 1000);
+  const found = { cold: { ours: [] as number[], puts: [] as number[] }, warm: { ours: [] as number[], puts: [] as number[] } };
+  for (let round = 0; round < session.rounds; round++) {
+    await session.restart("close");
+    await session.call("open", "small");
+    const indexes = chosen(READS, round);
+    const paths = indexes.map((index) => filePath(index % FILES, set));
+    const blobs = indexes.map((index) => index % BLOBS);
+    for (const when of ["cold", "warm"] as const) {
+      found[when].ours.push(rate(await session.call("readFiles", storePath, paths)));
+      found[when].puts.push(rate(await session.call("peer", "readIndexeddb", blobs)));
+    }
+  }
+  for (const when of ["cold", "warm"] as const) {
+    session.row(names[when], OURS, found[when].ours, "files/s");
+    session.row(names[when], PUTS, found[when].puts, "files/s");
+  }
+}
+
+/** The same in each run. */
+function chosen(count: number, seed: number): number[] {
+  let state = seed + 1;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 4;
+  });
+}
+
+/** Opens a store of so many objects, each time in a new page. */
+export async function openStores(session: Session, name: string, objects: number): Promise<void> {
+  const file = await session.data.nar(tinyFiles(objects));
+  await session.freshProfile();
+  await session.call("open", "tiny");
+  const archive = await offer(session, file, { format: "nar", name: "tiny" }, "file");
+  const { ms } = await session.call("importArchive", archive);
+  session.note(`${objects} objects were imported in ${(ms / 1000).toFixed(1)} s`);
+  await session.call("close");
+  await session.restart("close");
+  const times: number[] = [];
+  for (let i = 0; i < Math.max(session.rounds, LEAST_OPENS); i++) {
+    await session.freshPage();
+    times.push(await session.call("open", "tiny"));
+    await session.call("close");
+  }
+  session.row(name, OURS, times, "ms");
+}

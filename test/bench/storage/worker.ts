@@ -1,0 +1,174 @@
+/** The worker beside the store's: what the library is compared with, and what an import is made of, each by itself. */
+
+import { unixfs } from "@helia/unixfs";
+import { IDBBlockstore } from "blockstore-idb";
+import { HashPool } from "../../../src/hash/pool.ts";
+import { spawnHashWorker } from "../../../src/worker/spawn-hash-worker.ts";
+import type { PeerApi } from "./page-api.ts";
+import { filePath, smallFile, smallFiles } from "./small-files.ts";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+const MIB = 1024 * 1024;
+/** Buffers on their way to a hash worker at once. */
+const IN_FLIGHT = 4;
+const WRITE = 4 * MIB;
+const BLOBS = "blobs";
+
+let pool: HashPool | undefined;
+function hashPool(): HashPool {
+  pool ??= new HashPool(1, () => spawnHashWorker("/hash-worker.js"));
+  return pool;
+}
+
+const peers: PeerApi = {
+  async helia(count) {
+    const set = smallFiles(count);
+    const contents = Array.from({ length: count }, (_, i) => ({ path: filePath(i, set), content: smallFile(i) }));
+    const blockstore = new IDBBlockstore("helia");
+    await blockstore.open();
+    const from = performance.now();
+    let last: unknown;
+    for await (const entry of unixfs({ blockstore }).addAll(contents, { wrapWithDirectory: true })) last = entry.cid;
+    const ms = performance.now() - from;
+    if (last === undefined) throw new Error("Helia imported nothing");
+    blockstore.close();
+    await blockstore.destroy();
+    return ms;
+  },
+
+  async indexeddb(count) {
+    const contents = Array.from({ length: count }, (_, i) => smallFile(i));
+    const db = await openDatabase("puts");
+    const from = performance.now();
+    for (const [i, content] of contents.entries()) await put(db, i, content);
+    const ms = performance.now() - from;
+    db.close();
+    await deleteDatabase("puts");
+    return ms;
+  },
+
+  async prepareIndexeddb(count) {
+    const db = await openDatabase("reads");
+    const from = performance.now();
+    for (let i = 0; i < count; i++) await put(db, i, smallFile(i));
+    db.close();
+    return performance.now() - from;
+  },
+
+  async readIndexeddb(indexes) {
+    const db = await openDatabase("reads");
+    const from = performance.now();
+    for (const index of indexes) {
+      const request = db.transaction(BLOBS).objectStore(BLOBS).get(index);
+      await new Promise<void>((resolve, reject) => {
+        request.onsuccess = () => resolve();
+        request.onerror = () => reject(request.error);
+      });
+      if (!(request.result instanceof Uint8Array)) throw new Error(`there is no ${index}`);
+    }
+    const ms = performance.now() - from;
+    db.close();
+    return ms;
+  },
+
+  async sha256(bytes) {
+    const buffers = content(8);
+    const stream = await hashPool().stream("sha256");
+    const from = performance.now();
+    await flow(bytes, buffers, (buffer) => stream.give(buffer, buffer.byteLength));
+    await stream.digest();
+    return performance.now() - from;
+  },
+
+  async cutAndHash(bytes) {
+    const buffers = content(8);
+    const cutter = await hashPool().cutter();
+    const from = performance.now();
+    await flow(bytes, buffers, async (buffer) => (await cutter.push(buffer, buffer.byteLength)).buffer);
+    await cutter.end();
+    return performance.now() - from;
+  },
+
+  async opfsWrite(bytes) {
+    const pieces = content(WRITE / MIB).map((buffer) => new Uint8Array(buffer));
+    const piece = new Uint8Array(WRITE);
+    for (const [i, part] of pieces.entries()) piece.set(part, i * MIB);
+    const root = await navigator.storage.getDirectory();
+    const file = await root.getFileHandle("bench-write", { create: true });
+    const access = await file.createSyncAccessHandle();
+    const from = performance.now();
+    for (let at = 0; at < bytes; at += WRITE) {
+      // What is written should differ, as it does in life.
+      new DataView(piece.buffer).setFloat64(0, at);
+      if (access.write(piece, { at }) !== WRITE) throw new Error("the disk took less");
+    }
+    access.flush();
+    const ms = performance.now() - from;
+    access.close();
+    await root.removeEntry("bench-write");
+    return ms;
+  },
+};
+
+/** Buffers of 1 MiB that nothing in them repeats. */
+function content(count: number): ArrayBuffer[] {
+  return Array.from({ length: count }, () => {
+    const bytes = new Uint8Array(MIB);
+    for (let at = 0; at < MIB; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536));
+    return bytes.buffer;
+  });
+}
+
+/** Gives buffers, several at once, and again when they have come back, until `bytes` were given. */
+async function flow(bytes: number, buffers: ArrayBuffer[], give: (buffer: ArrayBuffer) => Promise<ArrayBuffer>): Promise<void> {
+  const pending: Promise<void>[] = [];
+  for (let given = 0; given < bytes; given += MIB) {
+    if (pending.length >= IN_FLIGHT) await pending.shift();
+    const buffer = buffers.shift();
+    if (!buffer) throw new Error("there are too few buffers");
+    pending.push(
+      give(buffer).then((returned) => {
+        buffers.push(returned);
+      }),
+    );
+  }
+  await Promise.all(pending);
+}
+
+function put(db: IDBDatabase, key: number, value: Uint8Array): Promise<void> {
+  const transaction = db.transaction(BLOBS, "readwrite", { durability: "relaxed" });
+  transaction.objectStore(BLOBS).put(value, key);
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+function openDatabase(name: string): Promise<IDBDatabase> {
+  const request = indexedDB.open(name);
+  request.onupgradeneeded = () => request.result.createObjectStore(BLOBS);
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function deleteDatabase(name: string): Promise<void> {
+  const request = indexedDB.deleteDatabase(name);
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(request.error);
+  });
+}
+
+type Request = { [K in keyof PeerApi]: { id: number; method: K; args: Parameters<PeerApi[K]> } }[keyof PeerApi];
+
+self.onmessage = async ({ data: { id, method, args } }: MessageEvent<Request>) => {
+  try {
+    const call = peers[method] as (...args: readonly unknown[]) => Promise<number>;
+    self.postMessage({ id, ms: await call(...args) });
+  } catch (error) {
+    self.postMessage({ id, error: error instanceof Error ? `${error.message}\n${error.stack}` : String(error) });
+  }
+};
