@@ -1,0 +1,334 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type BrowserName, BrowserProcess } from "./browser-process.ts";
+import { checkSpace, checkState, type Observed, type Space, type Violation } from "./checker.ts";
+import { Durations } from "./durations.ts";
+import { type Action, inFlight, KINDS, type Operation, told } from "./operation.ts";
+import type { Message, Step, Storage } from "./page-protocol.ts";
+import { type PageServer, servePages, type Tab } from "./page-server.ts";
+import { makePlan, type Plan } from "./plan.ts";
+import { Random } from "./random.ts";
+import type { Shape } from "./tree.ts";
+import { emptyTally, type Tally } from "./verdict.ts";
+import { World } from "./world.ts";
+
+export interface CampaignOptions {
+  readonly browser: BrowserName;
+  readonly storage: Storage;
+  readonly kills: number;
+  readonly seed: number;
+  readonly root: string;
+  /** Holds the built package and the page's script. */
+  readonly out: string;
+  /** For the profile and the daemon's store. */
+  readonly dir: string;
+  readonly verbose: boolean;
+  note(text: string): void;
+}
+
+/** Milliseconds. Over all that a page renders in one check, on a machine that others use too. */
+const PATIENCE = 120_000;
+/** Rounds between two looks at what the store takes. */
+const SPACE_EVERY = 10;
+const STORE = "crash";
+
+/** A browser that is running, with its tabs. */
+interface Session {
+  readonly browser: BrowserProcess;
+  readonly tabs: Tab[];
+  readonly operations: Operation[];
+  /** Called for each message of a running operation. */
+  watch: (operation: Operation, kind: Message["kind"]) => void;
+  /** When it was killed. */
+  killed: boolean;
+}
+
+/** Kills one browser again and again, on one profile and one store. */
+export class Campaign {
+  readonly tally: Tally = emptyTally();
+  readonly #options: CampaignOptions;
+  readonly #profile: string;
+  readonly #durations = new Durations();
+  readonly #server: PageServer;
+  readonly #world: World;
+  /** What the store held when it was last looked at. */
+  #present: ReadonlySet<string> = new Set();
+  readonly #planned = new Map<number, Omit<Operation, "started">>();
+  #verifies = false;
+
+  private constructor(options: CampaignOptions, profile: string, server: PageServer, world: World) {
+    this.#options = options;
+    this.#profile = profile;
+    this.#server = server;
+    this.#world = world;
+  }
+
+  static async run(options: CampaignOptions): Promise<Tally> {
+    const { root, out, dir, seed } = options;
+    const profile = join(dir, "profile");
+    await mkdir(profile, { recursive: true });
+    const server = await servePages(root, out);
+    try {
+      const world = await World.create(root, out, dir, seed, server.content);
+      try {
+        const campaign = new Campaign(options, profile, server, world);
+        await campaign.#run();
+        return campaign.tally;
+      } finally {
+        await world.close();
+      }
+    } finally {
+      server.close();
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { kills, seed } = this.#options;
+    if (!(await this.#rehearse())) return;
+    let operations: readonly Operation[] = [];
+    for (let round = 1; round <= kills; round++) {
+      const session = await this.#start();
+      try {
+        if (!(await this.#checked(session, round, operations))) return;
+        if (round % SPACE_EVERY === 0) await this.#checkSpace(session, round);
+        const plan = await makePlan(new Random(seed, round), this.#world, this.#present);
+        await this.#runAndKill(session, plan, round);
+        operations = session.operations;
+      } finally {
+        await end(session);
+      }
+    }
+    await this.#finish(operations);
+  }
+
+  /** Without kills: how long things take, and that all of this works when nothing goes wrong. @returns whether it did */
+  async #rehearse(): Promise<boolean> {
+    const random = new Random(this.#options.seed);
+    const session = await this.#start();
+    try {
+      const [tab] = session.tabs as [Tab];
+      const opened = await tab.tell({ kind: "open", name: STORE, storage: this.#options.storage }, PATIENCE);
+      if (opened.storage !== undefined && opened.storage !== this.#options.storage)
+        throw new Error(`the store is in ${opened.storage}, which is not what was asked for`);
+      this.#verifies = opened.verify;
+      if (!opened.verify) this.#options.note("this version has no verify(): NARs alone are checked");
+      const shapes: Shape[] = ["tiny", "few", "many", "blobs", "large"];
+      const plan = [];
+      for (const shape of shapes)
+        for (const format of ["nar", "tar"] as const) plan.push(await this.#world.import(random, shape, format));
+      for (const root of this.#world.roots) plan.push(this.#world.pull(root));
+      // The large ones: room for the rounds, garbage for the collection.
+      for (const action of plan.slice(-3 - this.#world.roots.length)) {
+        if (action.kind === "import") plan.push({ kind: "delete", storePath: action.storePath } as const);
+      }
+      plan.push({ kind: "collect" } as const);
+      await tab.tell({ kind: "run", lanes: [this.#steps(0, 0, plan)] }, PATIENCE);
+      if (!(await this.#observed(tab, 0, session.operations))) return false;
+      await this.#checkSpace(session, 0);
+      // What was not in danger does not count.
+      this.tally.operations = 0;
+      this.tally.acknowledged = 0;
+      return this.tally.losses === 0;
+    } finally {
+      await end(session);
+    }
+  }
+
+  async #start(): Promise<Session> {
+    let session: Session | undefined;
+    const onMessage = (message: Message): void => {
+      if (session) this.#hear(session, message);
+    };
+    const { url, tab } = this.#server.tab(onMessage);
+    const browser = await BrowserProcess.start(this.#options.browser, this.#profile, url, () => {
+      for (const each of session?.tabs ?? [tab]) each.end(new Error("the browser ended"));
+    });
+    session = { browser, tabs: [tab], operations: [], watch: () => {}, killed: false };
+    return session;
+  }
+
+  /** Writes down what a page says, at once. */
+  #hear(session: Session, message: Message): void {
+    if (message.kind === "result" || message.kind === "error") return;
+    const planned = this.#planned.get(message.id);
+    if (!planned) throw new Error(`there is no operation ${message.id}`);
+    const now = performance.now();
+    if (message.kind === "started") {
+      const operation: Operation = { ...planned, started: now };
+      session.operations.push(operation);
+      this.tally.operations++;
+      session.watch(operation, message.kind);
+      return;
+    }
+    const operation = session.operations.find(({ id }) => id === message.id);
+    if (!operation) throw new Error(`operation ${message.id} ended before it started`);
+    if (message.kind === "acknowledged") {
+      operation.acknowledged = now;
+      this.tally.acknowledged++;
+      this.#durations.add(operation.action, now - operation.started);
+    } else if (!session.killed) {
+      // Parts of a browser that dies may live to see others gone.
+      operation.failed = message.reason;
+    }
+    session.watch(operation, message.kind);
+  }
+
+  #steps(tab: number, lane: number, actions: readonly Action[]): Step[] {
+    return actions.map((action) => {
+      const id = this.#planned.size;
+      this.#planned.set(id, { id, tab, lane, action });
+      return { id, action };
+    });
+  }
+
+  /** Opens the store and looks at what the last round left. @returns whether it could be looked at */
+  async #checked(session: Session, round: number, operations: readonly Operation[]): Promise<boolean> {
+    const [tab] = session.tabs as [Tab];
+    try {
+      await tab.tell({ kind: "open", name: STORE, storage: this.#options.storage }, PATIENCE);
+    } catch (error) {
+      this.#report(round, [{ kind: "unusable", text: `openStore() after the kill: ${messageOf(error)}` }], operations);
+      return false;
+    }
+    return this.#observed(tab, round, operations);
+  }
+
+  async #observed(tab: Tab, round: number, operations: readonly Operation[]): Promise<boolean> {
+    let observed: Observed;
+    try {
+      observed = await tab.tell({ kind: "check", ask: [...this.#world.known.keys()] }, PATIENCE);
+    } catch (error) {
+      this.#report(round, [{ kind: "unusable", text: `looking at the store: ${messageOf(error)}` }], operations);
+      return false;
+    }
+    if (this.#verifies && !observed.verify) throw new Error("verify() was not called");
+    const expectation = { before: this.#present, operations, known: this.#world.known };
+    this.#report(round, checkState(observed, expectation), operations);
+    this.#present = new Set(observed.paths.map(({ storePath }) => storePath));
+    return true;
+  }
+
+  async #checkSpace(session: Session, round: number): Promise<Space | undefined> {
+    const [tab] = session.tabs as [Tab];
+    const live = this.#world.sizeOf(this.#present);
+    let space: Space;
+    try {
+      await tab.tell({ kind: "collect" }, PATIENCE);
+      space = await tab.tell({ kind: "space" }, PATIENCE);
+    } catch (error) {
+      this.#report(round, [{ kind: "unusable", text: `collecting garbage, with nothing else going on: ${messageOf(error)}` }], []);
+      return undefined;
+    }
+    this.#options.note(`round ${round}: ${mib(live)} of NARs in ${this.#present.size} paths; ${takes(space)}`);
+    const violations = checkSpace(space, live);
+    if (this.#options.storage === "opfs" && live > 0 && space.opfsBytes === 0)
+      violations.push({ kind: "space", text: "nothing is in OPFS, which was asked for" });
+    this.#report(round, violations, []);
+    return space;
+  }
+
+  async #runAndKill(session: Session, plan: Plan, round: number): Promise<void> {
+    const tabs = Math.max(...plan.lanes.map((lane) => lane.tab)) + 1;
+    while (session.tabs.length < tabs) await this.#openTab(session);
+    await session.browser.look();
+
+    const target = plan.lanes[0]?.actions[plan.target];
+    if (!target) throw new Error("the plan has no such operation");
+    const lanes = plan.lanes.map(({ tab, actions }, lane) => ({ tab, steps: this.#steps(tab, lane, actions) }));
+    const targetId = lanes[0]?.steps[plan.target]?.id;
+    const expected = this.#durations.expected(target);
+    const { moment } = plan;
+    const delay =
+      moment.kind === "within"
+        ? moment.fraction * expected
+        : moment.kind === "before-end"
+          ? Math.max(0, expected - moment.milliseconds)
+          : moment.milliseconds;
+    const due = new Promise<void>((resolve) => {
+      session.watch = (operation, kind) => {
+        if (operation.id !== targetId) return;
+        const now = moment.kind === "after-end" ? kind !== "started" : kind === "started";
+        if (now) setTimeout(resolve, delay);
+      };
+    });
+    const ended = Promise.all(
+      session.tabs.map(async (tab, i) => {
+        const own = lanes.filter((lane) => lane.tab === i).map(({ steps }) => steps);
+        if (own.length > 0) await tab.tell({ kind: "run", lanes: own }, PATIENCE);
+      }),
+    );
+    try {
+      await Promise.race([due, ended]);
+    } catch (error) {
+      this.#report(round, [{ kind: "unusable", text: `before it was killed: ${messageOf(error)}` }], session.operations);
+    }
+    ended.catch(() => {});
+    // What is under way in this very moment is what the kill hits.
+    const hit = session.operations.filter(inFlight);
+    session.killed = true;
+    await session.browser.kill();
+    this.tally.kills++;
+    if (hit.length > 0) this.tally.hits++;
+    for (const kind of KINDS) if (hit.some(({ action }) => action.kind === kind)) this.tally.hitsByKind[kind]++;
+    const kinds = hit.map(({ action }) => action.kind).join(" + ") || "nothing";
+    this.#options.note(
+      `round ${round}: killed in ${kinds} (${moment.kind}, ${Math.round(delay)} ms; ${session.operations.length} operations)`,
+    );
+    if (this.#options.verbose) for (const operation of session.operations) this.#options.note(`  ${told(operation)}`);
+  }
+
+  async #openTab(session: Session): Promise<void> {
+    const { url, tab } = this.#server.tab((message) => this.#hear(session, message));
+    await session.tabs[0]?.tell({ kind: "tab", url }, PATIENCE);
+    session.tabs.push(tab);
+    await tab.tell({ kind: "open", name: STORE, storage: this.#options.storage }, PATIENCE);
+  }
+
+  /** The last kill's outcome; then everything is deleted, and next to nothing may be left. */
+  async #finish(operations: readonly Operation[]): Promise<void> {
+    const round = this.#options.kills + 1;
+    const session = await this.#start();
+    try {
+      if (!(await this.#checked(session, round, operations))) return;
+      const before = await this.#checkSpace(session, round);
+      const [tab] = session.tabs as [Tab];
+      try {
+        await tab.tell({ kind: "empty" }, PATIENCE);
+      } catch (error) {
+        this.#report(round, [{ kind: "unusable", text: `deleting everything: ${messageOf(error)}` }], []);
+        return;
+      }
+      this.#present = new Set();
+      await this.#observed(tab, round, []);
+      const after = await this.#checkSpace(session, round);
+      if (before && after) this.#options.note(`before everything was deleted: ${takes(before)}; after: ${takes(after)}`);
+    } finally {
+      await end(session);
+    }
+  }
+
+  #report(round: number, violations: readonly Violation[], operations: readonly Operation[]): void {
+    this.tally.losses += violations.length;
+    const { browser, storage, seed, note } = this.#options;
+    for (const { kind, text } of violations)
+      note(`LOSS ${kind}, ${browser} ${storage}, seed ${seed}, found in round ${round}: ${text}`);
+    if (violations.length > 0) for (const operation of operations) note(`  before it: ${told(operation)}`);
+  }
+}
+
+async function end(session: Session): Promise<void> {
+  if (!session.killed) await session.browser.close();
+  for (const tab of session.tabs) tab.end(new Error("the browser was ended"));
+}
+
+function takes({ opfsBytes, opfsFiles, databaseBytes, databaseRecords, estimate }: Space): string {
+  return `${mib(opfsBytes)} in ${opfsFiles} files, ${mib(databaseBytes)} in ${databaseRecords} records, by the browser's estimate ${mib(estimate)}`;
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / (1024 * 1024)).toFixed(1)} MiB`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,85 @@
+import type { Action, Kind } from "./operation.ts";
+import type { Random } from "./random.ts";
+import type { Shape } from "./tree.ts";
+import type { World } from "./world.ts";
+
+/** When to kill: somewhere in an operation; shortly before it should be acknowledged; right after it was. */
+export type Moment =
+  | { readonly kind: "within"; readonly fraction: number }
+  | { readonly kind: "before-end"; readonly milliseconds: number }
+  | { readonly kind: "after-end"; readonly milliseconds: number };
+
+export interface Lane {
+  readonly tab: number;
+  readonly actions: readonly Action[];
+}
+
+export interface Plan {
+  readonly lanes: readonly Lane[];
+  /** Which operation of the first lane the moment is of. */
+  readonly target: number;
+  readonly moment: Moment;
+}
+
+const MiB = 1024 * 1024;
+/** Bytes of NARs from which on there is more deleting than importing: every check renders them all. */
+const FULL = 120 * MiB;
+
+/** Deletions and collections are short: so that as many kills hit them, they are aimed at as often. */
+const TARGETS: Readonly<Record<Kind, number>> = { import: 35, pull: 25, delete: 15, collect: 25 };
+const SHAPES: Readonly<Record<Shape, number>> = { tiny: 15, few: 20, many: 30, blobs: 20, large: 15 };
+
+/** @param present what the store holds now */
+export async function makePlan(random: Random, world: World, present: ReadonlySet<string>): Promise<Plan> {
+  const pattern = random.weighted({ one: 40, lanes: 30, tabs: 30 });
+  const target = random.chance(0.3) ? 1 : 0;
+  const aim = random.weighted(TARGETS);
+  const lanes: Lane[] = [];
+  for (let lane = 0; lane < (pattern === "one" ? 1 : 2); lane++) {
+    const actions: Action[] = [];
+    for (let step = 0; step < 4; step++) {
+      let kind: Kind = random.weighted({ ...TARGETS, delete: world.sizeOf(present) > FULL ? 60 : TARGETS.delete });
+      if (lane === 0 && step === target) kind = aim;
+      // So that there is garbage to collect.
+      else if (lane === 0 && step === target - 1 && aim === "collect") kind = "delete";
+      actions.push(await makeAction(kind, random, world, present, actions));
+    }
+    lanes.push({ tab: pattern === "tabs" ? lane : 0, actions });
+  }
+  return { lanes, target, moment: makeMoment(random) };
+}
+
+async function makeAction(
+  kind: Kind,
+  random: Random,
+  world: World,
+  present: ReadonlySet<string>,
+  earlier: readonly Action[],
+): Promise<Action> {
+  switch (kind) {
+    case "import": {
+      const full = world.sizeOf(present) > FULL;
+      return world.import(random, random.weighted({ ...SHAPES, large: full ? 0 : SHAPES.large }), random.pick(["nar", "tar"]));
+    }
+    case "pull": {
+      const absent = world.roots.filter(({ storePath }) => !present.has(storePath));
+      return world.pull(random.pick(absent.length > 0 && random.chance(0.8) ? absent : world.roots));
+    }
+    case "delete": {
+      // Now and then what this very lane has just brought, or is not there at all.
+      const brought = earlier.flatMap((action) => (action.kind === "import" ? [action.storePath] : []));
+      if (brought.length > 0 && random.chance(0.3)) return { kind, storePath: random.pick(brought) };
+      // What is large goes first: that leaves something to reclaim.
+      const candidates = [...present].sort((a, b) => world.sizeOf([b]) - world.sizeOf([a]));
+      const some = candidates.slice(0, random.chance(0.5) ? 4 : candidates.length);
+      return { kind, storePath: some.length > 0 ? random.pick(some) : random.pick(world.roots).storePath };
+    }
+    case "collect":
+      return { kind };
+  }
+}
+
+function makeMoment(random: Random): Moment {
+  const kind = random.weighted({ within: 70, "before-end": 18, "after-end": 12 });
+  return kind === "within" ? { kind, fraction: random.fraction() } : { kind, milliseconds: random.fraction() * 100 };
+}
