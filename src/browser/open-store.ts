@@ -5,8 +5,13 @@ import { Store } from "./store.ts";
 import { StoreWorker } from "./store-worker-client.ts";
 
 export interface OpenStoreOptions {
-  /** Where content is kept. `auto` takes the fastest that this browser has. */
+  /** Where new content is kept: `auto` takes OPFS where the browser has it. What was kept elsewhere before stays there, and is found. */
   storage?: "auto" | "opfs" | "indexeddb" | undefined;
+  /**
+   * What is certain when an import or pull resolves: with `strict`, the default, that it survives a power cut; with `relaxed`, which is a
+   * little faster, that it survives the end of the browser, however sudden.
+   */
+  durability?: "strict" | "relaxed" | undefined;
   /** How many hash workers; by default one less than the machine has cores, at least one, at most four. */
   workers?: number | undefined;
   /** Of `tvix-store-web/worker`, where the bundler doesn't find it by itself. */
@@ -31,6 +36,7 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
   try {
     const opening = worker.api.open(name, {
       storage: options.storage ?? "auto",
+      durability: options.durability ?? "strict",
       workers,
       hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
     });

@@ -30,6 +30,7 @@ export interface StoreApi {
 
 export interface OpenOptions {
   storage: "auto" | "opfs" | "indexeddb";
+  durability: "strict" | "relaxed";
   /** How many hash workers. */
   workers: number;
   /** Absolute; where the page does not let the bundler find it. */

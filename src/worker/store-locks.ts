@@ -1,24 +1,35 @@
 import { StoreError } from "../error.ts";
 
 /**
- * Web Locks of one store, over all tabs. What writes content holds the lock shared until a PathInfo refers to it; collecting garbage
- * holds it alone. Where a browser has no locks, writers go on without, and garbage can't be collected.
+ * Web Locks of one store, over all tabs. Whoever writes packs holds one shared, so that unfinished packs, and those that a session
+ * relies on, are not removed; who removes packs holds it alone. Where a browser has no locks nothing is ever removed.
  */
 export class StoreLocks {
-  #name: string;
+  readonly #writers: string;
+  readonly #garbage: string;
 
   constructor(storeName: string) {
-    this.#name = `tvix-store-web:${storeName}:content`;
+    this.#writers = `tvix-store-web:${storeName}:writers`;
+    this.#garbage = `tvix-store-web:${storeName}:garbage`;
   }
 
-  async writing<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  async writing<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     if (!navigator.locks) return work();
-    return navigator.locks.request(this.#name, { mode: "shared", signal }, work);
+    return navigator.locks.request(this.#writers, { mode: "shared", ...(signal && { signal }) }, work);
   }
 
-  async alone<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  /** Runs `work` unless somebody writes. */
+  async ifNobodyWrites(work: () => Promise<void>): Promise<void> {
+    if (!navigator.locks) return;
+    await navigator.locks.request(this.#writers, { ifAvailable: true }, async (lock) => {
+      if (lock) await work();
+    });
+  }
+
+  /** One at a time collects garbage. */
+  async collecting<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     if (!navigator.locks) throw new StoreError("unavailable", "this browser has no Web Locks, so it isn't safe to collect garbage");
-    return navigator.locks.request(this.#name, { signal }, work);
+    return navigator.locks.request(this.#garbage, { ...(signal && { signal }) }, work);
   }
 }
 

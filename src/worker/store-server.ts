@@ -36,20 +36,26 @@ import type {
 import { connectRemoteAddress } from "./connect-remote.ts";
 import { folderEntries, notTold } from "./folder-entries.ts";
 import { collectGarbage } from "./garbage.ts";
-import { StoreDatabase } from "./indexeddb.ts";
-import { createIndexedDbStore } from "./indexeddb-store.ts";
+import { openPackedStore } from "./open-packed-store.ts";
+import { packedReader, writePacked } from "./packed-services.ts";
+import type { PackedStore } from "./packed-store.ts";
 import { spawnHashWorker } from "./spawn-hash-worker.ts";
-import { StoreLocks } from "./store-locks.ts";
 
 /** How our own stores count directory sizes. */
 const OWN_RULE: DirectorySizeRule = "documented";
 
 interface OpenedStore {
-  readonly database: StoreDatabase;
+  readonly packed: PackedStore;
   readonly pool: HashPool;
+  /** What is committed. */
   readonly services: LocalStoreServices;
-  readonly locks: StoreLocks;
+  readonly durability: "strict" | "relaxed";
   readonly changes: BroadcastChannel;
+}
+
+interface Writing {
+  readonly services: LocalStoreServices;
+  readonly pool: HashPool;
 }
 
 /** What the page calls. */
@@ -57,13 +63,15 @@ export class StoreServer implements StoreApi {
   #opened: OpenedStore | undefined;
 
   async open(name: string, options: OpenOptions): Promise<void> {
-    if (options.storage === "opfs") throw new StoreError("unavailable", "storage in OPFS is not built yet; IndexedDB is");
-    const database = new StoreDatabase(name);
-    // Fails now rather than at the first use.
-    await database.read("pathInfos", (store) => store.count());
     const pool = new HashPool(options.workers, () => spawnHashWorker(options.hashWorkerUrl));
-    const services = createIndexedDbStore(database, pool);
-    this.#opened = { database, pool, services, locks: new StoreLocks(name), changes: changeChannel(name) };
+    try {
+      const packed = await openPackedStore(name, options.storage);
+      const services = packedReader(packed, pool);
+      this.#opened = { packed, pool, services, durability: options.durability, changes: changeChannel(name) };
+    } catch (error) {
+      pool.close();
+      throw error;
+    }
   }
 
   async importFolder(source: FolderSource, { name }: { name: string }, operation: MessagePort): Promise<ImportedPathInfo> {
@@ -187,8 +195,8 @@ export class StoreServer implements StoreApi {
   }
 
   async collectGarbage(operation: MessagePort): Promise<GarbageReport> {
-    const { database, services, locks } = this.#store();
-    return this.#run(operation, (options) => locks.alone(options.signal, () => collectGarbage(database, services, options)));
+    const { packed } = this.#store();
+    return this.#run(operation, (options) => collectGarbage(packed, options));
   }
 
   async close(): Promise<void> {
@@ -196,7 +204,8 @@ export class StoreServer implements StoreApi {
     this.#opened = undefined;
     opened?.pool.close();
     opened?.changes.close();
-    await opened?.database.close();
+    opened?.packed.close();
+    await opened?.packed.database.close();
   }
 
   #store(): OpenedStore {
@@ -210,10 +219,13 @@ export class StoreServer implements StoreApi {
   }
 
   /** Something that ends in a new PathInfo. */
-  async #write<T>(operation: MessagePort, work: (store: OpenedStore, options: RunningOptions) => Promise<T>): Promise<T> {
+  async #write<T>(operation: MessagePort, work: (store: Writing, options: RunningOptions) => Promise<T>): Promise<T> {
     return this.#run(operation, async (options) => {
       const store = this.#store();
-      const result = await store.locks.writing(options.signal, () => work(store, options));
+      const { packed, pool, durability } = store;
+      const result = await writePacked(packed, pool, { durability, signal: options.signal }, (services) =>
+        work({ services, pool }, options),
+      );
       this.#tell(store, "write");
       return result;
     });

@@ -17,7 +17,7 @@ test("a change that ends while the store is being closed succeeds, though nobody
   const name = crypto.randomUUID();
   const hashWorkerUrl = new URL("../../src/worker/hash-worker.ts", import.meta.url).href;
   const server = new StoreServer();
-  await server.open(name, { storage: "auto", workers: 1, hashWorkerUrl });
+  await server.open(name, { storage: "auto", durability: "relaxed", workers: 1, hashWorkerUrl });
   const { port1 } = new MessageChannel();
   const { storePath } = await server.importArchive({ blob: new Blob(smallNar()) }, { format: "nar", name: "small" }, port1);
   const deleting = server.delete(storePath);

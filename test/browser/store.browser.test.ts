@@ -315,7 +315,6 @@ describe("long work", () => {
 
   test("a worker script that can't be loaded is an error, not a wait", async () => {
     await expect(openStore("nowhere", { workerUrl: "/there-is-no-such-script.js" })).rejects.toMatchObject({ code: "unavailable" });
-    await expect(openStore("opfs", { storage: "opfs" })).rejects.toMatchObject({ code: "unavailable" });
     await expect(openStore("no-workers", { workers: 0 })).rejects.toMatchObject({ code: "invalid" });
     await expect(openStore("")).rejects.toMatchObject({ code: "invalid" });
   });

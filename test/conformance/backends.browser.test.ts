@@ -1,13 +1,12 @@
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
-import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { createBrowserTransport } from "../../src/wire/transport.ts";
-import { StoreDatabase } from "../../src/worker/indexeddb.ts";
-import { createIndexedDbStore } from "../../src/worker/indexeddb-store.ts";
 import { blobServiceSuite } from "./blob-service.ts";
 import { SUITE_DAEMONS } from "./daemon-urls.ts";
 import { directoryServiceSuite } from "./directory-service.ts";
 import type { Backend, BackendsIn } from "./matrix.ts";
+import { packStoreSuite } from "./pack-store.ts";
+import { openPackedBackend } from "./packed-backend.ts";
 import { pathInfoServiceSuite } from "./path-info-service.ts";
 
 const daemons = [...SUITE_DAEMONS];
@@ -26,13 +25,8 @@ function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
 
 const BACKENDS: Record<BackendsIn<"browser">, Omit<Backend, "name">> = {
   memory: { canDelete: true, open: async () => ({ store: createMemoryStore(), close: async () => {} }) },
-  indexeddb: {
-    canDelete: true,
-    open: async () => {
-      const database = new StoreDatabase(crypto.randomUUID());
-      return { store: createIndexedDbStore(database, new InlineHashEngine()), close: () => database.close() };
-    },
-  },
+  "packs in IndexedDB": { canDelete: true, open: () => openPackedBackend("indexeddb") },
+  "packs in OPFS": { canDelete: true, open: () => openPackedBackend("opfs") },
   "remote over Connect": overHttp("connect"),
   "remote over gRPC-Web": overHttp("grpc-web"),
 };
@@ -42,3 +36,6 @@ for (const [name, backend] of Object.entries(BACKENDS)) {
   directoryServiceSuite({ name, ...backend });
   pathInfoServiceSuite({ name, ...backend });
 }
+
+packStoreSuite("IndexedDB");
+packStoreSuite("OPFS");

@@ -5,7 +5,15 @@ import { expect, test } from "vitest";
 import { MATRIX } from "./matrix.ts";
 
 const SRC = fileURLToPath(new URL("../../src", import.meta.url));
-const INTERFACES = ["BlobService", "DirectoryService", "PathInfoService", "LocalPathInfoService", "ChunkStore", "DirectoryStore"];
+const INTERFACES = [
+  "BlobService",
+  "DirectoryService",
+  "PathInfoService",
+  "LocalPathInfoService",
+  "ChunkStore",
+  "DirectoryStore",
+  "PackStore",
+];
 
 /** Names of classes in the source that say they implement one of the service interfaces. */
 async function implementations(): Promise<string[]> {

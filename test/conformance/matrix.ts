@@ -17,9 +17,14 @@ export const MATRIX = {
     runtimes: ["node", "browser"],
     covers: ["ChunkedBlobService", "StoredDirectoryService", "MemoryChunkStore", "MemoryDirectoryStore", "MemoryPathInfoService"],
   },
-  indexeddb: {
+  // The same store over each of the places for packs.
+  "packs in IndexedDB": {
     runtimes: ["browser"],
-    covers: ["IndexedDbChunkStore", "IndexedDbDirectoryStore", "IndexedDbPathInfoService"],
+    covers: ["IndexedDbPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService"],
+  },
+  "packs in OPFS": {
+    runtimes: ["browser"],
+    covers: ["OpfsPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService"],
   },
   // Through `openEmbeddedStore`: the object store layout on files, and LMDB.
   embedded: {

@@ -1,0 +1,194 @@
+import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransaction, openDB, type StoreNames } from "idb";
+import type { Node } from "../castore/node.ts";
+import { StoreError } from "../error.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import { storageError } from "./storage-error.ts";
+
+/** What is known of a pack, or of a part of one (docs/storage.md). Its key is a UUID: a record never changes, another takes its place. */
+export interface PackRecord {
+  /** The pack's id. */
+  readonly pack: string;
+  readonly storage: "opfs" | "indexeddb";
+  /** Bytes of the pack. */
+  readonly size: number;
+  /** Objects, 40 bytes each (`pack-entries.ts`). */
+  readonly entries: Uint8Array;
+}
+
+/** A root of garbage collection that is no store path. */
+export interface Pin {
+  readonly name: string;
+  readonly node: Node;
+}
+
+/** Of the first version of the database, which had a record for each object. */
+export type LegacyBlob = { chunks: Uint8Array; bao?: Uint8Array } | Uint8Array;
+
+type DigestKey = Uint8Array<ArrayBuffer>;
+
+export interface StoreSchema extends DBSchema {
+  packs: { key: string; value: PackRecord };
+  /** The content of packs that are kept here: by the pack's id and the number of the segment. */
+  segments: { key: [string, number]; value: Uint8Array };
+  /** By the hash part of the store path. */
+  pathInfos: { key: string; value: PathInfo };
+  pins: { key: string; value: Pin };
+  meta: { key: MetaKey; value: number | string };
+  chunks: { key: DigestKey; value: Uint8Array };
+  blobs: { key: DigestKey; value: LegacyBlob };
+  directories: { key: DigestKey; value: Uint8Array };
+}
+
+/**
+ * `id`: a UUID, made with the store; `generation`: counts the transactions that changed packs; `roots`: those that added path infos or
+ * pins.
+ */
+export type MetaKey = "id" | "generation" | "roots";
+
+export type StoreName = StoreNames<StoreSchema>;
+/** Where the first version kept objects. They are there only as long as they have not been packed. */
+export const LEGACY_STORES = ["chunks", "blobs", "directories"] as const;
+
+export type WriteTransaction = IDBPTransaction<StoreSchema, StoreName[], "readwrite">;
+
+const VERSION = 2;
+
+/**
+ * The connection to a store's database. Opened again if the browser drops it, because some do so to pages in the background; closed
+ * for good when another tab wants to upgrade or delete the database.
+ */
+export class StoreDatabase {
+  readonly #name: string;
+  #db: Promise<IDBPDatabase<StoreSchema>> | undefined;
+  #closed: StoreError | undefined;
+
+  constructor(storeName: string) {
+    this.#name = databaseName(storeName);
+  }
+
+  /** Runs `work` in a transaction that only reads. */
+  read<N extends StoreName, T>(name: N, work: (store: IDBPObjectStore<StoreSchema, [N], N, "readonly">) => Promise<T>): Promise<T> {
+    return this.#run(async (db) => work(db.transaction(name, "readonly").store));
+  }
+
+  /** The same over several object stores, of which it sees one moment. */
+  snapshot<T>(
+    names: readonly StoreName[],
+    work: (transaction: IDBPTransaction<StoreSchema, StoreName[], "readonly">) => Promise<T>,
+  ): Promise<T> {
+    return this.#run(async (db) => work(db.transaction([...names], "readonly")));
+  }
+
+  /** Which of the object stores that need not be there are there. */
+  legacyStores(): Promise<(typeof LEGACY_STORES)[number][]> {
+    return this.#run(async (db) => LEGACY_STORES.filter((name) => db.objectStoreNames.contains(name)));
+  }
+
+  /**
+   * Runs `work` in a transaction that writes; resolves when the transaction is complete, not before. Nothing of it stays if `work`
+   * fails.
+   */
+  write<T>(
+    names: readonly StoreName[],
+    durability: IDBTransactionDurability,
+    work: (transaction: WriteTransaction) => Promise<T>,
+  ): Promise<T> {
+    return this.#run(async (db) => {
+      const transaction = db.transaction([...names], "readwrite", { durability });
+      // Where a request fails, its own error is the one to tell.
+      transaction.done.catch(() => {});
+      try {
+        const result = await work(transaction);
+        await transaction.done;
+        return result;
+      } catch (error) {
+        const cause = transaction.error;
+        abortQuietly(transaction);
+        throw cause ?? error;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed ??= new StoreError("closed", "the store was closed");
+    const db = await this.#db?.catch(() => undefined);
+    db?.close();
+  }
+
+  /** A connection that was lost is made again once, as the browser may drop it before it says so. */
+  async #run<T>(work: (db: IDBPDatabase<StoreSchema>) => Promise<T>): Promise<T> {
+    try {
+      const opened = this.#open();
+      try {
+        return await work(await opened);
+      } catch (error) {
+        if (!isLostConnection(error) || this.#closed) throw error;
+        if (this.#db === opened) this.#db = undefined;
+        return await work(await this.#open());
+      }
+    } catch (error) {
+      throw this.#closed ?? storageError(error, `the database ${this.#name}`);
+    }
+  }
+
+  #open(): Promise<IDBPDatabase<StoreSchema>> {
+    if (this.#closed) throw this.#closed;
+    if (!this.#db) {
+      const connecting = this.#connect();
+      this.#db = connecting;
+      connecting.catch(() => {
+        if (this.#db === connecting) this.#db = undefined;
+      });
+    }
+    return this.#db;
+  }
+
+  async #connect(): Promise<IDBPDatabase<StoreSchema>> {
+    if (typeof indexedDB === "undefined") throw new StoreError("unavailable", "this browser has no IndexedDB");
+    return openDB<StoreSchema>(this.#name, VERSION, {
+      upgrade(db, from) {
+        for (const name of ["packs", "segments", "pins"] as const) db.createObjectStore(name);
+        // Objects of the first version stay until they are packed, which takes more than this transaction may.
+        if (from < 1) db.createObjectStore("pathInfos");
+        const meta = db.createObjectStore("meta");
+        meta.put(crypto.randomUUID(), "id");
+      },
+      blocking: (_current, _wanted, event) => {
+        this.#closed = new StoreError("closed", "another tab upgrades or deletes this store; reload the page");
+        if (event.target instanceof IDBDatabase) event.target.close();
+      },
+      terminated: () => {
+        this.#db = undefined;
+      },
+    });
+  }
+}
+
+export function databaseName(storeName: string): string {
+  return `tvix-store-web:${storeName}`;
+}
+
+/** Adds one to a counter of `meta`. @returns its value now */
+export async function increment(transaction: WriteTransaction, key: "generation" | "roots"): Promise<number> {
+  const meta = transaction.objectStore("meta");
+  const value = toCount(await meta.get(key)) + 1;
+  await meta.put(value, key);
+  return value;
+}
+
+export function toCount(value: number | string | undefined): number {
+  return typeof value === "number" ? value : 0;
+}
+
+/** The transaction could not even begin: the connection is closed or closing. */
+function isLostConnection(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "InvalidStateError";
+}
+
+function abortQuietly(transaction: { abort(): void }): void {
+  try {
+    transaction.abort();
+  } catch {
+    // It has ended by itself.
+  }
+}

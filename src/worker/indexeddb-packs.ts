@@ -1,0 +1,164 @@
+import type { StoreDatabase } from "./database.ts";
+import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
+import { coalesced } from "./read-ranges.ts";
+import { PackGone } from "./storage-error.ts";
+
+/** Bytes of a segment: of those that are read often, many must fit into memory, and each read of a small object reads a whole one. */
+const SEGMENT = 1024 * 1024;
+/** Segments that are kept in memory, over all packs. */
+const CACHED = 16;
+/** Segments that are on their way into the database while the next one is filled. */
+const WINDOW = 4;
+
+/** Packs in IndexedDB, for browsers and modes that have no OPFS: a value for each MiB of a pack. */
+export class IndexedDbPacks implements PackStore {
+  readonly #database: StoreDatabase;
+  /** Least recently used first. */
+  readonly #cache = new Map<string, { pack: string; bytes: Promise<Uint8Array> }>();
+
+  constructor(database: StoreDatabase) {
+    this.#database = database;
+  }
+
+  async create(id: string): Promise<PackWriter> {
+    return new IndexedDbPackWriter(this.#database, id, async () => void (await this.delete(id)));
+  }
+
+  async read(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+    return coalesced(ranges, async (offset, length) => {
+      const bytes = new Uint8Array(length);
+      for (let at = 0; at < length; ) {
+        const number = Math.floor((offset + at) / SEGMENT);
+        const start = offset + at - number * SEGMENT;
+        const segment = await this.#segment(id, number);
+        const part = segment.subarray(start, Math.min(start + length - at, SEGMENT));
+        if (part.length === 0) throw new PackGone(id, "is cut short");
+        bytes.set(part, at);
+        at += part.length;
+      }
+      return bytes;
+    });
+  }
+
+  async list(): Promise<string[]> {
+    const keys = await this.#database.read("segments", (store) => store.getAllKeys());
+    return [...new Set(keys.map(([pack]) => pack))];
+  }
+
+  async delete(id: string): Promise<boolean> {
+    this.release(id);
+    await this.#database.write(["segments"], "relaxed", (transaction) =>
+      transaction.objectStore("segments").delete(IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER])),
+    );
+    return true;
+  }
+
+  release(id?: string): void {
+    for (const [key, { pack }] of this.#cache) if (id === undefined || pack === id) this.#cache.delete(key);
+  }
+
+  #segment(pack: string, number: number): Promise<Uint8Array> {
+    const key = `${pack}/${number}`;
+    const known = this.#cache.get(key);
+    const entry = known ?? { pack, bytes: this.#read(pack, number) };
+    // A failure must not be what everybody is told from now on.
+    if (!known) entry.bytes.catch(() => this.#cache.delete(key));
+    this.#cache.delete(key);
+    this.#cache.set(key, entry);
+    for (const oldest of this.#cache.keys()) {
+      if (this.#cache.size <= CACHED) break;
+      this.#cache.delete(oldest);
+    }
+    return entry.bytes;
+  }
+
+  async #read(pack: string, number: number): Promise<Uint8Array> {
+    const bytes = await this.#database.read("segments", (store) => store.get([pack, number]));
+    if (!(bytes instanceof Uint8Array)) throw new PackGone(pack, "is missing");
+    return bytes;
+  }
+}
+
+/**
+ * Segments are written with relaxed durability: the transaction that makes a pack visible is a later one of the same database, and
+ * what is on the disk of that has all before it.
+ */
+class IndexedDbPackWriter implements PackWriter {
+  readonly #database: StoreDatabase;
+  readonly #id: string;
+  readonly #remove: () => Promise<void>;
+  #segment = new Uint8Array(SEGMENT);
+  #filled = 0;
+  #number = 0;
+  readonly #underWay = new Set<Promise<void>>();
+  #failure: { error: unknown } | undefined;
+
+  constructor(database: StoreDatabase, id: string, remove: () => Promise<void>) {
+    this.#database = database;
+    this.#id = id;
+    this.#remove = remove;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + SEGMENT - this.#filled);
+      this.#segment.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled < SEGMENT) continue;
+      this.#put(this.#segment);
+      this.#segment = new Uint8Array(SEGMENT);
+      while (this.#underWay.size >= WINDOW) await Promise.race(this.#underWay);
+      this.#throwFailure();
+    }
+  }
+
+  async read({ offset, length }: PackRange): Promise<Uint8Array> {
+    await Promise.all(this.#underWay);
+    this.#throwFailure();
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      const number = Math.floor((offset + at) / SEGMENT);
+      const start = offset + at - number * SEGMENT;
+      const segment =
+        number === this.#number
+          ? this.#segment.subarray(0, this.#filled)
+          : await this.#database.read("segments", (store) => store.get([this.#id, number]));
+      const part = segment?.subarray(start, start + length - at);
+      if (!part || part.length === 0) throw new PackGone(this.#id, "is cut short");
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  async finish(): Promise<void> {
+    if (this.#filled > 0) this.#put(this.#segment.slice(0, this.#filled));
+    await Promise.all(this.#underWay);
+    this.#throwFailure();
+  }
+
+  async abort(): Promise<void> {
+    await Promise.all(this.#underWay);
+    await this.#remove();
+  }
+
+  #put(segment: Uint8Array): void {
+    const key: [string, number] = [this.#id, this.#number++];
+    this.#filled = 0;
+    const writing = this.#database
+      .write(["segments"], "relaxed", (transaction) => transaction.objectStore("segments").put(segment, key))
+      .then(
+        () => {},
+        (error: unknown) => {
+          this.#failure ??= { error };
+        },
+      )
+      .finally(() => this.#underWay.delete(writing));
+    this.#underWay.add(writing);
+  }
+
+  #throwFailure(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}

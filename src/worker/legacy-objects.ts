@@ -1,0 +1,70 @@
+import { asDigest } from "../castore/digest.ts";
+import { decodeChunkList, encodeBlob } from "./blob-object.ts";
+import type { LEGACY_STORES, LegacyBlob, StoreDatabase, WriteTransaction } from "./database.ts";
+import { BLOB, CHUNK, DIRECTORY } from "./object-table.ts";
+import type { NewObject } from "./object-view.ts";
+import type { PackedStore } from "./packed-store.ts";
+import { WriteSession } from "./write-session.ts";
+
+/** Bytes, roughly, and objects that are moved in one commit. */
+const BATCH_BYTES = 32 * 1024 * 1024;
+const BATCH_COUNT = 4096;
+const READ_AT_ONCE = 64;
+
+type LegacyStore = (typeof LEGACY_STORES)[number];
+type Key = IDBValidKey & (Uint8Array<ArrayBuffer> | ArrayBuffer);
+
+/**
+ * Packs the objects of a database of version 1, which had a record for each. A commit moves some of them, so that it can be broken off, and
+ * needs little room; chunks come first and directories last, as everything else relies on what it refers to.
+ */
+export async function packLegacyObjects(store: PackedStore): Promise<void> {
+  const { database } = store;
+  for (const name of await database.legacyStores()) {
+    if ((await database.read(name, (records) => records.count())) === 0) continue;
+    await store.locks.writing(undefined, () =>
+      store.holding(async () => {
+        const session = new WriteSession(store, { durability: "strict" });
+        try {
+          while (await moveSome(database, session, name));
+        } finally {
+          await session.close();
+        }
+      }),
+    );
+  }
+}
+
+/** @returns whether there may be more */
+async function moveSome(database: StoreDatabase, session: WriteSession, name: LegacyStore): Promise<boolean> {
+  const keys: Key[] = [];
+  let bytes = 0;
+  for (let after: Key | undefined; bytes < BATCH_BYTES && keys.length < BATCH_COUNT; ) {
+    const range = after && IDBKeyRange.lowerBound(after, true);
+    const some = await database.snapshot([name], async (transaction) => {
+      const records = transaction.objectStore(name);
+      const [found, values] = await Promise.all([records.getAllKeys(range, READ_AT_ONCE), records.getAll(range, READ_AT_ONCE)]);
+      return { keys: found as Key[], values: values as LegacyBlob[] };
+    });
+    const objects = some.values.map((value, i) => legacyObject(name, some.keys[i] as Key, value));
+    await session.write(objects);
+    for (const object of objects) bytes += object.bytes.length;
+    keys.push(...some.keys);
+    after = some.keys.at(-1);
+    if (some.keys.length < READ_AT_ONCE) break;
+  }
+  if (keys.length === 0) return false;
+  await session.commit([name], async (transaction: WriteTransaction) => {
+    const records = transaction.objectStore(name);
+    await Promise.all(keys.map((key) => records.delete(key as Uint8Array<ArrayBuffer>)));
+  });
+  return true;
+}
+
+function legacyObject(name: LegacyStore, key: Key, value: LegacyBlob): NewObject {
+  // A binary key comes back as an ArrayBuffer, whatever view it was given as.
+  const digest = asDigest(key instanceof Uint8Array ? key : new Uint8Array(key));
+  if (name !== "blobs") return { kind: name === "chunks" ? CHUNK : DIRECTORY, digest, bytes: value as Uint8Array };
+  const { chunks, bao } = value instanceof Uint8Array ? { chunks: value, bao: undefined } : value;
+  return { kind: BLOB, digest, bytes: encodeBlob({ chunks: decodeChunkList(chunks, digest), bao }) };
+}

@@ -1,0 +1,231 @@
+import { StoreError } from "../error.ts";
+import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
+import { coalesced } from "./read-ranges.ts";
+import { PackGone, storageError } from "./storage-error.ts";
+
+/** Handles that are kept open for reading. Each is a file descriptor. */
+const MAX_OPEN = 64;
+/** After this, in milliseconds, a browser that has not answered is taken for one without OPFS. */
+const PROBE_TIME = 3000;
+const SUFFIX = ".pack";
+
+/** Of a file, as dedicated workers have it; pages don't. */
+interface SyncHandle {
+  read(bytes: Uint8Array, options: { at: number }): number;
+  write(bytes: Uint8Array, options: { at: number }): number;
+  flush(): void;
+  close(): void;
+}
+
+interface SyncFile {
+  createSyncAccessHandle(options?: { mode: "read-only" }): Promise<SyncHandle>;
+}
+
+function isSyncFile(file: object): file is SyncFile {
+  return "createSyncAccessHandle" in file;
+}
+
+function syncHandle(file: FileSystemFileHandle, options?: { mode: "read-only" }): Promise<SyncHandle> {
+  const any: object = file;
+  if (!isSyncFile(any)) throw new StoreError("unavailable", "this thread has no synchronous access to files");
+  return any.createSyncAccessHandle(options);
+}
+
+/**
+ * Packs as files in the origin private file system: `tvix-store-web/STORE/ID.pack`. Written through a synchronous access handle, that
+ * nobody else can open meanwhile. Read through shared handles where the browser has them (Chromium), else as `File`.
+ */
+export class OpfsPacks implements PackStore {
+  readonly #directory: FileSystemDirectoryHandle;
+  readonly #sharesHandles: boolean;
+  /** Least recently used first. */
+  readonly #handles = new Map<string, Promise<SyncHandle>>();
+
+  private constructor(directory: FileSystemDirectoryHandle, sharesHandles: boolean) {
+    this.#directory = directory;
+    this.#sharesHandles = sharesHandles;
+  }
+
+  /** `undefined` where this browser has no OPFS, or not in this mode or kind of thread. Tries a file, since some say no only then. */
+  static async open(storeName: string): Promise<OpfsPacks | undefined> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), PROBE_TIME);
+    });
+    try {
+      return await Promise.race([OpfsPacks.#probe(storeName), late]);
+    } catch {
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  static async #probe(storeName: string): Promise<OpfsPacks | undefined> {
+    if (!navigator.storage?.getDirectory) return undefined;
+    const root = await navigator.storage.getDirectory();
+    const all = await root.getDirectoryHandle("tvix-store-web", { create: true });
+    const directory = await all.getDirectoryHandle(directoryName(storeName), { create: true });
+    const name = `probe-${crypto.randomUUID()}`;
+    const file = await directory.getFileHandle(name, { create: true });
+    const handle = await syncHandle(file);
+    try {
+      if (handle.write(new Uint8Array(1), { at: 0 }) !== 1) return undefined;
+    } finally {
+      handle.close();
+      await directory.removeEntry(name);
+    }
+    return new OpfsPacks(directory, "mode" in handle);
+  }
+
+  async create(id: string): Promise<PackWriter> {
+    return this.#guarded(async () => {
+      const file = await this.#directory.getFileHandle(id + SUFFIX, { create: true });
+      const handle = await syncHandle(file);
+      return new OpfsPackWriter(id, handle, async () => void (await this.delete(id)));
+    });
+  }
+
+  async read(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+    return this.#guarded(() => (this.#sharesHandles ? this.#readHandle(id, ranges) : this.#readFile(id, ranges)), id);
+  }
+
+  async list(): Promise<string[]> {
+    return this.#guarded(async () => {
+      const ids: string[] = [];
+      for await (const name of this.#directory.keys()) if (name.endsWith(SUFFIX)) ids.push(name.slice(0, -SUFFIX.length));
+      return ids;
+    });
+  }
+
+  async delete(id: string): Promise<boolean> {
+    const handle = this.#handles.get(id);
+    this.release(id);
+    // It is closed then.
+    await handle?.catch(() => {});
+    try {
+      await this.#directory.removeEntry(id + SUFFIX);
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+      if (error.name === "NoModificationAllowedError" || error.name === "InvalidStateError") return false;
+      if (error.name !== "NotFoundError") throw storageError(error, "the file system of this origin");
+    }
+    return true;
+  }
+
+  release(id?: string): void {
+    for (const [open, handle] of this.#handles) {
+      if (id !== undefined && open !== id) continue;
+      this.#handles.delete(open);
+      handle.then((handle) => handle.close()).catch(() => {});
+    }
+  }
+
+  async #readHandle(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+    const buffer = new ArrayBuffer(ranges.reduce((sum, { length }) => sum + length, 0));
+    const handle = await this.#handle(id);
+    let start = 0;
+    return ranges.map(({ offset, length }) => {
+      const bytes = new Uint8Array(buffer, start, length);
+      start += length;
+      if (length > 0 && handle.read(bytes, { at: offset }) !== length) throw new PackGone(id, "is cut short");
+      return bytes;
+    });
+  }
+
+  #handle(id: string): Promise<SyncHandle> {
+    let handle = this.#handles.get(id);
+    if (handle) {
+      this.#handles.delete(id);
+    } else {
+      handle = this.#directory.getFileHandle(id + SUFFIX).then((file) => syncHandle(file, { mode: "read-only" }));
+      handle.catch(() => this.#handles.delete(id));
+    }
+    this.#handles.set(id, handle);
+    for (const oldest of this.#handles.keys()) {
+      if (this.#handles.size <= MAX_OPEN) break;
+      this.release(oldest);
+    }
+    return handle;
+  }
+
+  async #readFile(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+    const handle = await this.#directory.getFileHandle(id + SUFFIX);
+    const file = await handle.getFile();
+    return coalesced(ranges, async (offset, length) => {
+      const bytes = new Uint8Array(await file.slice(offset, offset + length).arrayBuffer());
+      if (bytes.length !== length) throw new PackGone(id, "is cut short");
+      return bytes;
+    });
+  }
+
+  async #guarded<T>(work: () => Promise<T>, id?: string): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (
+        id !== undefined &&
+        error instanceof DOMException &&
+        (error.name === "NotFoundError" || error.name === "NotReadableError")
+      )
+        throw new PackGone(id, "is missing", { cause: error });
+      throw storageError(error, "the file system of this origin");
+    }
+  }
+}
+
+class OpfsPackWriter implements PackWriter {
+  readonly #id: string;
+  readonly #handle: SyncHandle;
+  readonly #remove: () => Promise<void>;
+  #length = 0;
+
+  constructor(id: string, handle: SyncHandle, remove: () => Promise<void>) {
+    this.#id = id;
+    this.#handle = handle;
+    this.#remove = remove;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    try {
+      const written = this.#handle.write(bytes, { at: this.#length });
+      if (written !== bytes.length) throw new StoreError("quota", "the browser has no room left for this store");
+      this.#length += written;
+    } catch (error) {
+      throw storageError(error, "the file system of this origin");
+    }
+  }
+
+  async read({ offset, length }: PackRange): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    if (this.#handle.read(bytes, { at: offset }) !== length) throw new PackGone(this.#id, "is cut short");
+    return bytes;
+  }
+
+  async finish(sync: boolean): Promise<void> {
+    try {
+      if (sync) this.#handle.flush();
+    } catch (error) {
+      throw storageError(error, "the file system of this origin");
+    } finally {
+      this.#handle.close();
+    }
+  }
+
+  async abort(): Promise<void> {
+    this.#handle.close();
+    await this.#remove();
+  }
+}
+
+/** A name for a directory, for stores of any name: what file systems could refuse, or take for something else, is escaped. */
+function directoryName(storeName: string): string {
+  return encodeURIComponent(storeName).replace(/[.*'()!~]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
+}
+
+/** Removes all that a store of this name has in the file system. */
+export async function removeOpfsPacks(storeName: string): Promise<void> {
+  const root = await navigator.storage.getDirectory();
+  const all = await root.getDirectoryHandle("tvix-store-web", { create: true });
+  await all.removeEntry(directoryName(storeName), { recursive: true });
+}

@@ -1,0 +1,60 @@
+import { DIGEST_LENGTH } from "../castore/digest.ts";
+import { StoreError } from "../error.ts";
+import type { PackRecord } from "./database.ts";
+import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, type ObjectKind } from "./object-table.ts";
+
+/** Bytes of an entry: digest, offset (uint32), length with the kind in its upper two bits (uint32), little-endian. */
+export const ENTRY_LENGTH: number = DIGEST_LENGTH + 8;
+const KIND_SHIFT = 30;
+
+/** An object of a pack, as its index record has it. */
+export interface PackEntry {
+  readonly digest: Uint8Array;
+  readonly kind: ObjectKind;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Writes the entries of one record. */
+export class EntryWriter {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #view: DataView;
+  #at = 0;
+
+  /** @param count of all entries that will be added */
+  constructor(count: number) {
+    this.bytes = new Uint8Array(count * ENTRY_LENGTH);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+
+  add({ digest, kind, offset, length }: PackEntry): void {
+    this.bytes.set(digest, this.#at);
+    this.#view.setUint32(this.#at + DIGEST_LENGTH, offset, true);
+    this.#view.setUint32(this.#at + DIGEST_LENGTH + 4, length | (kind << KIND_SHIFT), true);
+    this.#at += ENTRY_LENGTH;
+  }
+}
+
+/**
+ * Calls `entry` for each entry of a record; digests are views.
+ *
+ * @throws StoreError `corrupt` if the record is none, or names bytes that its pack can't have
+ */
+export function readEntries(
+  key: string,
+  record: PackRecord,
+  entry: (digest: Uint8Array, kind: ObjectKind, offset: number, length: number) => void,
+): void {
+  const { entries, size } = record;
+  const broken = (): StoreError => new StoreError("corrupt", `index record ${key} of the store is damaged`);
+  if (!(entries instanceof Uint8Array) || entries.length % ENTRY_LENGTH !== 0 || !Number.isSafeInteger(size)) throw broken();
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+  for (let at = 0; at < entries.length; at += ENTRY_LENGTH) {
+    const offset = view.getUint32(at + DIGEST_LENGTH, true);
+    const word = view.getUint32(at + DIGEST_LENGTH + 4, true);
+    const kind = word >>> KIND_SHIFT;
+    const length = word & MAX_OBJECT_LENGTH;
+    if ((kind !== CHUNK && kind !== DIRECTORY && kind !== BLOB) || offset + length > size) throw broken();
+    entry(entries.subarray(at, at + DIGEST_LENGTH), kind, offset, length);
+  }
+}

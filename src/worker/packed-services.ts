@@ -1,0 +1,203 @@
+import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
+import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
+import type { Digest } from "../castore/digest.ts";
+import { type DirectoryStore, StoredDirectoryService } from "../castore/directory-store.ts";
+import { StoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { PathInfo } from "../store/path-info.ts";
+import { checkPathInfo } from "../store/path-info-check.ts";
+import type { LocalPathInfoService } from "../store/path-info-service.ts";
+import type { LocalStoreServices } from "../store/services.ts";
+import { decodeBlob, encodeBlob } from "./blob-object.ts";
+import { increment } from "./database.ts";
+import { BLOB, CHUNK, DIRECTORY } from "./object-table.ts";
+import type { NewObject, ObjectView, WritableObjects } from "./object-view.ts";
+import type { PackedStore } from "./packed-store.ts";
+import { type SessionOptions, WriteSession } from "./write-session.ts";
+
+export interface WriteOptions extends SessionOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is committed, for reading. Content can't be put here; a PathInfo can, in a session of its own. */
+export function packedReader(store: PackedStore, engine: HashEngine): LocalStoreServices {
+  const putAlone = (info: PathInfo): Promise<void> =>
+    writing(store, { durability: "strict" }, (session) => putPathInfo(session, info));
+  return services(store, new ReadOnlyObjects(store), engine, putAlone);
+}
+
+/**
+ * Runs `work` with services that write. What is put into blobs and directories is there for `work` alone until it puts a PathInfo, which
+ * makes all of it visible; what was put after the last PathInfo is taken back at the end.
+ */
+export async function writePacked<T>(
+  store: PackedStore,
+  engine: HashEngine,
+  options: WriteOptions,
+  work: (services: LocalStoreServices, session: WriteSession) => Promise<T>,
+): Promise<T> {
+  return writing(store, options, (session) =>
+    work(
+      services(store, session, engine, (info) => putPathInfo(session, info)),
+      session,
+    ),
+  );
+}
+
+async function writing<T>(store: PackedStore, options: WriteOptions, work: (session: WriteSession) => Promise<T>): Promise<T> {
+  try {
+    return await store.locks.writing(options.signal, () =>
+      store.holding(async () => {
+        const session = new WriteSession(store, options);
+        try {
+          return await work(session);
+        } finally {
+          await session.close();
+        }
+      }),
+    );
+  } finally {
+    // Garbage of collections that ended while we wrote, and of commits that failed, waits for a moment when nobody does.
+    store.sweepLater();
+  }
+}
+
+function services(
+  store: PackedStore,
+  objects: WritableObjects,
+  engine: HashEngine,
+  putInfo: (info: PathInfo) => Promise<void>,
+): LocalStoreServices {
+  return {
+    blobs: new ChunkedBlobService(new PackedChunkStore(objects), engine),
+    directories: new StoredDirectoryService(new PackedDirectoryStore(objects)),
+    pathInfos: new PackedPathInfoService(store, putInfo),
+  };
+}
+
+function putPathInfo(session: WriteSession, info: PathInfo): Promise<void> {
+  return session.commit(["pathInfos"], async (transaction) => {
+    await transaction.objectStore("pathInfos").put(info, parseHashPart(info.storePath));
+    await increment(transaction, "roots");
+  });
+}
+
+class ReadOnlyObjects implements WritableObjects {
+  readonly has: ObjectView["has"];
+  readonly read: ObjectView["read"];
+
+  constructor(view: ObjectView) {
+    this.has = (kind, digests) => view.has(kind, digests);
+    this.read = (kind, digests) => view.read(kind, digests);
+  }
+
+  async write(): Promise<void> {
+    throw new StoreError("internal", "objects were written outside of a session");
+  }
+}
+
+/** Chunks and blobs among objects. */
+export class PackedChunkStore implements ChunkStore {
+  readonly #objects: WritableObjects;
+
+  constructor(objects: WritableObjects) {
+    this.#objects = objects;
+  }
+
+  async getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]> {
+    const found = await this.#objects.read(BLOB, blobs);
+    return found.map((bytes, i) => bytes && decodeBlob(bytes, blobs[i] as Digest));
+  }
+
+  hasChunks(chunks: readonly Digest[]): Promise<boolean[]> {
+    return this.#objects.has(CHUNK, chunks);
+  }
+
+  getChunks(chunks: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#objects.read(CHUNK, chunks);
+  }
+
+  async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
+    const objects: NewObject[] = chunks.map(({ digest, bytes }) => ({ kind: CHUNK, digest, bytes }));
+    for (const blob of blobs) {
+      // A blob of one chunk is found by the chunk.
+      if (blob.chunks.length > 0) objects.push({ kind: BLOB, digest: blob.digest, bytes: encodeBlob(blob) });
+    }
+    await this.#objects.write(objects);
+  }
+}
+
+/** Directories among objects. */
+export class PackedDirectoryStore implements DirectoryStore {
+  readonly #objects: WritableObjects;
+
+  constructor(objects: WritableObjects) {
+    this.#objects = objects;
+  }
+
+  getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+    return this.#objects.read(DIRECTORY, digests);
+  }
+
+  putMany(directories: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void> {
+    return this.#objects.write(directories.map(({ digest, bytes }) => ({ kind: DIRECTORY, digest, bytes })));
+  }
+}
+
+/** How many are read at once while listing. */
+const LIST_BATCH = 256;
+
+/** Path infos, as records of the database. */
+export class PackedPathInfoService implements LocalPathInfoService {
+  readonly #store: PackedStore;
+  readonly #put: (info: PathInfo) => Promise<void>;
+
+  constructor(store: PackedStore, put: (info: PathInfo) => Promise<void>) {
+    this.#store = store;
+    this.#put = put;
+  }
+
+  async get(hashPart: string): Promise<PathInfo | undefined> {
+    const info = await this.#store.database.read("pathInfos", (store) => store.get(hashPart));
+    return info && checked(info);
+  }
+
+  async put(info: PathInfo): Promise<PathInfo> {
+    checkPathInfo(info);
+    await this.#put(info);
+    return info;
+  }
+
+  /** In batches with a transaction each, so that a slow reader keeps nobody waiting. */
+  async *list(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<PathInfo> {
+    for (let after: string | undefined; ; ) {
+      options?.signal?.throwIfAborted();
+      const range = after === undefined ? undefined : IDBKeyRange.lowerBound(after, true);
+      const batch = await this.#store.database.read("pathInfos", (store) => store.getAll(range, LIST_BATCH));
+      for (const info of batch) yield checked(info);
+      const last = batch.at(-1);
+      if (!last || batch.length < LIST_BATCH) return;
+      after = parseHashPart(last.storePath);
+    }
+  }
+
+  async delete(hashPart: string): Promise<boolean> {
+    return this.#store.database.write(["pathInfos"], "strict", async (transaction) => {
+      const store = transaction.objectStore("pathInfos");
+      const known = (await store.getKey(hashPart)) !== undefined;
+      await store.delete(hashPart);
+      return known;
+    });
+  }
+}
+
+/** What comes out of the database is not what went in if somebody else wrote there. */
+function checked(info: PathInfo): PathInfo {
+  try {
+    checkPathInfo(info);
+    return info;
+  } catch (error) {
+    throw new StoreError("corrupt", `the stored PathInfo of ${info.storePath} breaks a rule`, { cause: error });
+  }
+}

@@ -1,0 +1,250 @@
+import type { Digest } from "../castore/digest.ts";
+import { isStoreError, StoreError } from "../error.ts";
+import { type MetaKey, type PackRecord, type StoreDatabase, toCount } from "./database.ts";
+import { BLOB, CHUNK, NONE, type ObjectKind, type ObjectLocation, ObjectTable, type TableRecord } from "./object-table.ts";
+import type { ObjectView } from "./object-view.ts";
+import { readEntries } from "./pack-entries.ts";
+import type { PackStore } from "./pack-store.ts";
+import { PackGone } from "./storage-error.ts";
+import type { StoreLocks } from "./store-locks.ts";
+
+/** An index record in memory; of those that nobody wrote yet, the pack of a session. */
+export interface IndexRecord extends TableRecord {
+  /** In the database. */
+  readonly key: string;
+  readonly pack: string;
+  readonly storage: PackRecord["storage"];
+  /** Of the pack. */
+  size: number;
+  /** Objects and their bytes. */
+  count: number;
+  bytes: number;
+  /** Who writes it, until it is committed. */
+  writer?: object | undefined;
+  /** Entries of it could not be read. */
+  damaged?: boolean;
+}
+
+export type PackStores = { readonly indexeddb: PackStore; readonly opfs?: PackStore | undefined };
+
+/** Records that are read at a time. */
+const LOADED_AT_ONCE = 8;
+/** How often a read is tried again because packs were rewritten under it. */
+const RETRIES = 3;
+
+/**
+ * Objects in packs: what is committed, for reading. All tabs see the same one: what another one commits or rewrites is found when an object is
+ * missing here, or when its pack is gone.
+ */
+export class PackedStore implements ObjectView {
+  readonly database: StoreDatabase;
+  readonly locks: StoreLocks;
+  readonly packs: PackStores;
+  /** Where new packs go. */
+  readonly storage: PackRecord["storage"];
+  #table = new ObjectTable<IndexRecord>();
+  readonly #records = new Map<string, IndexRecord>();
+  #generation = -1;
+  #refreshing: Promise<boolean> | undefined;
+  /** Packs may be left that nobody refers to. */
+  #sweepWanted = false;
+  /** Who needs that entries keep their numbers. */
+  #holders = 0;
+
+  constructor(database: StoreDatabase, locks: StoreLocks, packs: PackStores, storage: PackRecord["storage"]) {
+    this.database = database;
+    this.locks = locks;
+    this.packs = packs;
+    this.storage = storage;
+  }
+
+  /** The table changes under those who don't hold it. */
+  get table(): ObjectTable<IndexRecord> {
+    return this.#table;
+  }
+
+  /** All that are alive. */
+  get records(): Iterable<IndexRecord> {
+    return this.#records.values();
+  }
+
+  record(key: string): IndexRecord | undefined {
+    return this.#records.get(key);
+  }
+
+  /** Runs `work` while entries keep their numbers. */
+  async holding<T>(work: () => Promise<T>): Promise<T> {
+    this.#holders++;
+    try {
+      return await work();
+    } finally {
+      this.#holders--;
+      if (this.#holders === 0) this.#compact();
+    }
+  }
+
+  async has(kind: ObjectKind, digests: readonly Digest[]): Promise<boolean[]> {
+    return (await this.#find(kind, digests)).map((entry) => entry !== NONE);
+  }
+
+  async read(kind: ObjectKind, digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+    for (let tries = 1; ; tries++) {
+      const entries = await this.#find(kind, digests);
+      try {
+        return await this.readLocations(entries.map((entry) => (entry === NONE ? undefined : this.#table.location(entry))));
+      } catch (error) {
+        // Another tab may have rewritten the pack.
+        if (!(error instanceof PackGone) || tries > RETRIES || !(await this.refresh())) throw error;
+      }
+    }
+  }
+
+  /** Looks into the database for what is missing here. */
+  async #find(kind: ObjectKind, digests: readonly Digest[]): Promise<number[]> {
+    const table = this.#table;
+    const entries = digests.map((digest) => table.find(digest, kind));
+    // Most blobs are one chunk: that nothing more is known of them is nothing new.
+    const isMissing = (entry: number, i: number): boolean =>
+      entry === NONE && (kind !== BLOB || table.find(digests[i] as Digest, CHUNK) === NONE);
+    if (!entries.some(isMissing) || !(await this.refresh())) return entries;
+    return digests.map((digest) => this.#table.find(digest, kind));
+  }
+
+  async readLocations(locations: readonly (ObjectLocation<IndexRecord> | undefined)[]): Promise<(Uint8Array | undefined)[]> {
+    const packs = new Map<string, { store: PackStore; ranges: { offset: number; length: number }[]; places: number[] }>();
+    for (const [place, location] of locations.entries()) {
+      if (!location) continue;
+      const { record, offset, length } = location;
+      let pack = packs.get(record.pack);
+      if (!pack) {
+        pack = { store: this.packStore(record), ranges: [], places: [] };
+        packs.set(record.pack, pack);
+      }
+      pack.ranges.push({ offset, length });
+      pack.places.push(place);
+    }
+    const answer = new Array<Uint8Array | undefined>(locations.length).fill(undefined);
+    for (const [id, { store, ranges, places }] of packs) {
+      const found = await store.read(id, ranges);
+      for (const [i, place] of places.entries()) answer[place] = found[i];
+    }
+    return answer;
+  }
+
+  packStore({ storage }: Pick<PackRecord, "storage">): PackStore {
+    const store = this.packs[storage];
+    if (!store) throw new StoreError("unavailable", "a part of this store is in OPFS, which this browser does not give us now");
+    return store;
+  }
+
+  /** Takes in what other tabs changed, or what was changed by `database` alone. False if there was nothing. */
+  refresh(): Promise<boolean> {
+    this.#refreshing ??= this.#load().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** Makes a record visible that was just committed. */
+  adopt(record: IndexRecord): void {
+    record.alive = true;
+    record.writer = undefined;
+    this.#records.set(record.key, record);
+  }
+
+  /** Takes away a record that is not in the database any more. */
+  drop(key: string): void {
+    const record = this.#records.get(key);
+    if (!record) return;
+    record.alive = false;
+    this.#records.delete(key);
+    this.packs[record.storage]?.release(record.pack);
+  }
+
+  /**
+   * Deletes packs that no record refers to: of aborted and killed writers, and of those that were rewritten. Only while nobody writes,
+   * in any tab; otherwise it does nothing.
+   */
+  async sweep(): Promise<void> {
+    this.#sweepWanted = true;
+    await this.locks.ifNobodyWrites(async () => {
+      let isClean = true;
+      const used = new Set<string>();
+      await this.refresh();
+      for (const { pack } of this.#records.values()) used.add(pack);
+      for (const store of [this.packs.indexeddb, this.packs.opfs]) {
+        for (const id of (await store?.list()) ?? []) if (!used.has(id)) isClean = (await store?.delete(id)) === true && isClean;
+      }
+      this.#sweepWanted = !isClean;
+    });
+  }
+
+  /** Sweeps when there is time, if a sweep may find something. */
+  sweepLater(): void {
+    if (this.#sweepWanted) this.sweep().catch(() => {});
+  }
+
+  /** Counters as they were at one moment. */
+  async count(key: MetaKey): Promise<number> {
+    return toCount(await this.database.read("meta", (store) => store.get(key)));
+  }
+
+  close(): void {
+    this.packs.indexeddb.release();
+    this.packs.opfs?.release();
+  }
+
+  async #load(): Promise<boolean> {
+    const { generation, keys } = await this.database.snapshot(["meta", "packs"], async (transaction) => {
+      const generation = toCount(await transaction.objectStore("meta").get("generation"));
+      if (generation === this.#generation) return { generation, keys: [] };
+      return { generation, keys: await transaction.objectStore("packs").getAllKeys() };
+    });
+    if (generation === this.#generation) return false;
+    const unknown = keys.filter((key) => !this.#records.has(key));
+    for (let i = 0; i < unknown.length; i += LOADED_AT_ONCE) {
+      const some = unknown.slice(i, i + LOADED_AT_ONCE);
+      const values = await this.database.read("packs", (store) => Promise.all(some.map((key) => store.get(key))));
+      // One that is gone meanwhile was replaced, which the next refresh finds.
+      for (const [j, value] of values.entries()) if (value) this.#add(some[j] as string, value);
+    }
+    const there = new Set(keys);
+    for (const key of [...this.#records.keys()]) if (!there.has(key)) this.drop(key);
+    this.#generation = generation;
+    if (this.#holders === 0) this.#compact();
+    return true;
+  }
+
+  #add(key: string, value: PackRecord): void {
+    // Its own commit may have been quicker.
+    if (this.#records.has(key)) return;
+    const record: IndexRecord = {
+      alive: true,
+      key,
+      pack: value.pack,
+      storage: value.storage === "opfs" ? "opfs" : "indexeddb",
+      size: value.size,
+      count: 0,
+      bytes: 0,
+    };
+    try {
+      readEntries(key, value, (digest, kind, offset, length) => {
+        this.#table.add(digest, kind, record, offset, length);
+        record.count++;
+        record.bytes += length;
+      });
+    } catch (error) {
+      if (!isStoreError(error, "corrupt")) throw error;
+      // The rest of the store is as good as before; what is missing now, `verify` tells.
+      record.damaged = true;
+    }
+    this.#records.set(key, record);
+  }
+
+  /** Once more than half of the table are entries of dead records. */
+  #compact(): void {
+    let living = 0;
+    for (const { count } of this.#records.values()) living += count;
+    if (this.#table.count > 2 * living + 1024) this.#table = this.#table.compacted();
+  }
+}

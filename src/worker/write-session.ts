@@ -1,0 +1,323 @@
+import { type Digest, formatDigest } from "../castore/digest.ts";
+import { decodeDirectory } from "../castore/directory-codec.ts";
+import { StoreError } from "../error.ts";
+import { decodeBlob } from "./blob-object.ts";
+import { increment, type PackRecord, type StoreName, type WriteTransaction } from "./database.ts";
+import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, NONE, type ObjectKind } from "./object-table.ts";
+import type { NewObject, WritableObjects } from "./object-view.ts";
+import { EntryWriter } from "./pack-entries.ts";
+import type { PackWriter } from "./pack-store.ts";
+import type { IndexRecord, PackedStore } from "./packed-store.ts";
+
+/** A pack is ended before it gets longer than this, or has more objects. */
+const MAX_PACK = 64 * 1024 * 1024;
+const MAX_PACK_OBJECTS = 256 * 1024;
+/** What is written to a pack at a time. */
+const BUFFER = 1024 * 1024;
+
+export interface SessionOptions {
+  /** `strict`: a commit is on the disk when it resolves. `relaxed`: it is with the operating system. */
+  readonly durability: "strict" | "relaxed";
+  /** Records that the next commit takes away: what they have is written anew. */
+  readonly replaces?: ReadonlySet<IndexRecord> | undefined;
+}
+
+/**
+ * Writes objects into packs of its own, and makes them visible all at once. What is there already is not written again, but relied
+ * upon: should garbage collection take it away before the commit, it is written then, from the old pack, which stays as long as somebody
+ * writes.
+ *
+ * Made by `PackedStore`'s owner under the writers' lock, and ended by `close`.
+ */
+export class WriteSession implements WritableObjects {
+  readonly #store: PackedStore;
+  readonly #durability: IDBTransactionDurability;
+  readonly #relied = new Reliance();
+  readonly #isVisible = (record: IndexRecord, entry: number): boolean =>
+    (record.alive && !this.#replaced.has(record)) || record.writer === this || this.#relied.has(entry);
+  #replaced: ReadonlySet<IndexRecord>;
+  /** Packs that no commit has made visible yet. */
+  #packs: IndexRecord[] = [];
+  #current: { record: IndexRecord; writer: PackWriter } | undefined;
+  readonly #buffer = new Uint8Array(BUFFER);
+  #buffered = 0;
+  /** Whether a commit was tried that may have got further than we were told. */
+  #isUnclear = false;
+  /** The first entry that may be ours. */
+  #firstEntry: number;
+  /** One call after the other touches packs. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #failure: { error: unknown } | undefined;
+
+  constructor(store: PackedStore, { durability, replaces = new Set() }: SessionOptions) {
+    this.#store = store;
+    this.#replaced = replaces;
+    this.#durability = durability;
+    this.#firstEntry = store.table.count;
+  }
+
+  async has(kind: ObjectKind, digests: readonly Digest[]): Promise<boolean[]> {
+    return digests.map((digest) => this.#find(kind, digest) !== NONE);
+  }
+
+  async read(kind: ObjectKind, digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+    const entries = digests.map((digest) => this.#find(kind, digest));
+    const { table } = this.#store;
+    const locations = entries.map((entry) => (entry === NONE ? undefined : table.location(entry)));
+    const open = this.#current?.record;
+    if (!open || !locations.some((location) => location?.record === open)) return this.#store.readLocations(locations);
+    return this.#exclusively(async () => {
+      await this.#flush();
+      // The pack may have been ended while we waited.
+      const isOpen = (record: IndexRecord): boolean => record === this.#current?.record;
+      const found = await this.#store.readLocations(
+        locations.map((location) => (location && !isOpen(location.record) ? location : undefined)),
+      );
+      for (const [i, location] of locations.entries()) {
+        if (location && isOpen(location.record)) found[i] = await this.#current?.writer.read(location);
+      }
+      return found;
+    });
+  }
+
+  write(objects: readonly NewObject[]): Promise<void> {
+    return this.#exclusively(async () => {
+      for (const { kind, digest, bytes } of objects) {
+        if (this.#find(kind, digest) === NONE) await this.#append(kind, digest, bytes);
+      }
+    });
+  }
+
+  /**
+   * Makes visible what was written since the last commit, together with what `change` does: in one transaction, which is complete when
+   * this resolves. Before it everything is flushed. When it rejects, nothing of it is visible.
+   *
+   * @param names of the object stores that `change` uses
+   */
+  commit(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<void> {
+    return this.#exclusively(async () => {
+      for (;;) {
+        await this.#endPack();
+        this.#isUnclear = true;
+        const gone = await this.#publish(names, change);
+        this.#isUnclear = false;
+        if (!gone) break;
+        await this.#store.refresh();
+        await this.#rescue();
+      }
+      for (const record of this.#packs) this.#store.adopt(record);
+      for (const { key } of this.#replaced) this.#store.drop(key);
+      this.#replaced = new Set();
+      this.#packs = [];
+      this.#relied.clear();
+      this.#firstEntry = this.#store.table.count;
+    });
+  }
+
+  /** Ends the session. What was not committed is removed. */
+  async close(): Promise<void> {
+    await this.#turn.catch(() => {});
+    this.#failure ??= { error: new StoreError("closed", "what was being written was ended") };
+    await this.#current?.writer.abort();
+    this.#current = undefined;
+    for (const record of this.#packs) {
+      record.writer = undefined;
+      // A sweep looks at the database first.
+      if (!this.#isUnclear) await this.#store.packStore(record).delete(record.pack);
+    }
+    this.#packs = [];
+  }
+
+  /** Runs calls one after the other. After a failure nothing is written any more: a pack may lack bytes that its entries promise. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(async () => {
+      if (this.#failure) throw this.#failure.error;
+      try {
+        return await work();
+      } catch (error) {
+        this.#failure = { error };
+        throw error;
+      }
+    });
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  /** What others wrote and this session says it is there, it relies on from then on. */
+  #find(kind: ObjectKind, digest: Digest): number {
+    const { table } = this.#store;
+    const entry = table.find(digest, kind, this.#isVisible);
+    if (entry !== NONE && !this.#relied.has(entry)) {
+      const { record } = table.location(entry);
+      if (record.writer !== this) this.#relied.add(entry, record);
+    }
+    return entry;
+  }
+
+  async #append(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> {
+    const { length } = bytes;
+    if (length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to be kept`);
+    const last = this.#current?.record;
+    if (last && (last.size + length > MAX_PACK || last.count >= MAX_PACK_OBJECTS)) await this.#endPack();
+    this.#current ??= await this.#startPack();
+    const { record } = this.#current;
+    const offset = record.size;
+    for (let at = 0; at < length; ) {
+      const part = bytes.subarray(at, at + BUFFER - this.#buffered);
+      this.#buffer.set(part, this.#buffered);
+      this.#buffered += part.length;
+      at += part.length;
+      if (this.#buffered === BUFFER) await this.#flush();
+    }
+    record.size += length;
+    record.bytes += length;
+    record.count++;
+    this.#store.table.add(digest, kind, record, offset, length);
+  }
+
+  async #startPack(): Promise<{ record: IndexRecord; writer: PackWriter }> {
+    const { storage } = this.#store;
+    const pack = crypto.randomUUID();
+    const record: IndexRecord = {
+      alive: false,
+      writer: this,
+      key: crypto.randomUUID(),
+      pack,
+      storage,
+      size: 0,
+      count: 0,
+      bytes: 0,
+    };
+    const writer = await this.#store.packStore(record).create(pack);
+    return { record, writer };
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#buffered === 0) return;
+    await this.#current?.writer.append(this.#buffer.subarray(0, this.#buffered));
+    this.#buffered = 0;
+  }
+
+  async #endPack(): Promise<void> {
+    if (!this.#current) return;
+    await this.#flush();
+    const { record, writer } = this.#current;
+    await writer.finish(this.#durability === "strict");
+    this.#packs.push(record);
+    this.#current = undefined;
+  }
+
+  /** True if something that was relied on is gone; then nothing was written. */
+  async #publish(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<boolean> {
+    const relied = this.#relied.records();
+    const entries = this.#entries();
+    return this.#store.database.write(
+      [...new Set<StoreName>(["packs", "meta", ...names])],
+      this.#durability,
+      async (transaction) => {
+        const packs = transaction.objectStore("packs");
+        const keys = await Promise.all(relied.map(({ key }) => packs.getKey(key)));
+        if (keys.includes(undefined)) return true;
+        for (const record of this.#packs) {
+          const { pack, storage, size } = record;
+          const value: PackRecord = { pack, storage, size, entries: entries.get(record)?.bytes ?? new Uint8Array(0) };
+          await packs.put(value, record.key);
+        }
+        for (const { key } of this.#replaced) await packs.delete(key);
+        if (this.#packs.length > 0 || this.#replaced.size > 0) await increment(transaction, "generation");
+        await change(transaction);
+        return false;
+      },
+    );
+  }
+
+  #entries(): Map<IndexRecord, EntryWriter> {
+    const { table } = this.#store;
+    const writers = new Map(this.#packs.map((record) => [record, new EntryWriter(record.count)]));
+    if (writers.size === 0) return writers;
+    for (let entry = this.#firstEntry; entry < table.count; entry++) {
+      const location = table.location(entry);
+      writers.get(location.record)?.add({ digest: table.digest(entry), ...location });
+    }
+    return writers;
+  }
+
+  /** Writes what was relied on and is not there any more, with all that it refers to, from where it was. */
+  async #rescue(): Promise<void> {
+    const { table } = this.#store;
+    const wanted: { kind: ObjectKind; digest: Digest }[] = [];
+    for (const entry of this.#relied.entries()) {
+      if (table.location(entry).record.alive) continue;
+      wanted.push({ kind: table.location(entry).kind, digest: table.digest(entry) });
+    }
+    this.#relied.clear();
+    const isThere = (kind: ObjectKind, digest: Digest): boolean => this.#find(kind, digest) !== NONE;
+    for (let next = wanted.pop(); next; next = wanted.pop()) {
+      const { kind, digest } = next;
+      if (isThere(kind, digest)) continue;
+      const bytes = await this.#readGone(kind, digest);
+      await this.#append(kind, digest, bytes);
+      if (kind === BLOB) {
+        for (const chunk of decodeBlob(bytes, digest).chunks) wanted.push({ kind: CHUNK, digest: chunk.digest });
+      } else if (kind === DIRECTORY) {
+        for (const { node } of decodeDirectory(bytes).entries) {
+          if (node.kind === "directory") wanted.push({ kind: DIRECTORY, digest: node.digest });
+          if (node.kind !== "file" || node.size === 0n || isThere(BLOB, node.digest) || isThere(CHUNK, node.digest)) continue;
+          const isLong = table.find(node.digest, BLOB, () => true) !== NONE;
+          wanted.push({ kind: isLong ? BLOB : CHUNK, digest: node.digest });
+        }
+      }
+    }
+  }
+
+  /** An object from a pack that nothing refers to any more, but that is still there. */
+  async #readGone(kind: ObjectKind, digest: Digest): Promise<Uint8Array> {
+    const { table } = this.#store;
+    const candidates: number[] = [];
+    table.find(digest, kind, (_, entry) => {
+      candidates.push(entry);
+      return false;
+    });
+    for (const entry of candidates) {
+      const [bytes] = await this.#store.readLocations([table.location(entry)]).catch(() => []);
+      if (bytes) return bytes;
+    }
+    throw new StoreError("conflict", `object ${formatDigest(digest)} was collected as garbage meanwhile; try again`);
+  }
+}
+
+/** The entries that a session needs and did not write. */
+class Reliance {
+  /** A bit for each entry. */
+  #bits = new Uint8Array(0);
+  readonly #records = new Set<IndexRecord>();
+
+  has(entry: number): boolean {
+    return (((this.#bits[entry >> 3] ?? 0) >> (entry & 7)) & 1) === 1;
+  }
+
+  add(entry: number, record: IndexRecord): void {
+    if (entry >> 3 >= this.#bits.length) {
+      const grown = new Uint8Array(2 * (entry >> 3) + 1024);
+      grown.set(this.#bits);
+      this.#bits = grown;
+    }
+    this.#bits[entry >> 3] = (this.#bits[entry >> 3] as number) | (1 << (entry & 7));
+    this.#records.add(record);
+  }
+
+  *entries(): Generator<number> {
+    // Not the field itself: it is emptied while this is read.
+    const bits = this.#bits;
+    for (let entry = 0; entry < bits.length * 8; entry++) if (((bits[entry >> 3] as number) >> (entry & 7)) & 1) yield entry;
+  }
+
+  records(): IndexRecord[] {
+    return [...this.#records];
+  }
+
+  clear(): void {
+    this.#bits = new Uint8Array(0);
+    this.#records.clear();
+  }
+}

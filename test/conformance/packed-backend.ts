@@ -1,0 +1,76 @@
+import { type Remote, wrap } from "comlink";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { StoreDatabase } from "../../src/worker/database.ts";
+import { IndexedDbPacks } from "../../src/worker/indexeddb-packs.ts";
+import type { PackStore } from "../../src/worker/pack-store.ts";
+import { writePacked } from "../../src/worker/packed-services.ts";
+import { PackedStore } from "../../src/worker/packed-store.ts";
+import { StoreLocks } from "../../src/worker/store-locks.ts";
+import type { Backend } from "./matrix.ts";
+import type { OpfsApi } from "./opfs-worker.ts";
+
+let worker: Promise<Remote<OpfsApi>> | undefined;
+
+/** One worker for all tests of a page. */
+function opfsWorker(): Promise<Remote<OpfsApi>> {
+  worker ??= new Promise((resolve, reject) => {
+    const started = new Worker(new URL("./opfs-worker.ts", import.meta.url), { type: "module" });
+    started.addEventListener("message", () => resolve(wrap<OpfsApi>(started)), { once: true });
+    started.addEventListener("error", () => reject(new Error("the worker for OPFS failed")), { once: true });
+  });
+  return worker;
+}
+
+export async function hasOpfs(): Promise<boolean> {
+  return (await opfsWorker()).available("probe");
+}
+
+/** Packs in OPFS, of another thread. */
+export async function opfsPacks(store: string): Promise<PackStore> {
+  const api = await opfsWorker();
+  return {
+    create: async (id) => {
+      const writer = await api.create(store, id);
+      return {
+        append: (bytes) => writer.append(bytes),
+        read: (range) => writer.read(range),
+        finish: (sync) => writer.finish(sync),
+        abort: () => writer.abort(),
+      };
+    },
+    read: (id, ranges) => api.read(store, id, [...ranges]),
+    list: () => api.list(store),
+    delete: (id) => api.delete(store, id),
+    release: (id) => void api.release(store, id),
+  };
+}
+
+export async function openPacked(storage: "opfs" | "indexeddb", name: string = crypto.randomUUID()): Promise<PackedStore> {
+  const database = new StoreDatabase(name);
+  const packs = { indexeddb: new IndexedDbPacks(database), ...(storage === "opfs" && { opfs: await opfsPacks(name) }) };
+  const store = new PackedStore(database, new StoreLocks(name), packs, storage);
+  await store.refresh();
+  return store;
+}
+
+/** A store whose one session lasts as long as the suite. */
+export async function openPackedBackend(storage: "opfs" | "indexeddb"): ReturnType<Backend["open"]> {
+  const store = await openPacked(storage);
+  let end = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return new Promise((resolve, reject) => {
+    const session = writePacked(store, new InlineHashEngine(), { durability: "relaxed" }, async (services) => {
+      const close = async (): Promise<void> => {
+        end();
+        await session;
+        store.close();
+        await store.database.close();
+      };
+      resolve({ store: services, close });
+      await ended;
+    });
+    session.catch(reject);
+  });
+}
