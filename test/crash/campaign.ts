@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type BrowserName, BrowserProcess } from "./browser-process.ts";
-import { checkSpace, checkState, type Observed, type Space, type Violation } from "./checker.ts";
+import { checkEmptied, checkSpace, checkState, type Observed, type Space, type Violation } from "./checker.ts";
 import { Durations } from "./durations.ts";
 import { type Action, inFlight, KINDS, type Operation, told } from "./operation.ts";
 import type { Message, Step, Storage } from "./page-protocol.ts";
@@ -301,6 +301,7 @@ export class Campaign {
       this.#present = new Set();
       await this.#observed(tab, round, []);
       const after = await this.#checkSpace(session, round);
+      if (after) this.#report(round, checkEmptied(after, this.#options.storage), []);
       if (before && after) this.#options.note(`before everything was deleted: ${takes(before)}; after: ${takes(after)}`);
     } finally {
       await end(session);

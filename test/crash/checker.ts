@@ -182,3 +182,12 @@ export function checkSpace({ opfsBytes, opfsFiles, databaseBytes, databaseRecord
     },
   ];
 }
+
+/** What the browser itself adds for files and databases that are all but empty. */
+const EMPTY_ESTIMATE = 16 * MiB;
+
+/** After everything was deleted. @param storage databases are cleaned up when the browser likes to, files at once */
+export function checkEmptied({ estimate }: Space, storage: "opfs" | "indexeddb"): Violation[] {
+  if (storage === "indexeddb" || estimate <= EMPTY_ESTIMATE) return [];
+  return [{ kind: "space", text: `everything was deleted, and by the browser's estimate the store still takes ${estimate} bytes` }];
+}
