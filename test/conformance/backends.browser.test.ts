@@ -5,8 +5,8 @@ import { blobServiceSuite } from "./blob-service.ts";
 import { SUITE_DAEMONS } from "./daemon-urls.ts";
 import { directoryServiceSuite } from "./directory-service.ts";
 import type { Backend, BackendsIn } from "./matrix.ts";
-import { packStoreSuite } from "./pack-store.ts";
-import { openPackedBackend } from "./packed-backend.ts";
+import { packStoreSuite } from "./pack-store.browser.ts";
+import { openPackedBackend } from "./packed-backend.browser.ts";
 import { pathInfoServiceSuite } from "./path-info-service.ts";
 
 const daemons = [...SUITE_DAEMONS];

@@ -5,7 +5,7 @@ import { StoreDatabase } from "../../src/worker/database.ts";
 import { IndexedDbPacks } from "../../src/worker/indexeddb-packs.ts";
 import type { PackStore } from "../../src/worker/pack-store.ts";
 import { pseudoRandom } from "./content.ts";
-import { opfsPacks } from "./packed-backend.ts";
+import { opfsPacks } from "./packed-backend.browser.ts";
 
 /** The rules of `PackStore`. */
 export function packStoreSuite(where: "IndexedDB" | "OPFS"): void {

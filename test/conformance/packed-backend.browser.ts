@@ -7,14 +7,14 @@ import { writePacked } from "../../src/worker/packed-services.ts";
 import { PackedStore } from "../../src/worker/packed-store.ts";
 import { StoreLocks } from "../../src/worker/store-locks.ts";
 import type { Backend } from "./matrix.ts";
-import type { OpfsApi } from "./opfs-worker.ts";
+import type { OpfsApi } from "./opfs-worker.browser.ts";
 
 let worker: Promise<Remote<OpfsApi>> | undefined;
 
 /** One worker for all tests of a page. */
 function opfsWorker(): Promise<Remote<OpfsApi>> {
   worker ??= new Promise((resolve, reject) => {
-    const started = new Worker(new URL("./opfs-worker.ts", import.meta.url), { type: "module" });
+    const started = new Worker(new URL("./opfs-worker.browser.ts", import.meta.url), { type: "module" });
     started.addEventListener("message", () => resolve(wrap<OpfsApi>(started)), { once: true });
     started.addEventListener("error", () => reject(new Error("the worker for OPFS failed")), { once: true });
   });
