@@ -27,6 +27,7 @@ const FULL = 120 * MiB;
 
 /** Deletions and collections are short: so that as many kills hit them, they are aimed at as often. */
 const TARGETS: Readonly<Record<Kind, number>> = { import: 35, pull: 25, delete: 15, collect: 25 };
+const STEPS = 4;
 const SHAPES: Readonly<Record<Shape, number>> = { tiny: 15, few: 20, many: 30, blobs: 20, large: 15 };
 
 /** @param present what the store holds now */
@@ -37,9 +38,11 @@ export async function makePlan(random: Random, world: World, present: ReadonlySe
   const lanes: Lane[] = [];
   for (let lane = 0; lane < (pattern === "one" ? 1 : 2); lane++) {
     const actions: Action[] = [];
-    for (let step = 0; step < 4; step++) {
+    for (let step = 0; step < STEPS; step++) {
       let kind: Kind = random.weighted({ ...TARGETS, delete: world.sizeOf(present) > FULL ? 60 : TARGETS.delete });
       if (lane === 0 && step === target) kind = aim;
+      // One takes milliseconds; a kill that comes late for it shall meet the next.
+      else if (lane === 0 && step > target && aim === "delete") kind = "delete";
       // So that there is garbage to collect.
       else if (lane === 0 && step === target - 1 && aim === "collect") kind = "delete";
       actions.push(await makeAction(kind, random, world, present, actions));
