@@ -2,12 +2,13 @@ import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { pseudoRandom } from "../conformance/content.ts";
 import { cut } from "../hash/fastcdc-reference.ts";
-import { type Report, type Row, RUNTIMES } from "./bench.ts";
+import { isWanted, type Report, type Row, RUNTIMES } from "./bench.ts";
 import { withFigures } from "./figures.ts";
 import { cutAll, cutAllByHalves } from "./hashing/fastcdc-peer.ts";
 import { bench } from "./hashing.bench.ts";
 import { parse } from "./main.ts";
 import { type Contender, measure, measurePairs, median } from "./measure.ts";
+import { filePath, smallFile, smallFiles } from "./storage/small-files.ts";
 import { cells, markdown, outcomes } from "./table.ts";
 
 function row(contender: string, median: number, more: Partial<Row> = {}): Row {
@@ -68,6 +69,15 @@ describe("the table", () => {
     ]);
   });
 
+  test("tells the same of what takes time", () => {
+    const seconds = (contender: string, median: number) => row(contender, median, { unit: "s" });
+    expect(cells([seconds("tvix-store-web", 3), seconds("native", 2)]).map((line) => line.at(-1))).toEqual([
+      "chromium",
+      "3.00 s",
+      "2.00 s (1.50 x)",
+    ]);
+  });
+
   test("compares numbers of workers with the largest one", () => {
     const rows = [row("tvix-store-web", 1000), row("tvix-store-web", 1600, { workers: 2 })];
     expect(cells(rows).map(([, ...rest]) => rest)).toEqual([
@@ -101,6 +111,30 @@ describe("requirements", () => {
     expect(outcomes([bound], [cost(2.1)])).toMatchObject([{ met: false }]);
   });
 
+  test("against several are about the slowest of them", () => {
+    const part = { case: "blake3 1KiB", against: ["sha256", "write"], ratio: 0.8 };
+    const parts = [row("sha256", 100), row("write", 50)];
+    expect(outcomes([part], [row("tvix-store-web", 40), ...parts])).toMatchObject([{ met: true }]);
+    expect(outcomes([part], [row("tvix-store-web", 39), ...parts])).toMatchObject([{ met: false }]);
+    expect(outcomes([part], [row("tvix-store-web", 99), row("write", 50)])).toMatchObject([{ met: false }]);
+  });
+
+  test("can be times of what another one takes, or ours in another case", () => {
+    const seconds = (contender: string, median: number, name = "import") => row(contender, median, { case: name, unit: "s" });
+    const native = { case: "import", against: "native", times: 1.5 };
+    expect(outcomes([native], [seconds("tvix-store-web", 3), seconds("native", 2)])).toMatchObject([{ met: true }]);
+    expect(outcomes([native], [seconds("tvix-store-web", 3.1), seconds("native", 2)])).toMatchObject([{ met: false }]);
+    expect(outcomes([native], [seconds("tvix-store-web", 1)])).toMatchObject([{ met: false }]);
+    const growth = { case: "import", againstCase: "few", times: 1.2 };
+    expect(outcomes([growth], [seconds("tvix-store-web", 12), seconds("tvix-store-web", 10, "few")])).toMatchObject([
+      { met: true },
+    ]);
+    expect(outcomes([growth], [seconds("tvix-store-web", 13), seconds("tvix-store-web", 10, "few")])).toMatchObject([
+      { met: false },
+    ]);
+    expect(outcomes([growth], [seconds("tvix-store-web", 12)])).toMatchObject([{ met: false }]);
+  });
+
   test("of cases that did not run are left out, and a peer that did not is a failure", () => {
     expect(outcomes([faster], [row("tvix-store-web", 1, { case: "fastcdc" })])).toEqual([]);
     expect(outcomes([faster], [row("tvix-store-web", 1)])).toMatchObject([{ met: false }]);
@@ -111,10 +145,30 @@ describe("requirements", () => {
   });
 });
 
+test("a case is wanted by a part of its name, unless it is skipped by another one", () => {
+  expect(["tree nar", "tree tar", "growth"].filter((name) => isWanted(name, { filter: "tree", skip: "tar" }))).toEqual([
+    "tree nar",
+  ]);
+  expect(isWanted("growth", { filter: "" })).toBe(true);
+});
+
+test("generated files differ from each other, and are where their index says", () => {
+  const contents = new Set(Array.from({ length: 5000 }, (_, i) => Buffer.from(smallFile(i)).toString("latin1")));
+  expect(contents.size).toBe(5000);
+  const lengths = [...contents].map(({ length }) => length);
+  expect(Math.min(...lengths)).toBeGreaterThanOrEqual(200);
+  expect(median(lengths)).toBeGreaterThan(1200);
+  expect(Math.max(...lengths)).toBeLessThan(2662);
+  const paths = Array.from({ length: 1000 }, (_, i) => filePath(i, smallFiles(1000)));
+  expect(new Set(paths).size).toBe(1000);
+  expect([...paths].sort()).toEqual(paths);
+});
+
 test("the command's arguments", () => {
   const names = ["hashing"];
   expect(parse(["hashing"], names)).toMatchObject({ name: "hashing", whole: true, options: { filter: "", rounds: 15 } });
   expect(parse(["hashing", "--runtime", "node,chromium"], names)).toMatchObject({ runtimes: ["chromium", "node"], whole: false });
+  expect(parse(["hashing", "--skip", "64MiB"], names)).toMatchObject({ whole: false, options: { skip: "64MiB" } });
   for (const wrong of [[], ["else"], ["hashing", "x"], ["hashing", "--runtime", "safari"], ["hashing", "--rounds", "0"], ["--x"]]) {
     expect(parse(wrong, names), wrong.join(" ")).toBeTypeOf("string");
   }

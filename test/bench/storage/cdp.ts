@@ -180,13 +180,8 @@ export class Page {
     this.#unlisten = stop;
   }
 
-  async ready(): Promise<void> {
-    for (let tries = 0; tries < 1000; tries++) {
-      const found = await this.evaluate("typeof globalThis.bench").catch(() => undefined);
-      if (found === "object") return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error("the page's script did not start");
+  ready(): Promise<void> {
+    return this.#until("typeof globalThis.bench === 'object'");
   }
 
   /** The value of an expression, or what its promise resolves to, as JSON. */
@@ -197,11 +192,14 @@ export class Page {
     return (answer.result as { value?: unknown }).value;
   }
 
-  /** What a person picks in an `<input type="file">`. */
+  /** What a person picks in an `<input type="file">`: files, or the one directory. */
   async pick(selector: string, files: readonly string[]): Promise<void> {
-    const expression = `document.querySelector(${JSON.stringify(selector)})`;
-    const { result } = await this.#send("Runtime.evaluate", { expression });
+    const input = `document.querySelector(${JSON.stringify(selector)})`;
+    await this.evaluate(`${input}.value = ""`);
+    const { result } = await this.#send("Runtime.evaluate", { expression: input });
     await this.#send("DOM.setFileInputFiles", { files, objectId: (result as { objectId?: string }).objectId });
+    // A directory is listed after that.
+    await this.#until(`${input}.files.length > 0`);
   }
 
   /**
@@ -242,6 +240,15 @@ export class Page {
   async close(): Promise<void> {
     this.#unlisten();
     await this.#browser.send("Target.closeTarget", { targetId: this.#target });
+  }
+
+  async #until(condition: string): Promise<void> {
+    for (let tries = 0; tries < 1500; tries++) {
+      // There is nothing to ask while the page loads.
+      if ((await this.evaluate(condition).catch(() => false)) === true) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`the page did not come to ${condition}`);
   }
 
   #send(method: string, params: Json): Promise<Json> {

@@ -1,5 +1,6 @@
 /** What the cases share: the data, a browser with a profile on the disk, Nix beside it, and how contenders take turns. */
 
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,6 +47,9 @@ export class Session {
 
   static async start(root: string, options: Options, report: (finding: Finding) => void): Promise<Session> {
     const dir = await mkdtemp(join(tmpdir(), "tvix-store-web-bench-"));
+    // Gigabytes, which a run that somebody stops should not leave behind. Chromium ends as its pipe does.
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+    process.once("exit", () => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
     return new Session(dir, await serve(root), await NativeStore.make(join(dir, "nix")), options, report);
   }
 
