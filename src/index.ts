@@ -2,14 +2,23 @@
 
 export { type DroppedFolder, droppedItems } from "./browser/dropped.ts";
 export { keepOffline, type OfflineShell, type OfflineState } from "./browser/offline.ts";
-export { type OpenStoreOptions, openStore } from "./browser/open-store.ts";
+export { deleteStore, type OpenStoreOptions, openStore } from "./browser/open-store.ts";
 export { connectRemote, type Remote, type RemoteOptions } from "./browser/remote.ts";
 export { importStaticCache } from "./browser/static-cache.ts";
 export type { Archive, Store } from "./browser/store.ts";
 export type { StoreFile } from "./browser/store-file.ts";
-export type { Node } from "./castore/node.ts";
+export type { FileNode, Node } from "./castore/node.ts";
 export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "./error.ts";
 export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
 export type { PathInfo } from "./store/path-info.ts";
 export type { SyncReport } from "./store/sync.ts";
-export type { GarbageReport, ImportedPathInfo, ListEntry, NotTold } from "./thread/store-api.ts";
+export type {
+  DamagedObject,
+  GarbageReport,
+  ImportedPathInfo,
+  ListEntry,
+  NotTold,
+  Pin,
+  StorageUsage,
+  VerifyReport,
+} from "./thread/store-api.ts";

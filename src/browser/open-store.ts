@@ -1,6 +1,7 @@
 import { StoreError } from "../error.ts";
 import { changeChannel } from "../thread/change-channel.ts";
 import { untilAborted } from "../thread/until-aborted.ts";
+import { forget, wasEvicted } from "./eviction.ts";
 import { Store } from "./store.ts";
 import { StoreWorker } from "./store-worker-client.ts";
 
@@ -40,13 +41,28 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
       workers,
       hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
     });
-    await untilAborted(worker.call(opening), options.signal);
+    const { id, storage, missingPacks } = await untilAborted(worker.call(opening), options.signal);
+    return new Store(name, worker, changeChannel(name), { storage, missingPacks, evicted: wasEvicted(name, id) });
   } catch (error) {
     // Without a farewell: a worker that waits for its database would not answer.
     worker.terminate();
     throw error;
   }
-  return new Store(name, worker, changeChannel(name));
+}
+
+/**
+ * Deletes a store with all that is in it. Wherever it is open, in other tabs too, it is closed first; what is under way there rejects.
+ *
+ * @throws StoreError `unavailable` if the browser refuses
+ */
+export async function deleteStore(name: string, options: Pick<OpenStoreOptions, "workerUrl" | "signal"> = {}): Promise<void> {
+  const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
+  try {
+    await untilAborted(worker.call(worker.api.destroy(name)), options.signal);
+    forget(name);
+  } finally {
+    worker.terminate();
+  }
 }
 
 /** The literal form is what bundlers look for. */

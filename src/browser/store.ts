@@ -1,7 +1,7 @@
 import type { Remote as ComlinkRemote } from "comlink";
 import { transfer } from "comlink";
-import { decodeUtf8 } from "../bytes.ts";
-import type { Node } from "../castore/node.ts";
+import { decodeUtf8, toBase64 } from "../bytes.ts";
+import type { FileNode, Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
@@ -15,14 +15,23 @@ import type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  Pin,
   RemoteAddress,
+  StorageUsage,
   StoreApi,
   SyncOptions,
+  VerifyReport,
 } from "../thread/store-api.ts";
 import { folderSource } from "./folder.ts";
 import type { Remote } from "./remote.ts";
 import { StoreFile } from "./store-file.ts";
 import type { StoreWorker } from "./store-worker-client.ts";
+
+export interface StoreCondition {
+  readonly storage: "opfs" | "indexeddb";
+  readonly evicted: boolean;
+  readonly missingPacks: number;
+}
 
 /** An archive: a stream, which is read to its end, or a `Blob` or `File`, which the worker reads by itself. */
 export type Archive = ReadableStream<Uint8Array> | Blob;
@@ -38,14 +47,23 @@ export type Archive = ReadableStream<Uint8Array> | Blob;
  */
 export class Store extends EventTarget {
   readonly name: string;
+  /** Where new content goes. */
+  readonly storage: "opfs" | "indexeddb";
+  /**
+   * What was lost while nobody looked: whether the browser threw the whole store away since it was last opened here, so that it is
+   * empty now; and how many packs are missing from it, of which `verify` tells more.
+   */
+  readonly losses: { readonly evicted: boolean; readonly missingPacks: number };
   #worker: StoreWorker;
   #api: ComlinkRemote<StoreApi>;
   #changes: BroadcastChannel;
 
   /** @internal */
-  constructor(name: string, worker: StoreWorker, changes: BroadcastChannel) {
+  constructor(name: string, worker: StoreWorker, changes: BroadcastChannel, { storage, ...losses }: StoreCondition) {
     super();
     this.name = name;
+    this.storage = storage;
+    this.losses = losses;
     this.#worker = worker;
     this.#api = worker.api;
     this.#changes = changes;
@@ -160,9 +178,68 @@ export class Store extends EventTarget {
     return this.#call(this.#api.delete(storePath));
   }
 
-  /** Deletes the content that no store path refers to. Waits for imports and pulls, in other tabs too. */
+  /**
+   * Deletes the content that no store path and no pin refers to. Imports, pulls and reads go on beside it, in other tabs too; room that
+   * they still need is freed when they are done. An abort or a crash loses nothing: the next run goes on.
+   */
   async collectGarbage(options: OperationOptions = {}): Promise<GarbageReport> {
     return this.#operation(options, (port) => this.#api.collectGarbage(transfer(port, [port])));
+  }
+
+  /**
+   * Compares everything that is stored with its digest, and looks whether all store paths and pins are whole. Damage is an answer, not
+   * an error. With a `remote`, what is damaged or missing is fetched from there, as far as it has it.
+   */
+  async verify(options: { remote?: Remote | undefined } & OperationOptions = {}): Promise<VerifyReport> {
+    const remote = options.remote?.address();
+    return this.#operation(
+      options,
+      (port) => this.#api.verify(remote && sent(remote.address), transfer(port, [port])),
+      remote?.release,
+    );
+  }
+
+  /** What the store takes, and what the browser allows. */
+  async usage(): Promise<StorageUsage> {
+    return this.#call(this.#api.usage());
+  }
+
+  /**
+   * Asks the browser not to throw the store away when room gets short. Best after an import that its reader began, since a browser may ask. @returns
+   * whether it promised; false where it can't
+   */
+  async persist(): Promise<boolean> {
+    return (await navigator.storage?.persist?.()) ?? false;
+  }
+
+  /**
+   * Writes one blob, without a store path. It stays as long as the pin of this name does; a pin of the same name that was there before is
+   * replaced.
+   */
+  async importBlob(content: Archive, options: { pin: string } & OperationOptions): Promise<FileNode> {
+    return this.#send(content, options, (source, port) => this.#api.importBlob(source, options.pin, port));
+  }
+
+  /** The content of a blob, as `importBlob` and `pins` name it. It is read when it is asked for; if it is missing, that is an error then. */
+  blob({ digest, size }: Pick<FileNode, "digest" | "size">): StoreFile {
+    return new StoreFile(`b3:${toBase64(digest)}`, Number(size), (offset, length) =>
+      this.#receive((port) => this.#api.readBlob(digest, { offset, length }, port)),
+    );
+  }
+
+  /** Keeps the content of a store path from garbage collection, also when the path is deleted. @throws StoreError `not-found` */
+  async pin(name: string, storePath: string): Promise<void> {
+    return this.#call(this.#api.pin(name, storePath));
+  }
+
+  /** Takes a pin away. Whether it was there. */
+  async unpin(name: string): Promise<boolean> {
+    return this.#call(this.#api.unpin(name));
+  }
+
+  /** All pins, ordered by name. */
+  async pins(): Promise<Pin[]> {
+    return this.#call(this.#api.pins());
   }
 
   /** Ends the worker. What is under way rejects with `closed`. */
@@ -172,17 +249,22 @@ export class Store extends EventTarget {
   }
 
   async #importArchive(archive: Archive, archiveOptions: ArchiveOptions, options: OperationOptions): Promise<PathInfo> {
+    return this.#send(archive, options, (source, port) => this.#api.importArchive(source, archiveOptions, port));
+  }
+
+  /** Runs a long call that reads what the page has. */
+  async #send<T>(
+    content: Archive,
+    options: OperationOptions,
+    start: (source: ArchiveSource, port: MessagePort) => Promise<T>,
+  ): Promise<T> {
     // A worker that is gone does not say that it won't read on.
     const ended = new AbortController();
     return this.#operation(
       options,
       (port) => {
-        const source = archiveSource(archive, ended.signal);
-        return this.#api.importArchive(
-          transfer(source, "port" in source ? [source.port] : []),
-          archiveOptions,
-          transfer(port, [port]),
-        );
+        const source = archiveSource(content, ended.signal);
+        return start(transfer(source, "port" in source ? [source.port] : []), transfer(port, [port]));
       },
       () => ended.abort(new StoreError("closed", "the import has ended")),
     );

@@ -1,5 +1,5 @@
 import type { Digest } from "../castore/digest.ts";
-import type { Node } from "../castore/node.ts";
+import type { FileNode, Node } from "../castore/node.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SyncReport } from "../store/sync.ts";
 
@@ -8,7 +8,7 @@ import type { SyncReport } from "../store/sync.ts";
  * and streams travel through ports too (`port-stream.ts`).
  */
 export interface StoreApi {
-  open(name: string, options: OpenOptions): Promise<void>;
+  open(name: string, options: OpenOptions): Promise<OpenReport>;
   importFolder(source: FolderSource, options: { name: string }, operation: MessagePort): Promise<ImportedPathInfo>;
   importArchive(source: ArchiveSource, options: ArchiveOptions, operation: MessagePort): Promise<PathInfo>;
   pathInfo(storePath: string): Promise<PathInfo | undefined>;
@@ -25,6 +25,14 @@ export interface StoreApi {
   push(remote: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
   delete(storePath: string): Promise<boolean>;
   collectGarbage(operation: MessagePort): Promise<GarbageReport>;
+  verify(remote: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport>;
+  usage(): Promise<StorageUsage>;
+  /** Writes one blob, and keeps it under the name of a pin. */
+  importBlob(source: ArchiveSource, pin: string, operation: MessagePort): Promise<FileNode>;
+  pin(name: string, storePath: string): Promise<void>;
+  unpin(name: string): Promise<boolean>;
+  pins(): Promise<Pin[]>;
+  destroy(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -35,6 +43,21 @@ export interface OpenOptions {
   workers: number;
   /** Absolute; where the page does not let the bundler find it. */
   hashWorkerUrl?: string | undefined;
+}
+
+export interface OpenReport {
+  /** Of the store, from when it was made on: another one means that the browser threw the store away. */
+  readonly id: string;
+  /** Where new content goes. */
+  readonly storage: "opfs" | "indexeddb";
+  /** Packs that should be there and are not. */
+  readonly missingPacks: number;
+}
+
+/** A root of garbage collection that is no store path: `node`, and all beneath it, stays. */
+export interface Pin {
+  readonly name: string;
+  readonly node: Node;
 }
 
 /** Files are given with their path below the folder, names joined by `/`. */
@@ -87,4 +110,44 @@ export interface GarbageReport {
   readonly objects: number;
   /** Bytes of the deleted chunks and directories. */
   readonly bytes: number;
+}
+
+/** What `verify` found. The store is whole if nothing is corrupt or missing. */
+export interface VerifyReport {
+  /** Objects that were compared with their digests, and their bytes. */
+  readonly objects: number;
+  readonly bytes: number;
+  /** What is there and is not what its digest says; blobs also if one of their chunks is damaged. */
+  readonly corrupt: readonly DamagedObject[];
+  /** What store paths or pins refer to and is not there. */
+  readonly missing: readonly DamagedObject[];
+  /** Absolute store paths that are not whole because of it. */
+  readonly storePaths: readonly string[];
+  /** Of these, how many were made whole from the remote. */
+  readonly refetched: number;
+}
+
+export interface DamagedObject {
+  readonly kind: "chunk" | "directory" | "blob" | "path-info";
+  /** The digest as `b3:` and base64, or the hash part of the store path. */
+  readonly name: string;
+}
+
+/** What a store takes. All sizes in bytes. */
+export interface StorageUsage {
+  /** Where new content goes. */
+  readonly storage: "opfs" | "indexeddb";
+  readonly storePaths: number;
+  /** Of the NARs of all store paths: what they would take by themselves. */
+  readonly logical: number;
+  /** Of all objects, each once, and by their kinds. Deleted ones count until garbage is collected. */
+  readonly stored: number;
+  readonly objects: Readonly<Record<"chunks" | "directories" | "blobs", { readonly count: number; readonly bytes: number }>>;
+  /** Of the packs that objects lie in, with what is dead in them and waits to be rewritten. */
+  readonly packs: { readonly count: number; readonly bytes: number };
+  /** Of all that this origin keeps, as the browser estimates it, and how much it may keep; `undefined` where the browser does not tell. */
+  readonly originUsage: number | undefined;
+  readonly quota: number | undefined;
+  /** Whether the browser has promised not to throw it away when room gets short. */
+  readonly persisted: boolean | undefined;
 }

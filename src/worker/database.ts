@@ -1,7 +1,7 @@
 import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransaction, openDB, type StoreNames } from "idb";
-import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import type { Pin } from "../thread/store-api.ts";
 import { storageError } from "./storage-error.ts";
 
 /** What is known of a pack, or of a part of one (docs/storage.md). Its key is a UUID: a record never changes, another takes its place. */
@@ -13,12 +13,6 @@ export interface PackRecord {
   readonly size: number;
   /** Objects, 40 bytes each (`pack-entries.ts`). */
   readonly entries: Uint8Array;
-}
-
-/** A root of garbage collection that is no store path. */
-export interface Pin {
-  readonly name: string;
-  readonly node: Node;
 }
 
 /** Of the first version of the database, which had a record for each object. */

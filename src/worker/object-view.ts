@@ -1,4 +1,5 @@
 import type { Digest } from "../castore/digest.ts";
+import { StoreError } from "../error.ts";
 import type { ObjectKind } from "./object-table.ts";
 
 /** Objects by kind and digest, as somebody sees them: everybody, or a session that writes. Nothing is verified here. */
@@ -18,4 +19,19 @@ export interface NewObject {
   readonly kind: ObjectKind;
   readonly digest: Digest;
   readonly bytes: Uint8Array;
+}
+
+/** For services that write nothing. */
+export class ReadOnlyObjects implements WritableObjects {
+  readonly has: ObjectView["has"];
+  readonly read: ObjectView["read"];
+
+  constructor(view: ObjectView) {
+    this.has = (kind, digests) => view.has(kind, digests);
+    this.read = (kind, digests) => view.read(kind, digests);
+  }
+
+  async write(): Promise<void> {
+    throw new StoreError("internal", "objects were written outside of a session");
+  }
 }

@@ -1,9 +1,11 @@
+import { deleteDB } from "idb";
 import { StoreError } from "../error.ts";
-import { StoreDatabase } from "./database.ts";
+import { databaseName, StoreDatabase } from "./database.ts";
 import { IndexedDbPacks } from "./indexeddb-packs.ts";
 import { packLegacyObjects } from "./legacy-objects.ts";
-import { OpfsPacks } from "./opfs-packs.ts";
+import { OpfsPacks, removeOpfsPacks } from "./opfs-packs.ts";
 import { PackedStore } from "./packed-store.ts";
+import { storageError } from "./storage-error.ts";
 import { StoreLocks } from "./store-locks.ts";
 
 /** Opens the store of this name and origin, or makes an empty one. @throws StoreError `unavailable` if `opfs` was asked for and isn't there */
@@ -24,5 +26,15 @@ export async function openPackedStore(name: string, storage: "auto" | "opfs" | "
   } catch (error) {
     await database.close();
     throw error;
+  }
+}
+
+/** @throws StoreError `unavailable` if something of it can't be deleted */
+export async function deletePackedStore(name: string): Promise<void> {
+  try {
+    await deleteDB(databaseName(name));
+    await removeOpfsPacks(name);
+  } catch (error) {
+    throw storageError(error, `the store ${name}`);
   }
 }

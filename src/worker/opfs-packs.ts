@@ -223,9 +223,14 @@ function directoryName(storeName: string): string {
   return encodeURIComponent(storeName).replace(/[.*'()!~]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
 }
 
-/** Removes all that a store of this name has in the file system. */
+/** Removes all that a store of this name has in the file system, if it has anything and there is one. */
 export async function removeOpfsPacks(storeName: string): Promise<void> {
-  const root = await navigator.storage.getDirectory();
-  const all = await root.getDirectoryHandle("tvix-store-web", { create: true });
-  await all.removeEntry(directoryName(storeName), { recursive: true });
+  try {
+    const root = await navigator.storage?.getDirectory?.();
+    const all = await root?.getDirectoryHandle("tvix-store-web");
+    await all?.removeEntry(directoryName(storeName), { recursive: true });
+  } catch (error) {
+    // Modes without OPFS refuse even to look.
+    if (!(error instanceof DOMException) || (error.name !== "NotFoundError" && error.name !== "SecurityError")) throw error;
+  }
 }

@@ -12,8 +12,9 @@ import type { LocalStoreServices } from "../store/services.ts";
 import { decodeBlob, encodeBlob } from "./blob-object.ts";
 import { increment } from "./database.ts";
 import { BLOB, CHUNK, DIRECTORY } from "./object-table.ts";
-import type { NewObject, ObjectView, WritableObjects } from "./object-view.ts";
+import { type NewObject, ReadOnlyObjects, type WritableObjects } from "./object-view.ts";
 import type { PackedStore } from "./packed-store.ts";
+import { pathInfoRecords } from "./path-info-records.ts";
 import { type SessionOptions, WriteSession } from "./write-session.ts";
 
 export interface WriteOptions extends SessionOptions {
@@ -49,6 +50,8 @@ async function writing<T>(store: PackedStore, options: WriteOptions, work: (sess
   try {
     return await store.locks.writing(options.signal, () =>
       store.holding(async () => {
+        // From here on no pack is removed that is in the index.
+        await store.refresh();
         const session = new WriteSession(store, options);
         try {
           return await work(session);
@@ -81,20 +84,6 @@ function putPathInfo(session: WriteSession, info: PathInfo): Promise<void> {
     await transaction.objectStore("pathInfos").put(info, parseHashPart(info.storePath));
     await increment(transaction, "roots");
   });
-}
-
-class ReadOnlyObjects implements WritableObjects {
-  readonly has: ObjectView["has"];
-  readonly read: ObjectView["read"];
-
-  constructor(view: ObjectView) {
-    this.has = (kind, digests) => view.has(kind, digests);
-    this.read = (kind, digests) => view.read(kind, digests);
-  }
-
-  async write(): Promise<void> {
-    throw new StoreError("internal", "objects were written outside of a session");
-  }
 }
 
 /** Chunks and blobs among objects. */
@@ -145,9 +134,6 @@ export class PackedDirectoryStore implements DirectoryStore {
   }
 }
 
-/** How many are read at once while listing. */
-const LIST_BATCH = 256;
-
 /** Path infos, as records of the database. */
 export class PackedPathInfoService implements LocalPathInfoService {
   readonly #store: PackedStore;
@@ -169,17 +155,8 @@ export class PackedPathInfoService implements LocalPathInfoService {
     return info;
   }
 
-  /** In batches with a transaction each, so that a slow reader keeps nobody waiting. */
   async *list(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<PathInfo> {
-    for (let after: string | undefined; ; ) {
-      options?.signal?.throwIfAborted();
-      const range = after === undefined ? undefined : IDBKeyRange.lowerBound(after, true);
-      const batch = await this.#store.database.read("pathInfos", (store) => store.getAll(range, LIST_BATCH));
-      for (const info of batch) yield checked(info);
-      const last = batch.at(-1);
-      if (!last || batch.length < LIST_BATCH) return;
-      after = parseHashPart(last.storePath);
-    }
+    for await (const { info } of pathInfoRecords(this.#store.database, options?.signal)) yield checked(info);
   }
 
   async delete(hashPart: string): Promise<boolean> {

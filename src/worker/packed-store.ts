@@ -145,6 +145,15 @@ export class PackedStore implements ObjectView {
     return this.#refreshing;
   }
 
+  /** Packs that index records refer to and that are not there. */
+  async missingPacks(): Promise<number> {
+    const there = new Set<string>();
+    for (const store of [this.packs.indexeddb, this.packs.opfs]) for (const id of (await store?.list()) ?? []) there.add(id);
+    const missing = new Set<string>();
+    for (const { pack, storage } of this.#records.values()) if (this.packs[storage] && !there.has(pack)) missing.add(pack);
+    return missing.size;
+  }
+
   /** Makes a record visible that was just committed. */
   adopt(record: IndexRecord): void {
     record.alive = true;

@@ -10,6 +10,14 @@ export function storageError(error: unknown, what: string): unknown {
   return new StoreError(code, `${what} can't be used: ${error.message}`, { cause: error });
 }
 
+/** A `quota` error that tells how much is missing, as far as the browser says so. @param needed bytes that could not be written */
+export async function quotaError(needed: number, cause?: unknown): Promise<StoreError> {
+  const estimate = await navigator.storage?.estimate?.().catch(() => undefined);
+  const { quota, usage } = estimate ?? {};
+  const room = quota === undefined || usage === undefined ? "" : `: this page's origin uses ${usage} of the ${quota} bytes it may`;
+  return new StoreError("quota", `the browser has no room for at least ${needed} bytes more of this store${room}`, { cause });
+}
+
 /** A pack that an index record refers to is missing, or shorter than it says. */
 export class PackGone extends StoreError {
   readonly pack: string;

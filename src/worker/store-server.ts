@@ -3,7 +3,7 @@ import type { BlobUploader } from "../castore/blob-uploader.ts";
 import { decompressed } from "../castore/decompress.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { DirectoryEntry, DirectorySizeRule } from "../castore/directory.ts";
-import type { Node } from "../castore/node.ts";
+import type { FileNode, Node } from "../castore/node.ts";
 import { tarEntries } from "../castore/tar-entries.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { HashPool } from "../hash/pool.ts";
@@ -29,17 +29,26 @@ import type {
   ImportedPathInfo,
   ListEntry,
   OpenOptions,
+  OpenReport,
+  Pin,
   RemoteAddress,
+  StorageUsage,
   StoreApi,
   SyncOptions,
+  VerifyReport,
 } from "../thread/store-api.ts";
 import { connectRemoteAddress } from "./connect-remote.ts";
 import { folderEntries, notTold } from "./folder-entries.ts";
 import { collectGarbage } from "./garbage.ts";
-import { openPackedStore } from "./open-packed-store.ts";
+import { deletePackedStore, openPackedStore } from "./open-packed-store.ts";
 import { packedReader, writePacked } from "./packed-services.ts";
 import type { PackedStore } from "./packed-store.ts";
+import { deletePin, importBlob, pinStorePath } from "./pins.ts";
+import { repair } from "./repair.ts";
 import { spawnHashWorker } from "./spawn-hash-worker.ts";
+import { storageUsage } from "./usage.ts";
+import { verifyStore } from "./verify.ts";
+import type { WriteSession } from "./write-session.ts";
 
 /** How our own stores count directory sizes. */
 const OWN_RULE: DirectorySizeRule = "documented";
@@ -55,6 +64,7 @@ interface OpenedStore {
 
 interface Writing {
   readonly services: LocalStoreServices;
+  readonly session: WriteSession;
   readonly pool: HashPool;
 }
 
@@ -62,12 +72,14 @@ interface Writing {
 export class StoreServer implements StoreApi {
   #opened: OpenedStore | undefined;
 
-  async open(name: string, options: OpenOptions): Promise<void> {
+  async open(name: string, options: OpenOptions): Promise<OpenReport> {
     const pool = new HashPool(options.workers, () => spawnHashWorker(options.hashWorkerUrl));
     try {
       const packed = await openPackedStore(name, options.storage);
       const services = packedReader(packed, pool);
       this.#opened = { packed, pool, services, durability: options.durability, changes: changeChannel(name) };
+      const id = await packed.database.read("meta", (store) => store.get("id"));
+      return { id: String(id), storage: packed.storage, missingPacks: await packed.missingPacks() };
     } catch (error) {
       pool.close();
       throw error;
@@ -85,20 +97,12 @@ export class StoreServer implements StoreApi {
   }
 
   async importArchive(source: ArchiveSource, archive: ArchiveOptions, operation: MessagePort): Promise<PathInfo> {
-    const stream = "blob" in source ? source.blob.stream() : receiveStream<Uint8Array>(source.port);
-    const total = "blob" in source ? source.blob.size : undefined;
-    try {
-      return await this.#write(operation, ({ services, pool }, options) => {
-        const bytes = decompressed(counted(stream, total, options), options.signal);
-        if (archive.format === "nar") return importNar(services, pool, bytes, { ...options, ...archive, onProgress: undefined });
-        const entries = (uploader: BlobUploader) => tarEntries(bytes, uploader, options);
-        return importEntries(services, pool, entries, { ...options, name: archive.name });
-      });
-    } catch (error) {
-      // Where it failed before anything was read, the sender waits still.
-      if (!stream.locked) await stream.cancel(error);
-      throw error;
-    }
+    return this.#read(source, operation, (stream, { services, pool }, options) => {
+      const bytes = decompressed(stream, options.signal);
+      if (archive.format === "nar") return importNar(services, pool, bytes, { ...options, ...archive, onProgress: undefined });
+      const entries = (uploader: BlobUploader) => tarEntries(bytes, uploader, options);
+      return importEntries(services, pool, entries, { ...options, name: archive.name });
+    });
   }
 
   async pathInfo(storePath: string): Promise<PathInfo | undefined> {
@@ -199,6 +203,49 @@ export class StoreServer implements StoreApi {
     return this.#run(operation, (options) => collectGarbage(packed, options));
   }
 
+  async verify(address: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport> {
+    const { packed, pool } = this.#store();
+    return this.#run(operation, (options) =>
+      // No pack is rewritten meanwhile, and entries keep their numbers.
+      packed.locks.collecting(options.signal, () =>
+        packed.holding(async () => {
+          const verified = await verifyStore(packed, pool, options);
+          if (!address || verified.roots.length === 0) return verified.report;
+          const remote = connectRemoteAddress(address, pool);
+          return { ...verified.report, refetched: await repair(packed, pool, verified, remote, OWN_RULE, options) };
+        }),
+      ),
+    );
+  }
+
+  async usage(): Promise<StorageUsage> {
+    return storageUsage(this.#store().packed);
+  }
+
+  async importBlob(source: ArchiveSource, pin: string, operation: MessagePort): Promise<FileNode> {
+    return this.#read(source, operation, (bytes, { services, session }, options) =>
+      importBlob(services.blobs, session, bytes, pin, options),
+    );
+  }
+
+  async pin(name: string, storePath: string): Promise<void> {
+    return pinStorePath(this.#store().packed, name, storePath);
+  }
+
+  async unpin(name: string): Promise<boolean> {
+    return deletePin(this.#store().packed, name);
+  }
+
+  async pins(): Promise<Pin[]> {
+    return this.#store().packed.database.read("pins", (store) => store.getAll());
+  }
+
+  /** Deletes the store with all that is in it. Others that have it open are closed. */
+  async destroy(name: string): Promise<void> {
+    await this.close();
+    await deletePackedStore(name);
+  }
+
   async close(): Promise<void> {
     const opened = this.#opened;
     this.#opened = undefined;
@@ -223,12 +270,29 @@ export class StoreServer implements StoreApi {
     return this.#run(operation, async (options) => {
       const store = this.#store();
       const { packed, pool, durability } = store;
-      const result = await writePacked(packed, pool, { durability, signal: options.signal }, (services) =>
-        work({ services, pool }, options),
+      const result = await writePacked(packed, pool, { durability, signal: options.signal }, (services, session) =>
+        work({ services, session, pool }, options),
       );
       this.#tell(store, "write");
       return result;
     });
+  }
+
+  /** The same of what comes from the page. */
+  async #read<T>(
+    source: ArchiveSource,
+    operation: MessagePort,
+    work: (bytes: AsyncGenerator<Uint8Array>, store: Writing, options: RunningOptions) => Promise<T>,
+  ): Promise<T> {
+    const stream = "blob" in source ? source.blob.stream() : receiveStream<Uint8Array>(source.port);
+    const total = "blob" in source ? source.blob.size : undefined;
+    try {
+      return await this.#write(operation, (store, options) => work(counted(stream, total, options), store, options));
+    } catch (error) {
+      // Where it failed before anything was read, the sender waits still.
+      if (!stream.locked) await stream.cancel(error);
+      throw error;
+    }
   }
 
   async #run<T>(operation: MessagePort, work: (options: RunningOptions) => Promise<T>): Promise<T> {

@@ -1,13 +1,15 @@
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { decodeDirectory } from "../castore/directory-codec.ts";
-import { StoreError } from "../error.ts";
+import { isStoreError, StoreError } from "../error.ts";
 import { decodeBlob } from "./blob-object.ts";
 import { increment, type PackRecord, type StoreName, type WriteTransaction } from "./database.ts";
+import { EntrySet } from "./entry-set.ts";
 import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, NONE, type ObjectKind } from "./object-table.ts";
 import type { NewObject, WritableObjects } from "./object-view.ts";
 import { EntryWriter } from "./pack-entries.ts";
 import type { PackWriter } from "./pack-store.ts";
 import type { IndexRecord, PackedStore } from "./packed-store.ts";
+import { quotaError } from "./storage-error.ts";
 
 /** A pack is ended before it gets longer than this, or has more objects. */
 const MAX_PACK = 64 * 1024 * 1024;
@@ -20,6 +22,8 @@ export interface SessionOptions {
   readonly durability: "strict" | "relaxed";
   /** Records that the next commit takes away: what they have is written anew. */
   readonly replaces?: ReadonlySet<IndexRecord> | undefined;
+  /** Entries that are taken for missing. */
+  readonly distrusts?: EntrySet | undefined;
 }
 
 /**
@@ -34,7 +38,10 @@ export class WriteSession implements WritableObjects {
   readonly #durability: IDBTransactionDurability;
   readonly #relied = new Reliance();
   readonly #isVisible = (record: IndexRecord, entry: number): boolean =>
-    (record.alive && !this.#replaced.has(record)) || record.writer === this || this.#relied.has(entry);
+    (record.alive && !this.#replaced.has(record) && !this.#distrusted.has(entry)) ||
+    record.writer === this ||
+    this.#relied.has(entry);
+  readonly #distrusted: EntrySet;
   #replaced: ReadonlySet<IndexRecord>;
   /** Packs that no commit has made visible yet. */
   #packs: IndexRecord[] = [];
@@ -49,9 +56,10 @@ export class WriteSession implements WritableObjects {
   #turn: Promise<unknown> = Promise.resolve();
   #failure: { error: unknown } | undefined;
 
-  constructor(store: PackedStore, { durability, replaces = new Set() }: SessionOptions) {
+  constructor(store: PackedStore, { durability, replaces = new Set(), distrusts = new EntrySet() }: SessionOptions) {
     this.#store = store;
     this.#replaced = replaces;
+    this.#distrusted = distrusts;
     this.#durability = durability;
     this.#firstEntry = store.table.count;
   }
@@ -194,7 +202,11 @@ export class WriteSession implements WritableObjects {
 
   async #flush(): Promise<void> {
     if (this.#buffered === 0) return;
-    await this.#current?.writer.append(this.#buffer.subarray(0, this.#buffered));
+    try {
+      await this.#current?.writer.append(this.#buffer.subarray(0, this.#buffered));
+    } catch (error) {
+      throw isStoreError(error, "quota") ? await quotaError(this.#buffered, error) : error;
+    }
     this.#buffered = 0;
   }
 
@@ -288,28 +300,20 @@ export class WriteSession implements WritableObjects {
 
 /** The entries that a session needs and did not write. */
 class Reliance {
-  /** A bit for each entry. */
-  #bits = new Uint8Array(0);
+  #entries = new EntrySet();
   readonly #records = new Set<IndexRecord>();
 
   has(entry: number): boolean {
-    return (((this.#bits[entry >> 3] ?? 0) >> (entry & 7)) & 1) === 1;
+    return this.#entries.has(entry);
   }
 
   add(entry: number, record: IndexRecord): void {
-    if (entry >> 3 >= this.#bits.length) {
-      const grown = new Uint8Array(2 * (entry >> 3) + 1024);
-      grown.set(this.#bits);
-      this.#bits = grown;
-    }
-    this.#bits[entry >> 3] = (this.#bits[entry >> 3] as number) | (1 << (entry & 7));
+    this.#entries.add(entry);
     this.#records.add(record);
   }
 
-  *entries(): Generator<number> {
-    // Not the field itself: it is emptied while this is read.
-    const bits = this.#bits;
-    for (let entry = 0; entry < bits.length * 8; entry++) if (((bits[entry >> 3] as number) >> (entry & 7)) & 1) yield entry;
+  entries(): Iterable<number> {
+    return this.#entries;
   }
 
   records(): IndexRecord[] {
@@ -317,7 +321,7 @@ class Reliance {
   }
 
   clear(): void {
-    this.#bits = new Uint8Array(0);
+    this.#entries.clear();
     this.#records.clear();
   }
 }

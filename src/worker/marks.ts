@@ -1,0 +1,101 @@
+import { equalBytes } from "../bytes.ts";
+import { type Digest, digestOf, formatDigest } from "../castore/digest.ts";
+import type { DirectoryEntry } from "../castore/directory.ts";
+import { decodeDirectory } from "../castore/directory-codec.ts";
+import type { Node } from "../castore/node.ts";
+import { StoreError } from "../error.ts";
+import type { OperationOptions } from "../progress.ts";
+import { decodeBlob } from "./blob-object.ts";
+import { EntrySet } from "./entry-set.ts";
+import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind } from "./object-table.ts";
+import type { PackedStore } from "./packed-store.ts";
+import { pathInfoRecords } from "./path-info-records.ts";
+
+/** Directories and blobs that are read at a time. */
+const BATCH = 256;
+
+/** Which entries are alive. */
+export class Marks {
+  readonly #store: PackedStore;
+  readonly #entries = new EntrySet();
+
+  constructor(store: PackedStore) {
+    this.#store = store;
+  }
+
+  has(entry: number): boolean {
+    return this.#entries.has(entry);
+  }
+
+  /** Marks what all path infos and pins refer to, as far as it isn't marked yet. @returns the count of roots that this is right for */
+  async markRoots(options: OperationOptions): Promise<number> {
+    const { database } = this.#store;
+    const count = await this.#store.count("roots");
+    for (const { node } of await database.read("pins", (store) => store.getAll())) await this.#mark(node, options.signal);
+    let marked = 0;
+    for await (const { info } of pathInfoRecords(database, options.signal)) {
+      await this.#mark(info.node, options.signal);
+      options.onProgress?.({ phase: "marking", loaded: ++marked });
+    }
+    return count;
+  }
+
+  async #mark(root: Node, signal: AbortSignal | undefined): Promise<void> {
+    if (root.kind === "symlink") return;
+    if (root.kind === "file") return this.#markBlobs([root.digest]);
+    const directories: Digest[] = [];
+    if (this.#markOne(DIRECTORY, root.digest)) directories.push(root.digest);
+    while (directories.length > 0) {
+      signal?.throwIfAborted();
+      const some = directories.splice(-BATCH);
+      const found = await this.#store.read(DIRECTORY, some);
+      const blobs: Digest[] = [];
+      for (const [i, bytes] of found.entries()) {
+        for (const { node } of whole(some[i] as Digest, bytes)) {
+          if (node.kind === "file") blobs.push(node.digest);
+          else if (node.kind === "directory" && this.#markOne(DIRECTORY, node.digest)) directories.push(node.digest);
+        }
+      }
+      await this.#markBlobs(blobs);
+    }
+  }
+
+  async #markBlobs(blobs: readonly Digest[]): Promise<void> {
+    const long = blobs.filter((digest) => {
+      this.#markOne(CHUNK, digest);
+      return this.#markOne(BLOB, digest);
+    });
+    for (let i = 0; i < long.length; i += BATCH) {
+      const some = long.slice(i, i + BATCH);
+      for (const [j, bytes] of (await this.#store.read(BLOB, some)).entries()) {
+        if (!bytes) continue;
+        for (const chunk of decodeBlob(bytes, some[j] as Digest).chunks) this.#markOne(CHUNK, chunk.digest);
+      }
+    }
+  }
+
+  /** Whether it was not marked yet. Of an object that is in several packs, only the first one stays. */
+  #markOne(kind: ObjectKind, digest: Digest): boolean {
+    const entry = this.#store.table.find(digest, kind);
+    if (entry === NONE) {
+      if (kind === DIRECTORY) throw notWhole(digest);
+      return false;
+    }
+    if (this.has(entry)) return false;
+    this.#entries.add(entry);
+    return true;
+  }
+}
+
+/** A directory's entries. Where one can't be read, what it refers to can't be told from garbage. */
+function whole(digest: Digest, bytes: Uint8Array | undefined): readonly DirectoryEntry[] {
+  if (!bytes || !equalBytes(digestOf(bytes), digest)) throw notWhole(digest);
+  return decodeDirectory(bytes).entries;
+}
+
+function notWhole(digest: Digest): StoreError {
+  return new StoreError(
+    "corrupt",
+    `directory ${formatDigest(digest)} is missing or damaged, so garbage can't be told from what it refers to; nothing was deleted (verify the store first)`,
+  );
+}

@@ -1,0 +1,72 @@
+import type { DirectorySizeRule } from "../castore/directory.ts";
+import { isStoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { OperationOptions } from "../progress.ts";
+import { copyContent } from "../store/copy-content.ts";
+import type { RemoteStore } from "../store/services.ts";
+import { NONE } from "./object-table.ts";
+import { writePacked } from "./packed-services.ts";
+import type { PackedStore } from "./packed-store.ts";
+import { Trim } from "./trim.ts";
+import type { Verified } from "./verify.ts";
+
+/**
+ * Fetches what is damaged or missing from a remote, and takes damaged objects out of the index once there are good ones. Nobody may rewrite packs
+ * meanwhile.
+ *
+ * @returns how many store paths are whole again
+ */
+export async function repair(
+  store: PackedStore,
+  engine: HashEngine,
+  { damaged, roots }: Pick<Verified, "damaged" | "roots">,
+  remote: RemoteStore,
+  rule: DirectorySizeRule,
+  options: OperationOptions,
+): Promise<number> {
+  let repaired = 0;
+  const remoteRule = await remote.sizeRule(options);
+  const sizeRule = remoteRule === rule ? undefined : rule;
+  let loaded = 0;
+  const onBytes = (bytes: number): void => {
+    loaded += bytes;
+    options.onProgress?.({ phase: "refetching", loaded });
+  };
+  await writePacked(
+    store,
+    engine,
+    { durability: "strict", signal: options.signal, distrusts: damaged },
+    async (services, session) => {
+      for (const { storePath, node } of roots) {
+        try {
+          // Where it counts directory sizes in another way, it has the same content under another digest.
+          const known = storePath === undefined ? undefined : await remote.pathInfos.get(parseHashPart(storePath), options);
+          await copyContent(remote, services, known?.node ?? node, {
+            signal: options.signal,
+            sizeRule,
+            trustTarget: false,
+            onBytes,
+          });
+          if (storePath !== undefined) repaired++;
+        } catch (error) {
+          options.signal?.throwIfAborted();
+          // What this remote can't give may be the only thing that it lacks.
+          if (!isStoreError(error, "not-found")) throw error;
+        }
+      }
+      await session.commit([], async () => {});
+    },
+  );
+  const { table } = store;
+  const trim = new Trim(store, [...store.records], (entry) => {
+    if (!damaged.has(entry)) return true;
+    const { kind } = table.location(entry);
+    return table.find(table.digest(entry), kind, (record, other) => record.alive && !damaged.has(other)) === NONE;
+  });
+  if (trim.objects > 0) {
+    await store.database.write(["packs", "meta"], "strict", (transaction) => trim.write(transaction));
+    await store.refresh();
+  }
+  return repaired;
+}

@@ -1,0 +1,68 @@
+import type { PackRecord, WriteTransaction } from "./database.ts";
+import { increment } from "./database.ts";
+import { EntryWriter } from "./pack-entries.ts";
+import type { IndexRecord, PackedStore } from "./packed-store.ts";
+
+/** What takes the place of an index record. */
+interface TrimmedRecord {
+  readonly key: string;
+  readonly entries: EntryWriter;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Index records without some of their objects. */
+export class Trim {
+  readonly #records = new Map<IndexRecord, TrimmedRecord>();
+
+  /** @param keeps whether an entry stays; those of records that are not in `records` do in any case */
+  constructor(store: PackedStore, records: readonly IndexRecord[], keeps: (entry: number) => boolean) {
+    const { table } = store;
+    const kept = new Map(records.map((record) => [record, { count: 0, bytes: 0 }]));
+    const each = (visit: (entry: number, record: IndexRecord, length: number) => void): void => {
+      for (let entry = 0; entry < table.count; entry++) {
+        const { record, length } = table.location(entry);
+        if (record.alive && keeps(entry)) visit(entry, record, length);
+      }
+    };
+    each((_, record, length) => {
+      const counted = kept.get(record);
+      if (!counted) return;
+      counted.count++;
+      counted.bytes += length;
+    });
+    for (const [record, { count, bytes }] of kept) {
+      // A record that could not be read whole is left for `verify`.
+      if (count === record.count || record.damaged) continue;
+      this.#records.set(record, { key: crypto.randomUUID(), entries: new EntryWriter(count), count, bytes });
+    }
+    each((entry, record) => {
+      this.#records.get(record)?.entries.add({ digest: table.digest(entry), ...table.location(entry) });
+    });
+  }
+
+  /** What goes. */
+  get objects(): number {
+    return this.#sum("count");
+  }
+
+  get bytes(): number {
+    return this.#sum("bytes");
+  }
+
+  #sum(what: "count" | "bytes"): number {
+    let sum = 0;
+    for (const [record, trimmed] of this.#records) sum += record[what] - trimmed[what];
+    return sum;
+  }
+
+  /** Puts the trimmed records in the place of the others. */
+  async write(transaction: WriteTransaction): Promise<void> {
+    const packs = transaction.objectStore("packs");
+    for (const [{ key: old, pack, storage, size }, { key, entries, count }] of this.#records) {
+      await packs.delete(old);
+      if (count > 0) await packs.put({ pack, storage, size, entries: entries.bytes } satisfies PackRecord, key);
+    }
+    await increment(transaction, "generation");
+  }
+}

@@ -1,0 +1,240 @@
+import { equalBytes } from "../bytes.ts";
+import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
+import { type Digest, formatDigest } from "../castore/digest.ts";
+import { decodeDirectory } from "../castore/directory-codec.ts";
+import type { Node } from "../castore/node.ts";
+import { isStoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import type { OperationOptions } from "../progress.ts";
+import { checkPathInfo } from "../store/path-info-check.ts";
+import { iterate } from "../stream.ts";
+import type { DamagedObject, VerifyReport } from "../thread/store-api.ts";
+import { decodeBlob } from "./blob-object.ts";
+import { EntrySet } from "./entry-set.ts";
+import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind, type ObjectLocation } from "./object-table.ts";
+import { ReadOnlyObjects } from "./object-view.ts";
+import { PackedChunkStore } from "./packed-services.ts";
+import type { IndexRecord, PackedStore } from "./packed-store.ts";
+import { pathInfoRecords } from "./path-info-records.ts";
+
+/** Objects that are read and hashed at a time, and their bytes. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+const BATCH_COUNT = 4096;
+
+export interface Verified {
+  readonly report: VerifyReport;
+  /** What is damaged, with the chunk lists that lead to damaged chunks. */
+  readonly damaged: EntrySet;
+  /** What is not whole. */
+  readonly roots: readonly DamagedRoot[];
+}
+
+/** A store path or a pin. */
+export interface DamagedRoot {
+  readonly storePath?: string | undefined;
+  readonly node: Node;
+}
+
+/**
+ * Compares every object with its digest, then looks whether all that store paths and pins refer to is there. Nobody may rewrite packs meanwhile.
+ * Progress: `verifying`, in bytes.
+ */
+export async function verifyStore(store: PackedStore, engine: HashEngine, options: OperationOptions): Promise<Verified> {
+  return new Verification(store, engine, options).run();
+}
+
+class Verification {
+  readonly #store: PackedStore;
+  readonly #engine: HashEngine;
+  readonly #options: OperationOptions;
+  readonly #blobs: ChunkedBlobService;
+  readonly #damaged = new EntrySet();
+  readonly #corrupt: DamagedObject[] = [];
+  readonly #missing = new Map<string, DamagedObject>();
+  #objects = 0;
+  #loaded = 0;
+  #total = 0;
+
+  constructor(store: PackedStore, engine: HashEngine, options: OperationOptions) {
+    this.#store = store;
+    this.#engine = engine;
+    this.#options = options;
+    this.#blobs = new ChunkedBlobService(new PackedChunkStore(new ReadOnlyObjects(store)), engine);
+  }
+
+  async run(): Promise<Verified> {
+    await this.#store.refresh();
+    for (const { bytes } of this.#store.records) this.#total += bytes;
+    await this.#scan();
+    const { storePaths, roots } = await this.#walkRoots();
+    const report = {
+      objects: this.#objects,
+      bytes: this.#loaded,
+      corrupt: this.#corrupt,
+      missing: [...this.#missing.values()],
+      storePaths,
+      refetched: 0,
+    };
+    return { report, damaged: this.#damaged, roots };
+  }
+
+  /** First what can be compared with its digest by itself; blobs of several chunks need those. */
+  async #scan(): Promise<void> {
+    const { table } = this.#store;
+    const count = table.count;
+    const blobs: number[] = [];
+    let batch: number[] = [];
+    let bytes = 0;
+    for (let entry = 0; entry < count; entry++) {
+      const { record, kind, length } = table.location(entry);
+      if (!record.alive) continue;
+      if (kind === BLOB) blobs.push(entry);
+      else batch.push(entry);
+      bytes += length;
+      if (bytes < BATCH_BYTES && batch.length < BATCH_COUNT) continue;
+      await this.#check(batch);
+      batch = [];
+      bytes = 0;
+    }
+    await this.#check(batch);
+    for (const entry of blobs) await this.#checkBlob(entry);
+  }
+
+  async #check(entries: readonly number[]): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    const { table } = this.#store;
+    const found = await this.#read(entries.map((entry) => table.location(entry)));
+    const there = found.filter((bytes) => bytes !== undefined);
+    const hashes = await this.#engine.blake3Many(there);
+    let next = 0;
+    for (const [i, entry] of entries.entries()) {
+      const bytes = found[i];
+      const isGood = bytes !== undefined && equalBytes(hashes[next++] as Uint8Array, table.digest(entry));
+      this.#count(entry, isGood);
+    }
+  }
+
+  async #checkBlob(entry: number): Promise<void> {
+    this.#options.signal?.throwIfAborted();
+    const digest = this.#store.table.digest(entry);
+    this.#count(entry, await this.#isWholeBlob(digest));
+  }
+
+  async #isWholeBlob(digest: Digest): Promise<boolean> {
+    try {
+      const content = await this.#blobs.open(digest, { signal: this.#options.signal });
+      if (!content) return false;
+      for await (const _ of iterate(content, this.#options.signal));
+      return true;
+    } catch (error) {
+      if (!isStoreError(error, "corrupt") && !isStoreError(error, "invalid")) throw error;
+      return false;
+    }
+  }
+
+  #count(entry: number, isGood: boolean): void {
+    const { kind, length } = this.#store.table.location(entry);
+    this.#objects++;
+    this.#loaded += length;
+    this.#options.onProgress?.({ phase: "verifying", loaded: this.#loaded, total: this.#total });
+    if (isGood) return;
+    this.#damaged.add(entry);
+    this.#corrupt.push(described(kind, this.#store.table.digest(entry)));
+  }
+
+  /** One by one where something can't be read, to know what. */
+  async #read(locations: readonly ObjectLocation<IndexRecord>[]): Promise<(Uint8Array | undefined)[]> {
+    try {
+      return await this.#store.readLocations(locations);
+    } catch (error) {
+      if (!isStoreError(error, "corrupt") && !isStoreError(error, "unavailable")) throw error;
+      if (locations.length === 1) return [undefined];
+    }
+    const found: (Uint8Array | undefined)[] = [];
+    for (const location of locations) found.push(...(await this.#read([location])));
+    return found;
+  }
+
+  async #walkRoots(): Promise<{ storePaths: string[]; roots: DamagedRoot[] }> {
+    const { database } = this.#store;
+    const storePaths: string[] = [];
+    const roots: DamagedRoot[] = [];
+    // What was found whole below one path needs no second look below another.
+    const whole = new EntrySet();
+    for await (const { hashPart, info } of pathInfoRecords(database, this.#options.signal)) {
+      try {
+        checkPathInfo(info);
+      } catch {
+        this.#corrupt.push({ kind: "path-info", name: hashPart });
+        storePaths.push(hashPart);
+        continue;
+      }
+      if (await this.#isWhole(info.node, whole)) continue;
+      storePaths.push(info.storePath);
+      roots.push(info);
+    }
+    for (const { node } of await database.read("pins", (pins) => pins.getAll())) {
+      if (!(await this.#isWhole(node, whole))) roots.push({ node });
+    }
+    return { storePaths, roots };
+  }
+
+  /** @param whole grows by what was visited, if all of it is whole */
+  async #isWhole(root: Node, whole: EntrySet): Promise<boolean> {
+    const visited = new EntrySet();
+    const stack: Node[] = [root];
+    let isWhole = true;
+    for (let node = stack.pop(); node; node = stack.pop()) {
+      if (node.kind === "symlink") continue;
+      if (node.kind === "file") {
+        if (node.size > 0n) isWhole = (await this.#hasBlob(node.digest, whole, visited)) && isWhole;
+        continue;
+      }
+      const entry = this.#store.table.find(node.digest, DIRECTORY);
+      if (entry === NONE && node.size === 0n) continue;
+      if (entry === NONE || this.#damaged.has(entry)) {
+        isWhole = this.#miss(DIRECTORY, node.digest, entry);
+        continue;
+      }
+      if (whole.has(entry) || visited.has(entry)) continue;
+      visited.add(entry);
+      this.#options.signal?.throwIfAborted();
+      const [bytes] = await this.#store.readLocations([this.#store.table.location(entry)]);
+      for (const child of decodeDirectory(bytes as Uint8Array).entries) stack.push(child.node);
+    }
+    if (isWhole) for (const entry of visited) whole.add(entry);
+    return isWhole;
+  }
+
+  async #hasBlob(digest: Digest, whole: EntrySet, visited: EntrySet): Promise<boolean> {
+    const { table } = this.#store;
+    const chunk = table.find(digest, CHUNK);
+    const blob = table.find(digest, BLOB);
+    if (blob === NONE) return (chunk !== NONE && !this.#damaged.has(chunk)) || this.#miss(CHUNK, digest, chunk);
+    if (whole.has(blob) || visited.has(blob)) return true;
+    visited.add(blob);
+    if (!this.#damaged.has(blob)) return true;
+    // Its chunks tell more, if the list can be read.
+    const [bytes] = await this.#read([table.location(blob)]);
+    try {
+      for (const { digest: part } of bytes ? decodeBlob(bytes, digest).chunks : []) {
+        const entry = table.find(part, CHUNK);
+        if (entry === NONE) this.#miss(CHUNK, part, entry);
+      }
+    } catch {
+      // It is among the corrupt ones.
+    }
+    visited.clear();
+    return false;
+  }
+
+  /** Notes what is not there at all; what is damaged was noted before. */
+  #miss(kind: ObjectKind, digest: Digest, entry: number): false {
+    if (entry === NONE) this.#missing.set(`${kind}${formatDigest(digest)}`, described(kind, digest));
+    return false;
+  }
+}
+
+function described(kind: ObjectKind, digest: Digest): DamagedObject {
+  return { kind: kind === DIRECTORY ? "directory" : kind === BLOB ? "blob" : "chunk", name: formatDigest(digest) };
+}
