@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BROWSERS } from "../bench/browsers.ts";
 
@@ -114,6 +114,24 @@ export class BrowserProcess {
     }
     running.delete(this.#group);
   }
+}
+
+/** Where a profile keeps what pages store. */
+const STORAGE: Readonly<Record<BrowserName, readonly string[]>> = {
+  chromium: ["Default/File System", "Default/IndexedDB"],
+  firefox: ["storage/default"],
+};
+
+/** Bytes of the files in which the browser keeps what pages store. To be called when it has ended. */
+export async function storageOnDisk(browser: BrowserName, profile: string): Promise<number> {
+  const sizes = STORAGE[browser].map(async (directory) => {
+    const path = join(profile, directory);
+    // A browser without such a directory has moved it: then nothing would be measured.
+    const entries = await readdir(path, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    return Promise.all(files.map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size));
+  });
+  return (await Promise.all(sizes)).flat(2).reduce((sum, size) => sum + size, 0);
 }
 
 interface ProcessEntry {

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type BrowserName, BrowserProcess } from "./browser-process.ts";
+import { type BrowserName, BrowserProcess, storageOnDisk } from "./browser-process.ts";
 import { checkEmptied, checkSpace, checkState, type Observed, type Space, type Violation } from "./checker.ts";
 import { Durations } from "./durations.ts";
 import { type Action, inFlight, KINDS, type Operation, told } from "./operation.ts";
@@ -301,11 +301,13 @@ export class Campaign {
       this.#present = new Set();
       await this.#observed(tab, round, []);
       const after = await this.#checkSpace(session, round);
-      if (after) this.#report(round, checkEmptied(after, this.#options.storage), []);
       if (before && after) this.#options.note(`before everything was deleted: ${takes(before)}; after: ${takes(after)}`);
     } finally {
       await end(session);
     }
+    const disk = await storageOnDisk(this.#options.browser, this.#profile);
+    this.#options.note(`after everything was deleted, on the disk: ${mib(disk)}`);
+    this.#report(round, checkEmptied(disk, this.#options.storage), []);
   }
 
   #report(round: number, violations: readonly Violation[], operations: readonly Operation[]): void {

@@ -141,9 +141,9 @@ describe("space", () => {
   test("an empty store takes next to nothing", () => {
     expect(checkSpace({ ...none, opfsBytes: 1000, databaseBytes: 1000 }, 0)).toEqual([]);
     expect(checkSpace({ ...none, opfsBytes: 4 * MiB }, 0)).toMatchObject([{ kind: "space" }]);
-    expect(checkEmptied({ ...none, estimate: 5 * MiB }, "opfs")).toEqual([]);
-    expect(checkEmptied({ ...none, estimate: 50 * MiB }, "opfs")).toMatchObject([{ kind: "space" }]);
+    expect(checkEmptied(5 * MiB, "opfs")).toEqual([]);
+    expect(checkEmptied(50 * MiB, "opfs")).toMatchObject([{ kind: "space" }]);
     // Databases are cleaned up when the browser likes to.
-    expect(checkEmptied({ ...none, estimate: 50 * MiB }, "indexeddb")).toEqual([]);
+    expect(checkEmptied(50 * MiB, "indexeddb")).toEqual([]);
   });
 });
