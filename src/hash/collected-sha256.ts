@@ -2,7 +2,7 @@ import type { LocalHashStream } from "./hash-stream.ts";
 
 type Subtle = typeof globalThis.crypto.subtle;
 
-/** Content up to so many bytes is hashed at once: the platform is three to five times as fast as WebAssembly, but takes no pieces. */
+/** Content up to so many bytes is hashed at once: the platform is twice as fast as WebAssembly, or more, but takes no pieces. */
 export const COLLECT_LIMIT: number = 64 * 1024 * 1024;
 
 /** What a stream collects in a buffer of its own before it asks for the one that this thread has. */

@@ -1,20 +1,23 @@
-import { createMD5, createSHA1, createSHA256, createSHA512, type IHasher } from "hash-wasm";
+import { createMD5, createSHA1, createSHA512, type IHasher } from "hash-wasm";
 import { kernel } from "./blake3.ts";
 import { CollectedSha256 } from "./collected-sha256.ts";
+import { Sha256Kernel, type Sha256Stream } from "./kernel/sha256.ts";
 
 /** What castore (BLAKE3) and Nix (the others) hash with. */
 export type HashAlgorithm = "blake3" | "md5" | "sha1" | "sha256" | "sha512";
 
-type NixHashAlgorithm = Exclude<HashAlgorithm, "blake3">;
+type RareAlgorithm = Exclude<HashAlgorithm, "blake3" | "sha256">;
 
-const CREATE: Record<NixHashAlgorithm, () => Promise<IHasher>> = {
+const CREATE: Record<RareAlgorithm, () => Promise<IHasher>> = {
   md5: createMD5,
   sha1: createSHA1,
-  sha256: createSHA256,
   sha512: createSHA512,
 };
 
-const idle: Record<NixHashAlgorithm, IHasher[]> = { md5: [], sha1: [], sha256: [], sha512: [] };
+const idle: Record<RareAlgorithm, IHasher[]> = { md5: [], sha1: [], sha512: [] };
+
+/** Of this thread. Compiled when content has to be streamed: most of it is collected. */
+let sha256Kernel: Sha256Kernel | undefined;
 
 /** A hash over bytes that come in pieces, taken in this thread. After `digest` and `abort` it has ended. */
 export interface LocalHashStream {
@@ -26,11 +29,39 @@ export interface LocalHashStream {
 
 export async function createLocalHashStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
   if (algorithm === "blake3") return blake3Stream();
+  if (algorithm === "sha256") {
+    // Pages that came over plain HTTP have no `subtle`.
+    const { subtle } = globalThis.crypto;
+    return subtle ? new CollectedSha256(subtle, sha256Stream()) : sha256Stream();
+  }
   // Instances of the WebAssembly module are used again.
-  const stream = nixHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));
-  // Pages that came over plain HTTP have no `subtle`.
-  const { subtle } = globalThis.crypto;
-  return algorithm === "sha256" && subtle ? new CollectedSha256(subtle, stream) : stream;
+  return rareHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));
+}
+
+function sha256Stream(): LocalHashStream {
+  let stream: Sha256Stream | undefined;
+  let ended = false;
+  const current = (): Sha256Stream => {
+    if (ended) throw new TypeError("this hash stream has ended");
+    if (!stream) {
+      sha256Kernel ??= Sha256Kernel.create();
+      stream = sha256Kernel.stream();
+    }
+    return stream;
+  };
+  return {
+    update(bytes) {
+      current().update(bytes);
+    },
+    async digest() {
+      const digest = current().digest();
+      ended = true;
+      return digest;
+    },
+    abort() {
+      ended = true;
+    },
+  };
 }
 
 function blake3Stream(): LocalHashStream {
@@ -50,7 +81,7 @@ function blake3Stream(): LocalHashStream {
   };
 }
 
-function nixHashStream(algorithm: NixHashAlgorithm, instance: IHasher): LocalHashStream {
+function rareHashStream(algorithm: RareAlgorithm, instance: IHasher): LocalHashStream {
   let hasher: IHasher | undefined = instance.init();
   const current = (): IHasher => {
     if (!hasher) throw new TypeError("this hash stream has ended");

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import asc from "assemblyscript/asc";
 import { generate } from "./generate.mjs";
+import { generateSha256 } from "./generate-sha256.mjs";
 
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 
@@ -32,14 +33,25 @@ const PASSES = [
 const MAX_SIZE = 24 * 1024;
 const MAX_COMPRESSED_SIZE = 6 * 1024;
 
-/** @param {boolean} simd */
-async function compile(simd) {
+/** By the name of its constant. Memory is in pages of 64 KiB; below `data` there are the module's variables. */
+const MODULES = {
+  SIMD: { entry: "index", simd: true, data: 4096, pages: 40 },
+  SCALAR: { entry: "index", simd: false, data: 4096, pages: 40 },
+  SHA256_SIMD: { entry: "sha256-simd", simd: true, data: 1024, pages: 2 },
+  SHA256_SCALAR: { entry: "sha256-scalar", simd: false, data: 1024, pages: 2 },
+};
+
+/**
+ * @param {string} name
+ * @param {(typeof MODULES)[keyof typeof MODULES]} module
+ */
+async function compile(name, { entry, simd, data, pages }) {
   /** @type {Uint8Array | undefined} */
   let binary;
   const { error, stderr } = await asc.main(
     [
-      ...["assembly/index.ts", "--baseDir", FOLDER, "--outFile", "kernel.wasm", "-O0", "--runPasses", PASSES.join(",")],
-      ...["--runtime", "stub", "--noAssert", "--use", "abort=", "--memoryBase", "4096", "--initialMemory", "40"],
+      ...[`assembly/${entry}.ts`, "--baseDir", FOLDER, "--outFile", "kernel.wasm", "-O0", "--runPasses", PASSES.join(",")],
+      ...["--runtime", "stub", "--noAssert", "--use", "abort=", "--memoryBase", `${data}`, "--initialMemory", `${pages}`],
       ...["--enable", "bulk-memory", simd ? "--enable" : "--disable", "simd"],
     ],
     {
@@ -51,7 +63,7 @@ async function compile(simd) {
   if (error || !binary) throw new Error(`the kernel does not compile: ${error?.message}\n${stderr}`);
   const compressed = gzipSync(binary, { level: 9 }).length;
   if (binary.length > MAX_SIZE || compressed > MAX_COMPRESSED_SIZE) {
-    throw new Error(`the ${simd ? "SIMD" : "scalar"} kernel is too large: ${binary.length} bytes, ${compressed} compressed`);
+    throw new Error(`the module ${name} is too large: ${binary.length} bytes, ${compressed} compressed`);
   }
   return binary;
 }
@@ -59,10 +71,12 @@ async function compile(simd) {
 /** The text of kernel.wasm.ts as it should be. */
 export async function buildKernel() {
   await generate();
-  const modules = { SIMD: await compile(true), SCALAR: await compile(false) };
-  const lines = Object.entries(modules).map(
-    ([name, binary]) => `export const ${name}: string =\n  "${Buffer.from(binary).toString("base64")}";\n`,
-  );
+  await generateSha256();
+  const lines = [];
+  for (const [name, module] of Object.entries(MODULES)) {
+    const binary = await compile(name, module);
+    lines.push(`export const ${name}: string =\n  "${Buffer.from(binary).toString("base64")}";\n`);
+  }
   return `// Made by build.mjs from assembly/. Don't edit.\n\n${lines.join("\n")}`;
 }
 

@@ -6,6 +6,7 @@ import { hash as jit, warmupSimd } from "blake3-jit";
 import { createBLAKE3, createSHA256 } from "hash-wasm";
 import type { HashEngine } from "../../../src/hash/engine.ts";
 import { GROUP_SIZE, Kernel } from "../../../src/hash/kernel/kernel.ts";
+import { Sha256Kernel } from "../../../src/hash/kernel/sha256.ts";
 import { HashPool } from "../../../src/hash/pool.ts";
 import { SUBTREE_SIZE } from "../../../src/hash/split-blake3.ts";
 import { isWanted, type Message, type Options, OURS, type Row } from "../bench.ts";
@@ -168,7 +169,26 @@ async function cases(platform: Platform): Promise<Case[]> {
     }),
   };
 
-  return [...blake3, small, ...parallel, cut, cutAndHash, outboard, sha];
+  const streamed: Case = {
+    name: "sha256 streamed 64MiB",
+    bytes: data.length,
+    contenders: async () => {
+      const own = Sha256Kernel.create();
+      return {
+        list: [
+          { name: OURS, run: () => inPieces(own.stream()).digest() },
+          { name: "hash-wasm", run: () => inPieces(sha256.init()).digest("binary") },
+        ],
+      };
+    },
+  };
+
+  return [...blake3, small, ...parallel, cut, cutAndHash, outboard, sha, streamed];
+}
+
+function inPieces<Hasher extends { update(bytes: Uint8Array): unknown }>(hasher: Hasher): Hasher {
+  for (let from = 0; from < data.length; from += PIECE) hasher.update(data.subarray(from, from + PIECE));
+  return hasher;
 }
 
 /** Content in buffers of one subtree each, which are moved to the workers and come back. */
