@@ -1,7 +1,5 @@
 /** What a benchmark is, and what it tells. One is a file `NAME.bench.ts` here that exports a `Bench` as `bench`. */
 
-import type { Place } from "./main.ts";
-
 export type Runtime = "chromium" | "firefox" | "node";
 export const RUNTIMES: readonly Runtime[] = ["chromium", "firefox", "node"];
 
@@ -28,7 +26,8 @@ export interface ScriptedBench extends Promising {
 
 /** Cases that need to be driven from outside of the page, because browsers are closed and native programs run between. In Chromium. */
 export interface DrivenBench extends Promising {
-  drive(options: Options, place: Pick<Place, "root">, report: (message: Finding) => void): Promise<Driven>;
+  /** @param root the repository */
+  drive(options: Options, root: string, report: (finding: Finding) => void): Promise<Driven>;
 }
 
 export interface Driven {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { rolldown } from "rolldown";
-import type { Driven, Finding, Machine, Message, Options, Outcome, Report, Row, Runtime, ScriptedBench } from "./bench.ts";
+import type { Driven, Machine, Message, Options, Outcome, Report, Row, Runtime, ScriptedBench } from "./bench.ts";
 import { type Bench, RUNTIMES } from "./bench.ts";
 import { BROWSERS, isInstalled } from "./browsers.ts";
 import { withFigures } from "./figures.ts";
@@ -53,7 +53,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
     };
     try {
       if ("drive" in bench) {
-        const driven: Driven = await bench.drive(options, place, (finding: Finding) => onMessage(finding));
+        const driven: Driven = await bench.drive(options, place.root, onMessage);
         versions.chromium = driven.chromium;
         checks.push(...driven.checks);
       } else if (runtime === "node") {

@@ -3,7 +3,8 @@
  * `npm run bench -- NAME`: see main.ts. Node doesn't run TypeScript, so what is here is bundled first; packages stay outside the
  * bundles and are found from node_modules, below which they therefore are.
  */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { rolldown } from "rolldown";
@@ -12,23 +13,21 @@ const here = import.meta.dirname;
 const suffix = ".bench.ts";
 const names = (await readdir(here)).filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
 const out = await mkdtemp(resolve(here, "../../node_modules/.bench-"));
-try {
-  const bundle = await rolldown({
-    input: { main: `${here}/main.ts`, ...Object.fromEntries(names.map((name) => [name, `${here}/${name}${suffix}`])) },
-    platform: "node",
-    external: /^[^./]/,
-  });
-  await bundle.write({ dir: out, format: "esm", entryFileNames: "[name].mjs", chunkFileNames: "[name]-[hash].mjs" });
-  await bundle.close();
-  /** @param {string} name */
-  const load = (name) => import(pathToFileURL(`${out}/${name}.mjs`).href);
-  const { main } = await load("main");
-  process.exitCode = await main(process.argv.slice(2), {
-    root: resolve(here, "../.."),
-    out,
-    names,
-    load: async (/** @type {string} */ name) => (await load(name)).bench,
-  });
-} finally {
-  await rm(out, { recursive: true, force: true });
-}
+// However it ends.
+process.once("exit", () => rmSync(out, { recursive: true, force: true }));
+const bundle = await rolldown({
+  input: { main: `${here}/main.ts`, ...Object.fromEntries(names.map((name) => [name, `${here}/${name}${suffix}`])) },
+  platform: "node",
+  external: /^[^./]/,
+});
+await bundle.write({ dir: out, format: "esm", entryFileNames: "[name].mjs", chunkFileNames: "[name]-[hash].mjs" });
+await bundle.close();
+/** @param {string} name */
+const load = (name) => import(pathToFileURL(`${out}/${name}.mjs`).href);
+const { main } = await load("main");
+process.exitCode = await main(process.argv.slice(2), {
+  root: resolve(here, "../.."),
+  out,
+  names,
+  load: async (/** @type {string} */ name) => (await load(name)).bench,
+});

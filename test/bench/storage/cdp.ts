@@ -130,9 +130,9 @@ export class Chromium {
   }
 
   /** Ends all of its processes at this instant. */
-  async kill(): Promise<void> {
+  kill(): Promise<void> {
     this.#signal("SIGKILL");
-    await this.#exited;
+    return this.#exited;
   }
 
   #signal(signal: NodeJS.Signals): void {

@@ -2,7 +2,7 @@
 
 import { createCipheriv } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeFileNar, writeFolder, writeNar, writeTar } from "./archives.ts";
@@ -13,6 +13,8 @@ import { copyTree, TREE_NAME, type TreeSummary } from "./tree.ts";
 /** Goes up whenever a recipe here changes without its name. */
 const RECIPES = 1;
 export const LARGE_SIZE = 1024 * 1024 * 1024;
+/** Where the file's content begins in its NAR: after six tokens and a length. */
+export const LARGE_OFFSET = 96;
 
 export interface TreeData extends TreeSummary {
   /** The directory itself, of which the base name is `tree`. */
@@ -66,10 +68,6 @@ export class Data {
       };
       writeFileNar(path, LARGE_SIZE, pieces());
     });
-  }
-
-  async size(path: string): Promise<number> {
-    return (await stat(path)).size;
   }
 
   async #kept(name: string, make: (path: string) => void | Promise<void>): Promise<string> {

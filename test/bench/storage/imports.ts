@@ -1,7 +1,7 @@
 /** Imports of a tree, of small files, and of one large file. */
 
 import { OURS } from "../bench.ts";
-import { LARGE_SIZE, type TreeData } from "./data.ts";
+import { LARGE_OFFSET, LARGE_SIZE, type TreeData } from "./data.ts";
 import type { ArchiveRequest, Imported } from "./page-api.ts";
 import type { Session, Turn } from "./session.ts";
 import { smallFiles } from "./small-files.ts";
@@ -144,14 +144,14 @@ export async function importLarge(session: Session, name: string, what: "store p
     await session.inTurn(name, "MB/s", [ourTurn, part(SHA256, "sha256"), ...parts]);
     return;
   }
-  if ((await session.inNewStore(() => session.call("ingest", archive))) === undefined) {
+  if ((await session.inNewStore(() => session.call("ingest", LARGE_OFFSET, LARGE_SIZE))) === undefined) {
     session.note(`${name}: left out, the library has no method for it`);
     return;
   }
   const ourTurn = ours(
     session,
     (ms) => speed(ms ?? 0),
-    () => session.call("ingest", archive),
+    () => session.call("ingest", LARGE_OFFSET, LARGE_SIZE),
   );
   await session.inTurn(name, "MB/s", [ourTurn, ...parts]);
 }

@@ -25,7 +25,7 @@ export async function heapOfObjects(session: Session, name: string, objects: num
 async function heap(session: Session, name: string, nar: string, objects: number): Promise<void> {
   await session.freshProfile();
   const peaks = await session.page.watchMemory("/store-worker.js");
-  await session.call("open", "heap");
+  await session.open("heap");
   const archive = await offer(session, nar, { format: "nar", name: "heap" }, "file");
   await session.call("importArchive", archive);
   const { heap, process, samples } = await peaks();

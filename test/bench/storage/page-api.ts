@@ -2,7 +2,7 @@
 
 export interface PageApi {
   /** Opens a store, which the page keeps until `close`. */
-  open(name: string): Promise<number>;
+  open(name: string, storage?: string): Promise<number>;
   close(): Promise<void>;
   /** Deletes all databases and files of the origin: no method of the library forgets a store as a whole. */
   clear(): Promise<void>;
@@ -11,8 +11,11 @@ export interface PageApi {
   importArchive(archive: ArchiveRequest): Promise<Imported>;
   /** The folder that was picked. */
   importFolder(name: string): Promise<Imported>;
-  /** The archive's content without a store path; `undefined` if the library can't yet. */
-  ingest(archive: ArchiveRequest): Promise<number | undefined>;
+  /**
+   * Puts a part of the file that was picked into castore, as one blob and without a store path; `undefined` if the library has no method
+   * for that.
+   */
+  ingest(offset: number, size: number): Promise<number | undefined>;
 
   /** Renders a store path and hashes what comes. */
   renderNar(storePath: string): Promise<Rendered>;

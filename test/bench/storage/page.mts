@@ -8,12 +8,13 @@ import type { ArchiveRequest, Imported, PageApi, PeerApi, Rendered } from "./pag
 let current: Store | undefined;
 
 /** How the library may call what imports into castore alone. */
-const INGESTING = ["ingest", "ingestFile", "importContent"];
+const INGESTING = ["ingestFile", "importContent", "ingest"];
 
 const api: PageApi = {
-  async open(name) {
+  async open(name, storage) {
+    if (storage !== undefined && storage !== "opfs" && storage !== "indexeddb") throw new Error(`there is no storage ${storage}`);
     const from = performance.now();
-    current = await openStore(name, { workerUrl: "/store-worker.js", hashWorkerUrl: "/hash-worker.js" });
+    current = await openStore(name, { storage, workerUrl: "/store-worker.js", hashWorkerUrl: "/hash-worker.js" });
     // Today's store opens its database at the first call.
     await current.pathInfo("00000000000000000000000000000000");
     return performance.now() - from;
@@ -55,12 +56,12 @@ const api: PageApi = {
     return imported(from, await store().importDirectory(files, { name }));
   },
 
-  async ingest(archive) {
+  async ingest(offset, size) {
     const method = INGESTING.map((name) => Reflect.get(store(), name) as unknown).find((found) => typeof found === "function");
     if (typeof method !== "function") return undefined;
-    const source = await sourceOf(archive);
+    const [file] = input("file");
     const from = performance.now();
-    await Reflect.apply(method, store(), [source, { name: archive.name, format: archive.format }]);
+    await Reflect.apply(method, store(), [file?.slice(offset, offset + size), {}]);
     return performance.now() - from;
   },
 

@@ -19,7 +19,7 @@ export async function renderTree(session: Session, names: { durable: string; col
   const tree = await session.data.tree();
   const { hash } = await session.native.dumpHash(tree.path);
   await session.freshProfile();
-  await session.call("open", "tree");
+  await session.open("tree");
   await session.pick("file", tree.nar);
   const { storePath } = await session.call("importArchive", { format: "nar", name: "tree" });
   await session.restart("kill");
@@ -30,7 +30,7 @@ export async function renderTree(session: Session, names: { durable: string; col
   };
   let problem = "";
   try {
-    await session.call("open", "tree");
+    await session.open("tree");
     await render();
   } catch (error) {
     problem = `: ${error instanceof Error ? error.message : String(error)}`;
@@ -42,7 +42,7 @@ export async function renderTree(session: Session, names: { durable: string; col
   const seconds = { cold: [] as number[], warm: [] as number[], native: [] as number[] };
   for (let round = 0; round < session.rounds; round++) {
     await session.restart("close");
-    await session.call("open", "tree");
+    await session.open("tree");
     seconds.cold.push(await render());
     seconds.warm.push(await render());
     seconds.native.push((await session.native.dumpHash(tree.path)).seconds);
@@ -58,7 +58,7 @@ export async function readFiles(session: Session, names: { cold: string; warm: s
   const set = smallFiles(FILES);
   const file = await session.data.nar(set);
   await session.freshProfile();
-  await session.call("open", "small");
+  await session.open("small");
   const archive = await offer(session, file, { format: "nar", name: "small" }, "file");
   const { storePath } = await session.call("importArchive", archive);
   await session.call("peer", "prepareIndexeddb", BLOBS);
@@ -66,7 +66,7 @@ export async function readFiles(session: Session, names: { cold: string; warm: s
   const found = { cold: { ours: [] as number[], puts: [] as number[] }, warm: { ours: [] as number[], puts: [] as number[] } };
   for (let round = 0; round < session.rounds; round++) {
     await session.restart("close");
-    await session.call("open", "small");
+    await session.open("small");
     const indexes = chosen(READS, round);
     const paths = indexes.map((index) => filePath(index % FILES, set));
     const blobs = indexes.map((index) => index % BLOBS);
@@ -94,7 +94,7 @@ function chosen(count: number, seed: number): number[] {
 export async function openStores(session: Session, name: string, objects: number): Promise<void> {
   const file = await session.data.nar(tinyFiles(objects));
   await session.freshProfile();
-  await session.call("open", "tiny");
+  await session.open("tiny");
   const archive = await offer(session, file, { format: "nar", name: "tiny" }, "file");
   const { ms } = await session.call("importArchive", archive);
   session.note(`${objects} objects were imported in ${(ms / 1000).toFixed(1)} s`);
@@ -103,7 +103,7 @@ export async function openStores(session: Session, name: string, objects: number
   const times: number[] = [];
   for (let i = 0; i < Math.max(session.rounds, LEAST_OPENS); i++) {
     await session.freshPage();
-    times.push(await session.call("open", "tiny"));
+    times.push(await session.open("tiny"));
     await session.call("close");
   }
   session.row(name, OURS, times, "ms");

@@ -30,17 +30,29 @@ export interface Server {
 }
 
 export async function serve(root: string): Promise<Server> {
-  const bodies = new Map([["/", { type: "text/html", body: PAGE }]]);
-  for (const [name, source] of Object.entries(SCRIPTS)) {
-    bodies.set(name, { type: "text/javascript", body: await bundled(join(root, source)) });
-  }
+  const sources = new Map(Object.entries(SCRIPTS));
+  // When they are asked for, because most cases don't need the peers.
+  const bodies = new Map<string, Promise<string>>();
+  const script = (source: string): Promise<string> => {
+    const body = bodies.get(source) ?? bundled(join(root, source));
+    bodies.set(source, body);
+    return body;
+  };
   const files: string[] = [];
   const server = createServer(async (request, response) => {
     const path = request.url ?? "/";
-    const body = bodies.get(path);
+    const source = sources.get(path);
     const file = files[Number(/^\/files\/(\d+)$/.exec(path)?.[1] ?? Number.NaN)];
-    if (body) response.writeHead(200, { ...HEADERS, "content-type": body.type }).end(body.body);
-    else if (file !== undefined) {
+    if (path === "/") response.writeHead(200, { ...HEADERS, "content-type": "text/html" }).end(PAGE);
+    else if (source !== undefined) {
+      try {
+        const body = await script(source);
+        response.writeHead(200, { ...HEADERS, "content-type": "text/javascript" }).end(body);
+      } catch (error) {
+        process.stderr.write(`bench: ${source}: ${error instanceof Error ? error.message : String(error)}\n`);
+        response.writeHead(500, HEADERS).end();
+      }
+    } else if (file !== undefined) {
       const { size } = await stat(file);
       response.writeHead(200, { ...HEADERS, "content-type": "application/octet-stream", "content-length": size });
       createReadStream(file, { highWaterMark: 256 * 1024 })

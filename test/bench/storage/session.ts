@@ -47,10 +47,14 @@ export class Session {
 
   static async start(root: string, options: Options, report: (finding: Finding) => void): Promise<Session> {
     const dir = await mkdtemp(join(tmpdir(), "tvix-store-web-bench-"));
-    // Gigabytes, which a run that somebody stops should not leave behind. Chromium ends as its pipe does.
+    const session = new Session(dir, await serve(root), await NativeStore.make(join(dir, "nix")), options, report);
+    // Gigabytes, which a run that somebody stops should not leave behind.
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-    process.once("exit", () => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
-    return new Session(dir, await serve(root), await NativeStore.make(join(dir, "nix")), options, report);
+    process.once("exit", () => {
+      session.#browser?.kill();
+      removeNow(dir);
+    });
+    return session;
   }
 
   async end(): Promise<void> {
@@ -102,9 +106,15 @@ export class Session {
     return found as Awaited<ReturnType<PageApi[K]>>;
   }
 
+  /** @returns milliseconds. `TVIX_BENCH_STORAGE` chooses where stores are kept: `opfs` or `indexeddb`. */
+  open(name: string): Promise<number> {
+    const { TVIX_BENCH_STORAGE: storage } = process.env;
+    return storage ? this.call("open", name, storage) : this.call("open", name);
+  }
+
   /** In a store of its own, which is gone afterwards; only what `work` tells is measured. */
   async inNewStore<T>(work: () => Promise<T>): Promise<T> {
-    await this.call("open", "bench");
+    await this.open("bench");
     try {
       return await work();
     } finally {
@@ -142,5 +152,14 @@ export class Session {
     await this.#browser?.close();
     this.#browser = undefined;
     this.#page = undefined;
+  }
+}
+
+/** Where nothing can be awaited any more. */
+function removeNow(dir: string): void {
+  try {
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  } catch {
+    // What another process still holds, or Nix has made read-only, is left.
   }
 }
