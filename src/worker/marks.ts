@@ -1,5 +1,5 @@
 import { equalBytes } from "../bytes.ts";
-import { type Digest, digestOf, formatDigest } from "../castore/digest.ts";
+import { type Digest, digestOf, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
 import { decodeDirectory } from "../castore/directory-codec.ts";
 import type { Node } from "../castore/node.ts";
@@ -43,24 +43,39 @@ export class Marks {
   async #mark(root: Node, signal: AbortSignal | undefined): Promise<void> {
     if (root.kind === "symlink") return;
     if (root.kind === "file") return this.#markBlobs([root.digest]);
-    const directories: Digest[] = [];
-    if (this.#markOne(DIRECTORY, root.digest)) directories.push(root.digest);
+    let directories = await this.#markDirectories([root.digest]);
     while (directories.length > 0) {
       signal?.throwIfAborted();
       const some = directories.splice(-BATCH);
       const found = await this.#store.read(DIRECTORY, some);
       const blobs: Digest[] = [];
+      const children: Digest[] = [];
       for (const [i, bytes] of found.entries()) {
         for (const { node } of whole(some[i] as Digest, bytes)) {
           if (node.kind === "file") blobs.push(node.digest);
-          else if (node.kind === "directory" && this.#markOne(DIRECTORY, node.digest)) directories.push(node.digest);
+          else if (node.kind === "directory") children.push(node.digest);
         }
       }
+      directories = directories.concat(await this.#markDirectories(children));
       await this.#markBlobs(blobs);
     }
   }
 
+  /** @returns those that were not marked yet */
+  async #markDirectories(digests: readonly Digest[]): Promise<Digest[]> {
+    const { table } = this.#store;
+    const isThere = (digest: Digest): boolean => equalBytes(digest, EMPTY_DIGEST) || table.find(digest, DIRECTORY) !== NONE;
+    // A path info may be newer than what is known of the index.
+    if (!digests.every(isThere)) await this.#store.refresh();
+    const lost = digests.find((digest) => !isThere(digest));
+    if (lost) throw notWhole(lost);
+    return digests.filter((digest) => this.#markOne(DIRECTORY, digest));
+  }
+
   async #markBlobs(blobs: readonly Digest[]): Promise<void> {
+    const { table } = this.#store;
+    const isThere = (digest: Digest): boolean => table.find(digest, CHUNK) !== NONE || table.find(digest, BLOB) !== NONE;
+    if (!blobs.every(isThere)) await this.#store.refresh();
     const long = blobs.filter((digest) => {
       this.#markOne(CHUNK, digest);
       return this.#markOne(BLOB, digest);
@@ -74,14 +89,10 @@ export class Marks {
     }
   }
 
-  /** Whether it was not marked yet. Of an object that is in several packs, only the first one stays. */
+  /** Whether it was there and not marked yet. Of an object that is in several packs, only the first one stays. */
   #markOne(kind: ObjectKind, digest: Digest): boolean {
     const entry = this.#store.table.find(digest, kind);
-    if (entry === NONE) {
-      if (kind === DIRECTORY) throw notWhole(digest);
-      return false;
-    }
-    if (this.has(entry)) return false;
+    if (entry === NONE || this.has(entry)) return false;
     this.#entries.add(entry);
     return true;
   }

@@ -1,4 +1,5 @@
-import { type Digest, formatDigest } from "../castore/digest.ts";
+import { equalBytes } from "../bytes.ts";
+import { type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import { decodeDirectory } from "../castore/directory-codec.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { decodeBlob } from "./blob-object.ts";
@@ -273,7 +274,8 @@ export class WriteSession implements WritableObjects {
         for (const chunk of decodeBlob(bytes, digest).chunks) wanted.push({ kind: CHUNK, digest: chunk.digest });
       } else if (kind === DIRECTORY) {
         for (const { node } of decodeDirectory(bytes).entries) {
-          if (node.kind === "directory") wanted.push({ kind: DIRECTORY, digest: node.digest });
+          if (node.kind === "directory" && !equalBytes(node.digest, EMPTY_DIGEST))
+            wanted.push({ kind: DIRECTORY, digest: node.digest });
           if (node.kind !== "file" || node.size === 0n || isThere(BLOB, node.digest) || isThere(CHUNK, node.digest)) continue;
           const isLong = table.find(node.digest, BLOB, () => true) !== NONE;
           wanted.push({ kind: isLong ? BLOB : CHUNK, digest: node.digest });
