@@ -3,27 +3,37 @@
 import { expose, proxy } from "comlink";
 import { OpfsPacks } from "../../src/worker/opfs-packs.ts";
 import type { PackRange } from "../../src/worker/pack-store.ts";
+import { PackGone } from "../../src/worker/storage-error.ts";
 
-const opened = new Map<string, Promise<OpfsPacks | undefined>>();
+const opened: OpfsPacks[] = [];
 
-async function packs(store: string): Promise<OpfsPacks> {
-  let found = opened.get(store);
-  if (!found) {
-    found = OpfsPacks.open(store);
-    opened.set(store, found);
-  }
-  const opfs = await found;
-  if (!opfs) throw new Error("this browser has no OPFS");
-  return opfs;
+function packs(number: number): OpfsPacks {
+  const found = opened[number];
+  if (!found) throw new Error("these packs were not opened");
+  return found;
 }
 
 const api = {
   available: async (store: string): Promise<boolean> => (await OpfsPacks.open(store)) !== undefined,
-  create: async (store: string, id: string) => proxy(await (await packs(store)).create(id)),
-  read: async (store: string, id: string, ranges: readonly PackRange[]) => (await packs(store)).read(id, ranges),
-  list: async (store: string) => (await packs(store)).list(),
-  delete: async (store: string, id: string) => (await packs(store)).delete(id),
-  release: async (store: string, id?: string) => (await packs(store)).release(id),
+  /** @returns the number by which this one, with handles of its own, is meant from then on */
+  open: async (store: string): Promise<number> => {
+    const opfs = await OpfsPacks.open(store);
+    if (!opfs) throw new Error("this browser has no OPFS");
+    return opened.push(opfs) - 1;
+  },
+  create: async (number: number, id: string) => proxy(await packs(number).create(id)),
+  /** An error's class does not survive the way to the page: what is gone is answered. */
+  read: async (number: number, id: string, ranges: readonly PackRange[]): Promise<Uint8Array[] | { gone: string }> => {
+    try {
+      return await packs(number).read(id, ranges);
+    } catch (error) {
+      if (error instanceof PackGone) return { gone: error.message };
+      throw error;
+    }
+  },
+  list: async (number: number) => packs(number).list(),
+  delete: async (number: number, id: string) => packs(number).delete(id),
+  release: async (number: number, id?: string) => packs(number).release(id),
 };
 
 export type OpfsApi = typeof api;

@@ -5,6 +5,7 @@ import { IndexedDbPacks } from "../../src/worker/indexeddb-packs.ts";
 import type { PackStore } from "../../src/worker/pack-store.ts";
 import { writePacked } from "../../src/worker/packed-services.ts";
 import { PackedStore } from "../../src/worker/packed-store.ts";
+import { PackGone } from "../../src/worker/storage-error.ts";
 import { StoreLocks } from "../../src/worker/store-locks.ts";
 import type { Backend } from "./matrix.ts";
 import type { OpfsApi } from "./opfs-worker.browser.ts";
@@ -25,12 +26,13 @@ export async function hasOpfs(): Promise<boolean> {
   return (await opfsWorker()).available("probe");
 }
 
-/** Packs in OPFS, of another thread. */
+/** Packs in OPFS, of another thread; each call opens them anew, as another tab does. */
 export async function opfsPacks(store: string): Promise<PackStore> {
   const api = await opfsWorker();
+  const number = await api.open(store);
   return {
     create: async (id) => {
-      const writer = await api.create(store, id);
+      const writer = await api.create(number, id);
       return {
         append: (bytes) => writer.append(bytes),
         read: (range) => writer.read(range),
@@ -38,10 +40,14 @@ export async function opfsPacks(store: string): Promise<PackStore> {
         abort: () => writer.abort(),
       };
     },
-    read: (id, ranges) => api.read(store, id, [...ranges]),
-    list: () => api.list(store),
-    delete: (id) => api.delete(store, id),
-    release: (id) => void api.release(store, id),
+    read: async (id, ranges) => {
+      const found = await api.read(number, id, [...ranges]);
+      if ("gone" in found) throw new PackGone(id, found.gone);
+      return found;
+    },
+    list: () => api.list(number),
+    delete: (id) => api.delete(number, id),
+    release: (id) => void api.release(number, id),
   };
 }
 

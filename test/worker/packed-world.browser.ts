@@ -1,0 +1,283 @@
+/** Stores with known content for tests of the storage engine, and the means to look into them and to damage them. */
+
+import { expect } from "vitest";
+import { equalBytes, utf8 } from "../../src/bytes.ts";
+import { type Digest, formatDigest } from "../../src/castore/digest.ts";
+import { isStoreError } from "../../src/error.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { NarWriter } from "../../src/nix/nar-writer.ts";
+import { importNar } from "../../src/store/import.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { LocalStoreServices } from "../../src/store/services.ts";
+import { collectGarbage } from "../../src/worker/garbage.ts";
+import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind } from "../../src/worker/object-table.ts";
+import { packedReader, writePacked } from "../../src/worker/packed-services.ts";
+import type { PackedStore } from "../../src/worker/packed-store.ts";
+import { verifyStore } from "../../src/worker/verify.ts";
+import { pseudoRandom } from "../conformance/content.ts";
+import { hasOpfs, openPacked } from "../conformance/packed-backend.browser.ts";
+
+export type Storage = "opfs" | "indexeddb";
+/** WebKitGTK has no OPFS. */
+export const STORAGES: readonly Storage[] = (await hasOpfs()) ? ["opfs", "indexeddb"] : ["indexeddb"];
+
+export const engine = new InlineHashEngine();
+
+/** Names and what they stand for; a string is a file's text. */
+export interface Tree {
+  readonly [name: string]: Tree | string | Uint8Array;
+}
+
+/** Content of several chunks. */
+export function long(seed: number, length = 600_000): Uint8Array {
+  return pseudoRandom(length, seed);
+}
+
+export function narOf(root: Tree | string | Uint8Array): Uint8Array<ArrayBuffer>[] {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  const writer = new NarWriter((bytes) => parts.push(new Uint8Array(bytes)));
+  const write = (node: Tree | string | Uint8Array): void => {
+    if (typeof node === "string" || node instanceof Uint8Array) {
+      const bytes = typeof node === "string" ? utf8(node) : node;
+      writer.file(bytes.length, false);
+      writer.content(bytes);
+      writer.endFile();
+      return;
+    }
+    writer.directory();
+    for (const name of Object.keys(node).sort()) {
+      writer.entry(utf8(name));
+      write(node[name] as Tree | string | Uint8Array);
+    }
+    writer.leave();
+  };
+  write(root);
+  writer.end();
+  return parts;
+}
+
+async function* pieces(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield part.slice();
+}
+
+/** Within a session. */
+export async function putTree(services: LocalStoreServices, root: Tree | string | Uint8Array, name = "tree"): Promise<PathInfo> {
+  return importNar(services, engine, pieces(narOf(root)), { name });
+}
+
+/** In a session of its own. */
+export async function importTree(store: PackedStore, root: Tree | string | Uint8Array, name = "tree"): Promise<PathInfo> {
+  return writePacked(store, engine, { durability: "relaxed" }, (services) => putTree(services, root, name));
+}
+
+const opened: PackedStore[] = [];
+
+/** Another one of the same name is another tab. */
+export async function open(storage: Storage, name?: string): Promise<PackedStore> {
+  const store = await openPacked(storage, name);
+  opened.push(store);
+  return store;
+}
+
+export async function closeAll(): Promise<void> {
+  for (const store of opened.splice(0)) {
+    store.close();
+    await store.database.close();
+  }
+}
+
+export function reader(store: PackedStore): LocalStoreServices {
+  return packedReader(store, engine);
+}
+
+/** Reads all of a store path, and compares it with its NAR hash. */
+export async function expectWhole(store: PackedStore, info: PathInfo): Promise<void> {
+  const stored = await reader(store).pathInfos.get(info.storePath.slice("/nix/store/".length, "/nix/store/".length + 32));
+  expect(stored).toEqual(info);
+  const { narHash, narSize } = await calculateNar(reader(store), engine, info.node);
+  expect({ narHash, narSize }).toEqual({ narHash: info.narHash, narSize: info.narSize });
+}
+
+export async function verified(store: PackedStore): ReturnType<typeof verifyStore> {
+  return store.locks.collecting(undefined, () => store.holding(() => verifyStore(store, engine, {})));
+}
+
+/** Nothing corrupt, nothing missing, as this tab and as a new one sees it. */
+export async function expectClean(...stores: readonly PackedStore[]): Promise<void> {
+  for (const store of stores) {
+    const { report, roots } = await verified(store);
+    expect(report).toMatchObject({ corrupt: [], missing: [], storePaths: [] });
+    expect(roots).toEqual([]);
+  }
+}
+
+export function collect(store: PackedStore, options: Parameters<typeof collectGarbage>[1] = {}): ReturnType<typeof collectGarbage> {
+  return collectGarbage(store, options);
+}
+
+export async function forget(store: PackedStore, ...infos: readonly PathInfo[]): Promise<void> {
+  for (const { storePath } of infos) {
+    expect(await reader(store).pathInfos.delete(storePath.slice("/nix/store/".length, "/nix/store/".length + 32))).toBe(true);
+  }
+}
+
+/** Of all packs that there are, referred to or not. */
+export async function packIds(store: PackedStore): Promise<string[]> {
+  return [...(await store.packs.indexeddb.list()), ...((await store.packs.opfs?.list()) ?? [])].sort();
+}
+
+export async function recordKeys(store: PackedStore): Promise<string[]> {
+  return store.database.read("packs", (packs) => packs.getAllKeys());
+}
+
+/** The code of the StoreError that `promise` rejects with. */
+export async function failure(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return isStoreError(error) ? error.code : `no StoreError: ${String(error)}`;
+  }
+  return "none";
+}
+
+/** A promise, and what settles it. */
+export function gate(): { readonly passed: Promise<void>; readonly pass: () => void } {
+  let pass = (): void => {};
+  const passed = new Promise<void>((resolve) => {
+    pass = resolve;
+  });
+  return { passed, pass };
+}
+
+/** A session that has done `work` and waits with what is to follow until `end` is called. */
+export async function session<T>(
+  store: PackedStore,
+  work: (services: LocalStoreServices) => Promise<T>,
+  then: (services: LocalStoreServices, value: T) => Promise<unknown> = async () => {},
+): Promise<{ readonly value: T; readonly end: () => Promise<void> }> {
+  const { passed, pass } = gate();
+  return new Promise((resolve, reject) => {
+    const running = writePacked(store, engine, { durability: "relaxed" }, async (services) => {
+      const value = await work(services);
+      const end = async (): Promise<void> => {
+        pass();
+        await running;
+      };
+      resolve({ value, end });
+      await passed;
+      await then(services, value);
+    });
+    running.catch(reject);
+  });
+}
+
+/** Imports all of a tree, but for its PathInfo, which is put by `end`. */
+export async function unfinishedImport(
+  store: PackedStore,
+  root: Tree | string | Uint8Array,
+  name = "tree",
+): Promise<{ readonly value: PathInfo; readonly end: () => Promise<void> }> {
+  const put = async (services: LocalStoreServices): Promise<PathInfo> => {
+    let kept: PathInfo | undefined;
+    const pathInfos = {
+      get: async () => undefined,
+      list: () => services.pathInfos.list(),
+      delete: async () => false,
+      put: async (info: PathInfo) => {
+        kept = info;
+        return info;
+      },
+    };
+    await putTree({ ...services, pathInfos }, root, name);
+    if (!kept) throw new Error("no PathInfo was put");
+    return kept;
+  };
+  return session(store, put, (services, info) => services.pathInfos.put(info));
+}
+
+export interface Place {
+  readonly kind: ObjectKind;
+  readonly pack: string;
+  readonly storage: Storage;
+  readonly offset: number;
+  readonly length: number;
+  /** Key of the index record. */
+  readonly key: string;
+  readonly digest: Digest;
+  /** As a report has it. */
+  readonly named: { kind: "chunk" | "directory" | "blob"; name: string };
+}
+
+export function place(store: PackedStore, kind: ObjectKind, digest: Digest): Place {
+  const entry = store.table.find(digest, kind);
+  if (entry === NONE) throw new Error(`there is no such object: ${formatDigest(digest)}`);
+  const { record, offset, length } = store.table.location(entry);
+  const named = { kind: kind === DIRECTORY ? "directory" : kind === BLOB ? "blob" : "chunk", name: formatDigest(digest) } as const;
+  return { kind, pack: record.pack, storage: record.storage, offset, length, key: record.key, digest, named };
+}
+
+/** All objects of a kind that this store has. */
+export function objects(store: PackedStore, kind: ObjectKind): Place[] {
+  const found: Place[] = [];
+  for (let entry = 0; entry < store.table.count; entry++) {
+    const { record, kind: its } = store.table.location(entry);
+    if (record.alive && its === kind) found.push(place(store, kind, store.table.digest(entry).slice() as Digest));
+  }
+  return found;
+}
+
+export function hasObject(store: PackedStore, kind: ObjectKind, digest: Digest): boolean {
+  return store.table.find(digest, kind) !== NONE;
+}
+
+async function packFile(store: PackedStore, name: string, id: string): Promise<FileSystemFileHandle> {
+  store.packs.opfs?.release();
+  const root = await navigator.storage.getDirectory();
+  const all = await root.getDirectoryHandle("tvix-store-web");
+  return (await all.getDirectoryHandle(name)).getFileHandle(`${id}.pack`);
+}
+
+/** Changes the bytes of a pack behind the store's back. @param name of the store, which a file system takes as it is */
+export async function changePack(
+  store: PackedStore,
+  name: string,
+  id: string,
+  change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
+): Promise<void> {
+  if (store.storage === "opfs") {
+    const file = await packFile(store, name, id);
+    const changed = change(new Uint8Array(await (await file.getFile()).arrayBuffer()));
+    const writable = await file.createWritable();
+    await writable.write(changed);
+    await writable.close();
+    return;
+  }
+  const SEGMENT = 1024 * 1024;
+  const range = IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);
+  await store.database.write(["segments"], "relaxed", async (transaction) => {
+    const segments = transaction.objectStore("segments");
+    const parts = await segments.getAll(range);
+    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    const changed = change(whole);
+    await segments.delete(range);
+    for (let i = 0; i * SEGMENT < changed.length; i++) await segments.put(changed.slice(i * SEGMENT, (i + 1) * SEGMENT), [id, i]);
+  });
+  store.packs.indexeddb.release();
+}
+
+/** Flips one bit in the middle of an object. */
+export async function flip(store: PackedStore, name: string, { pack, offset, length }: Place): Promise<void> {
+  await changePack(store, name, pack, (bytes) => {
+    const at = offset + (length >> 1);
+    bytes[at] = (bytes[at] as number) ^ 1;
+    return bytes;
+  });
+}
+
+export { BLOB, CHUNK, DIRECTORY, equalBytes };
