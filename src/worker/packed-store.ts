@@ -45,7 +45,9 @@ export class PackedStore implements ObjectView {
   #table = new ObjectTable<IndexRecord>();
   readonly #records = new Map<string, IndexRecord>();
   #generation = -1;
-  #refreshing: Promise<boolean> | undefined;
+  /** The look into the database that is under way, and the one after it. */
+  #loading: Promise<boolean> | undefined;
+  #nextLoad: Promise<boolean> | undefined;
   /** Packs may be left that nobody refers to. */
   #sweepWanted = false;
   /** Who needs that entries keep their numbers. */
@@ -84,30 +86,35 @@ export class PackedStore implements ObjectView {
   }
 
   async has(kind: ObjectKind, digests: readonly Digest[]): Promise<boolean[]> {
-    return (await this.#find(kind, digests)).map((entry) => entry !== NONE);
+    return (await this.#find(kind, digests)).map((location) => location !== undefined);
   }
 
   async read(kind: ObjectKind, digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
     for (let tries = 1; ; tries++) {
-      const entries = await this.#find(kind, digests);
+      const generation = this.#generation;
+      const locations = await this.#find(kind, digests);
       try {
-        return await this.readLocations(entries.map((entry) => (entry === NONE ? undefined : this.#table.location(entry))));
+        return await this.readLocations(locations);
       } catch (error) {
-        // Another tab may have rewritten the pack.
-        if (!(error instanceof PackGone) || tries > RETRIES || !(await this.refresh())) throw error;
+        if (!(error instanceof PackGone) || tries > RETRIES) throw error;
+        // Another tab may have rewritten the pack, and another read may have found that out before.
+        if (!(await this.refresh()) && this.#generation === generation) throw error;
       }
     }
   }
 
-  /** Looks into the database for what is missing here. */
-  async #find(kind: ObjectKind, digests: readonly Digest[]): Promise<number[]> {
-    const table = this.#table;
-    const entries = digests.map((digest) => table.find(digest, kind));
+  /** Looks into the database for what is missing here. Not entries: they may have other numbers by the time the caller goes on. */
+  async #find(kind: ObjectKind, digests: readonly Digest[]): Promise<(ObjectLocation<IndexRecord> | undefined)[]> {
+    const locations = (): (ObjectLocation<IndexRecord> | undefined)[] =>
+      digests.map((digest) => {
+        const entry = this.#table.find(digest, kind);
+        return entry === NONE ? undefined : this.#table.location(entry);
+      });
+    const found = locations();
     // Most blobs are one chunk: that nothing more is known of them is nothing new.
-    const isMissing = (entry: number, i: number): boolean =>
-      entry === NONE && (kind !== BLOB || table.find(digests[i] as Digest, CHUNK) === NONE);
-    if (!entries.some(isMissing) || !(await this.refresh())) return entries;
-    return digests.map((digest) => this.#table.find(digest, kind));
+    const isMissing = (location: ObjectLocation<IndexRecord> | undefined, i: number): boolean =>
+      !location && (kind !== BLOB || this.#table.find(digests[i] as Digest, CHUNK) === NONE);
+    return found.some(isMissing) && (await this.refresh()) ? locations() : found;
   }
 
   async readLocations(locations: readonly (ObjectLocation<IndexRecord> | undefined)[]): Promise<(Uint8Array | undefined)[]> {
@@ -137,12 +144,25 @@ export class PackedStore implements ObjectView {
     return store;
   }
 
-  /** Takes in what other tabs changed, or what was changed by `database` alone. False if there was nothing. */
+  /**
+   * Takes in what other tabs changed, or what was changed by `database` alone: all that was committed before the call. False if there
+   * was nothing.
+   */
   refresh(): Promise<boolean> {
-    this.#refreshing ??= this.#load().finally(() => {
-      this.#refreshing = undefined;
-    });
-    return this.#refreshing;
+    const current = this.#loading;
+    if (!current) {
+      this.#loading = this.#load().finally(() => {
+        this.#loading = undefined;
+      });
+      return this.#loading;
+    }
+    // It may have looked before what the caller knows of.
+    this.#nextLoad ??= (async () => {
+      const changed = await current.catch(() => false);
+      this.#nextLoad = undefined;
+      return (await this.refresh()) || changed;
+    })();
+    return this.#nextLoad;
   }
 
   /** Packs that index records refer to and that are not there. */
@@ -150,7 +170,10 @@ export class PackedStore implements ObjectView {
     const there = new Set<string>();
     for (const store of [this.packs.indexeddb, this.packs.opfs]) for (const id of (await store?.list()) ?? []) there.add(id);
     const missing = new Set<string>();
-    for (const { pack, storage } of this.#records.values()) if (this.packs[storage] && !there.has(pack)) missing.add(pack);
+    for (const { pack, storage, size } of this.#records.values()) {
+      // Of a pack without bytes, which holds the empty directory, there need not be anything.
+      if (size !== 0 && this.packs[storage] && !there.has(pack)) missing.add(pack);
+    }
     return missing.size;
   }
 
@@ -167,6 +190,7 @@ export class PackedStore implements ObjectView {
     if (!record) return;
     record.alive = false;
     this.#records.delete(key);
+    this.#sweepWanted = true;
     this.packs[record.storage]?.release(record.pack);
   }
 
@@ -188,9 +212,17 @@ export class PackedStore implements ObjectView {
     });
   }
 
-  /** Sweeps when there is time, if a sweep may find something. */
+  /** Says that a sweep may find something. */
+  wantSweep(): void {
+    this.#sweepWanted = true;
+  }
+
+  /** Sweeps if it may find something, also because another tab could not while we wrote. Nobody waits for it. */
   sweepLater(): void {
-    if (this.#sweepWanted) this.sweep().catch(() => {});
+    const sweeping = this.refresh().then(async () => {
+      if (this.#sweepWanted) await this.sweep();
+    });
+    sweeping.catch(() => {});
   }
 
   /** Counters as they were at one moment. */
@@ -204,6 +236,8 @@ export class PackedStore implements ObjectView {
   }
 
   async #load(): Promise<boolean> {
+    // What is committed here from now on, the database may not have said yet.
+    const known = [...this.#records.keys()];
     const { generation, keys } = await this.database.snapshot(["meta", "packs"], async (transaction) => {
       const generation = toCount(await transaction.objectStore("meta").get("generation"));
       if (generation === this.#generation) return { generation, keys: [] };
@@ -218,7 +252,7 @@ export class PackedStore implements ObjectView {
       for (const [j, value] of values.entries()) if (value) this.#add(some[j] as string, value);
     }
     const there = new Set(keys);
-    for (const key of [...this.#records.keys()]) if (!there.has(key)) this.drop(key);
+    for (const key of known) if (!there.has(key)) this.drop(key);
     this.#generation = generation;
     if (this.#holders === 0) this.#compact();
     return true;

@@ -127,14 +127,20 @@ export class WriteSession implements WritableObjects {
   async close(): Promise<void> {
     await this.#turn.catch(() => {});
     this.#failure ??= { error: new StoreError("closed", "what was being written was ended") };
-    await this.#current?.writer.abort();
+    const [current, packs] = [this.#current, this.#packs];
     this.#current = undefined;
-    for (const record of this.#packs) {
-      record.writer = undefined;
-      // A sweep looks at the database first.
-      if (!this.#isUnclear) await this.#store.packStore(record).delete(record.pack);
-    }
     this.#packs = [];
+    if (current) current.record.writer = undefined;
+    for (const record of packs) record.writer = undefined;
+    // A sweep looks at the database first.
+    if (this.#isUnclear) return this.#store.wantSweep();
+    try {
+      await current?.writer.abort();
+      for (const record of packs) await this.#store.packStore(record).delete(record.pack);
+    } catch {
+      // Why the session ended is what its caller has to know.
+      this.#store.wantSweep();
+    }
   }
 
   /** Runs calls one after the other. After a failure nothing is written any more: a pack may lack bytes that its entries promise. */

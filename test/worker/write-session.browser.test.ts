@@ -1,0 +1,308 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { concatBytes, utf8 } from "../../src/bytes.ts";
+import { type Digest, digestOf } from "../../src/castore/digest.ts";
+import { StoreError } from "../../src/error.ts";
+import { writePacked } from "../../src/worker/packed-services.ts";
+import { WriteSession } from "../../src/worker/write-session.ts";
+import { pseudoRandom } from "../conformance/content.ts";
+import {
+  BLOB,
+  CHUNK,
+  closeAll,
+  DIRECTORY,
+  engine,
+  equalBytes,
+  expectClean,
+  expectWhole,
+  failure,
+  gate,
+  hasObject,
+  importTree,
+  long,
+  objects,
+  open,
+  packIds,
+  putTree,
+  reader,
+  recordKeys,
+  STORAGES,
+  unfinishedImport,
+} from "./packed-world.browser.ts";
+
+afterEach(closeAll);
+
+const TREE = { a: "text", large: long(1), sub: { b: "more", empty: {} } };
+
+describe.each(STORAGES)("sessions: packs in %s", (storage) => {
+  test("nothing is visible before the commit, in any tab, and everything after it, in tabs opened before and since", async () => {
+    const name = crypto.randomUUID();
+    const [mine, other] = [await open(storage, name), await open(storage, name)];
+    const importing = await unfinishedImport(mine, TREE);
+    const hashPart = importing.value.storePath.slice(11, 43);
+    const { node } = importing.value;
+    if (node.kind !== "directory") throw new Error("a directory was imported");
+    for (const store of [mine, other, await open(storage, name)]) {
+      expect(await reader(store).pathInfos.get(hashPart)).toBeUndefined();
+      expect(await reader(store).directories.get(node.digest)).toBeUndefined();
+      expect(await store.has(CHUNK, [hashOf("text")])).toEqual([false]);
+      expect(await recordKeys(store)).toEqual([]);
+    }
+    await importing.end();
+    for (const store of [mine, other, await open(storage, name)]) await expectWhole(store, importing.value);
+    await expectClean(mine, other);
+  });
+
+  test("what was put after the last PathInfo is taken back at the end", async () => {
+    const store = await open(storage);
+    await writePacked(store, engine, { durability: "strict" }, async (services) => {
+      await putTree(services, { kept: "kept" });
+      await services.blobs.putMany([pseudoRandom(100, 1)]);
+    });
+    await store.sweep();
+    expect((await packIds(store)).length).toBe(1);
+    expect(hasObject(store, CHUNK, hashOf("kept"))).toBe(true);
+    expect(hasObject(store, CHUNK, digestOf(pseudoRandom(100, 1)))).toBe(false);
+  });
+
+  test("a session that fails leaves no pack behind, however much it wrote", async () => {
+    const store = await open(storage);
+    const writing = writePacked(store, engine, { durability: "relaxed" }, async (services) => {
+      await services.blobs.putMany([pseudoRandom(100, 1)]);
+      const blob = await services.blobs.create();
+      await blob.write(pseudoRandom(9_000_000, 2));
+      throw new StoreError("invalid", "enough");
+    });
+    expect(await failure(writing)).toBe("invalid");
+    await store.sweep();
+    expect(await packIds(store)).toEqual([]);
+    expect(await recordKeys(store)).toEqual([]);
+  });
+
+  test("an aborted import leaves no pack behind, and what is imported next is whole", async () => {
+    const store = await open(storage);
+    const controller = new AbortController();
+    const reason = { why: "enough" };
+    const importing = writePacked(store, engine, { durability: "relaxed", signal: controller.signal }, async (services) => {
+      await services.blobs.putMany([pseudoRandom(100, 1)]);
+      controller.abort(reason);
+      controller.signal.throwIfAborted();
+    });
+    await expect(importing).rejects.toBe(reason);
+    const waiting = writePacked(store, engine, { durability: "relaxed", signal: AbortSignal.abort(reason) }, async () => {});
+    await expect(waiting).rejects.toBe(reason);
+    await expectWhole(store, await importTree(store, TREE));
+    await store.sweep();
+    expect((await packIds(store)).length).toBe(1);
+  });
+
+  test("a commit whose change throws leaves nothing, and the session is over", async () => {
+    const store = await open(storage);
+    const problem = new StoreError("conflict", "not this one");
+    const writing = writePacked(store, engine, { durability: "strict" }, async (services, session) => {
+      await services.blobs.putMany([pseudoRandom(100, 1)]);
+      const commit = session.commit(["pathInfos"], async (transaction) => {
+        await transaction.objectStore("pathInfos").put({ half: true } as never, "0".repeat(32));
+        throw problem;
+      });
+      await expect(commit).rejects.toBe(problem);
+      // Its packs may have gone further than it was told; nothing may build on them.
+      await expect(services.blobs.putMany([pseudoRandom(100, 2)])).rejects.toBe(problem);
+      await session.commit([], async () => {});
+    });
+    await expect(writing).rejects.toBe(problem);
+    expect(await recordKeys(store)).toEqual([]);
+    expect(await store.database.read("pathInfos", (infos) => infos.getAllKeys())).toEqual([]);
+    expect(await store.has(CHUNK, [digestOf(pseudoRandom(100, 1))])).toEqual([false]);
+    // Without anybody's asking: the session knew that something may be left.
+    await expect.poll(() => packIds(store)).toEqual([]);
+  });
+
+  test("an abort of the transaction is an error that says so, and leaves nothing", async () => {
+    const store = await open(storage);
+    const writing = writePacked(store, engine, { durability: "strict" }, async (services, session) => {
+      await services.blobs.putMany([pseudoRandom(100, 1)]);
+      await session.commit([], async (transaction) => transaction.abort());
+    });
+    expect(await failure(writing)).toBe("unavailable");
+    expect(await recordKeys(store)).toEqual([]);
+    expect(await importTree(store, TREE).then((info) => expectWhole(store, info))).toBeUndefined();
+  });
+
+  test("sessions at the same time don't see each other, and both trees are whole", async () => {
+    const name = crypto.randomUUID();
+    const [mine, other] = [await open(storage, name), await open(storage, name)];
+    // Longer than what is buffered.
+    const shared = { large: long(3, 2_500_000), text: "shared" };
+    const running = await Promise.all([
+      unfinishedImport(mine, { shared, one: "1" }, "one"),
+      unfinishedImport(mine, { shared, two: "2" }, "two"),
+      unfinishedImport(other, { shared, three: "3" }, "three"),
+    ]);
+    const during = await packIds(mine);
+    expect(during.length).toBe(3);
+    // Nobody is allowed to take unfinished packs for garbage.
+    await Promise.all([mine.sweep(), other.sweep()]);
+    expect(await packIds(mine)).toEqual(during);
+    await Promise.all(running.map(({ end }) => end()));
+    for (const store of [mine, other]) for (const { value } of running) await expectWhole(store, value);
+    await expectClean(mine, other);
+  });
+
+  test("what is there already is not written again", async () => {
+    const store = await open(storage);
+    await importTree(store, TREE, "one");
+    const before = (await packIds(store)).length;
+    await importTree(store, TREE, "two");
+    expect((await packIds(store)).length).toBe(before);
+    const again = await importTree(store, { ...TREE, another: "another" }, "three");
+    // The text, and the root that names it.
+    const added = objects(store, CHUNK).filter(({ digest }) => equalBytes(digest, hashOf("another")));
+    expect(added.map(({ key }) => store.record(key)?.count)).toEqual([2]);
+    await expectWhole(store, again);
+  });
+
+  test("a session reads what it wrote: buffered, in the pack at hand, in one that is ended", async () => {
+    const store = await open(storage);
+    await store.locks.writing(undefined, () =>
+      store.holding(async () => {
+        const session = new WriteSession(store, { durability: "relaxed" });
+        const parts = Array.from({ length: 12 }, (_, i) => pseudoRandom(400_000 + i, i + 1));
+        const digests: Digest[] = [];
+        for (const bytes of parts) {
+          const digest = digestOf(bytes);
+          digests.push(digest);
+          await session.write([{ kind: CHUNK, digest, bytes }]);
+          const found = await session.read(CHUNK, digests);
+          if (!found.every((each, i) => each && equalBytes(each, parts[i] as Uint8Array)))
+            throw new Error(`after ${digests.length} chunks one is not what was written`);
+        }
+        expect(await store.has(CHUNK, digests)).toEqual(digests.map(() => false));
+        await session.commit([], async () => {});
+        expect(await store.has(CHUNK, digests)).toEqual(digests.map(() => true));
+        // One committed pack, one at hand, and one object that is in neither.
+        const more = pseudoRandom(500, 77);
+        const digest = digestOf(more);
+        await session.write([{ kind: CHUNK, digest, bytes: more }]);
+        const [old, fresh, missing] = await session.read(CHUNK, [digests[3] as Digest, digest, hashOf("nothing")]);
+        expect(equalBytes(old as Uint8Array, parts[3] as Uint8Array) && equalBytes(fresh as Uint8Array, more)).toBe(true);
+        expect(missing).toBeUndefined();
+        await session.close();
+      }),
+    );
+    await store.sweep();
+    expect((await packIds(store)).length).toBe(1);
+  });
+
+  test("a reader that knows an old index finds what others wrote since, while they write on", async () => {
+    const name = crypto.randomUUID();
+    const [writer, other] = [await open(storage, name), await open(storage, name)];
+    const infos = [];
+    for (let i = 0; i < 5; i++) {
+      infos.push(await importTree(writer, { [`f${i}`]: long(i + 10) }, `tree${i}`));
+      // Many at once, of which each may find that it has to look again.
+      await Promise.all(infos.map((info) => expectWhole(other, info)));
+    }
+  });
+
+  test("who asks while the index is being read sees what was committed before the question", async () => {
+    const name = crypto.randomUUID();
+    const [writer, other] = [await open(storage, name), await open(storage, name)];
+    await importTree(writer, { a: "1" });
+    const { database } = other;
+    const snapshot = database.snapshot.bind(database);
+    const [looked, go] = [gate(), gate()];
+    // The first look ends late: after it has been overtaken.
+    database.snapshot = async (names, work) => {
+      const seen = await snapshot(names, work);
+      database.snapshot = snapshot;
+      looked.pass();
+      await go.passed;
+      return seen;
+    };
+    const first = other.refresh();
+    await looked.passed;
+    const info = await importTree(writer, { b: "2" });
+    const question = other.has(CHUNK, [hashOf("2")]);
+    go.pass();
+    await first;
+    expect(await question).toEqual([true]);
+    await expectWhole(other, info);
+  });
+
+  test("a commit is not undone by a look at the index that began before it", async () => {
+    const store = await open(storage);
+    const importing = await unfinishedImport(store, { b: "2" });
+    const { database } = store;
+    const snapshot = database.snapshot.bind(database);
+    const [looked, go] = [gate(), gate()];
+    // Another tab has changed something, or so it seems.
+    await database.write(["meta"], "relaxed", async (transaction) => {
+      await transaction.objectStore("meta").put(1000, "generation");
+    });
+    database.snapshot = async (names, work) => {
+      const seen = await snapshot(names, work);
+      database.snapshot = snapshot;
+      looked.pass();
+      await go.passed;
+      return seen;
+    };
+    const refreshing = store.refresh();
+    await looked.passed;
+    await importing.end();
+    go.pass();
+    await refreshing;
+    // Without looking again.
+    expect(hasObject(store, CHUNK, hashOf("2"))).toBe(true);
+  });
+
+  test("two tabs that open an empty store at once agree on what it is", async () => {
+    const name = crypto.randomUUID();
+    const stores = await Promise.all([open(storage, name), open(storage, name), open(storage, name)]);
+    const ids = await Promise.all(stores.map((store) => store.database.read("meta", (meta) => meta.get("id"))));
+    expect(new Set(ids).size).toBe(1);
+    expect(typeof ids[0]).toBe("string");
+  });
+
+  test("packs are ended before they are longer than 64 MiB, and are committed together", async () => {
+    const name = crypto.randomUUID();
+    const [mine, other] = [await open(storage, name), await open(storage, name)];
+    const COUNT = 80;
+    const seed = pseudoRandom(1024 * 1024, 3);
+    const numbered = (i: number): Uint8Array => concatBytes([new Uint8Array([i, 0, 0, 0]), seed.subarray(4)]);
+    const digests: Digest[] = [];
+    await writePacked(mine, engine, { durability: "relaxed" }, async (_, session) => {
+      for (let i = 0; i < COUNT; i++) {
+        const bytes = numbered(i);
+        const digest = digestOf(bytes);
+        digests.push(digest);
+        await session.write([{ kind: CHUNK, digest, bytes }]);
+      }
+      expect((await packIds(mine)).length).toBe(2);
+      expect(await other.has(CHUNK, digests.slice(0, 2))).toEqual([false, false]);
+      // Of the pack that is ended, and of the one at hand.
+      const found = await session.read(CHUNK, [digests[0] as Digest, digests[COUNT - 1] as Digest]);
+      expect(found.map((bytes) => bytes?.[0])).toEqual([0, COUNT - 1]);
+      await session.commit([], async () => {});
+    });
+    await other.refresh();
+    const sizes = [...other.records].map(({ size }) => size);
+    expect(sizes.sort((a, b) => a - b)).toEqual([16 * 1024 * 1024, 64 * 1024 * 1024]);
+    for (const i of [0, 1, 62, 63, 64, 79]) {
+      const [bytes] = await other.read(CHUNK, [digests[i] as Digest]);
+      expect(equalBytes(bytes as Uint8Array, numbered(i)), `object ${i}`).toBe(true);
+    }
+  });
+});
+
+function hashOf(text: string): Digest {
+  return digestOf(utf8(text));
+}
+
+test("the empty directory takes no room, and is no lost pack", async () => {
+  const store = await open("indexeddb");
+  const info = await importTree(store, {});
+  await expectWhole(store, info);
+  expect(objects(store, DIRECTORY).length + objects(store, BLOB).length).toBe(1);
+  expect(await store.missingPacks()).toBe(0);
+  await expectClean(store);
+});
