@@ -3,6 +3,7 @@
 import { expect } from "vitest";
 import { equalBytes, utf8 } from "../../src/bytes.ts";
 import { type Digest, formatDigest } from "../../src/castore/digest.ts";
+import { decodeDirectory } from "../../src/castore/directory-codec.ts";
 import { isStoreError } from "../../src/error.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
@@ -10,6 +11,8 @@ import { importNar } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices } from "../../src/store/services.ts";
+import { decodeBlob } from "../../src/worker/blob-object.ts";
+import type { StoreName } from "../../src/worker/database.ts";
 import { collectGarbage } from "../../src/worker/garbage.ts";
 import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind } from "../../src/worker/object-table.ts";
 import { packedReader, writePacked } from "../../src/worker/packed-services.ts";
@@ -103,13 +106,34 @@ export async function verified(store: PackedStore): ReturnType<typeof verifyStor
   return store.locks.collecting(undefined, () => store.holding(() => verifyStore(store, engine, {})));
 }
 
-/** Nothing corrupt, nothing missing, as this tab and as a new one sees it. */
+/** Nothing corrupt, nothing missing, and nothing in the index, dead or alive, that lacks what it refers to. */
 export async function expectClean(...stores: readonly PackedStore[]): Promise<void> {
   for (const store of stores) {
     const { report, roots } = await verified(store);
     expect(report).toMatchObject({ corrupt: [], missing: [], storePaths: [] });
     expect(roots).toEqual([]);
+    expect(await lacking(store)).toEqual([]);
   }
+}
+
+/** What objects of the index refer to and is not in it: a session that finds one of them would rely on the others. */
+export async function lacking(store: PackedStore): Promise<string[]> {
+  const found: string[] = [];
+  const isBlob = (digest: Digest): boolean => hasObject(store, BLOB, digest) || hasObject(store, CHUNK, digest);
+  for (const { digest, named } of objects(store, DIRECTORY)) {
+    const [bytes] = await store.read(DIRECTORY, [digest]);
+    for (const { node } of decodeDirectory(bytes as Uint8Array).entries) {
+      if (node.kind === "symlink" || node.size === 0n) continue;
+      const isThere = node.kind === "directory" ? hasObject(store, DIRECTORY, node.digest) : isBlob(node.digest);
+      if (!isThere) found.push(`${node.kind} ${formatDigest(node.digest)} of directory ${named.name}`);
+    }
+  }
+  for (const { digest, named } of objects(store, BLOB)) {
+    const [bytes] = await store.read(BLOB, [digest]);
+    for (const chunk of decodeBlob(bytes as Uint8Array, digest).chunks)
+      if (!hasObject(store, CHUNK, chunk.digest)) found.push(`chunk ${formatDigest(chunk.digest)} of blob ${named.name}`);
+  }
+  return found;
 }
 
 export function collect(store: PackedStore, options: Parameters<typeof collectGarbage>[1] = {}): ReturnType<typeof collectGarbage> {
@@ -148,6 +172,21 @@ export function gate(): { readonly passed: Promise<void>; readonly pass: () => v
     pass = resolve;
   });
   return { passed, pass };
+}
+
+/** Holds up the next transaction of `store` that writes to `name`, until `go` is called. */
+export function holdWrite(store: PackedStore, name: StoreName): { readonly reached: Promise<void>; readonly go: () => void } {
+  const { database } = store;
+  const [reached, going] = [gate(), gate()];
+  const write = database.write.bind(database);
+  database.write = async (names, durability, work) => {
+    if (!names.includes(name)) return write(names, durability, work);
+    database.write = write;
+    reached.pass();
+    await going.passed;
+    return write(names, durability, work);
+  };
+  return { reached: reached.passed, go: going.pass };
 }
 
 /** A session that has done `work` and waits with what is to follow until `end` is called. */
