@@ -35,7 +35,7 @@ export interface StoreSchema extends DBSchema {
 
 /**
  * `id`: a UUID, made with the store; `generation`: counts the transactions that changed packs; `roots`: those that added path infos or
- * pins.
+ * pins, or objects that others rely on.
  */
 export type MetaKey = "id" | "generation" | "roots";
 

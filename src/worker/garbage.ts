@@ -26,10 +26,7 @@ const COPIED_AT_ONCE = 4 * 1024 * 1024;
 export async function collectGarbage(store: PackedStore, options: OperationOptions): Promise<GarbageReport> {
   return store.locks.collecting(options.signal, async () => {
     const report = await store.holding(async () => {
-      await store.refresh();
-      const marks = new Marks(store);
-      const records = [...store.records];
-      const report = await forget(store, marks, records, options);
+      const report = await forget(store, options);
       // First, as rewriting takes room.
       await store.sweep();
       await rewrite(store, options);
@@ -41,14 +38,14 @@ export async function collectGarbage(store: PackedStore, options: OperationOptio
 }
 
 /** Takes dead objects out of the index. */
-async function forget(
-  store: PackedStore,
-  marks: Marks,
-  records: readonly IndexRecord[],
-  options: OperationOptions,
-): Promise<GarbageReport> {
+async function forget(store: PackedStore, options: OperationOptions): Promise<GarbageReport> {
+  const marks = new Marks(store);
   for (;;) {
-    const roots = await marks.markRoots(options);
+    // In this order: if as many roots are there in the end, no record has come that could rely on what is dead in these.
+    const roots = await store.count("roots");
+    await store.refresh();
+    const records = [...store.records];
+    await marks.markRoots(options);
     options.signal?.throwIfAborted();
     const trim = new Trim(store, records, (entry) => marks.has(entry));
     const { objects, bytes } = trim;
@@ -130,6 +127,7 @@ async function rewriteSome(
         if (bytes >= COPIED_AT_ONCE) await copy();
       }
       if (batch.length > 0) await copy();
+      signal?.throwIfAborted();
       await session.commit([], async () => {});
     } finally {
       await session.close();

@@ -1,6 +1,6 @@
 import { asDigest } from "../castore/digest.ts";
 import { decodeChunkList, encodeBlob } from "./blob-object.ts";
-import type { LEGACY_STORES, LegacyBlob, StoreDatabase, WriteTransaction } from "./database.ts";
+import { increment, type LEGACY_STORES, type LegacyBlob, type StoreDatabase, type WriteTransaction } from "./database.ts";
 import { BLOB, CHUNK, DIRECTORY } from "./object-table.ts";
 import type { NewObject } from "./object-view.ts";
 import type { PackedStore } from "./packed-store.ts";
@@ -24,6 +24,8 @@ export async function packLegacyObjects(store: PackedStore): Promise<void> {
     if ((await database.read(name, (records) => records.count())) === 0) continue;
     await store.locks.writing(undefined, () =>
       store.holding(async () => {
+        // From here on no pack is removed that is in the index.
+        await store.refresh();
         const session = new WriteSession(store, { durability: "strict" });
         try {
           while (await moveSome(database, session, name));
@@ -54,9 +56,11 @@ async function moveSome(database: StoreDatabase, session: WriteSession, name: Le
     if (some.keys.length < READ_AT_ONCE) break;
   }
   if (keys.length === 0) return false;
-  await session.commit([name], async (transaction: WriteTransaction) => {
+  await session.commit([name, "meta"], async (transaction: WriteTransaction) => {
     const records = transaction.objectStore(name);
     await Promise.all(keys.map((key) => records.delete(key as Uint8Array<ArrayBuffer>)));
+    // Another tab, which was done before us, may be collecting what this relies on.
+    await increment(transaction, "roots");
   });
   return true;
 }

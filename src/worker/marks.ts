@@ -2,7 +2,7 @@ import { equalBytes } from "../bytes.ts";
 import { type Digest, digestOf, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
 import { decodeDirectory } from "../castore/directory-codec.ts";
-import type { Node } from "../castore/node.ts";
+import { checkNode, type Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
 import { decodeBlob } from "./blob-object.ts";
@@ -27,17 +27,17 @@ export class Marks {
     return this.#entries.has(entry);
   }
 
-  /** Marks what all path infos and pins refer to, as far as it isn't marked yet. @returns the count of roots that this is right for */
-  async markRoots(options: OperationOptions): Promise<number> {
+  /** Marks what all path infos and pins refer to, as far as it isn't marked yet. @throws StoreError `corrupt` if that can't be told */
+  async markRoots(options: OperationOptions): Promise<void> {
     const { database } = this.#store;
-    const count = await this.#store.count("roots");
-    for (const { node } of await database.read("pins", (store) => store.getAll())) await this.#mark(node, options.signal);
+    for (const pin of await database.read("pins", (store) => store.getAll())) {
+      await this.#mark(nodeOf(pin, `pin ${pin.name}`), options.signal);
+    }
     let marked = 0;
-    for await (const { info } of pathInfoRecords(database, options.signal)) {
-      await this.#mark(info.node, options.signal);
+    for await (const { hashPart, info } of pathInfoRecords(database, options.signal)) {
+      await this.#mark(nodeOf(info, `the PathInfo of ${hashPart}`), options.signal);
       options.onProgress?.({ phase: "marking", loaded: ++marked });
     }
-    return count;
   }
 
   async #mark(root: Node, signal: AbortSignal | undefined): Promise<void> {
@@ -95,6 +95,18 @@ export class Marks {
     if (entry === NONE || this.has(entry)) return false;
     this.#entries.add(entry);
     return true;
+  }
+}
+
+/** What is stored is not what went in if somebody else wrote there. */
+function nodeOf(root: { readonly node: Node }, what: string): Node {
+  try {
+    checkNode(root.node);
+    return root.node;
+  } catch (error) {
+    throw new StoreError("corrupt", `${what} is damaged, so garbage can't be told from what it refers to; nothing was deleted`, {
+      cause: error,
+    });
   }
 }
 

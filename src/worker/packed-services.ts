@@ -2,6 +2,7 @@ import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../castore/
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import type { Digest } from "../castore/digest.ts";
 import { type DirectoryStore, StoredDirectoryService } from "../castore/directory-store.ts";
+import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { parseHashPart } from "../nix/store-path.ts";
@@ -79,11 +80,22 @@ function services(
   };
 }
 
-function putPathInfo(session: WriteSession, info: PathInfo): Promise<void> {
-  return session.commit(["pathInfos"], async (transaction) => {
+async function putPathInfo(session: WriteSession, info: PathInfo): Promise<void> {
+  await relyOn(session, info.node);
+  await session.commit(["pathInfos"], async (transaction) => {
     await transaction.objectStore("pathInfos").put(info, parseHashPart(info.storePath));
     await increment(transaction, "roots");
   });
+}
+
+/**
+ * A path info may be put again without a look at its content, for a signature, say; and may have been deleted meanwhile, and its content
+ * collected.
+ */
+async function relyOn(session: WriteSession, node: Node): Promise<void> {
+  if (node.kind === "symlink") return;
+  if (node.kind === "directory") await session.has(DIRECTORY, [node.digest]);
+  else for (const kind of [BLOB, CHUNK] as const) await session.has(kind, [node.digest]);
 }
 
 /** Chunks and blobs among objects. */
