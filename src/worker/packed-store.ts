@@ -264,9 +264,9 @@ export class PackedStore implements ObjectView {
     const record: IndexRecord = {
       alive: true,
       key,
-      pack: value.pack,
+      pack: String(value.pack),
       storage: value.storage === "opfs" ? "opfs" : "indexeddb",
-      size: value.size,
+      size: Number.isSafeInteger(value.size) ? value.size : 0,
       count: 0,
       bytes: 0,
     };

@@ -77,7 +77,10 @@ export class StoreServer implements StoreApi {
     try {
       const packed = await openPackedStore(name, options.storage);
       const services = packedReader(packed, pool);
-      this.#opened = { packed, pool, services, durability: options.durability, changes: changeChannel(name) };
+      const changes = changeChannel(name);
+      // A damaged object would be read for as long as nothing is missing, though another tab has fetched a good one.
+      changes.onmessage = () => void packed.refresh().catch(() => {});
+      this.#opened = { packed, pool, services, durability: options.durability, changes };
       const id = await packed.database.read("meta", (store) => store.get("id"));
       return { id: String(id), storage: packed.storage, missingPacks: await packed.missingPacks() };
     } catch (error) {
@@ -204,7 +207,8 @@ export class StoreServer implements StoreApi {
   }
 
   async verify(address: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport> {
-    const { packed, pool } = this.#store();
+    const store = this.#store();
+    const { packed, pool } = store;
     return this.#run(operation, (options) =>
       // No pack is rewritten meanwhile, and entries keep their numbers.
       packed.locks.collecting(options.signal, () =>
@@ -212,7 +216,9 @@ export class StoreServer implements StoreApi {
           const verified = await verifyStore(packed, pool, options);
           if (!address || verified.roots.length === 0) return verified.report;
           const remote = connectRemoteAddress(address, pool);
-          return { ...verified.report, refetched: await repair(packed, pool, verified, remote, OWN_RULE, options) };
+          const refetched = await repair(packed, pool, verified, remote, OWN_RULE, options);
+          this.#tell(store, "repair");
+          return { ...verified.report, refetched };
         }),
       ),
     );
@@ -261,7 +267,7 @@ export class StoreServer implements StoreApi {
   }
 
   /** What ended while the store was being closed has no channel any more, and is done all the same. */
-  #tell(store: OpenedStore, change: "write" | "delete"): void {
+  #tell(store: OpenedStore, change: "write" | "delete" | "repair"): void {
     if (this.#opened === store) store.changes.postMessage(change);
   }
 

@@ -15,7 +15,8 @@ export async function storageUsage(store: PackedStore): Promise<StorageUsage> {
   const { table } = store;
   for (let entry = 0; entry < table.count; entry++) {
     const { record, kind, length } = table.location(entry);
-    if (!record.alive) continue;
+    // Two imports at once may have written the same.
+    if (!record.alive || table.find(table.digest(entry), kind) !== entry) continue;
     const counted = kind === DIRECTORY ? objects.directories : kind === BLOB ? objects.blobs : objects.chunks;
     counted.count++;
     counted.bytes += length;
@@ -40,7 +41,8 @@ async function narSizes(store: PackedStore): Promise<{ storePaths: number; logic
   let logical = 0;
   for await (const { info } of pathInfoRecords(store.database)) {
     storePaths++;
-    logical += info.narSize;
+    // A damaged one is for `verify` to tell.
+    if (Number.isSafeInteger(info?.narSize) && info.narSize > 0) logical += info.narSize;
   }
   return { storePaths, logical };
 }

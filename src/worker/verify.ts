@@ -190,7 +190,7 @@ class Verification {
         if (node.size > 0n) isWhole = (await this.#hasBlob(node.digest, whole, visited)) && isWhole;
         continue;
       }
-      const entry = this.#store.table.find(node.digest, DIRECTORY);
+      const entry = await this.#find(DIRECTORY, node.digest);
       if (entry === NONE && node.size === 0n) continue;
       if (entry === NONE || this.#damaged.has(entry)) {
         isWhole = this.#miss(DIRECTORY, node.digest, entry);
@@ -208,9 +208,12 @@ class Verification {
 
   async #hasBlob(digest: Digest, whole: EntrySet, visited: EntrySet): Promise<boolean> {
     const { table } = this.#store;
-    const chunk = table.find(digest, CHUNK);
-    const blob = table.find(digest, BLOB);
-    if (blob === NONE) return (chunk !== NONE && !this.#damaged.has(chunk)) || this.#miss(CHUNK, digest, chunk);
+    let blob = table.find(digest, BLOB);
+    if (blob === NONE) {
+      const chunk = await this.#find(CHUNK, digest);
+      blob = table.find(digest, BLOB);
+      if (blob === NONE) return (chunk !== NONE && !this.#damaged.has(chunk)) || this.#miss(CHUNK, digest, chunk);
+    }
     if (whole.has(blob) || visited.has(blob)) return true;
     visited.add(blob);
     if (!this.#damaged.has(blob)) return true;
@@ -224,8 +227,14 @@ class Verification {
     } catch {
       // It is among the corrupt ones.
     }
-    visited.clear();
     return false;
+  }
+
+  /** Another tab may have published what refers to it, and it, since the index was read. */
+  async #find(kind: ObjectKind, digest: Digest): Promise<number> {
+    const entry = this.#store.table.find(digest, kind);
+    if (entry !== NONE || !(await this.#store.refresh())) return entry;
+    return this.#store.table.find(digest, kind);
   }
 
   /** Notes what is not there at all; what is damaged was noted before. */
