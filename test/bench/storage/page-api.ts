@@ -11,11 +11,8 @@ export interface PageApi {
   importArchive(archive: ArchiveRequest): Promise<Imported>;
   /** The folder that was picked. */
   importFolder(name: string): Promise<Imported>;
-  /**
-   * Puts a part of the file that was picked into castore, as one blob and without a store path; `undefined` if the library has no method
-   * for that.
-   */
-  ingest(offset: number, size: number): Promise<number | undefined>;
+  /** Puts a part of the file that was picked into castore, as one blob and without a store path. */
+  ingest(offset: number, size: number): Promise<number>;
 
   /** Renders a store path and hashes what comes. */
   renderNar(storePath: string): Promise<Rendered>;
