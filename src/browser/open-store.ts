@@ -13,7 +13,10 @@ export interface OpenStoreOptions {
    * little faster, that it survives the end of the browser, however sudden.
    */
   durability?: "strict" | "relaxed" | undefined;
-  /** How many hash workers; by default one less than the machine has cores, at least one, at most four. */
+  /**
+   * How many hash workers; by default as many as the machine has cores, at least two, at most four. A store path's content is hashed twice:
+   * with BLAKE3, and as a NAR with SHA-256, which can't be split.
+   */
   workers?: number | undefined;
   /** Of `tvix-store-web/worker`, where the bundler doesn't find it by itself. */
   workerUrl?: string | URL | undefined;
@@ -73,5 +76,5 @@ function createWorker(url: string | URL | undefined): Worker {
 }
 
 function defaultWorkers(): number {
-  return Math.min(Math.max((navigator.hardwareConcurrency ?? 2) - 1, 1), 4);
+  return Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 4);
 }

@@ -276,10 +276,12 @@ export class Store extends EventTarget {
     start: (port: MessagePort) => Promise<T>,
     release: () => void = () => {},
   ): Promise<T> {
-    const { port, finish } = operationPort(options);
+    const { port, reported, finish } = operationPort(options);
     try {
       options.signal?.throwIfAborted();
-      return await this.#call(start(port));
+      const result = await this.#call(start(port));
+      await this.#call(reported);
+      return result;
     } catch (error) {
       // The reason itself, not the copy of it that came back from the worker.
       if (options.signal?.aborted) throw options.signal.reason;

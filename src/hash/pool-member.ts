@@ -29,12 +29,16 @@ interface Call {
   weight: number;
 }
 
+/** What an open stream counts for, in bytes: more than what is on its way at a time, so that two streams get two workers. */
+const STREAM_BURDEN = 8 * 1024 * 1024;
+
 /** One worker of a pool and what it has been asked for. */
 export class PoolMember {
   #worker: HashWorker;
   #calls = new Map<number, Call>();
   #nextCall = 0;
   #nextStream = 0;
+  readonly #streams = new Set<number>();
   #error: StoreError | undefined;
   /** Bytes that wait to be hashed, with something for each call. */
   load = 0;
@@ -55,9 +59,19 @@ export class PoolMember {
     return this.#error !== undefined;
   }
 
-  /** A number for a stream that only this worker knows. */
+  /** What it has to do, and will have: bytes. */
+  get burden(): number {
+    return this.load + this.#streams.size * STREAM_BURDEN;
+  }
+
+  /** A number for a stream that only this worker knows. It counts as work to come until it is ended. */
   nextStream(): number {
+    this.#streams.add(this.#nextStream);
     return this.#nextStream++;
+  }
+
+  endStream(stream: number): void {
+    this.#streams.delete(stream);
   }
 
   /** @param weight bytes to be hashed */

@@ -127,7 +127,7 @@ export class HashPool implements HashEngine {
     for (const [i, member] of this.#members.entries()) {
       if (member.lost) this.#members[i] = new PoolMember(this.#spawn());
     }
-    return this.#members.reduce((least, member) => (member.load < least.load ? member : least));
+    return this.#members.reduce((least, member) => (member.burden < least.burden ? member : least));
   }
 
   #checkOpen(): void {

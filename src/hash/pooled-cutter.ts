@@ -27,12 +27,14 @@ export class PooledCutter implements BlobCutter {
   }
 
   async end(): Promise<CutBlob> {
+    this.#member.endStream(this.#stream);
     const { result } = await this.#member.call<"endCutter">({ kind: "endCutter", stream: this.#stream });
     if (this.#failure) throw this.#failure.error;
     return result;
   }
 
   abort(): void {
+    this.#member.endStream(this.#stream);
     this.#member.call<"abort">({ kind: "abort", stream: this.#stream }).catch(() => {});
   }
 }

@@ -48,6 +48,7 @@ export class PooledStream implements HashStream {
   }
 
   async digest(): Promise<Uint8Array> {
+    this.#member.endStream(this.#stream);
     this.#sendGathered();
     const digest = this.#member.call<"digest">({ kind: "digest", stream: this.#stream });
     await Promise.all([...this.#sent, digest]);
@@ -57,6 +58,7 @@ export class PooledStream implements HashStream {
   }
 
   abort(): void {
+    this.#member.endStream(this.#stream);
     this.#buffers.give(this.#gathered?.buffer);
     this.#gathered = undefined;
     this.#member.call<"abort">({ kind: "abort", stream: this.#stream }).catch(() => {});

@@ -24,8 +24,17 @@ export interface ImportOptions extends OperationOptions {
   sizeRule?: DirectorySizeRule | undefined;
 }
 
+export interface ReadOptions {
+  /**
+   * Called with the buffer of each piece of the source that isn't needed any more. Whoever gives it says that each piece begins a buffer
+   * that is nobody else's.
+   */
+  reuse?: ((buffer: ArrayBuffer) => void) | undefined;
+}
+
 /** A name for a store path by content, or a NARInfo file that says what path the NAR is. */
 export type ImportNarOptions = ImportOptions &
+  ReadOptions &
   ({ readonly name: string; readonly narInfo?: undefined } | { readonly narInfo: string; readonly name?: undefined });
 
 /**
@@ -114,19 +123,15 @@ async function addressedPathInfo(name: string, node: Node, nar: NarSizeAndHash):
 const HASHED_BEHIND = 16;
 const GIVEN = 32 * 1024;
 
-function isWholeBuffer(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
-  return bytes.buffer instanceof ArrayBuffer && bytes.length === bytes.buffer.byteLength;
-}
-
 /** The NAR as it is read: counted, hashed, and no longer than expected. Pieces are given up once they are parsed. */
 class NarInput {
   readonly #source: AsyncIterable<Uint8Array>;
-  readonly #options: OperationOptions;
+  readonly #options: OperationOptions & ReadOptions;
   #narInfo: NarInfo | undefined;
   #started = false;
   size = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>, options: OperationOptions) {
+  constructor(source: AsyncIterable<Uint8Array>, options: OperationOptions & ReadOptions) {
     this.#source = source;
     this.#options = options;
   }
@@ -148,12 +153,21 @@ class NarInput {
       }
       yield bytes;
       // Nobody needs it any more, so it needs no copy on its way to the hash.
-      underWay.push(isWholeBuffer(bytes) && bytes.length >= GIVEN ? hash.give(bytes.buffer, bytes.length) : hash.update(bytes));
+      underWay.push(this.#hash(hash, bytes));
       underWay.at(-1)?.catch(() => {});
       if (underWay.length > HASHED_BEHIND) await underWay.shift();
       onProgress?.({ phase: "reading", loaded: this.size, total });
     }
     await Promise.all(underWay);
+  }
+
+  async #hash(hash: HashStream, bytes: Uint8Array): Promise<void> {
+    const { reuse } = this.#options;
+    const { buffer } = bytes;
+    const isGiven = buffer instanceof ArrayBuffer && bytes.byteOffset === 0 && (reuse || bytes.length === buffer.byteLength);
+    if (!isGiven || bytes.length < GIVEN) return hash.update(bytes);
+    const returned = await hash.give(buffer, bytes.length);
+    reuse?.(returned);
   }
 
   /** Tells the source that it won't be read, if nobody could yet. A loop that was left has told it already. */

@@ -11,13 +11,17 @@ type ToReceiver<T> = { kind: "value"; value: T } | { kind: "done" } | { kind: "e
 const WINDOW = 4;
 
 /**
- * Sends `source` through `port` as it is asked for. Bytes are copied before they are transferred, since they may be views.
+ * Sends `source` through `port` as it is asked for. Bytes are copied before they are
+ * transferred, since they may be views, unless they come from a byte stream.
  *
  * @param signal ends it: `source` is cancelled and let go, and the receiver's stream errors with the reason. A port does not tell
  *   when the thread behind it is gone
  */
 export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | AsyncIterable<T>, signal?: AbortSignal): void {
-  const pieces = source instanceof ReadableStream ? piecesOf(source) : source[Symbol.asyncIterator]();
+  const isStream = source instanceof ReadableStream;
+  // What comes out of a byte stream is nobody else's.
+  const isOurs = isStream && isByteStream(source);
+  const pieces = isStream ? piecesOf(source) : source[Symbol.asyncIterator]();
   let turn: Promise<void> = Promise.resolve();
   let finished = false;
   const finish = (message?: ToReceiver<T>): void => {
@@ -39,7 +43,7 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
       const result = await pieces.next();
       if (finished) return;
       if (result.done) finish({ kind: "done" });
-      else post(port, result.value);
+      else post(port, result.value, isOurs);
     } catch (error) {
       if (!finished) finish({ kind: "error", error: packError(error) });
     }
@@ -71,8 +75,20 @@ function piecesOf<T>(stream: ReadableStream<T>): AsyncIterator<T, undefined> {
   };
 }
 
-function post<T>(port: MessagePort, value: T): void {
-  if (value instanceof Uint8Array) {
+function isByteStream(stream: ReadableStream): boolean {
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param isOurs whether the buffer of bytes may be given away */
+function post<T>(port: MessagePort, value: T, isOurs: boolean): void {
+  if (value instanceof Uint8Array && isOurs && value.buffer instanceof ArrayBuffer) {
+    port.postMessage({ kind: "value", value }, [value.buffer]);
+  } else if (value instanceof Uint8Array) {
     const copy = value.slice();
     port.postMessage({ kind: "value", value: copy }, [copy.buffer]);
   } else {

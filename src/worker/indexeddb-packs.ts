@@ -53,8 +53,12 @@ export class IndexedDbPacks implements PackStore {
     return true;
   }
 
-  release(id?: string): void {
-    for (const [key, { pack }] of this.#cache) if (id === undefined || pack === id) this.#cache.delete(key);
+  release(id: string): void {
+    for (const [key, { pack }] of this.#cache) if (pack === id) this.#cache.delete(key);
+  }
+
+  close(): void {
+    this.#cache.clear();
   }
 
   #segment(pack: string, number: number): Promise<Uint8Array> {

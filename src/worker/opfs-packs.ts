@@ -1,4 +1,5 @@
 import { StoreError } from "../error.ts";
+import { Flusher, type SyncHandle, syncHandle } from "./flusher.ts";
 import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
 import { PackGone, storageError } from "./storage-error.ts";
@@ -9,28 +10,6 @@ const MAX_OPEN = 64;
 const PROBE_TIME = 3000;
 const SUFFIX = ".pack";
 
-/** Of a file, as dedicated workers have it; pages don't. */
-interface SyncHandle {
-  read(bytes: Uint8Array, options: { at: number }): number;
-  write(bytes: Uint8Array, options: { at: number }): number;
-  flush(): void;
-  close(): void;
-}
-
-interface SyncFile {
-  createSyncAccessHandle(options?: { mode: "read-only" }): Promise<SyncHandle>;
-}
-
-function isSyncFile(file: object): file is SyncFile {
-  return "createSyncAccessHandle" in file;
-}
-
-function syncHandle(file: FileSystemFileHandle, options?: { mode: "read-only" }): Promise<SyncHandle> {
-  const any: object = file;
-  if (!isSyncFile(any)) throw new StoreError("unavailable", "this thread has no synchronous access to files");
-  return any.createSyncAccessHandle(options);
-}
-
 /**
  * Packs as files in the origin private file system: `tvix-store-web/STORE/ID.pack`. Written through a synchronous access handle, that
  * nobody else can open meanwhile. Read through shared handles where the browser has them (Chromium), else as `File`.
@@ -38,11 +17,13 @@ function syncHandle(file: FileSystemFileHandle, options?: { mode: "read-only" })
 export class OpfsPacks implements PackStore {
   readonly #directory: FileSystemDirectoryHandle;
   readonly #sharesHandles: boolean;
+  readonly #flusher: Flusher;
   /** Least recently used first. */
   readonly #handles = new Map<string, Promise<SyncHandle>>();
 
   private constructor(directory: FileSystemDirectoryHandle, sharesHandles: boolean) {
     this.#directory = directory;
+    this.#flusher = new Flusher();
     this.#sharesHandles = sharesHandles;
   }
 
@@ -82,7 +63,12 @@ export class OpfsPacks implements PackStore {
     return this.#guarded(async () => {
       const file = await this.#directory.getFileHandle(id + SUFFIX, { create: true });
       const handle = await syncHandle(file);
-      return new OpfsPackWriter(id, handle, async () => void (await this.delete(id)));
+      return new OpfsPackWriter(
+        id,
+        handle,
+        () => this.#flusher.flush(file),
+        async () => void (await this.delete(id)),
+      );
     });
   }
 
@@ -113,12 +99,15 @@ export class OpfsPacks implements PackStore {
     return true;
   }
 
-  release(id?: string): void {
-    for (const [open, handle] of this.#handles) {
-      if (id !== undefined && open !== id) continue;
-      this.#handles.delete(open);
-      handle.then((handle) => handle.close()).catch(() => {});
-    }
+  close(): void {
+    for (const id of [...this.#handles.keys()]) this.release(id);
+    this.#flusher.close();
+  }
+
+  release(id: string): void {
+    const handle = this.#handles.get(id);
+    this.#handles.delete(id);
+    handle?.then((handle) => handle.close()).catch(() => {});
   }
 
   async #readHandle(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
@@ -177,12 +166,15 @@ export class OpfsPacks implements PackStore {
 class OpfsPackWriter implements PackWriter {
   readonly #id: string;
   readonly #handle: SyncHandle;
+  readonly #flush: () => Promise<void>;
   readonly #remove: () => Promise<void>;
   #length = 0;
 
-  constructor(id: string, handle: SyncHandle, remove: () => Promise<void>) {
+  /** @param flush the file, in another thread, once the handle is closed */
+  constructor(id: string, handle: SyncHandle, flush: () => Promise<void>, remove: () => Promise<void>) {
     this.#id = id;
     this.#handle = handle;
+    this.#flush = flush;
     this.#remove = remove;
   }
 
@@ -202,13 +194,16 @@ class OpfsPackWriter implements PackWriter {
     return bytes;
   }
 
-  async finish(sync: boolean): Promise<void> {
+  async finish(sync: "now" | "beside" | "never"): Promise<void> {
     try {
-      if (sync) this.#handle.flush();
+      try {
+        if (sync === "now") this.#handle.flush();
+      } finally {
+        this.#handle.close();
+      }
+      if (sync === "beside") await this.#flush();
     } catch (error) {
       throw storageError(error, "the file system of this origin");
-    } finally {
-      this.#handle.close();
     }
   }
 

@@ -18,8 +18,11 @@ export interface PackStore {
   /** Removes a pack, if it is there. False if somebody reads it just now, so that it has to be tried again. */
   delete(id: string): Promise<boolean>;
 
-  /** Lets go of what is held of a pack for reading, so that others can remove it; of all packs, if no id is given. */
-  release(id?: string): void;
+  /** Lets go of what is held of a pack for reading, so that others can remove it. */
+  release(id: string): void;
+
+  /** Lets go of everything. */
+  close(): void;
 }
 
 export interface PackRange {
@@ -34,8 +37,11 @@ export interface PackWriter {
   append(bytes: Uint8Array): Promise<void>;
   /** Bytes that were appended. */
   read(range: PackRange): Promise<Uint8Array>;
-  /** Ends the pack. When it resolves, everything is with the operating system, and if `sync`, on the disk. */
-  finish(sync: boolean): Promise<void>;
+  /**
+   * Ends the pack. When it resolves, it can be read, and everything is with the operating system; unless `sync` is `never`, also on the
+   * disk. `beside` lets others of this thread go on meanwhile.
+   */
+  finish(sync: "now" | "beside" | "never"): Promise<void>;
   /** Removes what there is of it. */
   abort(): Promise<void>;
 }

@@ -231,8 +231,8 @@ export class PackedStore implements ObjectView {
   }
 
   close(): void {
-    this.packs.indexeddb.release();
-    this.packs.opfs?.release();
+    this.packs.indexeddb.close();
+    this.packs.opfs?.close();
   }
 
   async #load(): Promise<boolean> {

@@ -2,9 +2,16 @@ import { StoreError } from "../error.ts";
 import type { HashWorker } from "../hash/pool-member.ts";
 import type { HashReply, HashRequest } from "../hash/pool-protocol.ts";
 
+/**
+ * Firefox collects a worker's own worker, though it is at work, when nothing but its listeners refers to it (seen in 153); what waits
+ * for its answers doesn't count. What is in here is referred to for as long as this thread lives.
+ */
+const running = new Set<Worker>();
+
 /** Starts a hash worker below this one. @param url its script, where the bundler doesn't find it by itself */
 export function spawnHashWorker(url: string | undefined): HashWorker {
   const worker = createWorker(url);
+  running.add(worker);
   // Until the worker says that it listens.
   let held: { message: HashRequest; transfer: ArrayBuffer[] }[] | undefined = [];
   return {
@@ -28,6 +35,7 @@ export function spawnHashWorker(url: string | undefined): HashWorker {
     },
     terminate() {
       worker.terminate();
+      running.delete(worker);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { ReadBuffers, readByteStream } from "../byte-stream.ts";
 import { decodeUtf8 } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import { decompressed } from "../castore/decompress.ts";
@@ -10,7 +11,7 @@ import { HashPool } from "../hash/pool.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
 import { requirePathInfo } from "../store/closure.ts";
-import { importEntries, importNar } from "../store/import.ts";
+import { importEntries, importNar, type ReadOptions } from "../store/import.ts";
 import { listDirectory, resolvePath } from "../store/list.ts";
 import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
@@ -100,9 +101,10 @@ export class StoreServer implements StoreApi {
   }
 
   async importArchive(source: ArchiveSource, archive: ArchiveOptions, operation: MessagePort): Promise<PathInfo> {
-    return this.#read(source, operation, (stream, { services, pool }, options) => {
+    return this.#read(source, operation, (stream, { services, pool }, { reuse, ...options }) => {
       const bytes = decompressed(stream, options.signal);
-      if (archive.format === "nar") return importNar(services, pool, bytes, { ...options, ...archive, onProgress: undefined });
+      if (archive.format === "nar")
+        return importNar(services, pool, bytes, { ...options, ...archive, reuse, onProgress: undefined });
       const entries = (uploader: BlobUploader) => tarEntries(bytes, uploader, options);
       return importEntries(services, pool, entries, { ...options, name: archive.name });
     });
@@ -288,12 +290,15 @@ export class StoreServer implements StoreApi {
   async #read<T>(
     source: ArchiveSource,
     operation: MessagePort,
-    work: (bytes: AsyncGenerator<Uint8Array>, store: Writing, options: RunningOptions) => Promise<T>,
+    work: (bytes: AsyncGenerator<Uint8Array>, store: Writing, options: RunningOptions & ReadOptions) => Promise<T>,
   ): Promise<T> {
     const stream = "blob" in source ? source.blob.stream() : receiveStream<Uint8Array>(source.port);
     const total = "blob" in source ? source.blob.size : undefined;
+    const buffers = new ReadBuffers();
     try {
-      return await this.#write(operation, (store, options) => work(counted(stream, total, options), store, options));
+      return await this.#write(operation, (store, options) =>
+        work(counted(stream, buffers, total, options), store, { ...options, reuse: (buffer) => buffers.give(buffer) }),
+      );
     } catch (error) {
       // Where it failed before anything was read, the sender waits still.
       if (!stream.locked) await stream.cancel(error);
@@ -334,11 +339,13 @@ async function pushInSomeDialect(
 /** Nothing of `stream` is taken, not even its lock, before the first byte is asked for. */
 async function* counted(
   stream: ReadableStream<Uint8Array>,
+  buffers: ReadBuffers,
   total: number | undefined,
   options: OperationOptions,
 ): AsyncGenerator<Uint8Array> {
   let loaded = 0;
-  for await (const bytes of iterate(stream, options.signal)) {
+  const pieces = readByteStream(stream, buffers, options.signal) ?? iterate(stream, options.signal);
+  for await (const bytes of pieces) {
     loaded += bytes.length;
     options.onProgress?.({ phase: "reading", loaded, total });
     yield bytes;

@@ -2,12 +2,17 @@
 
 import { expose } from "comlink";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
+import { FLUSHER_NAME, serveFlushes } from "./flusher.ts";
 import { holdLifeLock } from "./store-locks.ts";
 import { StoreServer } from "./store-server.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
 
-handleThrownErrors();
-expose(new StoreServer());
-// Messages that came before this line was reached are lost, so the page waits for this.
-self.postMessage({ lock: await holdLifeLock() });
+if (self.name === FLUSHER_NAME) {
+  serveFlushes(self);
+} else {
+  handleThrownErrors();
+  expose(new StoreServer());
+  // Messages that came before this line was reached are lost, so the page waits for this.
+  self.postMessage({ lock: await holdLifeLock() });
+}

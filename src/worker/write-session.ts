@@ -13,8 +13,10 @@ import type { IndexRecord, PackedStore } from "./packed-store.ts";
 import { quotaError } from "./storage-error.ts";
 
 /** A pack is ended before it gets longer than this, or has more objects. */
-const MAX_PACK = 64 * 1024 * 1024;
+const MAX_PACK = 32 * 1024 * 1024;
 const MAX_PACK_OBJECTS = 256 * 1024;
+/** Packs that are on their way to the disk at a time. */
+const MAX_FINISHING = 4;
 /** What is written to a pack at a time. */
 const BUFFER = 1024 * 1024;
 
@@ -44,8 +46,10 @@ export class WriteSession implements WritableObjects {
     this.#relied.has(entry);
   readonly #distrusted: EntrySet;
   #replaced: ReadonlySet<IndexRecord>;
-  /** Packs that no commit has made visible yet. */
+  /** Packs that were ended, that no commit has made visible yet. */
   #packs: IndexRecord[] = [];
+  /** Those that are still on their way to the disk. */
+  readonly #finishing = new Map<IndexRecord, Promise<void>>();
   #current: { record: IndexRecord; writer: PackWriter } | undefined;
   readonly #buffer = new Uint8Array(BUFFER);
   #buffered = 0;
@@ -73,6 +77,7 @@ export class WriteSession implements WritableObjects {
     const entries = digests.map((digest) => this.#find(kind, digest));
     const { table } = this.#store;
     const locations = entries.map((entry) => (entry === NONE ? undefined : table.location(entry)));
+    for (const location of locations) await (location && this.#finishing.get(location.record));
     const open = this.#current?.record;
     if (!open || !locations.some((location) => location?.record === open)) return this.#store.readLocations(locations);
     return this.#exclusively(async () => {
@@ -106,7 +111,9 @@ export class WriteSession implements WritableObjects {
   commit(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<void> {
     return this.#exclusively(async () => {
       for (;;) {
-        await this.#endPack();
+        await this.#endPack("now");
+        await Promise.all(this.#finishing.values());
+        if (this.#failure) throw this.#failure.error;
         this.#isUnclear = true;
         const gone = await this.#publish(names, change);
         this.#isUnclear = false;
@@ -129,6 +136,7 @@ export class WriteSession implements WritableObjects {
     this.#failure ??= { error: new StoreError("closed", "what was being written was ended") };
     const [current, packs] = [this.#current, this.#packs];
     this.#current = undefined;
+    await Promise.allSettled(this.#finishing.values());
     this.#packs = [];
     if (current) current.record.writer = undefined;
     for (const record of packs) record.writer = undefined;
@@ -173,7 +181,7 @@ export class WriteSession implements WritableObjects {
     const { length } = bytes;
     if (length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to be kept`);
     const last = this.#current?.record;
-    if (last && (last.size + length > MAX_PACK || last.count >= MAX_PACK_OBJECTS)) await this.#endPack();
+    if (last && (last.size + length > MAX_PACK || last.count >= MAX_PACK_OBJECTS)) await this.#endPack("beside");
     this.#current ??= await this.#startPack();
     const { record } = this.#current;
     const offset = record.size;
@@ -217,13 +225,21 @@ export class WriteSession implements WritableObjects {
     this.#buffered = 0;
   }
 
-  async #endPack(): Promise<void> {
+  async #endPack(sync: "now" | "beside"): Promise<void> {
     if (!this.#current) return;
     await this.#flush();
     const { record, writer } = this.#current;
-    await writer.finish(this.#durability === "strict");
     this.#packs.push(record);
     this.#current = undefined;
+    // The disk must not get behind for ever.
+    while (this.#finishing.size >= MAX_FINISHING) await Promise.race(this.#finishing.values());
+    const finishing = writer.finish(this.#durability === "strict" ? sync : "never").finally(() => this.#finishing.delete(record));
+    this.#finishing.set(record, finishing);
+    // Whoever waits for it is told.
+    finishing.catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+    if (sync === "now") await finishing;
   }
 
   /** True if something that was relied on is gone; then nothing was written. */

@@ -1,6 +1,7 @@
 /** Packs in OPFS for tests in a page, which has no synchronous access to files itself. */
 
 import { expose, proxy } from "comlink";
+import { FLUSHER_NAME, serveFlushes } from "../../src/worker/flusher.ts";
 import { OpfsPacks } from "../../src/worker/opfs-packs.ts";
 import type { PackRange } from "../../src/worker/pack-store.ts";
 import { PackGone } from "../../src/worker/storage-error.ts";
@@ -34,9 +35,20 @@ const api = {
   list: async (number: number) => packs(number).list(),
   delete: async (number: number, id: string) => packs(number).delete(id),
   release: async (number: number, id?: string) => packs(number).release(id),
+  close: async (number: number) => packs(number).close(),
 };
 
 export type OpfsApi = typeof api;
 
-expose(api);
-postMessage("ready");
+// The flusher starts this script again, under its own name.
+if (self.name === FLUSHER_NAME) {
+  serveFlushes({
+    set onmessage(listener: ((event: MessageEvent) => void) | null) {
+      self.onmessage = listener;
+    },
+    postMessage: (message) => self.postMessage(message),
+  });
+} else {
+  expose(api);
+  self.postMessage("ready");
+}

@@ -29,7 +29,7 @@ export function packStoreSuite(where: "IndexedDB" | "OPFS"): void {
       const id = crypto.randomUUID();
       const writer = await packs.create(id);
       for (const part of parts) await writer.append(part);
-      await writer.finish(true);
+      await writer.finish(parts.length % 2 === 1 ? "now" : "beside");
       return id;
     }
 

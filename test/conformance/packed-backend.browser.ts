@@ -48,6 +48,7 @@ export async function opfsPacks(store: string): Promise<PackStore> {
     list: () => api.list(number),
     delete: (id) => api.delete(number, id),
     release: (id) => void api.release(number, id),
+    close: () => void api.close(number),
   };
 }
 
