@@ -62,9 +62,12 @@ export class Flusher {
     });
   }
 
+  /** Ends the worker. Another file starts it again. */
   close(): void {
     this.#fail(new StoreError("closed", "the store was closed"));
     this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#ready = undefined;
   }
 
   #start(): Promise<void> {

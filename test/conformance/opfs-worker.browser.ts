@@ -34,7 +34,7 @@ const api = {
   },
   list: async (number: number) => packs(number).list(),
   delete: async (number: number, id: string) => packs(number).delete(id),
-  release: async (number: number, id?: string) => packs(number).release(id),
+  release: async (number: number, id: string) => packs(number).release(id),
   close: async (number: number) => packs(number).close(),
 };
 

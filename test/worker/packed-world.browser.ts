@@ -271,7 +271,7 @@ export function hasObject(store: PackedStore, kind: ObjectKind, digest: Digest):
 }
 
 async function packFile(store: PackedStore, name: string, id: string): Promise<FileSystemFileHandle> {
-  store.packs.opfs?.release();
+  store.packs.opfs?.close();
   const root = await navigator.storage.getDirectory();
   const all = await root.getDirectoryHandle("tvix-store-web");
   return (await all.getDirectoryHandle(name)).getFileHandle(`${id}.pack`);
@@ -307,7 +307,7 @@ export async function changePack(
     await segments.delete(range);
     for (let i = 0; i * SEGMENT < changed.length; i++) await segments.put(changed.slice(i * SEGMENT, (i + 1) * SEGMENT), [id, i]);
   });
-  store.packs.indexeddb.release();
+  store.packs.indexeddb.close();
 }
 
 /** Flips one bit in the middle of an object. */
