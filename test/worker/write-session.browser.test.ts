@@ -263,10 +263,10 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect(typeof ids[0]).toBe("string");
   });
 
-  test("packs are ended before they are longer than 64 MiB, and are committed together", async () => {
+  test("packs are ended before they are longer than 32 MiB, and are committed together", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(storage, name), await open(storage, name)];
-    const COUNT = 80;
+    const COUNT = 40;
     const seed = pseudoRandom(1024 * 1024, 3);
     const numbered = (i: number): Uint8Array => concatBytes([new Uint8Array([i, 0, 0, 0]), seed.subarray(4)]);
     const digests: Digest[] = [];
@@ -286,8 +286,8 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     });
     await other.refresh();
     const sizes = [...other.records].map(({ size }) => size);
-    expect(sizes.sort((a, b) => a - b)).toEqual([16 * 1024 * 1024, 64 * 1024 * 1024]);
-    for (const i of [0, 1, 62, 63, 64, 79]) {
+    expect(sizes.sort((a, b) => a - b)).toEqual([8 * 1024 * 1024, 32 * 1024 * 1024]);
+    for (const i of [0, 1, 30, 31, 32, 39]) {
       const [bytes] = await other.read(CHUNK, [digests[i] as Digest]);
       expect(equalBytes(bytes as Uint8Array, numbered(i)), `object ${i}`).toBe(true);
     }
