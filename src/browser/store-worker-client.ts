@@ -7,8 +7,19 @@ import { untilAborted } from "../thread/until-aborted.ts";
 /** How long a worker may take to start before it is taken for dead, in milliseconds. It loads one script and compiles 20 kB. */
 const START_TIMEOUT = 30_000;
 
-/** The store worker as the page has it: its API, and a signal that tells when it is gone. */
-export class StoreWorker {
+/** Where the work of a store is done, as the page has it. */
+export interface StoreConnection {
+  readonly api: ComlinkRemote<StoreApi>;
+  /** Aborted with a StoreError: `unavailable` when the other end died, `closed` when it was closed. */
+  readonly lost: AbortSignal;
+  /** What the other end answers. One that is gone does not, and then it rejects. */
+  call<T>(answer: Promise<T>): Promise<T>;
+  /** Ends it after it has let go of its storage. */
+  close(): Promise<void>;
+}
+
+/** The store worker as the page has it. */
+export class StoreWorker implements StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
   #worker: Worker;
   #lost = new AbortController();
@@ -47,17 +58,14 @@ export class StoreWorker {
     return client;
   }
 
-  /** Aborted with a StoreError: `unavailable` when the worker died, `closed` when it was closed. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
-  /** What the worker answers. A worker that is gone does not, and then it rejects. */
   call<T>(answer: Promise<T>): Promise<T> {
     return untilAborted(answer, this.lost);
   }
 
-  /** Ends the worker after it has let go of its storage. */
   async close(): Promise<void> {
     try {
       await this.call(this.api.close());

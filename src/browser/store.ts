@@ -25,7 +25,7 @@ import type {
 import { folderSource } from "./folder.ts";
 import type { Remote } from "./remote.ts";
 import { StoreFile } from "./store-file.ts";
-import type { StoreWorker } from "./store-worker-client.ts";
+import type { StoreConnection } from "./store-worker-client.ts";
 
 export interface StoreCondition {
   readonly storage: "opfs" | "indexeddb";
@@ -54,12 +54,12 @@ export class Store extends EventTarget {
    * empty now; and how many packs are missing from it, of which `verify` tells more.
    */
   readonly losses: { readonly evicted: boolean; readonly missingPacks: number };
-  #worker: StoreWorker;
+  #worker: StoreConnection;
   #api: ComlinkRemote<StoreApi>;
   #changes: BroadcastChannel;
 
   /** @internal */
-  constructor(name: string, worker: StoreWorker, changes: BroadcastChannel, { storage, ...losses }: StoreCondition) {
+  constructor(name: string, worker: StoreConnection, changes: BroadcastChannel, { storage, ...losses }: StoreCondition) {
     super();
     this.name = name;
     this.storage = storage;

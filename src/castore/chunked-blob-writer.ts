@@ -11,7 +11,7 @@ import { asDigest, type Digest } from "./digest.ts";
 const WRITE_BATCH = 4 * 1024 * 1024;
 /** The first buffer, as most blobs are short, and the others. */
 const FIRST_BUFFER = 256 * 1024;
-const BUFFER = 1024 * 1024;
+const BUFFER = 2 * 1024 * 1024;
 /** Buffers that are being cut at a time. */
 const WINDOW = 3;
 
@@ -20,7 +20,7 @@ export interface CutContent {
   readonly blob: StoredBlob;
 }
 
-/** Writes one blob into a ChunkStore. Holds some 8 MiB, whatever its length. */
+/** Writes one blob into a ChunkStore. Holds some 14 MiB at most, whatever its length. */
 export class ChunkedBlobWriter implements BlobWriter {
   #store: ChunkStore;
   #cutter: BlobCutter;

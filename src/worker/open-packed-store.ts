@@ -14,9 +14,10 @@ export async function openPackedStore(name: string, storage: "auto" | "opfs" | "
   try {
     // Also if it isn't where new packs go: older ones may be there.
     const [opfs] = await Promise.all([OpfsPacks.open(name), database.read("meta", (store) => store.get("id"))]);
-    if (storage === "opfs" && !opfs) throw new StoreError("unavailable", "this browser has no OPFS, or not in this mode");
+    if (storage === "opfs" && !opfs?.isWritable)
+      throw new StoreError("unavailable", "this browser has no OPFS, or not in this mode");
     const packs = { indexeddb: new IndexedDbPacks(database), opfs };
-    const target = storage === "indexeddb" || !opfs ? "indexeddb" : "opfs";
+    const target = storage === "indexeddb" || !opfs?.isWritable ? "indexeddb" : "opfs";
     const store = new PackedStore(database, new StoreLocks(name), packs, target);
     await store.refresh();
     await packLegacyObjects(store);

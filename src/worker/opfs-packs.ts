@@ -15,13 +15,19 @@ const SUFFIX = ".pack";
  * nobody else can open meanwhile. Read through shared handles where the browser has them (Chromium), else as `File`.
  */
 export class OpfsPacks implements PackStore {
+  /** Whether packs can be made in this thread. */
+  readonly isWritable: boolean;
   readonly #directory: FileSystemDirectoryHandle;
   readonly #sharesHandles: boolean;
   readonly #flusher: Flusher;
   /** Least recently used first. */
   readonly #handles = new Map<string, Promise<SyncHandle>>();
 
-  private constructor(directory: FileSystemDirectoryHandle, sharesHandles: boolean) {
+  private constructor(
+    directory: FileSystemDirectoryHandle,
+    { isWritable, sharesHandles }: { isWritable: boolean; sharesHandles: boolean },
+  ) {
+    this.isWritable = isWritable;
     this.#directory = directory;
     this.#flusher = new Flusher();
     this.#sharesHandles = sharesHandles;
@@ -49,14 +55,19 @@ export class OpfsPacks implements PackStore {
     const directory = await all.getDirectoryHandle(directoryName(storeName), { create: true });
     const name = `probe-${crypto.randomUUID()}`;
     const file = await directory.getFileHandle(name, { create: true });
-    const handle = await syncHandle(file);
     try {
-      if (handle.write(new Uint8Array(1), { at: 0 }) !== 1) return undefined;
+      // Threads that are no dedicated workers can only read.
+      if (!("createSyncAccessHandle" in file)) return new OpfsPacks(directory, { isWritable: false, sharesHandles: false });
+      const handle = await syncHandle(file);
+      try {
+        if (handle.write(new Uint8Array(1), { at: 0 }) !== 1) return undefined;
+      } finally {
+        handle.close();
+      }
+      return new OpfsPacks(directory, { isWritable: true, sharesHandles: "mode" in handle });
     } finally {
-      handle.close();
       await directory.removeEntry(name);
     }
-    return new OpfsPacks(directory, "mode" in handle);
   }
 
   async create(id: string): Promise<PackWriter> {

@@ -3,6 +3,7 @@ import type { FileNode } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
+import type { ReadOptions } from "../store/import.ts";
 import type { Pin } from "../thread/store-api.ts";
 import { increment, type WriteTransaction } from "./database.ts";
 import type { PackedStore } from "./packed-store.ts";
@@ -35,12 +36,15 @@ export async function importBlob(
   session: WriteSession,
   source: AsyncIterable<Uint8Array>,
   pin: string,
-  { signal }: OperationOptions,
+  { signal, reuse }: OperationOptions & ReadOptions,
 ): Promise<FileNode> {
   checkName(pin);
   const writer = await blobs.create({ signal });
   try {
-    for await (const bytes of source) await writer.write(bytes);
+    for await (const bytes of source) {
+      await writer.write(bytes);
+      if (bytes.byteOffset === 0 && bytes.buffer instanceof ArrayBuffer) reuse?.(bytes.buffer);
+    }
     const { digest, size } = await writer.close();
     const node: FileNode = { kind: "file", digest, size: BigInt(size), executable: false };
     await session.commit(["pins"], (transaction) => put(transaction, { name: pin, node }));

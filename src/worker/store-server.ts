@@ -7,6 +7,7 @@ import type { DirectoryEntry, DirectorySizeRule } from "../castore/directory.ts"
 import type { FileNode, Node } from "../castore/node.ts";
 import { tarEntries } from "../castore/tar-entries.ts";
 import { isStoreError, StoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
 import { HashPool } from "../hash/pool.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
@@ -56,7 +57,7 @@ const OWN_RULE: DirectorySizeRule = "documented";
 
 interface OpenedStore {
   readonly packed: PackedStore;
-  readonly pool: HashPool;
+  readonly pool: HashEngine;
   /** What is committed. */
   readonly services: LocalStoreServices;
   readonly durability: "strict" | "relaxed";
@@ -66,15 +67,26 @@ interface OpenedStore {
 interface Writing {
   readonly services: LocalStoreServices;
   readonly session: WriteSession;
-  readonly pool: HashPool;
+  readonly pool: HashEngine;
 }
+
+/** What hashes for a store. */
+export type StartEngine = (options: OpenOptions) => HashEngine;
+
+const startPool: StartEngine = ({ workers, hashWorkerUrl }) => new HashPool(workers, () => spawnHashWorker(hashWorkerUrl));
 
 /** What the page calls. */
 export class StoreServer implements StoreApi {
+  readonly #startEngine: StartEngine;
   #opened: OpenedStore | undefined;
 
+  /** @param startEngine by default a pool of workers */
+  constructor(startEngine: StartEngine = startPool) {
+    this.#startEngine = startEngine;
+  }
+
   async open(name: string, options: OpenOptions): Promise<OpenReport> {
-    const pool = new HashPool(options.workers, () => spawnHashWorker(options.hashWorkerUrl));
+    const pool = this.#startEngine(options);
     try {
       const packed = await openPackedStore(name, options.storage);
       const services = packedReader(packed, pool);

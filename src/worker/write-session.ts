@@ -17,8 +17,10 @@ const MAX_PACK = 32 * 1024 * 1024;
 const MAX_PACK_OBJECTS = 256 * 1024;
 /** Packs that are on their way to the disk at a time. */
 const MAX_FINISHING = 4;
-/** What is written to a pack at a time. */
-const BUFFER = 1024 * 1024;
+/** What is written to a pack at a time: no more than a core's cache holds, since the operating system copies it. */
+const BUFFER = 256 * 1024;
+/** Objects from this length on are written as they are, without a copy in the buffer. */
+const DIRECT = 64 * 1024;
 
 export interface SessionOptions {
   /** `strict`: a commit is on the disk when it resolves. `relaxed`: it is with the operating system. */
@@ -185,12 +187,12 @@ export class WriteSession implements WritableObjects {
     this.#current ??= await this.#startPack();
     const { record } = this.#current;
     const offset = record.size;
-    for (let at = 0; at < length; ) {
-      const part = bytes.subarray(at, at + BUFFER - this.#buffered);
-      this.#buffer.set(part, this.#buffered);
-      this.#buffered += part.length;
-      at += part.length;
-      if (this.#buffered === BUFFER) await this.#flush();
+    if (this.#buffered + length > BUFFER || length >= DIRECT) await this.#flush();
+    if (length >= DIRECT) {
+      await this.#put(bytes);
+    } else {
+      this.#buffer.set(bytes, this.#buffered);
+      this.#buffered += length;
     }
     record.size += length;
     record.bytes += length;
@@ -217,12 +219,16 @@ export class WriteSession implements WritableObjects {
 
   async #flush(): Promise<void> {
     if (this.#buffered === 0) return;
-    try {
-      await this.#current?.writer.append(this.#buffer.subarray(0, this.#buffered));
-    } catch (error) {
-      throw isStoreError(error, "quota") ? await quotaError(this.#buffered, error) : error;
-    }
+    await this.#put(this.#buffer.subarray(0, this.#buffered));
     this.#buffered = 0;
+  }
+
+  async #put(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#current?.writer.append(bytes);
+    } catch (error) {
+      throw isStoreError(error, "quota") ? await quotaError(bytes.length, error) : error;
+    }
   }
 
   async #endPack(sync: "now" | "beside"): Promise<void> {

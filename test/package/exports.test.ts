@@ -8,14 +8,15 @@ const packageJson: { exports: Record<string, string> } = JSON.parse(
 /** Scripts, which run rather than export. */
 const SCRIPTS = ["./worker", "./hash-worker", "./service-worker"];
 
-/** What the source of an entry point re-exports by name; read as text, because some of them need a browser to load. */
+/** What the source of an entry point exports by name; read as text, because some of them need a browser to load. */
 async function exportedNames(entry: string): Promise<string[]> {
   const source = await readFile(
     new URL(`../../${entry.replace("./dist/", "src/").replace(/\.js$/, ".ts")}`, import.meta.url),
     "utf8",
   );
   const lists = [...source.matchAll(/export (?:type )?\{([^}]*)\}/g)].flatMap(([, list]) => (list ?? "").split(","));
-  return lists.flatMap((name) => /(\w+)\s*$/.exec(name)?.[1] ?? []).sort();
+  const own = [...source.matchAll(/^export (?:async )?(?:function|class|const) (\w+)/gm)].map(([, name]) => name ?? "");
+  return [...own, ...lists.flatMap((name) => /(\w+)\s*$/.exec(name)?.[1] ?? [])].sort();
 }
 
 describe("public names", () => {

@@ -1,0 +1,51 @@
+/**
+ * The entry point for threads that can't start workers, as service workers: the whole store in the calling thread. It shares the store with pages
+ * that have it open. In a page it would be in the way of everything else.
+ */
+
+import { expose, wrap } from "comlink";
+import type { OpenStoreOptions } from "./browser/open-store.ts";
+import { Store } from "./browser/store.ts";
+import { StoreError } from "./error.ts";
+import { InlineHashEngine } from "./hash/inline-engine.ts";
+import { changeChannel } from "./thread/change-channel.ts";
+import type { StoreApi } from "./thread/store-api.ts";
+import { handleThrownErrors } from "./thread/thrown-errors.ts";
+import { untilAborted } from "./thread/until-aborted.ts";
+import { StoreServer } from "./worker/store-server.ts";
+
+export { connectRemote, type Remote, type RemoteOptions } from "./browser/remote.ts";
+export type { Archive, Store } from "./browser/store.ts";
+export { isStoreError, StoreError } from "./error.ts";
+
+/**
+ * Opens the store of this name and origin, or makes an empty one. New content goes to IndexedDB where this thread can't write files
+ * synchronously; what lies in OPFS is read.
+ *
+ * @throws StoreError as `openStore` of the page's entry point
+ */
+export async function openStore(
+  name: string,
+  { storage = "auto", durability = "strict" }: Pick<OpenStoreOptions, "storage" | "durability"> = {},
+): Promise<Store> {
+  if (typeof name !== "string" || name === "") throw new StoreError("invalid", "a store needs a name");
+  handleThrownErrors();
+  const server = new StoreServer(() => new InlineHashEngine());
+  const { id: _, ...opened } = await server.open(name, { storage, durability, workers: 1 });
+  const { port1, port2 } = new MessageChannel();
+  expose(server, port1);
+  const lost = new AbortController();
+  const connection = {
+    api: wrap<StoreApi>(port2),
+    lost: lost.signal,
+    call: <T>(answer: Promise<T>): Promise<T> => untilAborted(answer, lost.signal),
+    close: async (): Promise<void> => {
+      await server.close();
+      lost.abort(new StoreError("closed", "the store was closed"));
+      port1.close();
+      port2.close();
+    },
+  };
+  // Service workers have no place to remember what was there before.
+  return new Store(name, connection, changeChannel(name), { ...opened, evicted: false });
+}
