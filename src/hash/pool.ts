@@ -1,6 +1,7 @@
 import { StoreError } from "../error.ts";
 import { TaskPool } from "../task-pool.ts";
 import { checkAttached } from "./attached.ts";
+import { kernel } from "./blake3.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
 import type { HashAlgorithm } from "./hash-stream.ts";
 import { DIGEST_SIZE } from "./kernel/kernel.ts";
@@ -16,6 +17,9 @@ const SPLIT_LIMIT = 2 * SUBTREE_SIZE;
 const MIN_BATCH = 64 * 1024;
 const MAX_BATCH = 1024 * 1024;
 const MAX_BATCH_COUNT = 4096;
+
+/** Bytes that are hashed here and now: the way to a worker and back takes longer. */
+const INLINE = 64 * 1024;
 
 /** Bytes of idle buffers, for each worker. */
 const RECYCLED = 4 * 1024 * 1024;
@@ -43,6 +47,8 @@ export class HashPool implements HashEngine {
     const digests = new Array<Uint8Array>(blobs.length);
     const batches: { from: number; to: number; bytes: number }[] = [];
     const total = blobs.reduce((sum, { length }) => sum + length, 0);
+    this.#checkOpen();
+    if (total <= INLINE) return kernel.blake3Many(blobs);
     const wanted = Math.min(Math.max(total / this.#members.length, MIN_BATCH), MAX_BATCH);
     for (const [i, { length }] of blobs.entries()) {
       const last = batches.at(-1);

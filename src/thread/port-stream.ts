@@ -19,8 +19,8 @@ const WINDOW = 4;
  */
 export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | AsyncIterable<T>, signal?: AbortSignal): void {
   const isStream = source instanceof ReadableStream;
-  // What comes out of a byte stream is nobody else's.
-  const isOurs = isStream && isByteStream(source);
+  // What comes out of a byte stream is nobody else's, and what was gathered is ours.
+  const isOurs = isStream ? isByteStream(source) : source instanceof Gathered;
   const pieces = isStream ? piecesOf(source) : source[Symbol.asyncIterator]();
   let turn: Promise<void> = Promise.resolve();
   let finished = false;
@@ -73,6 +73,36 @@ function piecesOf<T>(stream: ReadableStream<T>): AsyncIterator<T, undefined> {
       return { done: true, value: undefined };
     },
   };
+}
+
+/** Bytes of a message: each takes a turn of both threads. */
+const GATHERED = 256 * 1024;
+
+/** Bytes that come in small pieces, in pieces that are worth a message, and that may be given away. */
+export class Gathered implements AsyncIterable<Uint8Array<ArrayBuffer>> {
+  readonly #source: AsyncIterable<Uint8Array>;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    let buffer = new Uint8Array(GATHERED);
+    let length = 0;
+    for await (const bytes of this.#source) {
+      for (let at = 0; at < bytes.length; ) {
+        const part = bytes.subarray(at, at + GATHERED - length);
+        buffer.set(part, length);
+        length += part.length;
+        at += part.length;
+        if (length < GATHERED) continue;
+        yield buffer;
+        buffer = new Uint8Array(GATHERED);
+        length = 0;
+      }
+    }
+    if (length > 0) yield buffer.slice(0, length);
+  }
 }
 
 function isByteStream(stream: ReadableStream): boolean {

@@ -22,7 +22,7 @@ import { copyPaths, type SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
 import { changeChannel } from "../thread/change-channel.ts";
 import { operationOptions } from "../thread/operation-port.ts";
-import { receiveStream, sendStream } from "../thread/port-stream.ts";
+import { Gathered, receiveStream, sendStream } from "../thread/port-stream.ts";
 import type {
   ArchiveOptions,
   ArchiveSource,
@@ -160,13 +160,11 @@ export class StoreServer implements StoreApi {
 
   nar(storePath: string, to: MessagePort): void {
     const { services } = this.#store();
-    sendStream(
-      to,
-      (async function* () {
-        const info = await requirePathInfo(services.pathInfos, storePath);
-        yield* iterate(renderNar(services, info.node));
-      })(),
-    );
+    const pieces = async function* (): AsyncGenerator<Uint8Array> {
+      const info = await requirePathInfo(services.pathInfos, storePath);
+      yield* iterate(renderNar(services, info.node));
+    };
+    sendStream(to, new Gathered(pieces()));
   }
 
   async narInfo(storePath: string): Promise<string | undefined> {
