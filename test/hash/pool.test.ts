@@ -351,7 +351,7 @@ test("a worker that dies takes only its own jobs with it, and another one takes 
   second.held.add("many");
   const doomed = await pool.stream("sha256");
   await doomed.update(new Uint8Array(100_000));
-  const blob = pseudoRandom(500, 9);
+  const blob = pseudoRandom(70_000, 9);
   const safe = pool.blake3Many([blob]);
   expect(second.requests).toHaveLength(1);
   first.die();
@@ -371,7 +371,7 @@ test("closing ends the workers, and what is under way or comes later rejects", a
   const { pool, workers } = fakePool(2);
   const stream = await pool.stream("sha256");
   for (const worker of workers) worker.held.add("many");
-  const underWay = pool.blake3Many([new Uint8Array(10)]);
+  const underWay = pool.blake3Many([new Uint8Array(70_000)]);
   underWay.catch(() => {});
   pool.close();
   await expect(underWay).rejects.toMatchObject({ code: "closed" });
