@@ -1,4 +1,5 @@
 import { MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
+import { TaskPool } from "../task-pool.ts";
 import type { BlobService, BlobWriter } from "./blob-service.ts";
 import type { Digest } from "./digest.ts";
 
@@ -10,6 +11,8 @@ export interface PendingBlob {
   readonly digest: Digest | undefined;
 }
 
+/** Batches and long files that are being put away while the next ones are taken in. */
+const BEHIND = 3;
 /** Files up to this length are gathered: each of them is one chunk whatever its content. */
 const GATHER_LIMIT = MIN_CHUNK_SIZE;
 const BATCH_BYTES = 2 * 1024 * 1024;
@@ -36,6 +39,9 @@ export class BlobUploader {
 
   #batch: { blob: MutablePendingBlob; bytes: Uint8Array }[] = [];
   #batchSize = 0;
+
+  /** What is being put away. */
+  readonly #behind = new TaskPool(BEHIND);
 
   constructor(blobs: BlobService, options: { signal?: AbortSignal | undefined } = {}) {
     this.#blobs = blobs;
@@ -79,6 +85,7 @@ export class BlobUploader {
   async flush(): Promise<void> {
     await this.drain();
     await this.#writeBatch();
+    await this.#behind.finish();
   }
 
   /** Gives up what was not flushed. */
@@ -86,8 +93,10 @@ export class BlobUploader {
     this.#steps = [];
     this.#gathered = 0;
     this.#batch = [];
-    await this.#writer?.abort(reason);
+    const writer = this.#writer;
     this.#writer = undefined;
+    await writer?.abort(reason);
+    await this.#behind.finish();
   }
 
   #take(bytes: Uint8Array): Promise<void> | undefined {
@@ -120,9 +129,11 @@ export class BlobUploader {
   }
 
   async #closeWriter(writer: BlobWriter, blob: MutablePendingBlob): Promise<void> {
-    const { digest } = await writer.close();
-    blob.digest = digest;
     this.#writer = undefined;
+    await this.#behind.run(async () => {
+      const { digest } = await writer.close();
+      blob.digest = digest;
+    });
   }
 
   async #writeBatch(): Promise<void> {
@@ -130,10 +141,12 @@ export class BlobUploader {
     this.#batch = [];
     this.#batchSize = 0;
     if (batch.length === 0) return;
-    const digests = await this.#blobs.putMany(
-      batch.map(({ bytes }) => bytes),
-      { signal: this.#signal },
-    );
-    for (const [i, { blob }] of batch.entries()) blob.digest = digests[i];
+    await this.#behind.run(async () => {
+      const digests = await this.#blobs.putMany(
+        batch.map(({ bytes }) => bytes),
+        { signal: this.#signal },
+      );
+      for (const [i, { blob }] of batch.entries()) blob.digest = digests[i];
+    });
   }
 }
