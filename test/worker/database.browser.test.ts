@@ -1,0 +1,163 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { databaseName, StoreDatabase } from "../../src/worker/database.ts";
+import { deletePackedStore } from "../../src/worker/open-packed-store.ts";
+import {
+  closeAll,
+  expectClean,
+  expectWhole,
+  failure,
+  importTree,
+  long,
+  open,
+  reader,
+  unfinishedImport,
+} from "./packed-world.browser.ts";
+
+const connections: IDBDatabase[] = [];
+const restore: (() => void)[] = [];
+afterEach(async () => {
+  for (const undo of restore.splice(0)) undo();
+  await closeAll();
+});
+
+/** From here on every connection that is opened is noted. */
+function watchConnections(): IDBDatabase[] {
+  connections.length = 0;
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (this: IDBFactory, ...args) {
+    const request = open.apply(this, args);
+    request.addEventListener("success", () => connections.push(request.result));
+    return request;
+  };
+  restore.push(() => {
+    IDBFactory.prototype.open = open;
+  });
+  return connections;
+}
+
+function request<T>(asked: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    asked.onsuccess = () => resolve(asked.result);
+    asked.onerror = () => reject(asked.error);
+  });
+}
+
+const TREE = { text: "text", large: long(1) };
+
+describe("a connection that is lost", () => {
+  test.each([
+    ["closed without a word", (db: IDBDatabase) => db.close()],
+    [
+      "closed by the browser, which says so",
+      (db: IDBDatabase) => {
+        db.close();
+        db.dispatchEvent(new Event("close"));
+      },
+    ],
+  ])("is opened again: %s", async (_, lose) => {
+    const connections = watchConnections();
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    const info = await importTree(store, TREE);
+    expect(connections.length).toBe(1);
+    lose(connections[0] as IDBDatabase);
+    store.packs.indexeddb.release();
+    await expectWhole(store, info);
+    expect(connections.length).toBe(2);
+    // For writing, too.
+    lose(connections[1] as IDBDatabase);
+    const other = await importTree(store, { more: "more" });
+    await expectWhole(store, other);
+    await expectClean(store, await open("indexeddb", name));
+  });
+
+  test("is opened again once for all who ask at the same time", async () => {
+    const connections = watchConnections();
+    const store = await open("indexeddb");
+    const info = await importTree(store, TREE);
+    connections[0]?.close();
+    store.packs.indexeddb.release();
+    await Promise.all(Array.from({ length: 10 }, () => expectWhole(store, info)));
+    expect(connections.length).toBe(2);
+  });
+
+  test("in the middle of an import is not noticed by it", async () => {
+    const connections = watchConnections();
+    const store = await open("indexeddb");
+    const importing = await unfinishedImport(store, { ...TREE, longer: long(2, 3_000_000) });
+    connections[0]?.close();
+    await importing.end();
+    await expectWhole(store, importing.value);
+    await expectClean(store);
+  });
+
+  test("within a transaction fails that one, and leaves nothing of it", async () => {
+    const connections = watchConnections();
+    const store = await open("indexeddb");
+    const { database } = store;
+    const lost = database.write(["meta"], "strict", async (transaction) => {
+      await transaction.objectStore("meta").put(7, "roots");
+      // What a browser does to the transactions of a connection that it drops.
+      transaction.abort();
+      connections[0]?.close();
+      await transaction.objectStore("meta").put(8, "roots");
+    });
+    expect(await failure(lost)).toBe("unavailable");
+    expect(await store.count("roots")).toBe(0);
+  });
+});
+
+describe("closed", () => {
+  test("for good when another one wants to upgrade the database", async () => {
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    const info = await importTree(store, TREE);
+    const upgrading = indexedDB.open(databaseName(name), 99);
+    const upgraded = await request(upgrading);
+    store.packs.indexeddb.release();
+    expect(await failure(expectWhole(store, info))).toBe("closed");
+    expect(await failure(importTree(store, { more: "more" }))).toBe("closed");
+    upgraded.close();
+    // It is of a later version now, which nobody knows how to read.
+    expect(await failure(store.database.read("meta", (meta) => meta.get("id")))).toBe("closed");
+    const database = new StoreDatabase(name);
+    expect(await failure(database.read("meta", (meta) => meta.get("id")))).toBe("unavailable");
+  });
+
+  test("for good when the store is deleted, an import at the end of its work too", async () => {
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    const importing = await unfinishedImport(store, TREE);
+    await deletePackedStore(name);
+    expect(await failure(importing.end())).toBe("closed");
+    expect(await failure(importTree(store, TREE))).toBe("closed");
+    const again = await open("indexeddb", name);
+    expect(await reader(again).pathInfos.get(importing.value.storePath.slice(11, 43))).toBeUndefined();
+    await expectWhole(again, await importTree(again, TREE));
+  });
+
+  test("by its owner", async () => {
+    const store = await open("indexeddb");
+    await store.database.close();
+    expect(await failure(importTree(store, TREE))).toBe("closed");
+    expect(await failure(store.refresh())).toBe("closed");
+  });
+});
+
+test("a transaction whose work fails leaves nothing, and rejects with what failed", async () => {
+  const store = await open("indexeddb");
+  const { database } = store;
+  const problem = new Error("the work failed");
+  const writing = database.write(["meta"], "strict", async (transaction) => {
+    await transaction.objectStore("meta").put(7, "roots");
+    throw problem;
+  });
+  await expect(writing).rejects.toBe(problem);
+  expect(await store.count("roots")).toBe(0);
+  const invalid = database.write(["meta"], "strict", async (transaction) => {
+    await transaction.objectStore("meta").put(7, "roots");
+    await transaction.objectStore("meta").put((() => {}) as never, "generation");
+  });
+  expect(await failure(invalid)).toBe("unavailable");
+  expect(await store.count("roots")).toBe(0);
+});
