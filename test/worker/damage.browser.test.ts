@@ -30,8 +30,6 @@ import {
   forget,
   holdWrite,
   importTree,
-  long,
-  narOf,
   objects,
   open,
   type Place,
@@ -40,10 +38,10 @@ import {
   recordKeys,
   STORAGES,
   type Storage,
-  type Tree,
   unfinishedImport,
   verified,
 } from "./packed-world.browser.ts";
+import { long, narOf, type Tree } from "./trees.ts";
 
 afterEach(closeAll);
 

@@ -1,17 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { databaseName, StoreDatabase } from "../../src/worker/database.ts";
 import { deletePackedStore } from "../../src/worker/open-packed-store.ts";
-import {
-  closeAll,
-  expectClean,
-  expectWhole,
-  failure,
-  importTree,
-  long,
-  open,
-  reader,
-  unfinishedImport,
-} from "./packed-world.browser.ts";
+import { closeAll, expectClean, expectWhole, failure, importTree, open, reader, unfinishedImport } from "./packed-world.browser.ts";
+import { long } from "./trees.ts";
 
 const connections: IDBDatabase[] = [];
 const restore: (() => void)[] = [];
@@ -61,7 +52,7 @@ describe("a connection that is lost", () => {
     const info = await importTree(store, TREE);
     expect(connections.length).toBe(1);
     lose(connections[0] as IDBDatabase);
-    store.packs.indexeddb.release();
+    store.packs.indexeddb.close();
     await expectWhole(store, info);
     expect(connections.length).toBe(2);
     // For writing, too.
@@ -76,7 +67,7 @@ describe("a connection that is lost", () => {
     const store = await open("indexeddb");
     const info = await importTree(store, TREE);
     connections[0]?.close();
-    store.packs.indexeddb.release();
+    store.packs.indexeddb.close();
     await Promise.all(Array.from({ length: 10 }, () => expectWhole(store, info)));
     expect(connections.length).toBe(2);
   });
@@ -114,7 +105,7 @@ describe("closed", () => {
     const info = await importTree(store, TREE);
     const upgrading = indexedDB.open(databaseName(name), 99);
     const upgraded = await request(upgrading);
-    store.packs.indexeddb.release();
+    store.packs.indexeddb.close();
     expect(await failure(expectWhole(store, info))).toBe("closed");
     expect(await failure(importTree(store, { more: "more" }))).toBe("closed");
     upgraded.close();

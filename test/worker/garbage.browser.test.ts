@@ -26,7 +26,6 @@ import {
   hasObject,
   holdWrite,
   importTree,
-  long,
   objects,
   open,
   packIds,
@@ -38,6 +37,7 @@ import {
   session,
   unfinishedImport,
 } from "./packed-world.browser.ts";
+import { long } from "./trees.ts";
 
 afterEach(closeAll);
 

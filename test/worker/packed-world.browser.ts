@@ -1,12 +1,11 @@
 /** Stores with known content for tests of the storage engine, and the means to look into them and to damage them. */
 
 import { expect } from "vitest";
-import { equalBytes, utf8 } from "../../src/bytes.ts";
+import { equalBytes } from "../../src/bytes.ts";
 import { type Digest, formatDigest } from "../../src/castore/digest.ts";
 import { decodeDirectory } from "../../src/castore/directory-codec.ts";
 import { isStoreError } from "../../src/error.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
-import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { importNar } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
@@ -18,47 +17,14 @@ import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind } from "../../src/worker/
 import { packedReader, writePacked } from "../../src/worker/packed-services.ts";
 import type { PackedStore } from "../../src/worker/packed-store.ts";
 import { verifyStore } from "../../src/worker/verify.ts";
-import { pseudoRandom } from "../conformance/content.ts";
 import { hasOpfs, openPacked } from "../conformance/packed-backend.browser.ts";
+import { narOf, type Tree } from "./trees.ts";
 
 export type Storage = "opfs" | "indexeddb";
 /** WebKitGTK has no OPFS. */
 export const STORAGES: readonly Storage[] = (await hasOpfs()) ? ["opfs", "indexeddb"] : ["indexeddb"];
 
 export const engine = new InlineHashEngine();
-
-/** Names and what they stand for; a string is a file's text. */
-export interface Tree {
-  readonly [name: string]: Tree | string | Uint8Array;
-}
-
-/** Content of several chunks. */
-export function long(seed: number, length = 600_000): Uint8Array {
-  return pseudoRandom(length, seed);
-}
-
-export function narOf(root: Tree | string | Uint8Array): Uint8Array<ArrayBuffer>[] {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  const writer = new NarWriter((bytes) => parts.push(new Uint8Array(bytes)));
-  const write = (node: Tree | string | Uint8Array): void => {
-    if (typeof node === "string" || node instanceof Uint8Array) {
-      const bytes = typeof node === "string" ? utf8(node) : node;
-      writer.file(bytes.length, false);
-      writer.content(bytes);
-      writer.endFile();
-      return;
-    }
-    writer.directory();
-    for (const name of Object.keys(node).sort()) {
-      writer.entry(utf8(name));
-      write(node[name] as Tree | string | Uint8Array);
-    }
-    writer.leave();
-  };
-  write(root);
-  writer.end();
-  return parts;
-}
 
 async function* pieces(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) yield part.slice();

@@ -18,7 +18,6 @@ import {
   gate,
   hasObject,
   importTree,
-  long,
   objects,
   open,
   packIds,
@@ -28,6 +27,7 @@ import {
   STORAGES,
   unfinishedImport,
 } from "./packed-world.browser.ts";
+import { long } from "./trees.ts";
 
 afterEach(closeAll);
 
@@ -191,6 +191,37 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     );
     await store.sweep();
     expect((await packIds(store)).length).toBe(1);
+  });
+
+  test("a session reads what it wrote while it writes on, and packs are flushed", async () => {
+    const store = await open(storage);
+    const seed = pseudoRandom(4 * 1024 * 1024, 5);
+    const parts = Array.from({ length: 18 }, (_, i) => concatBytes([new Uint8Array([i]), seed]));
+    const digests = parts.map(digestOf);
+    await writePacked(store, engine, { durability: "strict" }, async (_, session) => {
+      const writing = (async () => {
+        for (const [i, bytes] of parts.entries()) await session.write([{ kind: CHUNK, digest: digests[i] as Digest, bytes }]);
+      })();
+      let isOver = false;
+      const over = writing.finally(() => {
+        isOver = true;
+      });
+      const reading = Array.from({ length: 3 }, async () => {
+        while (!isOver) {
+          // Of the pack at hand, which may be ended before it is read.
+          const found = await session.read(
+            CHUNK,
+            [7, 8, 15].map((i) => digests[i] as Digest),
+          );
+          expect([undefined, 7]).toContain(found[0]?.[0]);
+          await new Promise((resolve) => setTimeout(resolve));
+        }
+      });
+      await Promise.all([over, ...reading]);
+      await session.commit([], async () => {});
+    });
+    expect(await store.has(CHUNK, digests)).toEqual(digests.map(() => true));
+    await expectClean(store);
   });
 
   test("a reader that knows an old index finds what others wrote since, while they write on", async () => {

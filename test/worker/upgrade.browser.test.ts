@@ -1,0 +1,225 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { fromBase64, utf8 } from "../../src/bytes.ts";
+import { digestOf } from "../../src/castore/digest.ts";
+import { openStore, type Store } from "../../src/index.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import { databaseName, LEGACY_STORES } from "../../src/worker/database.ts";
+import { openPackedStore } from "../../src/worker/open-packed-store.ts";
+import type { PackedStore } from "../../src/worker/packed-store.ts";
+import { readAll } from "../conformance/content.ts";
+import {
+  CHUNK,
+  collect,
+  engine,
+  equalBytes,
+  expectClean,
+  failure,
+  hasObject,
+  importTree,
+  reader,
+  STORAGES,
+} from "./packed-world.browser.ts";
+import { narOf, V1_LONG, V1_TREES } from "./trees.ts";
+import early from "./v1-early.json" with { type: "json" };
+import late from "./v1-late.json" with { type: "json" };
+
+const FIXTURES = { "before blobs had outboards": early, "with outboards": late };
+
+const opened: (PackedStore | Store)[] = [];
+const restore: (() => void)[] = [];
+afterEach(async () => {
+  for (const undo of restore.splice(0)) undo();
+  for (const store of opened.splice(0)) {
+    await store.close();
+    if ("database" in store) await store.database.close();
+  }
+});
+
+async function open(name: string): Promise<PackedStore> {
+  const store = await openPackedStore(name, "auto");
+  opened.push(store);
+  return store;
+}
+
+/** What `plain` of v1-fixture-page.mjs wrote. */
+function revived(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(revived);
+  if (typeof value !== "object" || value === null) return value;
+  if ("bigint" in value) return BigInt(String(value.bigint));
+  if ("bytes" in value) return fromBase64(String(value.bytes));
+  if ("long" in value) {
+    const [offset, length] = value.long as [number, number];
+    return V1_LONG.slice(offset, offset + length);
+  }
+  if (!("object" in value)) throw new Error("the fixture has something unknown");
+  return Object.fromEntries(Object.entries(value.object as object).map(([key, each]) => [key, revived(each)]));
+}
+
+/** A database as version 1 left it, with more chunks beside it that nothing refers to. */
+async function makeV1(records: (typeof early)["records"], fillers = 0): Promise<string> {
+  const name = crypto.randomUUID();
+  const request = indexedDB.open(databaseName(name), 1);
+  const db = await new Promise<IDBDatabase>((resolve, reject) => {
+    request.onupgradeneeded = () => {
+      for (const store of ["chunks", "blobs", "directories", "pathInfos"]) request.result.createObjectStore(store);
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const transaction = db.transaction([...db.objectStoreNames], "readwrite");
+  for (const [store, all] of Object.entries(records)) {
+    for (const [key, value] of all) transaction.objectStore(store).put(revived(value), revived(key) as IDBValidKey);
+  }
+  for (let i = 0; i < fillers; i++) {
+    const bytes = utf8(`filler ${i}`);
+    transaction.objectStore("chunks").put(bytes, digestOf(bytes) as IDBValidKey & Uint8Array<ArrayBuffer>);
+  }
+  await new Promise<void>((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+  db.close();
+  return name;
+}
+
+/** From the `after`th transaction on that takes records out of the old object store `name`, all are refused, as if the tab were gone. */
+function stopAt(name: string, after = 0): void {
+  const original = IDBDatabase.prototype.transaction;
+  let count = 0;
+  IDBDatabase.prototype.transaction = function (this: IDBDatabase, names, mode, options) {
+    if (mode === "readwrite" && [names].flat().includes(name) && count++ >= after) throw new DOMException("killed", "UnknownError");
+    return original.call(this, names, mode, options);
+  } as typeof original;
+  restore.push(() => {
+    IDBDatabase.prototype.transaction = original;
+  });
+}
+
+function undoAll(): void {
+  for (const undo of restore.splice(0)) undo();
+}
+
+const KEPT = V1_TREES.slice(0, -1);
+
+async function expectAll(store: PackedStore): Promise<void> {
+  const found = new Map<string, PathInfo>();
+  for await (const info of reader(store).pathInfos.list()) found.set(info.storePath.slice("/nix/store/".length + 33), info);
+  expect([...found.keys()].sort()).toEqual(KEPT.map(({ name }) => name).sort());
+  for (const { name, root } of KEPT) {
+    const info = found.get(name) as PathInfo;
+    const nar = narOf(root);
+    expect(info.narSize).toBe(nar.reduce((sum, { length }) => sum + length, 0));
+    const { narHash, narSize } = await calculateNar(reader(store), engine, info.node);
+    expect({ name, narHash, narSize }).toEqual({ name, narHash: info.narHash, narSize: info.narSize });
+    // As it is imported now, it is the same path.
+    expect((await importTree(store, root, name)).storePath).toBe(info.storePath);
+  }
+  await expectClean(store);
+}
+
+async function legacyRecords(store: PackedStore): Promise<number[]> {
+  expect(await store.database.legacyStores()).toEqual(LEGACY_STORES);
+  return Promise.all(LEGACY_STORES.map((name) => store.database.read(name, (records) => records.count())));
+}
+
+test("the fixtures are what they should be", () => {
+  const blobs = (records: (typeof early)["records"]): unknown[] => records.blobs.map(([, value]) => revived(value));
+  expect(blobs(early.records).length).toBe(2);
+  expect(blobs(early.records).every((value) => value instanceof Uint8Array)).toBe(true);
+  expect(blobs(late.records as never).every((value) => Object.keys(value as object).join() === "chunks,bao")).toBe(true);
+});
+
+describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { records }) => {
+  const fixture = records as (typeof early)["records"];
+
+  test("has all of its paths when it is opened, in packs, and nothing is left in the old place", async () => {
+    const name = await makeV1(fixture);
+    const store = await open(name);
+    expect(await legacyRecords(store)).toEqual([0, 0, 0]);
+    expect([...store.records].length).toBeGreaterThan(0);
+    await expectAll(store);
+    expect(await store.database.read("meta", (meta) => meta.get("id"))).toMatch(/^[0-9a-f-]{36}$/);
+    // Garbage of that time is garbage now.
+    expect(hasObject(store, CHUNK, digestOf(utf8("deleted")))).toBe(true);
+    await collect(store);
+    expect(hasObject(store, CHUNK, digestOf(utf8("deleted")))).toBe(false);
+    await expectAll(store);
+    await expectAll(await open(name));
+  });
+
+  test.each(["chunks", "blobs", "directories"])("may be killed before it has moved its %s", async (legacy) => {
+    const name = await makeV1(fixture);
+    stopAt(legacy);
+    expect(await failure(open(name))).toBe("unavailable");
+    undoAll();
+    const store = await open(name);
+    expect(await legacyRecords(store)).toEqual([0, 0, 0]);
+    await expectAll(store);
+    await collect(store);
+    await expectAll(await open(name));
+  });
+
+  test("may be killed when it has moved some records of a kind", async () => {
+    const name = await makeV1(fixture, 5000);
+    stopAt("chunks", 1);
+    expect(await failure(open(name))).toBe("unavailable");
+    undoAll();
+    const left = await new Promise<number>((resolve, reject) => {
+      const request = indexedDB.open(databaseName(name));
+      request.onerror = () => reject(request.error);
+      request.onsuccess = () => {
+        const count = request.result.transaction("chunks").objectStore("chunks").count();
+        count.onsuccess = () => {
+          request.result.close();
+          resolve(count.result);
+        };
+      };
+    });
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(5000);
+    const store = await open(name);
+    expect(await legacyRecords(store)).toEqual([0, 0, 0]);
+    expect(hasObject(store, CHUNK, digestOf(utf8("filler 4999"))) && hasObject(store, CHUNK, digestOf(utf8("filler 0")))).toBe(
+      true,
+    );
+    await expectAll(store);
+    expect((await collect(store)).objects).toBeGreaterThan(5000);
+    await expectAll(store);
+  });
+
+  test("may be opened by several tabs at once, and by one that has it open still", async () => {
+    const name = await makeV1(fixture, 100);
+    const old = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(databaseName(name));
+      request.onerror = () => reject(request.error);
+      request.onsuccess = () => resolve(request.result);
+    });
+    old.onversionchange = () => old.close();
+    const stores = await Promise.all([open(name), open(name), open(name)]);
+    for (const store of stores) {
+      expect(await legacyRecords(store)).toEqual([0, 0, 0]);
+      await store.refresh();
+    }
+    await collect(stores[1] as PackedStore);
+    for (const store of stores) await expectAll(store);
+  });
+
+  test.each(STORAGES)("is moved to %s by a store that is opened with it", async (storage) => {
+    const name = await makeV1(fixture);
+    const store = await openStore(name, { storage, workers: 1 });
+    opened.push(store);
+    expect(store.losses).toEqual({ evicted: false, missingPacks: 0 });
+    let paths = 0;
+    for await (const info of store.pathInfos()) {
+      const { root } = KEPT.find(({ name }) => info.storePath.endsWith(`-${name}`)) ?? { root: "nothing" };
+      const nar = new Uint8Array(await new Blob(narOf(root)).arrayBuffer());
+      const rendered = await readAll(store.nar(info.storePath));
+      expect(rendered && equalBytes(rendered, nar), info.storePath).toBe(true);
+      paths++;
+    }
+    expect(paths).toBe(KEPT.length);
+    expect(await store.verify()).toMatchObject({ corrupt: [], missing: [], storePaths: [] });
+    expect((await store.usage()).storage).toBe(storage);
+  });
+});
