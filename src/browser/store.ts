@@ -7,6 +7,7 @@ import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
+import type { Change } from "../thread/change-channel.ts";
 import { operationPort } from "../thread/operation-port.ts";
 import { receiveStream, sendStream } from "../thread/port-stream.ts";
 import type {
@@ -67,7 +68,9 @@ export class Store extends EventTarget {
     this.#worker = worker;
     this.#api = worker.api;
     this.#changes = changes;
-    changes.onmessage = () => this.dispatchEvent(new Event("change"));
+    changes.onmessage = ({ data }: MessageEvent<Change>) => {
+      if (data !== "collect") this.dispatchEvent(new Event("change"));
+    };
   }
 
   /**

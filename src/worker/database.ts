@@ -55,9 +55,15 @@ export class StoreDatabase {
   readonly #name: string;
   #db: Promise<IDBPDatabase<StoreSchema>> | undefined;
   #closed: StoreError | undefined;
+  readonly #ended = new AbortController();
 
   constructor(storeName: string) {
     this.#name = databaseName(storeName);
+  }
+
+  /** Aborted, with a StoreError `closed`, when it was closed for good, by its owner or for another tab. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
   }
 
   /** Runs `work` in a transaction that only reads. */
@@ -104,9 +110,14 @@ export class StoreDatabase {
   }
 
   async close(): Promise<void> {
-    this.#closed ??= new StoreError("closed", "the store was closed");
+    this.#end(new StoreError("closed", "the store was closed"));
     const db = await this.#db?.catch(() => undefined);
     db?.close();
+  }
+
+  #end(reason: StoreError): void {
+    this.#closed ??= reason;
+    this.#ended.abort(this.#closed);
   }
 
   /** A connection that was lost is made again once, as the browser may drop it before it says so. */
@@ -148,7 +159,7 @@ export class StoreDatabase {
         meta.put(crypto.randomUUID(), "id");
       },
       blocking: (_current, _wanted, event) => {
-        this.#closed = new StoreError("closed", "another tab upgrades or deletes this store; reload the page");
+        this.#end(new StoreError("closed", "another tab upgrades or deletes this store; reload the page"));
         if (event.target instanceof IDBDatabase) event.target.close();
       },
       terminated: () => {

@@ -9,6 +9,9 @@ const MAX_OPEN = 64;
 /** After this, in milliseconds, a browser that has not answered is taken for one without OPFS. */
 const PROBE_TIME = 3000;
 const SUFFIX = ".pack";
+/** How long others get to close their files when a store is deleted, in milliseconds, and how often that is looked at. */
+const CLOSING_TIME = 3000;
+const CLOSING_STEP = 100;
 
 /**
  * Packs as files in the origin private file system: `tvix-store-web/STORE/ID.pack`. Written through a synchronous access handle, that
@@ -234,7 +237,16 @@ export async function removeOpfsPacks(storeName: string): Promise<void> {
   try {
     const root = await navigator.storage?.getDirectory?.();
     const all = await root?.getDirectoryHandle("tvix-store-web");
-    await all?.removeEntry(directoryName(storeName), { recursive: true });
+    for (let waited = 0; ; waited += CLOSING_STEP) {
+      try {
+        await all?.removeEntry(directoryName(storeName), { recursive: true });
+        return;
+      } catch (error) {
+        const isOpen = error instanceof DOMException && error.name === "NoModificationAllowedError";
+        if (!isOpen || waited >= CLOSING_TIME) throw error;
+        await new Promise((resolve) => setTimeout(resolve, CLOSING_STEP));
+      }
+    }
   } catch (error) {
     // Modes without OPFS refuse even to look.
     if (!(error instanceof DOMException) || (error.name !== "NotFoundError" && error.name !== "SecurityError")) throw error;

@@ -58,6 +58,8 @@ export class PackedStore implements ObjectView {
     this.locks = locks;
     this.packs = packs;
     this.storage = storage;
+    // Who deletes a store needs its files for himself.
+    database.ended.addEventListener("abort", () => this.close(), { once: true });
   }
 
   /** The table changes under those who don't hold it. */
@@ -139,6 +141,7 @@ export class PackedStore implements ObjectView {
   }
 
   packStore({ storage }: Pick<PackRecord, "storage">): PackStore {
+    this.database.ended.throwIfAborted();
     const store = this.packs[storage];
     if (!store) throw new StoreError("unavailable", "a part of this store is in OPFS, which this browser does not give us now");
     return store;

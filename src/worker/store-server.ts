@@ -20,7 +20,7 @@ import type { PathInfo } from "../store/path-info.ts";
 import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
 import { copyPaths, type SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
-import { changeChannel } from "../thread/change-channel.ts";
+import { type Change, changeChannel } from "../thread/change-channel.ts";
 import { operationOptions } from "../thread/operation-port.ts";
 import { Gathered, receiveStream, sendStream } from "../thread/port-stream.ts";
 import type {
@@ -92,7 +92,8 @@ export class StoreServer implements StoreApi {
       const services = packedReader(packed, pool);
       const changes = changeChannel(name);
       // A damaged object would be read for as long as nothing is missing, though another tab has fetched a good one.
-      changes.onmessage = () => void packed.refresh().catch(() => {});
+      // And what another tab collected as garbage is held for as long as we have it open.
+      changes.onmessage = () => packed.sweepLater();
       this.#opened = { packed, pool, services, durability: options.durability, changes };
       const id = await packed.database.read("meta", (store) => store.get("id"));
       return { id: String(id), storage: packed.storage, missingPacks: await packed.missingPacks() };
@@ -214,8 +215,12 @@ export class StoreServer implements StoreApi {
   }
 
   async collectGarbage(operation: MessagePort): Promise<GarbageReport> {
-    const { packed } = this.#store();
-    return this.#run(operation, (options) => collectGarbage(packed, options));
+    const store = this.#store();
+    return this.#run(operation, async (options) => {
+      const report = await collectGarbage(store.packed, options);
+      this.#tell(store, "collect");
+      return report;
+    });
   }
 
   async verify(address: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport> {
@@ -279,7 +284,7 @@ export class StoreServer implements StoreApi {
   }
 
   /** What ended while the store was being closed has no channel any more, and is done all the same. */
-  #tell(store: OpenedStore, change: "write" | "delete" | "repair"): void {
+  #tell(store: OpenedStore, change: Change): void {
     if (this.#opened === store) store.changes.postMessage(change);
   }
 

@@ -5,7 +5,7 @@ import { isStoreError, StoreError } from "../error.ts";
 import { decodeBlob } from "./blob-object.ts";
 import { increment, type PackRecord, type StoreName, type WriteTransaction } from "./database.ts";
 import { EntrySet } from "./entry-set.ts";
-import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, NONE, type ObjectKind } from "./object-table.ts";
+import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, NONE, type ObjectKind, type ObjectLocation } from "./object-table.ts";
 import type { NewObject, WritableObjects } from "./object-view.ts";
 import { EntryWriter } from "./pack-entries.ts";
 import type { PackWriter } from "./pack-store.ts";
@@ -79,12 +79,15 @@ export class WriteSession implements WritableObjects {
     const entries = digests.map((digest) => this.#find(kind, digest));
     const { table } = this.#store;
     const locations = entries.map((entry) => (entry === NONE ? undefined : table.location(entry)));
-    for (const location of locations) await (location && this.#finishing.get(location.record));
+    for (let waiting = this.#underWay(locations); waiting.length > 0; waiting = this.#underWay(locations))
+      await Promise.all(waiting);
     const open = this.#current?.record;
     if (!open || !locations.some((location) => location?.record === open)) return this.#store.readLocations(locations);
     return this.#exclusively(async () => {
       await this.#flush();
       // The pack may have been ended while we waited.
+      for (let waiting = this.#underWay(locations); waiting.length > 0; waiting = this.#underWay(locations))
+        await Promise.all(waiting);
       const isOpen = (record: IndexRecord): boolean => record === this.#current?.record;
       const found = await this.#store.readLocations(
         locations.map((location) => (location && !isOpen(location.record) ? location : undefined)),
@@ -158,6 +161,7 @@ export class WriteSession implements WritableObjects {
     const result = this.#turn.then(async () => {
       if (this.#failure) throw this.#failure.error;
       try {
+        this.#store.database.ended.throwIfAborted();
         return await work();
       } catch (error) {
         this.#failure = { error };
@@ -166,6 +170,12 @@ export class WriteSession implements WritableObjects {
     });
     this.#turn = result.catch(() => {});
     return result;
+  }
+
+  /** Packs of these that are on their way to the disk: who flushes a file must be alone with it. */
+  #underWay(locations: readonly (ObjectLocation<IndexRecord> | undefined)[]): Promise<void>[] {
+    if (this.#finishing.size === 0) return [];
+    return [...new Set(locations.flatMap((location) => (location && this.#finishing.get(location.record)) ?? []))];
   }
 
   /** What others wrote and this session says it is there, it relies on from then on. */
@@ -234,11 +244,11 @@ export class WriteSession implements WritableObjects {
   async #endPack(sync: "now" | "beside"): Promise<void> {
     if (!this.#current) return;
     await this.#flush();
+    // The disk must not get behind for ever.
+    while (this.#finishing.size >= MAX_FINISHING) await Promise.race(this.#finishing.values());
     const { record, writer } = this.#current;
     this.#packs.push(record);
     this.#current = undefined;
-    // The disk must not get behind for ever.
-    while (this.#finishing.size >= MAX_FINISHING) await Promise.race(this.#finishing.values());
     const finishing = writer.finish(this.#durability === "strict" ? sync : "never").finally(() => this.#finishing.delete(record));
     this.#finishing.set(record, finishing);
     // Whoever waits for it is told.
