@@ -9,6 +9,8 @@ const MAX_OPEN = 64;
 /** After this, in milliseconds, a browser that has not answered is taken for one without OPFS. */
 const PROBE_TIME = 3000;
 const SUFFIX = ".pack";
+/** What browsers say of a file that is not there, or goes away while it is read: the last one is Firefox's. */
+const GONE = ["NotFoundError", "NotReadableError", "AbortError"];
 /** How long others get to close their files when a store is deleted, in milliseconds, and how often that is looked at. */
 const CLOSING_TIME = 3000;
 const CLOSING_STEP = 100;
@@ -166,11 +168,7 @@ export class OpfsPacks implements PackStore {
     try {
       return await work();
     } catch (error) {
-      if (
-        id !== undefined &&
-        error instanceof DOMException &&
-        (error.name === "NotFoundError" || error.name === "NotReadableError")
-      )
+      if (id !== undefined && error instanceof DOMException && GONE.includes(error.name))
         throw new PackGone(id, "is missing", { cause: error });
       throw storageError(error, "the file system of this origin");
     }
