@@ -15,7 +15,7 @@ export class StoreLocks {
 
   async writing<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     if (!navigator.locks) return work();
-    return navigator.locks.request(this.#writers, { mode: "shared", ...(signal && { signal }) }, work);
+    return request(this.#writers, "shared", signal, work);
   }
 
   /** Runs `work` unless somebody writes. */
@@ -29,7 +29,17 @@ export class StoreLocks {
   /** One at a time collects garbage. */
   async collecting<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     if (!navigator.locks) throw new StoreError("unavailable", "this browser has no Web Locks, so it isn't safe to collect garbage");
-    return navigator.locks.request(this.#garbage, { ...(signal && { signal }) }, work);
+    return request(this.#garbage, "exclusive", signal, work);
+  }
+}
+
+/** An abort rejects with its reason; WebKit has an error of its own for it. */
+async function request<T>(name: string, mode: LockMode, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await navigator.locks.request(name, { mode, ...(signal && { signal }) }, work);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   }
 }
 
