@@ -44,6 +44,7 @@ export class PackedStore implements ObjectView {
   readonly storage: PackRecord["storage"];
   #table = new ObjectTable<IndexRecord>();
   readonly #records = new Map<string, IndexRecord>();
+  readonly #dropListeners = new Set<(record: IndexRecord) => void>();
   #generation = -1;
   /** The look into the database that is under way, and the one after it. */
   #loading: Promise<boolean> | undefined;
@@ -187,11 +188,18 @@ export class PackedStore implements ObjectView {
     this.#records.set(record.key, record);
   }
 
+  /** Calls `listener` with each record that is taken away from now on. @returns ends that */
+  onDrop(listener: (record: IndexRecord) => void): () => void {
+    this.#dropListeners.add(listener);
+    return () => this.#dropListeners.delete(listener);
+  }
+
   /** Takes away a record that is not in the database any more. */
   drop(key: string): void {
     const record = this.#records.get(key);
     if (!record) return;
     record.alive = false;
+    for (const listener of this.#dropListeners) listener(record);
     this.#records.delete(key);
     this.#sweepWanted = true;
     this.packs[record.storage]?.release(record.pack);

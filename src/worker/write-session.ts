@@ -42,10 +42,18 @@ export class WriteSession implements WritableObjects {
   readonly #store: PackedStore;
   readonly #durability: IDBTransactionDurability;
   readonly #relied = new Reliance();
+  /**
+   * Records that garbage collection took away while this session was under way. Their packs are still there, and what was relied on may lead to
+   * them: a blob to its chunks, a directory to all beneath it.
+   */
+  readonly #departed = new Set<IndexRecord>();
+  readonly #endDeparture: () => void;
+  readonly #isCommitted = (record: IndexRecord, entry: number): boolean =>
+    record.writer === this || (record.alive && !this.#replaced.has(record) && !this.#distrusted.has(entry));
   readonly #isVisible = (record: IndexRecord, entry: number): boolean =>
-    (record.alive && !this.#replaced.has(record) && !this.#distrusted.has(entry)) ||
-    record.writer === this ||
-    this.#relied.has(entry);
+    this.#isCommitted(record, entry) ||
+    this.#relied.has(entry) ||
+    (this.#departed.has(record) && !this.#replaced.has(record) && !this.#distrusted.has(entry));
   readonly #distrusted: EntrySet;
   #replaced: ReadonlySet<IndexRecord>;
   /** Packs that were ended, that no commit has made visible yet. */
@@ -69,6 +77,7 @@ export class WriteSession implements WritableObjects {
     this.#distrusted = distrusts;
     this.#durability = durability;
     this.#firstEntry = store.table.count;
+    this.#endDeparture = store.onDrop((record) => this.#departed.add(record));
   }
 
   async has(kind: ObjectKind, digests: readonly Digest[]): Promise<boolean[]> {
@@ -138,6 +147,7 @@ export class WriteSession implements WritableObjects {
   /** Ends the session. What was not committed is removed. */
   async close(): Promise<void> {
     await this.#turn.catch(() => {});
+    this.#endDeparture();
     this.#failure ??= { error: new StoreError("closed", "what was being written was ended") };
     const [current, packs] = [this.#current, this.#packs];
     this.#current = undefined;
@@ -179,9 +189,9 @@ export class WriteSession implements WritableObjects {
   }
 
   /** What others wrote and this session says it is there, it relies on from then on. */
-  #find(kind: ObjectKind, digest: Digest): number {
+  #find(kind: ObjectKind, digest: Digest, accept = this.#isVisible): number {
     const { table } = this.#store;
-    const entry = table.find(digest, kind, this.#isVisible);
+    const entry = table.find(digest, kind, accept);
     if (entry !== NONE && !this.#relied.has(entry)) {
       const { record } = table.location(entry);
       if (record.writer !== this) this.#relied.add(entry, record);
@@ -302,7 +312,7 @@ export class WriteSession implements WritableObjects {
       wanted.push({ kind: table.location(entry).kind, digest: table.digest(entry) });
     }
     this.#relied.clear();
-    const isThere = (kind: ObjectKind, digest: Digest): boolean => this.#find(kind, digest) !== NONE;
+    const isThere = (kind: ObjectKind, digest: Digest): boolean => this.#find(kind, digest, this.#isCommitted) !== NONE;
     for (let next = wanted.pop(); next; next = wanted.pop()) {
       const { kind, digest } = next;
       if (isThere(kind, digest)) continue;

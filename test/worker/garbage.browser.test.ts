@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import type { FileNode } from "../../src/castore/node.ts";
+import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { packedReader, writePacked } from "../../src/worker/packed-services.ts";
 import type { PackedStore } from "../../src/worker/packed-store.ts";
@@ -378,6 +379,32 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
         (services) => services.pathInfos.put(info),
       );
       expect(pulling.value).toBeDefined();
+      await collect(collector);
+      expect(await recordKeys(collector)).toEqual([]);
+      await pulling.end();
+      for (const store of [writer, collector]) {
+        await expectWhole(store, info);
+        await expectClean(store);
+      }
+      await expectNoSpareParts(writer, collector);
+    });
+
+    test("all that it leads to can be read before the commit, as a pull does that verifies what it has", async () => {
+      const [collector, writer] = await twoTabs(storage, where);
+      const info = await importTree(collector, TREE);
+      const { node } = info;
+      if (node.kind !== "directory") throw new Error("it is a directory");
+      await forget(collector, info);
+      const pulling = await session(
+        writer,
+        (services) => services.directories.get(node.digest),
+        async (services) => {
+          await writer.refresh();
+          const nar = await calculateNar(services, engine, node);
+          expect(nar.narHash).toBe(info.narHash);
+          await services.pathInfos.put(info);
+        },
+      );
       await collect(collector);
       expect(await recordKeys(collector)).toEqual([]);
       await pulling.end();
