@@ -17,6 +17,8 @@ const BEHIND = 3;
 const GATHER_LIMIT = MIN_CHUNK_SIZE;
 const BATCH_BYTES = 2 * 1024 * 1024;
 const BATCH_COUNT = 1024;
+/** Of a full batch: the last file of it begins before there are `BATCH_BYTES`. */
+const SLAB = BATCH_BYTES + GATHER_LIMIT;
 
 type Step = { kind: "begin" } | { kind: "write"; bytes: Uint8Array } | { kind: "end"; blob: MutablePendingBlob };
 type MutablePendingBlob = { -readonly [K in keyof PendingBlob]: PendingBlob[K] };
@@ -32,9 +34,12 @@ export class BlobUploader {
   #steps: Step[] = [];
   #size = 0;
 
-  /** The file at hand, while it is short enough to be gathered; afterwards it is in `#writer`. */
-  #gather = new Uint8Array(4096);
+  /** The short files of the batch at hand, one after the other, and the file at hand as long as it is short; then it is in `#writer`. */
+  #gather = new Uint8Array(GATHER_LIMIT);
+  /** Where the file at hand begins, and its bytes. */
+  #start = 0;
   #gathered = 0;
+  #free: Uint8Array<ArrayBuffer>[] = [];
   #writer: BlobWriter | undefined;
 
   #batch: { blob: MutablePendingBlob; bytes: Uint8Array }[] = [];
@@ -103,27 +108,30 @@ export class BlobUploader {
     if (this.#writer) return this.#writer.write(bytes);
     const length = this.#gathered + bytes.length;
     if (length > GATHER_LIMIT) return this.#startWriter(bytes);
-    if (length > this.#gather.length) {
-      const grown = new Uint8Array(2 ** Math.ceil(Math.log2(length)));
-      grown.set(this.#gather.subarray(0, this.#gathered));
+    const end = this.#start + length;
+    if (end > this.#gather.length) {
+      const grown = new Uint8Array(Math.min(2 ** Math.ceil(Math.log2(end)), SLAB));
+      grown.set(this.#gather.subarray(this.#start, this.#start + this.#gathered), this.#start);
+      // Those of the batch keep the buffer that they are in.
       this.#gather = grown;
     }
-    this.#gather.set(bytes, this.#gathered);
+    this.#gather.set(bytes, this.#start + this.#gathered);
     this.#gathered = length;
     return undefined;
   }
 
   async #startWriter(bytes: Uint8Array): Promise<void> {
     this.#writer = await this.#blobs.create({ signal: this.#signal });
-    if (this.#gathered > 0) await this.#writer.write(this.#gather.subarray(0, this.#gathered));
+    if (this.#gathered > 0) await this.#writer.write(this.#gather.subarray(this.#start, this.#start + this.#gathered));
     this.#gathered = 0;
     await this.#writer.write(bytes);
   }
 
   #end(blob: MutablePendingBlob): Promise<void> | undefined {
     if (this.#writer) return this.#closeWriter(this.#writer, blob);
-    this.#batch.push({ blob, bytes: this.#gather.slice(0, this.#gathered) });
+    this.#batch.push({ blob, bytes: this.#gather.subarray(this.#start, this.#start + this.#gathered) });
     this.#batchSize += this.#gathered;
+    this.#start += this.#gathered;
     this.#gathered = 0;
     return this.#batchSize >= BATCH_BYTES || this.#batch.length >= BATCH_COUNT ? this.#writeBatch() : undefined;
   }
@@ -141,12 +149,18 @@ export class BlobUploader {
     this.#batch = [];
     this.#batchSize = 0;
     if (batch.length === 0) return;
+    const gather = this.#gather;
+    this.#gather = this.#free.pop() ?? new Uint8Array(SLAB);
+    // A file that has begun goes along.
+    this.#gather.set(gather.subarray(this.#start, this.#start + this.#gathered));
+    this.#start = 0;
     await this.#behind.run(async () => {
       const digests = await this.#blobs.putMany(
         batch.map(({ bytes }) => bytes),
         { signal: this.#signal },
       );
       for (const [i, { blob }] of batch.entries()) blob.digest = digests[i];
+      if (gather.length === SLAB) this.#free.push(gather);
     });
   }
 }

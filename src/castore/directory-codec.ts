@@ -16,8 +16,31 @@ type Kind = (typeof KINDS)[number];
 /** Field numbers of `Directory`'s lists and of `Node`'s oneof: they agree. */
 const FIELD: Record<Kind, number> = { directory: 1, file: 2, symlink: 3 };
 
-/** The canonical bytes of `directory`, which must be valid (`checkDirectory`). The empty directory has none. */
+/** A directory on its way into a store is asked for its bytes and its digest by each who checks it. */
+const encoded = new WeakMap<Directory, { readonly bytes: Uint8Array; digest?: Digest }>();
+
+function encodedOnce(directory: Directory): { readonly bytes: Uint8Array; digest?: Digest } {
+  const known = encoded.get(directory) ?? { bytes: encode(directory) };
+  encoded.set(directory, known);
+  return known;
+}
+
+/**
+ * The canonical bytes of `directory`, which must be valid (`checkDirectory`). The empty directory has none. The same directory has the same array: it
+ * must not be changed.
+ */
 export function encodeDirectory(directory: Directory): Uint8Array {
+  return encodedOnce(directory).bytes;
+}
+
+/** BLAKE3 of the canonical encoding. */
+export function directoryDigest(directory: Directory): Digest {
+  const known = encodedOnce(directory);
+  known.digest ??= digestOf(known.bytes);
+  return known.digest;
+}
+
+function encode(directory: Directory): Uint8Array {
   const writer = new BinaryWriter();
   for (const kind of KINDS) {
     for (const { name, node } of directory.entries) {
@@ -25,11 +48,6 @@ export function encodeDirectory(directory: Directory): Uint8Array {
     }
   }
   return writer.finish();
-}
-
-/** BLAKE3 of the canonical encoding. */
-export function directoryDigest(directory: Directory): Digest {
-  return digestOf(encodeDirectory(directory));
 }
 
 /** The node that a parent has for `directory`. */

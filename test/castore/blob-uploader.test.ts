@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { equalBytes } from "../../src/bytes.ts";
+import { BlobUploader } from "../../src/castore/blob-uploader.ts";
+import { digestOf } from "../../src/castore/digest.ts";
+import { pseudoRandom } from "../conformance/content.ts";
+
+/** Around what is gathered, what a batch holds, and what is streamed. */
+const SIZES = [0, 1, 4095, 65_537, 131_071, 131_072, 131_073, 700_000];
+
+test("files of any length, flushed at any moment, have their own digests and content", async () => {
+  const { blobs } = createMemoryStore();
+  const uploader = new BlobUploader(blobs);
+  const files: { content: Uint8Array; pending: { digest: ReturnType<typeof digestOf> | undefined } }[] = [];
+  for (let i = 0; i < 120; i++) {
+    const content = pseudoRandom(SIZES[(i * 5 + (i >> 3)) % SIZES.length] as number, i + 1);
+    uploader.begin();
+    const middle = content.length >> 1;
+    uploader.write(content.subarray(0, middle));
+    // In the midst of a file, too: a directory may wait for its digests.
+    if (i % 7 === 3) await uploader.flush();
+    else if (i % 3 === 0) await uploader.drain();
+    uploader.write(content.subarray(middle));
+    files.push({ content, pending: uploader.end() });
+    if (i % 2 === 0) await uploader.drain();
+  }
+  await uploader.flush();
+  for (const { content, pending } of files) {
+    expect(pending.digest).toEqual(digestOf(content));
+    const [stored] = await blobs.readMany([digestOf(content)]);
+    expect(stored && equalBytes(stored, content)).toBe(true);
+  }
+});
