@@ -19,9 +19,17 @@ const shell = keepOffline(new URL("sw.js", document.baseURI), (state) => {
 viewer.addEventListener("tvix-update", () => shell.update());
 
 try {
-  viewer.store = await openStore("main");
-  // Asked for once there is something to keep: a browser may ask its reader.
-  viewer.store.addEventListener("change", () => void navigator.storage?.persist?.(), { once: true });
+  const store = await openStore("main");
+  viewer.store = store;
+  // Asked for once the reader has brought something here: a browser may ask them in turn. What other tabs bring is no reason.
+  const brought = new AbortController();
+  for (const event of ["tvix-imported", "tvix-pulled"]) {
+    const ask = (): void => {
+      brought.abort();
+      void store.persist();
+    };
+    viewer.addEventListener(event, ask, { signal: brought.signal });
+  }
 } catch (error) {
   viewer.fault = `The store can't be opened: ${error instanceof Error ? error.message : String(error)}`;
 }

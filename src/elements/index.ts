@@ -3,13 +3,14 @@ import { TvixFilePreview } from "./file-preview.ts";
 import { TvixFileTree } from "./file-tree.ts";
 import { TvixImport } from "./import.ts";
 import { TvixPathInfo } from "./path-info.ts";
+import { TvixStoreStorage } from "./storage.ts";
 import { TvixStorePaths } from "./store-paths.ts";
 import { TvixStoreViewer } from "./store-viewer.ts";
 import { TvixSync } from "./sync.ts";
 
 export type { ImportSource } from "./import.ts";
 export type { ListedPath } from "./store-paths.ts";
-export { TvixFilePreview, TvixFileTree, TvixImport, TvixPathInfo, TvixStorePaths, TvixStoreViewer, TvixSync };
+export { TvixFilePreview, TvixFileTree, TvixImport, TvixPathInfo, TvixStorePaths, TvixStoreStorage, TvixStoreViewer, TvixSync };
 
 const ELEMENTS = {
   "tvix-store-paths": TvixStorePaths,
@@ -18,6 +19,7 @@ const ELEMENTS = {
   "tvix-path-info": TvixPathInfo,
   "tvix-import": TvixImport,
   "tvix-sync": TvixSync,
+  "tvix-store-storage": TvixStoreStorage,
   "tvix-store-viewer": TvixStoreViewer,
 };
 
@@ -32,6 +34,7 @@ declare global {
     "tvix-path-info": TvixPathInfo;
     "tvix-import": TvixImport;
     "tvix-sync": TvixSync;
+    "tvix-store-storage": TvixStoreStorage;
     "tvix-store-viewer": TvixStoreViewer;
   }
 }

@@ -7,6 +7,7 @@ import type { TvixImport } from "./import.ts";
 import { downloadNar } from "./path-info.ts";
 import { formatRoute, parseRoute, type Route } from "./route.ts";
 import { plural, showSize } from "./size.ts";
+import { hasLosses, lossWarnings } from "./storage-losses.ts";
 import { StoreContents } from "./store-contents.ts";
 import { hashOf, nameOf } from "./store-paths.ts";
 import type { TvixSync } from "./sync.ts";
@@ -15,7 +16,7 @@ import { controls, theme } from "./theme.ts";
 import { viewerLayout } from "./viewer-layout.ts";
 
 type Tab = "files" | "info";
-type Panel = "import" | "sync";
+type Panel = "import" | "sync" | "storage";
 
 const ROOT = new Uint8Array(0);
 const NARROW = "(max-width: 48rem)";
@@ -24,6 +25,7 @@ const NARROW = "(max-width: 48rem)";
  * A whole viewer of a store, made of the other elements. What it shows is in the page's address, after `#`.
  *
  * @fires tvix-navigate - the reader went elsewhere; `detail: { title: string }`, what is shown now
+ * @fires tvix-pulled - the sample was opened; `detail: { paths: number }`
  * @fires tvix-update - the reader asked for the newer version of the page
  */
 export class TvixStoreViewer extends LitElement {
@@ -38,6 +40,7 @@ export class TvixStoreViewer extends LitElement {
     panel: { state: true },
     busy: { state: true },
     over: { state: true },
+    outcome: { state: true },
   };
 
   declare store: Store | undefined;
@@ -55,6 +58,8 @@ export class TvixStoreViewer extends LitElement {
   /** Panels in which something is under way. */
   declare private busy: ReadonlySet<Panel>;
   declare private over: boolean;
+  /** Of a deletion, after which its store path is no longer shown. */
+  declare private outcome: string;
   readonly #contents = new StoreContents(this);
   readonly #sampleTask = new Task(this);
   readonly #task = new Task(this);
@@ -67,6 +72,7 @@ export class TvixStoreViewer extends LitElement {
     this.tab = "files";
     this.busy = new Set();
     this.over = false;
+    this.outcome = "";
   }
 
   static override styles = [theme, controls, viewerLayout];
@@ -117,6 +123,11 @@ export class TvixStoreViewer extends LitElement {
         }
         ${this.#panel("import", "Import", html`<tvix-import .store=${this.store} @tvix-imported=${this.#imported}></tvix-import>`)}
         ${this.#panel("sync", "Sync with a daemon", html`<tvix-sync .store=${this.store} .paths=${paths} daemon=${this.daemon}></tvix-sync>`)}
+        ${this.#panel(
+          "storage",
+          "Storage",
+          html`<tvix-store-storage .store=${this.store} daemon=${this.daemon} ?paused=${this.panel !== "storage"}></tvix-store-storage>`,
+        )}
       </main>
       ${this.over ? html`<div class="overlay" aria-hidden="true"><p>Drop to import</p></div>` : nothing} ${this.#confirmation()}
     `;
@@ -141,11 +152,12 @@ export class TvixStoreViewer extends LitElement {
           }
         </span>
         ${this.#panelButton("import", "Import")} ${this.#panelButton("sync", "Sync")}
+        ${this.#panelButton("storage", "Storage", hasLosses(this.store))}
       </header>
     `;
   }
 
-  #panelButton(panel: Panel, label: string): TemplateResult {
+  #panelButton(panel: Panel, label: string, warns = false): TemplateResult {
     const open = this.panel === panel;
     return html`<button
       type="button"
@@ -154,7 +166,7 @@ export class TvixStoreViewer extends LitElement {
       ?disabled=${!this.store}
       @click=${() => this.#open(open ? undefined : panel)}
     >
-      ${label}${this.busy.has(panel) ? html`<span class="spinner" role="img" aria-label="under way"></span>` : nothing}
+      ${label}${warns ? html`<span class="bad" role="img" aria-label="something was lost">!</span>` : nothing}${this.busy.has(panel) ? html`<span class="spinner" role="img" aria-label="under way"></span>` : nothing}
     </button>`;
   }
 
@@ -188,6 +200,7 @@ export class TvixStoreViewer extends LitElement {
     return html`
       <section class="empty" aria-label="Empty store">
         <h2>This store is empty</h2>
+        ${this.panel === "storage" ? nothing : lossWarnings(this.store)}
         <p>
           It is kept in this browser. Import a folder, a tar archive or a NAR, or pull store paths from a daemon; they stay here, with or
           without a network.
@@ -212,7 +225,7 @@ export class TvixStoreViewer extends LitElement {
     const { storePath } = this.route;
     const { paths, complete } = this.#contents;
     if (this.#sampleTask.running) return html`<div class="say">${this.#sampleTask.render()}</div>`;
-    if (storePath === undefined) return html`<p class="say dim none-chosen">Choose a store path.</p>`;
+    if (storePath === undefined) return html`<p class="say dim none-chosen" role="status">${this.outcome} Choose a store path.</p>`;
     const info = paths.find((candidate) => candidate.storePath === storePath);
     const back = html`<a class="back" href="#/">← Store paths</a>`;
     if (!info && !complete) return html`${back}<p class="say dim">${this.store || !this.fault ? "Reading…" : ""}</p>`;
@@ -323,6 +336,7 @@ export class TvixStoreViewer extends LitElement {
     this.route = parseRoute(location.hash);
     const { storePath, path } = this.route;
     if (storePath !== before) this.#task.clear();
+    if (storePath !== undefined) this.outcome = "";
     const narrow = matchMedia(NARROW).matches;
     if (narrow) this.panel = undefined;
     const title = storePath === undefined ? "" : nameOf(storePath);
@@ -372,19 +386,24 @@ export class TvixStoreViewer extends LitElement {
     const { store } = this;
     const { storePath } = this.route;
     if ((event.target as HTMLDialogElement).returnValue !== "delete" || !store || storePath === undefined) return;
+    let freed = 0;
     const deleted = await this.#task.run("Deleting", async (options) => {
       await store.delete(storePath);
       // What nothing refers to any more goes at once: a reader deletes to get room.
-      await store.collectGarbage(options);
+      const { bytes } = await store.collectGarbage(options);
+      freed = bytes;
       return "Deleted.";
     });
-    if (deleted && this.route.storePath === storePath) this.#go({ path: ROOT });
+    if (!deleted || this.route.storePath !== storePath) return;
+    this.outcome = `Deleted ${nameOf(storePath)}: ${showSize(freed)} freed.`;
+    this.#go({ path: ROOT });
   };
 
   readonly #openSample = (): Promise<boolean> =>
     this.#sampleTask.run("Opening the sample", async (options) => {
       if (!this.store || !this.sample) return "";
       const imported = await importStaticCache(this.store, this.sample, options);
+      this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: imported.length }, bubbles: true, composed: true }));
       return `Imported ${plural(imported.length, "path")}.`;
     });
 

@@ -4,19 +4,21 @@ import type { Store } from "../browser/store.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SyncReport } from "../store/sync.ts";
-import { describeFailure } from "./failure.ts";
+import { type Protocol, recallDaemon, rememberDaemon } from "./remembered-daemon.ts";
 import { plural, showSize } from "./size.ts";
 import { Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 
-type Protocol = "connect" | "grpc-web";
 type Direction = "pull" | "push";
 
-const REMEMBERED = "tvix-store-web.daemon";
 /** Paths that arrive between two renderings of a remote's list. */
 const LISTED_AT_ONCE = 500;
 
-/** Copies store paths from and to a daemon. */
+/**
+ * Copies store paths from and to a daemon.
+ *
+ * @fires tvix-pulled - store paths came; `detail: { paths: number }`, how many
+ */
 export class TvixSync extends LitElement {
   static override properties = {
     store: { attribute: false },
@@ -131,7 +133,11 @@ export class TvixSync extends LitElement {
   }
 
   protected override willUpdate(changed: PropertyValues): void {
-    if (changed.has("daemon") && !this.#touched) this.address = recall() ?? this.daemon;
+    if (changed.has("daemon") && !this.#touched) {
+      const { address, protocol } = recallDaemon() ?? { address: this.daemon, protocol: "connect" };
+      this.address = address;
+      this.protocol = protocol;
+    }
     if (changed.has("paths")) {
       const here = new Set(this.paths.map(({ storePath }) => storePath));
       if ([...this.toPush].some((path) => !here.has(path)))
@@ -293,7 +299,7 @@ export class TvixSync extends LitElement {
         this.remotePaths = [...found];
       }
       this.remotePaths = found;
-      remember(this.address);
+      rememberDaemon(this.address, this.protocol);
       return `The daemon has ${plural(found.length, "path")}.`;
     });
   };
@@ -304,6 +310,8 @@ export class TvixSync extends LitElement {
       const report = await store.pull(this.#remote(), this.#wanted(), { closure: this.closure, ...options });
       this.toPull = new Set();
       this.typed = "";
+      if (report.paths > 0)
+        this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: report.paths }, bubbles: true, composed: true }));
       return summary("Pulled", report);
     });
 
@@ -321,7 +329,7 @@ export class TvixSync extends LitElement {
 
   #remote(): ReturnType<typeof connectRemote> {
     const remote = connectRemote(this.address, { protocol: this.protocol });
-    remember(this.address);
+    rememberDaemon(this.address, this.protocol);
     return remote;
   }
 }
@@ -343,22 +351,5 @@ function typedPath(text: string): string | undefined {
     return text.trim();
   } catch {
     return undefined;
-  }
-}
-
-// A browser may refuse storage; then the address is typed again.
-function recall(): string | undefined {
-  try {
-    return localStorage.getItem(REMEMBERED) ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function remember(address: string): void {
-  try {
-    localStorage.setItem(REMEMBERED, address);
-  } catch (error) {
-    console.warn(describeFailure(error));
   }
 }

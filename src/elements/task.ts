@@ -118,4 +118,4 @@ function amount(progress: Progress | undefined): string {
 }
 
 /** Phases that count objects and not bytes. */
-const COUNTED = /object|path|director|entr|list|file|comparing|looking/i;
+const COUNTED = /object|marking|path|director|entr|list|file|comparing|looking/i;

@@ -1,0 +1,103 @@
+import { css, html, nothing, type TemplateResult } from "lit";
+import type { StorageUsage } from "../thread/store-api.ts";
+import { plural, showCount, showSize } from "./size.ts";
+
+const PLACES: Record<StorageUsage["storage"], string> = {
+  opfs: "files of this site (OPFS)",
+  indexeddb: "this site's database (IndexedDB)",
+};
+
+const KINDS = [
+  ["chunks", "chunks"],
+  ["directories", "directories"],
+  ["blobs", "lists of chunks"],
+] as const;
+
+const UNKNOWN = "…";
+
+/** @param usage undefined while it is being counted: then the rows are there already, so that nothing moves. */
+export function storageFigures(storage: StorageUsage["storage"] | undefined, usage: StorageUsage | undefined): TemplateResult {
+  return html`
+    <dl aria-busy=${usage ? "false" : "true"}>
+      <dt>Kept in</dt>
+      <dd>${storage ? PLACES[storage] : UNKNOWN}</dd>
+      <dt>Store paths</dt>
+      <dd>${usage ? showCount(usage.storePaths) : UNKNOWN}</dd>
+      <dt>Their size</dt>
+      <dd>${usage ? showSize(usage.logical) : UNKNOWN} <span class="dim">as NARs</span></dd>
+      <dt>Stored</dt>
+      <dd>
+        <span class="figure">${usage ? showSize(usage.stored) : UNKNOWN}</span> ${usage ? saving(usage) : nothing}
+        <ul class="kinds">
+          ${KINDS.map(
+            ([kind, label]) => html`<li>
+              <span class="number">${usage ? showCount(usage.objects[kind].count) : UNKNOWN}</span> <span>${label}</span>
+              <span class="number">${usage ? showSize(usage.objects[kind].bytes) : ""}</span>
+            </li>`,
+          )}
+        </ul>
+      </dd>
+      <dt>On disk</dt>
+      <dd>${usage ? packs(usage) : UNKNOWN}</dd>
+      <dt>This site</dt>
+      <dd>${usage ? origin(usage) : UNKNOWN}</dd>
+    </dl>
+  `;
+}
+
+/** NARs say less than packs in one thing only: what they have in common. */
+function saving({ logical, stored }: StorageUsage): TemplateResult | typeof nothing {
+  const percent = Math.floor((1 - stored / logical) * 100);
+  if (!(percent > 0)) return nothing;
+  return html`<span class="dim">de-duplication saves ${showSize(logical - stored)} (${percent} %)</span>`;
+}
+
+function packs({ packs: { count, bytes }, stored }: StorageUsage): TemplateResult {
+  const dead = bytes - stored;
+  return html`${showSize(bytes)} <span class="dim">in ${plural(count, "pack")}</span>
+    <div class="dim">${dead > 0 ? `${showSize(dead)} of it waits for garbage collection` : "none of it waits for garbage collection"}</div>`;
+}
+
+function origin({ originUsage, quota }: StorageUsage): TemplateResult {
+  if (originUsage === undefined || !quota) return html`<span class="dim">the browser does not tell</span>`;
+  return html`${showSize(originUsage)} <span class="dim">of ${showSize(quota)} that the browser allows</span>
+    <meter aria-label="Room used by this site" min="0" max=${quota} high=${quota * 0.9} .value=${originUsage}></meter>`;
+}
+
+export const figuresStyle = css`
+  dl {
+    display: grid;
+    grid-template-columns: max-content minmax(0, 1fr);
+    gap: 0.45rem 1.25rem;
+  }
+  dt {
+    color: var(--dim);
+  }
+  dd,
+  .number {
+    font-variant-numeric: tabular-nums;
+  }
+  .kinds {
+    display: grid;
+    grid-template-columns: max-content max-content max-content;
+    gap: 0 0.6rem;
+    margin-top: 0.15rem;
+    color: var(--dim);
+    font-size: 0.8125rem;
+    list-style: none;
+  }
+  .kinds li {
+    display: grid;
+    grid-column: 1 / -1;
+    grid-template-columns: subgrid;
+  }
+  .number {
+    text-align: end;
+  }
+  meter {
+    display: block;
+    width: 100%;
+    height: 0.6rem;
+    margin-top: 0.2rem;
+  }
+`;

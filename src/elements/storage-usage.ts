@@ -1,0 +1,78 @@
+import type { ReactiveController, ReactiveControllerHost } from "lit";
+import type { Store } from "../browser/store.ts";
+import type { StorageUsage } from "../thread/store-api.ts";
+import { describeFailure } from "./failure.ts";
+
+/** Milliseconds: an import makes many changes, and counting goes through the whole index. */
+const CALM = 400;
+
+/** What a store takes, kept current while its host is shown. */
+export class CurrentUsage implements ReactiveController {
+  usage: StorageUsage | undefined;
+  fault: string | undefined;
+  readonly #host: ReactiveControllerHost;
+  #store: Store | undefined;
+  #paused = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #reading = false;
+  #stale = false;
+
+  constructor(host: ReactiveControllerHost) {
+    this.#host = host;
+    host.addController(this);
+  }
+
+  /** @param paused whether nobody sees it, so that there is no use in counting */
+  follow(store: Store | undefined, paused: boolean): void {
+    if (store !== this.#store) this.usage = undefined;
+    this.hostDisconnected();
+    this.#store = store;
+    this.#paused = paused;
+    this.hostConnected();
+  }
+
+  hostConnected(): void {
+    if (!this.#store || this.#paused) return;
+    this.#store.addEventListener("change", this.#changed);
+    void this.refresh();
+  }
+
+  hostDisconnected(): void {
+    this.#store?.removeEventListener("change", this.#changed);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  readonly #changed = (): void => {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.refresh();
+    }, CALM);
+  };
+
+  /** One count at a time; what changes meanwhile makes for another one. */
+  async refresh(): Promise<void> {
+    this.#stale = true;
+    if (this.#reading) return;
+    this.#reading = true;
+    while (this.#stale) {
+      this.#stale = false;
+      await this.#read();
+    }
+    this.#reading = false;
+  }
+
+  async #read(): Promise<void> {
+    const store = this.#store;
+    try {
+      const usage = await store?.usage();
+      if (store !== this.#store) return;
+      this.usage = usage;
+      this.fault = undefined;
+    } catch (error) {
+      if (store !== this.#store) return;
+      this.fault = describeFailure(error);
+    }
+    this.#host.requestUpdate();
+  }
+}

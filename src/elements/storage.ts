@@ -1,0 +1,187 @@
+import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { connectRemote } from "../browser/remote.ts";
+import type { Store } from "../browser/store.ts";
+import type { VerifyReport } from "../thread/store-api.ts";
+import { recallDaemon } from "./remembered-daemon.ts";
+import { plural, showSize } from "./size.ts";
+import { figuresStyle, storageFigures } from "./storage-figures.ts";
+import { lossWarnings } from "./storage-losses.ts";
+import { CurrentUsage } from "./storage-usage.ts";
+import { Task } from "./task.ts";
+import { controls, theme } from "./theme.ts";
+import { isWhole, verifyResult, verifyStyle } from "./verify-result.ts";
+
+/** What a store takes, whether the browser keeps it, and whether it is whole; with garbage collection and repair. */
+export class TvixStoreStorage extends LitElement {
+  static override properties = {
+    store: { attribute: false },
+    daemon: {},
+    paused: { type: Boolean },
+    report: { state: true },
+    repaired: { state: true },
+    persistAnswer: { state: true },
+  };
+
+  declare store: Store | undefined;
+  /** Address of the daemon that damage is repaired from, where the reader has not used another one since; empty for none. */
+  declare daemon: string;
+  /** Whether the element is out of sight, and need not count. */
+  declare paused: boolean;
+  declare private report: VerifyReport | undefined;
+  /** What came of fetching again. */
+  declare private repaired: string;
+  /** What came of asking the browser. */
+  declare private persistAnswer: string;
+  readonly #usage = new CurrentUsage(this);
+  readonly #task = new Task(this);
+
+  constructor() {
+    super();
+    this.daemon = "";
+    this.paused = false;
+    this.repaired = "";
+    this.persistAnswer = "";
+  }
+
+  static override styles = [
+    theme,
+    controls,
+    figuresStyle,
+    verifyStyle,
+    css`
+      .sheet {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr);
+        gap: 1.1rem;
+      }
+      h3 {
+        font-size: 0.875rem;
+        font-weight: 600;
+      }
+      section.stack {
+        gap: 0.5rem;
+        padding-top: 1rem;
+        border-top: 1px solid var(--line);
+      }
+      .outcome {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr);
+        gap: 0.6rem;
+      }
+    `,
+  ];
+
+  protected override willUpdate(changed: PropertyValues): void {
+    if (changed.has("store")) {
+      this.#task.cancel();
+      this.report = undefined;
+      this.repaired = "";
+      this.persistAnswer = "";
+    }
+    if (changed.has("store") || changed.has("paused")) this.#usage.follow(this.store, this.paused);
+  }
+
+  override render(): TemplateResult {
+    const { usage, fault } = this.#usage;
+    const idle = this.store !== undefined && !this.#task.running;
+    return html`
+      <div class="sheet">
+        ${lossWarnings(this.store, this.report !== undefined && isWhole(this.report))}
+        ${fault ? html`<p class="notice failed" role="alert">${fault}</p>` : nothing}
+        ${storageFigures(this.store?.storage, usage)}
+        <section class="stack" aria-labelledby="keeping">
+          <h3 id="keeping">When room gets short</h3>
+          <p role="status">${this.#promise(usage?.persisted)}</p>
+          <div class="row">
+            <button type="button" ?disabled=${!this.store || usage?.persisted !== false} @click=${this.#persist}>Ask to keep</button>
+          </div>
+        </section>
+        <section class="stack" aria-labelledby="care">
+          <h3 id="care">Care</h3>
+          <div class="row">
+            <button type="button" ?disabled=${!idle} @click=${this.#collect}>Collect garbage</button>
+            <button type="button" ?disabled=${!idle} @click=${this.#check}>Check everything</button>
+          </div>
+          <p class="hint">
+            Collecting garbage frees what no store path and no pin needs. Checking reads all that is stored, and compares it with its
+            digests.
+          </p>
+          <div class="outcome">
+            ${this.#task.render()}
+            ${this.repaired && !this.#task.running ? html`<p class="notice" role="status">${this.repaired}</p>` : nothing}
+            ${this.report && !this.#task.running ? verifyResult(this.report, this.#repairOffer()) : nothing}
+          </div>
+        </section>
+      </div>
+    `;
+  }
+
+  #promise(persisted: boolean | undefined): string {
+    if (persisted) return "The browser has promised to keep this store.";
+    if (this.persistAnswer) return this.persistAnswer;
+    if (persisted === false) return "The browser may throw this store away.";
+    return this.#usage.usage ? "This browser does not tell what it keeps." : "…";
+  }
+
+  #repairOffer(): TemplateResult | typeof nothing {
+    const { address } = this.#daemon();
+    if (!address) return nothing;
+    return html`
+      <div class="row">
+        <button type="button" class="primary" @click=${this.#fetchAgain}>Fetch again from the daemon</button>
+        <span class="mono dim">${address}</span>
+      </div>
+    `;
+  }
+
+  #daemon(): { address: string; protocol: "connect" | "grpc-web" } {
+    return (this.daemon && recallDaemon()) || { address: this.daemon, protocol: "connect" };
+  }
+
+  readonly #persist = async (): Promise<void> => {
+    const promised = await this.store?.persist().catch(() => false);
+    this.persistAnswer = promised
+      ? ""
+      : "The browser did not promise it. It may yet, when this page is visited often or installed.";
+    await this.#usage.refresh();
+  };
+
+  readonly #collect = (): Promise<boolean> =>
+    this.#start("Collecting garbage", async (store, options) => {
+      const { objects, bytes } = await store.collectGarbage(options);
+      return objects === 0 ? "There was no garbage." : `Freed ${showSize(bytes)}: ${plural(objects, "object")}.`;
+    });
+
+  readonly #check = (): Promise<boolean> =>
+    this.#start("Checking everything", async (store, options) => {
+      this.report = await store.verify(options);
+      return "";
+    });
+
+  readonly #fetchAgain = (): Promise<boolean> =>
+    this.#start("Fetching again", async (store, options) => {
+      const { address, protocol } = this.#daemon();
+      const remote = connectRemote(address, { protocol });
+      const { storePaths, refetched } = await store.verify({ ...options, remote });
+      this.repaired = `Fetched again: ${refetched} of ${plural(storePaths.length, "store path")}.`;
+      // The report tells what was damaged before; the reader wants to know what is now.
+      this.report = await store.verify(options);
+      return "";
+    });
+
+  async #start(
+    message: string,
+    operation: (store: Store, options: Parameters<Parameters<Task["run"]>[1]>[0]) => Promise<string>,
+  ): Promise<boolean> {
+    const { store } = this;
+    if (!store) return false;
+    this.repaired = "";
+    const before = this.report;
+    this.report = undefined;
+    const done = await this.#task.run(message, (options) => operation(store, options));
+    // What was found stays true if nothing was done about it.
+    if (!done && !this.repaired && this.store === store) this.report ??= before;
+    void this.#usage.refresh();
+    return done;
+  }
+}

@@ -1,0 +1,195 @@
+import { join } from "node:path";
+import type { BrowserContext, Locator, Page } from "@playwright/test";
+import type { TvixStoreViewer } from "../../src/elements/index.ts";
+import { showSize } from "../../src/elements/size.ts";
+import { expect, openBrowser, ROOT, startDaemon, test } from "./fixtures.ts";
+
+declare global {
+  interface Window {
+    /** How often the page asked the browser to keep its data. */
+    persistAsked: number;
+  }
+}
+
+async function openViewer(context: BrowserContext, url: string): Promise<Page> {
+  const page = await context.newPage();
+  await page.addInitScript(() => {
+    window.persistAsked = 0;
+    const { persist } = StorageManager.prototype;
+    StorageManager.prototype.persist = function () {
+      window.persistAsked++;
+      return persist.call(this);
+    };
+  });
+  await page.goto(url);
+  await expect(page.getByText("Available offline")).toBeVisible();
+  return page;
+}
+
+async function openSample(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Open the sample" }).click();
+  await expect(page.getByRole("listbox", { name: "Store paths" }).getByRole("option")).toHaveCount(11);
+}
+
+async function openPanel(page: Page): Promise<Locator> {
+  await page.getByRole("button", { name: "Storage" }).click();
+  return page.getByRole("complementary", { name: "Storage" });
+}
+
+function figure(panel: Locator, term: string): Locator {
+  return panel.locator(`dt:text-is("${term}") + dd`);
+}
+
+/** Bytes of all objects, as the store itself says. */
+async function stored(page: Page): Promise<number> {
+  return page
+    .locator("tvix-store-viewer")
+    .evaluate(async (viewer) => (await (viewer as TvixStoreViewer).store?.usage())?.stored ?? 0);
+}
+
+async function packs(page: Page): Promise<{ name: string; size: number }[]> {
+  return page.evaluate(async () => {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("tvix-store-web");
+    const found: { name: string; size: number }[] = [];
+    for await (const file of (await root.getDirectoryHandle("main")).values()) {
+      if (file.kind === "file") found.push({ name: file.name, size: (await (file as FileSystemFileHandle).getFile()).size });
+    }
+    return found;
+  });
+}
+
+/** Closes the store, and turns a byte in the middle of its largest pack over. */
+async function damage(page: Page): Promise<void> {
+  await page.locator("tvix-store-viewer").evaluate((viewer) => (viewer as TvixStoreViewer).store?.close());
+  const [largest] = (await packs(page)).sort((a, b) => b.size - a.size);
+  await page.evaluate(async (name) => {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("tvix-store-web");
+    const handle = await (await root.getDirectoryHandle("main")).getFileHandle(name);
+    const file = await handle.getFile();
+    const position = Math.floor(file.size / 2);
+    const [byte = 0] = new Uint8Array(await file.slice(position, position + 1).arrayBuffer());
+    const writable = await handle.createWritable({ keepExistingData: true });
+    await writable.write({ type: "write", position, data: new Uint8Array([byte ^ 0xff]) });
+    await writable.close();
+  }, largest?.name ?? "");
+}
+
+test("the panel shows what the store takes, collects garbage, checks, and asks the browser", async ({ daemon, dir }) => {
+  const context = await openBrowser(join(dir, "profile"));
+  try {
+    const page = await openViewer(context, daemon.url);
+    expect(await page.evaluate(() => window.persistAsked)).toBe(0);
+    await openSample(page);
+    await expect.poll(() => page.evaluate(() => window.persistAsked)).toBe(1);
+
+    let panel = await openPanel(page);
+    await expect(figure(panel, "Kept in")).toContainText("OPFS");
+    await expect(figure(panel, "Store paths")).toHaveText("11");
+    const all = await stored(page);
+    expect(all).toBeGreaterThan(0);
+    await expect(figure(panel, "Stored").locator(".figure")).toHaveText(showSize(all));
+    await expect(figure(panel, "On disk")).toContainText(/^\S+ \S+ in \d+ packs?/);
+    await expect(figure(panel, "This site").getByRole("meter")).toBeVisible();
+
+    await panel.getByRole("button", { name: "Check everything" }).click();
+    await expect(panel.getByText(/^Everything is as it should be: \d+ objects/)).toBeVisible();
+
+    // Deleted behind the panel's back: the figures follow, and the garbage stays until it is collected.
+    await page.locator("tvix-store-viewer").evaluate(async (viewer) => {
+      const { store } = viewer as TvixStoreViewer;
+      for await (const { storePath } of store?.pathInfos() ?? []) {
+        if (storePath.endsWith("-doc")) await store?.delete(storePath);
+      }
+    });
+    await expect(figure(panel, "Store paths")).toHaveText("10");
+    expect(await stored(page)).toBe(all);
+    await panel.getByRole("button", { name: "Collect garbage" }).click();
+    await expect(panel.getByText(/^Freed .*: \d+ objects?\.$/)).toBeVisible();
+    const less = await stored(page);
+    expect(less).toBeLessThan(all);
+    await expect(figure(panel, "Stored").locator(".figure")).toHaveText(showSize(less));
+    await panel.getByRole("button", { name: "Collect garbage" }).click();
+    await expect(panel.getByText("There was no garbage.")).toBeVisible();
+    await panel.getByRole("button", { name: "Close" }).click();
+
+    // What the viewer deletes is freed at once.
+    await page.getByRole("listbox", { name: "Store paths" }).getByRole("option").first().click();
+    await page.getByRole("button", { name: "Delete…" }).click();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await expect(page.getByText(/^Deleted .* freed\./)).toBeVisible();
+    panel = await openPanel(page);
+    await expect(figure(panel, "Store paths")).toHaveText("9");
+    expect(await stored(page)).toBeLessThan(less);
+    await panel.getByRole("button", { name: "Check everything" }).click();
+    await expect(panel.getByText(/^Everything is as it should be/)).toBeVisible();
+
+    await panel.getByRole("button", { name: "Ask to keep" }).click();
+    await expect(panel.getByText(/has promised to keep|did not promise/)).toBeVisible();
+    expect(await page.evaluate(() => window.persistAsked)).toBe(2);
+  } finally {
+    await context.close();
+  }
+});
+
+test("a byte of a pack turns over: the damage is named, and repaired from the daemon", async ({ dir }) => {
+  const daemon = await startDaemon(join(dir, "daemon"), "--preload", join(ROOT, "test/fixtures/sample"));
+  const context = await openBrowser(join(dir, "profile"));
+  try {
+    const page = await openViewer(context, daemon.url);
+    await openSample(page);
+    await damage(page);
+    await page.reload();
+
+    const panel = await openPanel(page);
+    await panel.getByRole("button", { name: "Check everything" }).click();
+    await expect(panel.getByRole("alert")).toContainText(/\d objects? damaged/);
+    await expect(panel.getByRole("list", { name: "Damaged" }).getByRole("listitem").first()).toContainText(
+      /^(chunk|directory|file content) b3:/,
+    );
+    await expect(panel.getByRole("list", { name: "Store paths that are not whole" }).getByRole("link").first()).toHaveText(
+      /^\/nix\/store\//,
+    );
+
+    // A check that fails to repair keeps what was found in sight.
+    await page.route("**/tvix.**", (route) => route.abort());
+    await panel.getByRole("button", { name: "Fetch again from the daemon" }).click();
+    await expect(panel.locator(".task").getByRole("alert")).toBeVisible();
+    await expect(panel.getByRole("list", { name: "Damaged" })).toBeVisible();
+    await page.unrouteAll();
+
+    await panel.getByRole("button", { name: "Fetch again from the daemon" }).click();
+    await expect(panel.getByText(/^Fetched again: (\d+) of \1 store paths?\.$/)).toBeVisible();
+    await expect(panel.getByText(/^Everything is as it should be/)).toBeVisible();
+    await expect(panel.getByRole("list", { name: "Damaged" })).toHaveCount(0);
+  } finally {
+    await context.close();
+    await daemon.stop();
+  }
+});
+
+test("a pack that is gone is told of at once, and fetched again", async ({ dir }) => {
+  const daemon = await startDaemon(join(dir, "daemon"), "--preload", join(ROOT, "test/fixtures/sample"));
+  const context = await openBrowser(join(dir, "profile"));
+  try {
+    const page = await openViewer(context, daemon.url);
+    await openSample(page);
+    await page.locator("tvix-store-viewer").evaluate((viewer) => (viewer as TvixStoreViewer).store?.close());
+    const [first] = await packs(page);
+    await page.evaluate(async (name) => {
+      const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("tvix-store-web");
+      await (await root.getDirectoryHandle("main")).removeEntry(name);
+    }, first?.name ?? "");
+    await page.reload();
+
+    await expect(page.getByRole("button", { name: "Storage something was lost" })).toBeVisible();
+    const panel = await openPanel(page);
+    await expect(panel.getByText("1 pack of this store is missing")).toBeVisible();
+    await panel.getByRole("button", { name: "Check everything" }).click();
+    await panel.getByRole("button", { name: "Fetch again from the daemon" }).click();
+    await expect(panel.getByText(/^Everything is as it should be/)).toBeVisible();
+    await expect(panel.getByText("1 pack of this store is missing")).toHaveCount(0);
+  } finally {
+    await context.close();
+    await daemon.stop();
+  }
+});
