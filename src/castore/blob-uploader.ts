@@ -20,17 +20,19 @@ const BATCH_COUNT = 1024;
 /** Of a full batch: the last file of it begins before there are `BATCH_BYTES`. */
 const SLAB = BATCH_BYTES + GATHER_LIMIT;
 
-type Step = { kind: "begin" } | { kind: "write"; bytes: Uint8Array } | { kind: "end"; blob: MutablePendingBlob };
+/** Bytes of the file at hand, or its end. */
+type Step = Uint8Array | MutablePendingBlob;
 type MutablePendingBlob = { -readonly [K in keyof PendingBlob]: PendingBlob[K] };
 
 /**
  * Takes the contents of files one after the other, from a source that pushes (a NAR or tar parser): gathers small ones into
- * batches, and streams large ones into a writer. `begin`, `write` and `end` only queue; `drain` does the work, so a source calls it
- * between its own reads.
+ * batches, and streams large ones into a writer. `begin`, `write` and `end` gather, and queue what would have to wait; `drain` does the
+ * waiting, so a source calls it between its own reads.
  */
 export class BlobUploader {
   #blobs: BlobService;
   #signal: AbortSignal | undefined;
+  /** What waits for `drain`, from the first step on that can't be taken at once. */
   #steps: Step[] = [];
   #size = 0;
 
@@ -55,33 +57,31 @@ export class BlobUploader {
 
   /** The next file. */
   begin(): void {
-    this.#steps.push({ kind: "begin" });
     this.#size = 0;
   }
 
   /** Its next bytes; they must stay unchanged until `drain` resolves. */
   write(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#steps.push({ kind: "write", bytes });
     this.#size += bytes.length;
+    if (this.#steps.length === 0 && this.#canGather(bytes.length)) this.#add(bytes);
+    else this.#steps.push(bytes);
   }
 
   end(): PendingBlob {
     const blob: MutablePendingBlob = { size: this.#size, digest: undefined };
-    this.#steps.push({ kind: "end", blob });
+    if (this.#steps.length === 0 && this.#canGather(0)) this.#addToBatch(blob);
+    else this.#steps.push(blob);
     return blob;
   }
 
   /** Resolves when what was written is taken in, and more is wanted. */
   async drain(): Promise<void> {
+    if (this.#isFull()) await this.#writeBatch();
     for (const step of this.#steps) {
-      if (step.kind === "write") {
-        const taken = this.#take(step.bytes);
-        if (taken) await taken;
-      } else if (step.kind === "end") {
-        const ended = this.#end(step.blob);
-        if (ended) await ended;
-      }
+      const taken = step instanceof Uint8Array ? this.#take(step) : this.#end(step);
+      if (taken) await taken;
+      if (this.#isFull()) await this.#writeBatch();
     }
     this.#steps = [];
   }
@@ -104,10 +104,24 @@ export class BlobUploader {
     await this.#behind.finish();
   }
 
+  #isFull(): boolean {
+    return this.#batchSize >= BATCH_BYTES || this.#batch.length >= BATCH_COUNT;
+  }
+
+  /** Whether `length` more bytes of the file at hand, or its end, need nobody else. */
+  #canGather(length: number): boolean {
+    return !this.#writer && this.#gathered + length <= GATHER_LIMIT && !this.#isFull();
+  }
+
   #take(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#writer) return this.#writer.write(bytes);
+    if (this.#gathered + bytes.length > GATHER_LIMIT) return this.#startWriter(bytes);
+    this.#add(bytes);
+    return undefined;
+  }
+
+  #add(bytes: Uint8Array): void {
     const length = this.#gathered + bytes.length;
-    if (length > GATHER_LIMIT) return this.#startWriter(bytes);
     const end = this.#start + length;
     if (end > this.#gather.length) {
       const grown = new Uint8Array(Math.min(2 ** Math.ceil(Math.log2(end)), SLAB));
@@ -117,7 +131,6 @@ export class BlobUploader {
     }
     this.#gather.set(bytes, this.#start + this.#gathered);
     this.#gathered = length;
-    return undefined;
   }
 
   async #startWriter(bytes: Uint8Array): Promise<void> {
@@ -129,11 +142,15 @@ export class BlobUploader {
 
   #end(blob: MutablePendingBlob): Promise<void> | undefined {
     if (this.#writer) return this.#closeWriter(this.#writer, blob);
+    this.#addToBatch(blob);
+    return undefined;
+  }
+
+  #addToBatch(blob: MutablePendingBlob): void {
     this.#batch.push({ blob, bytes: this.#gather.subarray(this.#start, this.#start + this.#gathered) });
     this.#batchSize += this.#gathered;
     this.#start += this.#gathered;
     this.#gathered = 0;
-    return this.#batchSize >= BATCH_BYTES || this.#batch.length >= BATCH_COUNT ? this.#writeBatch() : undefined;
   }
 
   async #closeWriter(writer: BlobWriter, blob: MutablePendingBlob): Promise<void> {

@@ -1,7 +1,7 @@
-import { concatBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { checkAttached } from "../hash/attached.ts";
 import type { BlobCutter, CutChunk, CutPiece, HashEngine } from "../hash/engine.ts";
+import { MAX_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
 import { encodeOutboard } from "../hash/outboard.ts";
 import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
@@ -9,9 +9,9 @@ import { asDigest, type Digest } from "./digest.ts";
 
 /** Chunks are handed to the store in batches of this many bytes, at least. */
 const WRITE_BATCH = 4 * 1024 * 1024;
-/** The first buffer, as most blobs are short, and the others. */
+/** The first buffer, as most blobs are short; the next ones are as long as half of what was written before, up to a length. */
 const FIRST_BUFFER = 256 * 1024;
-const BUFFER = 2 * 1024 * 1024;
+const BUFFER = 4 * 1024 * 1024;
 /** Buffers that are being cut at a time. */
 const WINDOW = 3;
 
@@ -20,13 +20,14 @@ export interface CutContent {
   readonly blob: StoredBlob;
 }
 
-/** Writes one blob into a ChunkStore. Holds some 14 MiB at most, whatever its length. */
+/** Writes one blob into a ChunkStore. Holds some 28 MiB at most, whatever its length. */
 export class ChunkedBlobWriter implements BlobWriter {
   #store: ChunkStore;
   #cutter: BlobCutter;
   #signal: AbortSignal | undefined;
   /** What is being filled. */
   #buffer = new Uint8Array(FIRST_BUFFER);
+  #bufferLength = FIRST_BUFFER;
   #length = 0;
   #sent: { piece: Promise<CutPiece>; length: number }[] = [];
   #pieces = new CutPieces();
@@ -115,7 +116,12 @@ export class ChunkedBlobWriter implements BlobWriter {
   async #send(): Promise<void> {
     this.#push();
     while (this.#sent.length >= WINDOW) await this.#take();
-    this.#buffer = new Uint8Array(this.#free.pop() ?? new ArrayBuffer(BUFFER));
+    const length = Math.min(2 ** Math.floor(Math.log2(this.#size / 2)), BUFFER);
+    if (length > this.#bufferLength) {
+      this.#bufferLength = length;
+      this.#free = [];
+    }
+    this.#buffer = new Uint8Array(this.#free.pop() ?? new ArrayBuffer(this.#bufferLength));
   }
 
   #push(): void {
@@ -138,7 +144,7 @@ export class ChunkedBlobWriter implements BlobWriter {
     await this.#store.put(this.#waiting, []);
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const buffer of this.#pieces.release()) if (buffer.byteLength === BUFFER) this.#free.push(buffer);
+    for (const buffer of this.#pieces.release()) if (buffer.byteLength === this.#bufferLength) this.#free.push(buffer);
   }
 
   #addChunks(chunks: readonly CutChunk[]): void {
@@ -154,6 +160,9 @@ export class ChunkedBlobWriter implements BlobWriter {
 /** Buffers that were cut, of which chunks are taken in order. */
 class CutPieces {
   #pieces: Uint8Array<ArrayBuffer>[] = [];
+  /** For chunks that lie in two buffers: in use, and free. */
+  #joined: Uint8Array[] = [];
+  #free: Uint8Array[] = [];
   /** Bytes taken of the first one. */
   #taken = 0;
   #spent: ArrayBuffer[] = [];
@@ -178,11 +187,23 @@ class CutPieces {
         this.#taken = 0;
       }
     }
-    return parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts);
+    return parts.length === 1 ? (parts[0] as Uint8Array) : this.#join(parts, length);
+  }
+
+  #join(parts: readonly Uint8Array[], length: number): Uint8Array {
+    const joined = this.#free.pop() ?? new Uint8Array(MAX_CHUNK_SIZE);
+    this.#joined.push(joined);
+    let at = 0;
+    for (const part of parts) {
+      joined.set(part, at);
+      at += part.length;
+    }
+    return joined.subarray(0, length);
   }
 
   /** The buffers that no chunk to come lies in; those taken must not be needed any more. */
   release(): ArrayBuffer[] {
+    this.#free.push(...this.#joined.splice(0));
     return this.#spent.splice(0);
   }
 }

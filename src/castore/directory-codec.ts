@@ -1,8 +1,9 @@
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { compareBytes, EMPTY_BYTES } from "../bytes.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { asDigest, type Digest, digestOf } from "./digest.ts";
 import { checkDirectory, type Directory, type DirectoryEntry, type DirectorySizeRule, directorySize } from "./directory.ts";
+import { MessageWriter, varintLength } from "./message-writer.ts";
 import { checkName, checkNode, type DirectoryNode, type Node } from "./node.ts";
 
 /**
@@ -41,13 +42,14 @@ export function directoryDigest(directory: Directory): Digest {
 }
 
 function encode(directory: Directory): Uint8Array {
-  const writer = new BinaryWriter();
+  const lengths = directory.entries.map(({ name, node }) => namedNodeLength(name, node));
+  const writer = new MessageWriter(lengths.reduce((sum, length) => sum + 1 + varintLength(length) + length, 0));
   for (const kind of KINDS) {
-    for (const { name, node } of directory.entries) {
-      if (node.kind === kind) writer.tag(FIELD[kind], WireType.LengthDelimited).bytes(encodeNamedNode(name, node));
+    for (const [i, { name, node }] of directory.entries.entries()) {
+      if (node.kind === kind) writeNamedNode(writer, name, node, lengths[i] as number);
     }
   }
-  return writer.finish();
+  return writer.bytes;
 }
 
 /** The node that a parent has for `directory`. */
@@ -57,17 +59,36 @@ export function directoryNode(directory: Directory, rule: DirectorySizeRule): Di
 
 /** The canonical bytes of a `Node` message: `name` may be empty (as in NAR URLs), or a store path's base name. */
 export function encodeNode(name: Uint8Array, node: Node): Uint8Array {
-  return new BinaryWriter().tag(FIELD[node.kind], WireType.LengthDelimited).bytes(encodeNamedNode(name, node)).finish();
+  const length = namedNodeLength(name, node);
+  const writer = new MessageWriter(1 + varintLength(length) + length);
+  writeNamedNode(writer, name, node, length);
+  return writer.bytes;
 }
 
-function encodeNamedNode(name: Uint8Array, node: Node): Uint8Array {
-  const writer = new BinaryWriter();
-  if (name.length > 0) writer.tag(1, WireType.LengthDelimited).bytes(name);
-  if (node.kind === "symlink") return writer.tag(2, WireType.LengthDelimited).bytes(node.target).finish();
-  writer.tag(2, WireType.LengthDelimited).bytes(node.digest);
-  if (node.size !== 0n) writer.tag(3, WireType.Varint).uint64(node.size);
-  if (node.kind === "file" && node.executable) writer.tag(4, WireType.Varint).bool(true);
-  return writer.finish();
+/** Of what `writeNamedNode` writes after its own tag and length. Each field has a number below 16, so that a tag is one byte. */
+function namedNodeLength(name: Uint8Array, node: Node): number {
+  const content = node.kind === "symlink" ? node.target : node.digest;
+  let length = 1 + varintLength(content.length) + content.length;
+  if (name.length > 0) length += 1 + varintLength(name.length) + name.length;
+  if (node.kind !== "symlink" && node.size !== 0n) length += 1 + varintLength(node.size);
+  if (node.kind === "file" && node.executable) length += 2;
+  return length;
+}
+
+function writeNamedNode(writer: MessageWriter, name: Uint8Array, node: Node, length: number): void {
+  writer.tag(FIELD[node.kind], WireType.LengthDelimited);
+  writer.varint(length);
+  if (name.length > 0) writer.field(1, name);
+  writer.field(2, node.kind === "symlink" ? node.target : node.digest);
+  if (node.kind === "symlink") return;
+  if (node.size !== 0n) {
+    writer.tag(3, WireType.Varint);
+    writer.varint(node.size);
+  }
+  if (node.kind === "file" && node.executable) {
+    writer.tag(4, WireType.Varint);
+    writer.varint(1);
+  }
 }
 
 /**

@@ -18,6 +18,9 @@ export type IngestionEntry =
   | { readonly kind: "symlink"; readonly path: EntryPath; readonly target: Uint8Array }
   | { readonly kind: "file"; readonly path: EntryPath; readonly executable: boolean; readonly contents: PendingBlob };
 
+/** A source that has many at a time yields them together: a turn of an asynchronous iteration costs more than a small file's parsing. */
+export type IngestionEntries = AsyncIterable<IngestionEntry | readonly IngestionEntry[]> | Iterable<IngestionEntry>;
+
 export interface IngestOptions {
   /** How directories count their size; `documented` if not given. */
   sizeRule?: DirectorySizeRule | undefined;
@@ -41,7 +44,7 @@ export function showPath(path: EntryPath): string {
 export async function ingestEntries(
   castore: CastoreServices,
   uploader: BlobUploader,
-  entries: AsyncIterable<IngestionEntry> | Iterable<IngestionEntry>,
+  entries: IngestionEntries,
   options: IngestOptions = {},
 ): Promise<Node> {
   const tree = new TreeBuilder(uploader, options.sizeRule ?? "documented");
@@ -61,7 +64,7 @@ export async function ingestEntries(
 /** The same with an uploader of its own, for a source that pushes into it. What was not put away by then is given up on failure. */
 export async function ingest(
   castore: CastoreServices,
-  source: (uploader: BlobUploader) => AsyncIterable<IngestionEntry>,
+  source: (uploader: BlobUploader) => IngestionEntries,
   options: IngestOptions = {},
 ): Promise<Node> {
   options.signal?.throwIfAborted();
@@ -109,9 +112,10 @@ class TreeBuilder {
   }
 
   /** Leaves first. */
-  async *directories(entries: AsyncIterable<IngestionEntry> | Iterable<IngestionEntry>): AsyncGenerator<Directory> {
-    for await (const entry of entries) {
-      this.#add(entry);
+  async *directories(entries: IngestionEntries): AsyncGenerator<Directory> {
+    for await (const some of entries) {
+      if ("kind" in some) this.#add(some);
+      else for (const entry of some) this.#add(entry);
       if (this.#queue.length > MAX_WAITING) await this.#uploader.flush();
       yield* this.#ready();
     }

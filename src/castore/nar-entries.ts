@@ -12,7 +12,7 @@ export async function* narEntries(
   source: AsyncIterable<Uint8Array>,
   uploader: BlobUploader,
   options: { signal?: AbortSignal | undefined } = {},
-): AsyncGenerator<IngestionEntry> {
+): AsyncGenerator<IngestionEntry[]> {
   let entries: IngestionEntry[] = [];
   let isExecutable = false;
   const path: Uint8Array[] = [];
@@ -55,9 +55,9 @@ export async function* narEntries(
     options.signal?.throwIfAborted();
     parser.push(bytes);
     await uploader.drain();
-    yield* entries;
+    yield entries;
     entries = [];
   }
   parser.end();
-  yield* entries;
+  yield entries;
 }

@@ -42,8 +42,10 @@ function nameFault(name: Uint8Array): string | undefined {
   if (name.length === 0) return "is empty";
   if (name.length > MAX_NAME_LENGTH) return `is longer than ${MAX_NAME_LENGTH} bytes`;
   if (name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e))) return "is reserved";
-  if (name.includes(0x2f)) return "contains a slash";
-  if (name.includes(0)) return "contains NUL";
+  for (const byte of name) {
+    if (byte === 0x2f) return "contains a slash";
+    if (byte === 0) return "contains NUL";
+  }
   return undefined;
 }
 

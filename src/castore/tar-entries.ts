@@ -6,6 +6,8 @@ import { checkName, checkSymlinkTarget } from "./node.ts";
 import { type TarEntry, TarParser } from "./tar-parser.ts";
 
 const OWNER_EXECUTABLE = 0o100;
+/** Entries that are yielded at a time. */
+const TOGETHER = 1000;
 
 /**
  * The entries of a tar archive, whose contents are pushed into `uploader` as they come. The root is the archive's one top-level
@@ -19,7 +21,7 @@ export async function* tarEntries(
   source: AsyncIterable<Uint8Array>,
   uploader: BlobUploader,
   options: { signal?: AbortSignal | undefined } = {},
-): AsyncGenerator<IngestionEntry> {
+): AsyncGenerator<IngestionEntry[]> {
   const tree = new TarTree();
   let current: TarEntry | undefined;
   const parser = new TarParser({
@@ -40,7 +42,14 @@ export async function* tarEntries(
     await uploader.drain();
   }
   parser.end();
-  yield* tree.entries();
+  let entries: IngestionEntry[] = [];
+  for (const entry of tree.entries()) {
+    entries.push(entry);
+    if (entries.length < TOGETHER) continue;
+    yield entries;
+    entries = [];
+  }
+  yield entries;
 }
 
 function hasContents(entry: TarEntry): boolean {

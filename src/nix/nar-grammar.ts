@@ -51,8 +51,10 @@ export function narTokens(...texts: readonly string[]): Uint8Array {
 export function narNameProblem(name: Uint8Array): string | undefined {
   if (name.length === 0) return "the name is empty";
   if (name.length > NAR_MAX_NAME_LENGTH) return `the name is longer than ${NAR_MAX_NAME_LENGTH} bytes`;
-  if (name.includes(SLASH)) return "the name has a slash";
-  if (name.includes(0)) return "the name has a zero byte";
+  for (const byte of name) {
+    if (byte === SLASH) return "the name has a slash";
+    if (byte === 0) return "the name has a zero byte";
+  }
   if (name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT))) return "the name is . or ..";
   return undefined;
 }

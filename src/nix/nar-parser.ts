@@ -20,7 +20,7 @@ import { NarTokenizer } from "./nar-tokenizer.ts";
 export interface NarHandler {
   /** The node is a directory; its entries follow, then `leave`. */
   directory(): void;
-  /** The innermost directory has an entry; its node follows. `name` is the receiver's to keep. */
+  /** The innermost directory has an entry; its node follows. `name` is the receiver's to keep, but not to change. */
   entry(name: Uint8Array): void;
   /** The innermost directory ends. */
   leave(): void;
@@ -229,7 +229,7 @@ export class NarParser {
     }
     this.#names[this.#names.length - 1] = name;
     this.#state = NODE;
-    this.#handler.entry(name.slice());
+    this.#handler.entry(name);
   }
 
   #target(target: Uint8Array): void {
@@ -261,7 +261,7 @@ export class NarParser {
 
   #skipPadding(): boolean {
     const bytes = this.#tokens.take(this.#padding);
-    if (bytes.some((byte) => byte !== 0)) throw this.#error(this.bytesRead - bytes.length, "the padding is not zero");
+    for (const byte of bytes) if (byte !== 0) throw this.#error(this.bytesRead - bytes.length, "the padding is not zero");
     this.#padding -= bytes.length;
     if (this.#padding > 0) return false;
     this.#state = CLOSE;

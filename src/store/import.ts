@@ -1,6 +1,6 @@
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import type { DirectorySizeRule } from "../castore/directory.ts";
-import { type IngestionEntry, ingest } from "../castore/ingest.ts";
+import { type IngestionEntries, ingest } from "../castore/ingest.ts";
 import { narEntries } from "../castore/nar-entries.ts";
 import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
@@ -48,7 +48,7 @@ export type ImportNarOptions = ImportOptions &
 export async function importEntries(
   store: StoreServices,
   engine: HashEngine,
-  entries: (uploader: BlobUploader) => AsyncIterable<IngestionEntry>,
+  entries: (uploader: BlobUploader) => IngestionEntries,
   options: ImportOptions & { readonly name: string },
 ): Promise<PathInfo> {
   checkStorePathName(options.name);
@@ -119,8 +119,8 @@ async function addressedPathInfo(name: string, node: Node, nar: NarSizeAndHash):
   return { storePath, node, ...nar, references: [], ca: formatContentAddress(address), signatures: [] };
 }
 
-/** Pieces of a NAR that are being hashed while later ones are parsed; and from what length on a piece is given away rather than copied. */
-const HASHED_BEHIND = 16;
+/** Bytes of a NAR that are being hashed while later ones are parsed; and from what length on a piece is given away rather than copied. */
+const HASHED_BEHIND = 16 * 1024 * 1024;
 const GIVEN = 32 * 1024;
 
 /** The NAR as it is read: counted, hashed, and no longer than expected. Pieces are given up once they are parsed. */
@@ -144,7 +144,8 @@ class NarInput {
     this.#started = true;
     const { signal, onProgress } = this.#options;
     const total = this.#narInfo?.narSize;
-    const underWay: Promise<unknown>[] = [];
+    const underWay: { length: number; hashed: Promise<void> }[] = [];
+    let behind = 0;
     for await (const bytes of this.#source) {
       signal?.throwIfAborted();
       this.size += bytes.length;
@@ -153,12 +154,18 @@ class NarInput {
       }
       yield bytes;
       // Nobody needs it any more, so it needs no copy on its way to the hash.
-      underWay.push(this.#hash(hash, bytes));
-      underWay.at(-1)?.catch(() => {});
-      if (underWay.length > HASHED_BEHIND) await underWay.shift();
+      const { length } = bytes;
+      const hashed = this.#hash(hash, bytes);
+      hashed.catch(() => {});
+      underWay.push({ length, hashed });
+      for (behind += length; behind > HASHED_BEHIND; ) {
+        const oldest = underWay.shift();
+        behind -= oldest?.length ?? 0;
+        await oldest?.hashed;
+      }
       onProgress?.({ phase: "reading", loaded: this.size, total });
     }
-    await Promise.all(underWay);
+    for (const { hashed } of underWay) await hashed;
   }
 
   async #hash(hash: HashStream, bytes: Uint8Array): Promise<void> {

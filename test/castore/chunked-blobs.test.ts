@@ -150,7 +150,7 @@ describe("a writer", () => {
     const writer = await service().create();
     const piece = pseudoRandom(1_000_000, 5);
     const before = store.chunks.size;
-    for (let i = 0; i < 20; i++) await writer.write(piece.map((byte) => byte ^ i));
+    for (let i = 0; i < 40; i++) await writer.write(piece.map((byte) => byte ^ i));
     expect(store.chunks.size).toBeGreaterThan(before + 20);
     expect(store.blobs.size).toBe(1);
     await writer.close();
