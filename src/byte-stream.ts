@@ -2,7 +2,7 @@
 const MIN_SIZE = 512 * 1024;
 const MAX_SIZE = 4 * 1024 * 1024;
 /** A buffer is this part of what was read before. */
-const PART = 16;
+const PART = 64;
 /** Buffers that wait to be used again. */
 const MAX_FREE = 8;
 

@@ -113,9 +113,9 @@ export class HashPool implements HashEngine {
     const buffer = this.#buffers.take(size);
     const bytes = new Uint8Array(buffer);
     let offset = 0;
-    for (const blob of blobs) {
-      bytes.set(blob, offset);
-      offset += blob.length;
+    for (const run of runsOf(blobs)) {
+      bytes.set(run, offset);
+      offset += run.length;
     }
     const lengths = Uint32Array.from(blobs, ({ length }) => length);
     const reply = await this.#least().call<"many">({ kind: "many", buffer, lengths }, [buffer], size);
@@ -139,4 +139,20 @@ export class HashPool implements HashEngine {
   #checkOpen(): void {
     if (this.#closed) throw new StoreError("closed", "the hash workers were ended");
   }
+}
+
+/** The same bytes in fewer views: blobs that were gathered lie one after the other in a buffer. */
+function* runsOf(blobs: readonly Uint8Array[]): Generator<Uint8Array> {
+  let first: Uint8Array | undefined;
+  let length = 0;
+  for (const blob of blobs) {
+    if (first && blob.buffer === first.buffer && blob.byteOffset === first.byteOffset + length) {
+      length += blob.length;
+      continue;
+    }
+    if (first) yield new Uint8Array(first.buffer, first.byteOffset, length);
+    first = blob;
+    length = blob.length;
+  }
+  if (first) yield new Uint8Array(first.buffer, first.byteOffset, length);
 }

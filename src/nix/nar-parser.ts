@@ -8,6 +8,7 @@ import {
   narPaddingLength,
   narPath,
   narTargetProblem,
+  narTokens,
 } from "./nar-grammar.ts";
 import { NarTokenizer } from "./nar-tokenizer.ts";
 
@@ -83,6 +84,10 @@ const EXECUTABLE_TOKEN = utf8("executable");
 const CONTENTS_TOKEN = utf8("contents");
 const ENTRY_TOKEN = utf8("entry");
 const CLOSE_TOKEN = utf8(")");
+
+/** What most entries have around name and content. Taken at once, since a token costs as much as the content of a short file. */
+const REGULAR_NODE = narTokens("node", "(", "type", "regular", "contents");
+const NEXT_ENTRY = narTokens(")", ")", "entry", "(", "name");
 
 const MAX_KEYWORD_LENGTH = NAR_MAGIC.length;
 const DEFAULT_MAX_DEPTH = 1024;
@@ -169,10 +174,24 @@ export class NarParser {
         this.#target(this.#tokens.copy());
         return true;
       default:
+        if (this.#usual()) return true;
         if (!this.#tokens.readToken(MAX_KEYWORD_LENGTH)) return false;
         this.#keyword();
         return true;
     }
+  }
+
+  /** Takes several keywords at once, where they are what one expects. */
+  #usual(): boolean {
+    if (this.#state === NODE && this.#tokens.skip(REGULAR_NODE)) {
+      this.#executable = false;
+      this.#state = LENGTH;
+    } else if (this.#state === CLOSE && this.#names.length > 0 && this.#tokens.skip(NEXT_ENTRY)) {
+      this.#state = NAME;
+    } else {
+      return false;
+    }
+    return true;
   }
 
   #keyword(): void {

@@ -49,6 +49,15 @@ export class NarTokenizer {
     this.#at = 0;
   }
 
+  /** Takes `bytes` if they are what comes next, all of them in this chunk. */
+  skip(bytes: Uint8Array): boolean {
+    const end = this.#at + bytes.length;
+    if (this.#carried > 0 || end > this.#chunk.length) return false;
+    for (let i = 0; i < bytes.length; i++) if (this.#chunk[this.#at + i] !== bytes[i]) return false;
+    this.#at = end;
+    return true;
+  }
+
   /** Reads a token of at most `maxLength` bytes, for `is` and `copy` to look at. */
   readToken(maxLength: number): boolean {
     const available = this.#chunk.length - this.#at;

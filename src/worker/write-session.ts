@@ -111,7 +111,9 @@ export class WriteSession implements WritableObjects {
   write(objects: readonly NewObject[]): Promise<void> {
     return this.#exclusively(async () => {
       for (const { kind, digest, bytes } of objects) {
-        if (this.#find(kind, digest) === NONE) await this.#append(kind, digest, bytes);
+        if (this.#find(kind, digest) !== NONE) continue;
+        const appended = this.#append(kind, digest, bytes);
+        if (appended) await appended;
       }
     });
   }
@@ -199,25 +201,34 @@ export class WriteSession implements WritableObjects {
     return entry;
   }
 
-  async #append(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> {
+  /** What only goes to the buffer takes no promise: that costs as much as a short object. */
+  #append(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> | undefined {
+    const record = this.#current?.record;
+    if (!record || !hasRoom(record, bytes) || bytes.length >= DIRECT || this.#buffered + bytes.length > BUFFER)
+      return this.#appendPast(kind, digest, bytes);
+    this.#buffer.set(bytes, this.#buffered);
+    this.#buffered += bytes.length;
+    this.#enter(record, kind, digest, bytes);
+    return undefined;
+  }
+
+  /** Appends where there is no room yet. */
+  async #appendPast(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> {
     const { length } = bytes;
     if (length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to be kept`);
-    const last = this.#current?.record;
-    if (last && (last.size + length > MAX_PACK || last.count >= MAX_PACK_OBJECTS)) await this.#endPack("beside");
+    if (this.#current && !hasRoom(this.#current.record, bytes)) await this.#endPack("beside");
     this.#current ??= await this.#startPack();
-    const { record } = this.#current;
-    const offset = record.size;
-    if (this.#buffered + length > BUFFER || length >= DIRECT) await this.#flush();
-    if (length >= DIRECT) {
-      await this.#put(bytes);
-    } else {
-      this.#buffer.set(bytes, this.#buffered);
-      this.#buffered += length;
-    }
+    await this.#flush();
+    if (length < DIRECT) return this.#append(kind, digest, bytes);
+    await this.#put(bytes);
+    this.#enter(this.#current.record, kind, digest, bytes);
+  }
+
+  #enter(record: IndexRecord, kind: ObjectKind, digest: Digest, { length }: Uint8Array): void {
+    this.#store.table.add(digest, kind, record, record.size, length);
     record.size += length;
     record.bytes += length;
     record.count++;
-    this.#store.table.add(digest, kind, record, offset, length);
   }
 
   async #startPack(): Promise<{ record: IndexRecord; writer: PackWriter }> {
@@ -346,6 +357,10 @@ export class WriteSession implements WritableObjects {
     }
     throw new StoreError("conflict", `object ${formatDigest(digest)} was collected as garbage meanwhile; try again`);
   }
+}
+
+function hasRoom({ size, count }: IndexRecord, { length }: Uint8Array): boolean {
+  return size + length <= MAX_PACK && count < MAX_PACK_OBJECTS;
 }
 
 /** The entries that a session needs and did not write. */
