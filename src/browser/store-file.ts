@@ -1,21 +1,29 @@
 import { StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
 
-type OpenRange = (offset: number, length: number) => ReadableStream<Uint8Array>;
+/** Where content comes from. A range is cut to the content. */
+export interface FileSource {
+  open(offset: number, length: number): ReadableStream<Uint8Array>;
+  /** For at most `SMALL_READ` bytes: all at once, which takes one message each way. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** Bytes. */
+const SMALL_READ = 256 * 1024;
 
 /** A file of a store path, with the methods of a `Blob`. Content is read, and checked, when it is asked for. */
 export class StoreFile {
   /** Bytes. */
   readonly size: number;
   #name: string;
-  #open: OpenRange;
+  #source: FileSource;
   #start: number;
 
   /** @internal @param name for messages */
-  constructor(name: string, size: number, open: OpenRange, start = 0) {
+  constructor(name: string, size: number, source: FileSource, start = 0) {
     this.#name = name;
     this.size = size;
-    this.#open = open;
+    this.#source = source;
     this.#start = start;
   }
 
@@ -23,15 +31,20 @@ export class StoreFile {
   slice(start = 0, end = this.size): StoreFile {
     const clamp = (position: number): number => Math.min(Math.max(position < 0 ? this.size + position : position, 0), this.size);
     const from = clamp(start);
-    return new StoreFile(this.#name, Math.max(clamp(end) - from, 0), this.#open, this.#start + from);
+    return new StoreFile(this.#name, Math.max(clamp(end) - from, 0), this.#source, this.#start + from);
   }
 
   stream(): ReadableStream<Uint8Array> {
-    return this.#open(this.#start, this.size);
+    return this.#source.open(this.#start, this.size);
   }
 
   /** @throws StoreError `corrupt` if the content has another length than its directory says */
   async arrayBuffer(): Promise<ArrayBuffer> {
+    if (this.size <= SMALL_READ) {
+      const bytes = await this.#source.read(this.#start, this.size);
+      if (bytes.length !== this.size) throw this.#wrongLength(bytes.length > this.size ? "more" : "less");
+      return bytes.slice().buffer;
+    }
     const whole = new Uint8Array(this.size);
     let offset = 0;
     for await (const bytes of iterate(this.stream())) {

@@ -1,6 +1,7 @@
 import type { Remote as ComlinkRemote } from "comlink";
 import { transfer } from "comlink";
 import { decodeUtf8, toBase64 } from "../bytes.ts";
+import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
@@ -25,7 +26,7 @@ import type {
 } from "../thread/store-api.ts";
 import { folderSource } from "./folder.ts";
 import type { Remote } from "./remote.ts";
-import { StoreFile } from "./store-file.ts";
+import { type FileSource, StoreFile } from "./store-file.ts";
 import type { StoreConnection } from "./store-worker-client.ts";
 
 export interface StoreCondition {
@@ -127,9 +128,7 @@ export class Store extends EventTarget {
     if (node?.kind !== "file") return undefined;
     const { digest } = node;
     const name = `${storePath}/${typeof path === "string" ? path : decodeUtf8(path)}`;
-    return new StoreFile(name, Number(node.size), (offset, length) =>
-      this.#receive((port) => this.#api.readBlob(digest, { offset, length }, port)),
-    );
+    return new StoreFile(name, Number(node.size), this.#source(digest));
   }
 
   /** The store path as a NAR, rendered as it is read. The stream errors with `not-found` if the store does not have it. */
@@ -225,9 +224,7 @@ export class Store extends EventTarget {
 
   /** The content of a blob, as `importBlob` and `pins` name it. It is read when it is asked for; if it is missing, that is an error then. */
   blob({ digest, size }: Pick<FileNode, "digest" | "size">): StoreFile {
-    return new StoreFile(`b3:${toBase64(digest)}`, Number(size), (offset, length) =>
-      this.#receive((port) => this.#api.readBlob(digest, { offset, length }, port)),
-    );
+    return new StoreFile(`b3:${toBase64(digest)}`, Number(size), this.#source(digest));
   }
 
   /** Keeps the content of a store path from garbage collection, also when the path is deleted. @throws StoreError `not-found` */
@@ -297,6 +294,13 @@ export class Store extends EventTarget {
 
   #call<T>(call: Promise<T>): Promise<T> {
     return this.#worker.call(call);
+  }
+
+  #source(digest: Digest): FileSource {
+    return {
+      open: (offset, length) => this.#receive((port) => this.#api.readBlob(digest, { offset, length }, port)),
+      read: (offset, length) => this.#call(this.#api.readBytes(digest, { offset, length })),
+    };
   }
 
   #receive<T>(start: (port: MessagePort) => Promise<void>): ReadableStream<T> {

@@ -18,6 +18,8 @@ export interface StoreApi {
   list(storePath: string, path: string | Uint8Array): Promise<ListEntry[] | undefined>;
   node(storePath: string, path: string | Uint8Array): Promise<Node | undefined>;
   readBlob(digest: Digest, range: { offset: number; length: number }, to: MessagePort): void;
+  /** The same for a range that is not worth a stream. */
+  readBytes(digest: Digest, range: { offset: number; length: number }): Promise<Uint8Array>;
   nar(storePath: string, to: MessagePort): void;
   narInfo(storePath: string): Promise<string | undefined>;
   remotePathInfos(remote: RemoteAddress, to: MessagePort): void;

@@ -1,6 +1,7 @@
 import { ReadBuffers, readByteStream } from "../byte-stream.ts";
-import { decodeUtf8 } from "../bytes.ts";
+import { concatBytes, decodeUtf8 } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
+import { CachedDirectories } from "../castore/cached-directories.ts";
 import { decompressed } from "../castore/decompress.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { DirectoryEntry, DirectorySizeRule } from "../castore/directory.ts";
@@ -60,6 +61,8 @@ interface OpenedStore {
   readonly pool: HashEngine;
   /** What is committed. */
   readonly services: LocalStoreServices;
+  /** For looking at paths, one after the other. */
+  readonly directories: CachedDirectories;
   readonly durability: "strict" | "relaxed";
   readonly changes: BroadcastChannel;
 }
@@ -93,8 +96,12 @@ export class StoreServer implements StoreApi {
       const changes = changeChannel(name);
       // A damaged object would be read for as long as nothing is missing, though another tab has fetched a good one.
       // And what another tab collected as garbage is held for as long as we have it open.
-      changes.onmessage = () => packed.sweepLater();
-      this.#opened = { packed, pool, services, durability: options.durability, changes };
+      const directories = new CachedDirectories(services.directories);
+      changes.onmessage = () => {
+        packed.sweepLater();
+        directories.clear();
+      };
+      this.#opened = { packed, pool, services, directories, durability: options.durability, changes };
       const id = await packed.database.read("meta", (store) => store.get("id"));
       return { id: String(id), storage: packed.storage, missingPacks: await packed.missingPacks() };
     } catch (error) {
@@ -135,16 +142,16 @@ export class StoreServer implements StoreApi {
   }
 
   async list(storePath: string, path: string | Uint8Array): Promise<ListEntry[] | undefined> {
-    const { services } = this.#store();
+    const { services, directories } = this.#store();
     const info = await requirePathInfo(services.pathInfos, storePath);
-    const entries = await listDirectory(services, info.node, path);
+    const entries = await listDirectory({ ...services, directories }, info.node, path);
     return entries?.map(listEntry);
   }
 
   async node(storePath: string, path: string | Uint8Array): Promise<Node | undefined> {
-    const { services } = this.#store();
+    const { services, directories } = this.#store();
     const info = await requirePathInfo(services.pathInfos, storePath);
-    return resolvePath(services, info.node, path);
+    return resolvePath({ ...services, directories }, info.node, path);
   }
 
   readBlob(digest: Digest, range: { offset: number; length: number }, to: MessagePort): void {
@@ -157,6 +164,14 @@ export class StoreServer implements StoreApi {
         yield* iterate(stream);
       })(),
     );
+  }
+
+  async readBytes(digest: Digest, { offset, length }: { offset: number; length: number }): Promise<Uint8Array> {
+    const stream = await this.#store().services.blobs.open(digest, { offset, length });
+    if (!stream) throw new StoreError("not-found", "the file's content is missing from the store");
+    const parts: Uint8Array[] = [];
+    for await (const bytes of iterate(stream)) parts.push(bytes);
+    return concatBytes(parts);
   }
 
   nar(storePath: string, to: MessagePort): void {
@@ -285,6 +300,7 @@ export class StoreServer implements StoreApi {
 
   /** What ended while the store was being closed has no channel any more, and is done all the same. */
   #tell(store: OpenedStore, change: Change): void {
+    store.directories.clear();
     if (this.#opened === store) store.changes.postMessage(change);
   }
 
