@@ -14,6 +14,11 @@ export const NAR_HEADER_SIZE: number = narTokens(NAR_MAGIC).length;
 /** A directory without its entries. */
 export const NAR_DIRECTORY_SIZE: number = narTokens("(", "type", "directory", ")").length;
 
+/** What comes before a directory's first entry. */
+export const NAR_DIRECTORY_OPEN_SIZE: number = narTokens("(", "type", "directory").length;
+
+const ENTRY_OPEN_SIZE = narTokens("entry", "(", "name", "node").length;
+const FILE_OPEN_SIZE = narTokens("(", "type", "regular", "contents").length;
 const FILE_SIZE = narTokens("(", "type", "regular", "contents", ")").length;
 const EXECUTABLE_SIZE = narTokens("executable", "").length;
 const SYMLINK_SIZE = narTokens("(", "type", "symlink", "target", ")").length;
@@ -32,4 +37,14 @@ export function narSymlinkSize(targetLength: number): number {
 /** What an entry whose name has `nameLength` bytes adds to a directory, besides its node. */
 export function narEntrySize(nameLength: number): number {
   return ENTRY_SIZE + narTokenSize(nameLength);
+}
+
+/** Of an entry, what comes before its node. */
+export function narEntryOpenSize(nameLength: number): number {
+  return ENTRY_OPEN_SIZE + narTokenSize(nameLength);
+}
+
+/** Of a file, what comes before its content. */
+export function narFileOpenSize(executable: boolean): number {
+  return FILE_OPEN_SIZE + (executable ? EXECUTABLE_SIZE : 0) + 8;
 }

@@ -2,7 +2,6 @@ import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { parseHashPart, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
 import type { PathInfo } from "./path-info.ts";
-import type { PathInfoService } from "./path-info-service.ts";
 
 /** How many are asked for at a time: enough to hide a remote's latency, few enough for a page's connections. */
 const CONCURRENCY = 16;
@@ -10,8 +9,17 @@ const CONCURRENCY = 16;
 /** No real closure comes near; a hostile remote could otherwise go on naming new references for ever. */
 const MAX_CLOSURE = 250_000;
 
-interface Found {
-  readonly info: PathInfo;
+/** What a closure is followed by: a PathInfo, or a NARInfo whose content is not here yet. */
+export type Referring = Pick<PathInfo, "storePath" | "references">;
+
+/** A PathInfoService, or who else knows references. */
+export interface ReferenceSource<T extends Referring> {
+  /** `undefined` if it is missing. */
+  get(hashPart: string, options?: { signal?: AbortSignal | undefined }): Promise<T | undefined>;
+}
+
+interface Found<T> {
+  readonly info: T;
   /** Hash parts, itself left out. */
   readonly references: readonly string[];
 }
@@ -30,12 +38,12 @@ interface Wanted {
  *   in a circle (a path may refer to itself), or by another name than the path has; `corrupt` if the service answers another path
  *   than it was asked for.
  */
-export async function closureOf(
-  pathInfos: PathInfoService,
+export async function closureOf<T extends Referring>(
+  pathInfos: ReferenceSource<T>,
   roots: readonly string[],
   options: { signal?: AbortSignal | undefined } = {},
-): Promise<PathInfo[]> {
-  const found = new Map<string, Found>();
+): Promise<T[]> {
+  const found = new Map<string, Found<T>>();
   let wanted = new Map<string, Wanted>(roots.map((root) => [parseHashPart(root), { storePath: root, referrer: undefined }]));
   const start = [...wanted.keys()];
   while (wanted.size > 0) {
@@ -60,11 +68,11 @@ export async function closureOf(
 }
 
 /** The path info of one store path, which must be there and be the one that was asked for. */
-export async function requirePathInfo(
-  pathInfos: PathInfoService,
+export async function requirePathInfo<T extends Referring>(
+  pathInfos: ReferenceSource<T>,
   storePath: string,
   options: { signal?: AbortSignal | undefined; referrer?: string | undefined } = {},
-): Promise<PathInfo> {
+): Promise<T> {
   options.signal?.throwIfAborted();
   const hashPart = parseHashPart(storePath);
   const info = await pathInfos.get(hashPart, { signal: options.signal });
@@ -82,8 +90,12 @@ export async function requirePathInfo(
   return info;
 }
 
-async function getAll(pathInfos: PathInfoService, wanted: readonly Wanted[], signal: AbortSignal | undefined): Promise<PathInfo[]> {
-  const infos: PathInfo[] = [];
+async function getAll<T extends Referring>(
+  pathInfos: ReferenceSource<T>,
+  wanted: readonly Wanted[],
+  signal: AbortSignal | undefined,
+): Promise<T[]> {
+  const infos: T[] = [];
   for (let i = 0; i < wanted.length; i += CONCURRENCY) {
     const some = wanted.slice(i, i + CONCURRENCY);
     infos.push(
@@ -93,7 +105,7 @@ async function getAll(pathInfos: PathInfoService, wanted: readonly Wanted[], sig
   return infos;
 }
 
-function checkReferenceNames(found: ReadonlyMap<string, Found>): void {
+function checkReferenceNames(found: ReadonlyMap<string, Found<Referring>>): void {
   for (const { info } of found.values()) {
     for (const reference of info.references) {
       const target = found.get(parseHashPart(reference))?.info.storePath;
@@ -105,8 +117,8 @@ function checkReferenceNames(found: ReadonlyMap<string, Found>): void {
 }
 
 /** Depth first, with a stack of its own: chains of references are as long as a remote likes. */
-function referencesFirst(found: ReadonlyMap<string, Found>, start: readonly string[]): PathInfo[] {
-  const order: PathInfo[] = [];
+function referencesFirst<T extends Referring>(found: ReadonlyMap<string, Found<T>>, start: readonly string[]): T[] {
+  const order: T[] = [];
   const done = new Set<string>();
   const open = new Set<string>();
   const stack: { hashPart: string; next: number }[] = [];
@@ -124,7 +136,7 @@ function referencesFirst(found: ReadonlyMap<string, Found>, start: readonly stri
   for (const root of start) {
     enter(root);
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const { info, references } = found.get(top.hashPart) as Found;
+      const { info, references } = found.get(top.hashPart) as Found<T>;
       const reference = references[top.next++];
       if (reference !== undefined) {
         enter(reference);

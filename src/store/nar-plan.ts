@@ -6,7 +6,9 @@ import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
+import { NAR_DIRECTORY_OPEN_SIZE, NAR_HEADER_SIZE, narEntryOpenSize, narEntrySize } from "../nix/nar-size.ts";
 import { DirectoryReader } from "./directory-reader.ts";
+import type { NarSizes } from "./nar-sizes.ts";
 
 /** Small files are read together until they have this many bytes, or until there are this many nodes to write. */
 const BATCH_BYTES = SMALL_BLOB_LIMIT;
@@ -27,6 +29,12 @@ export interface PlannedBatch {
 /** The content is empty and need not be asked for. */
 export const NO_BLOB = -1;
 
+/** Where in the NAR the first byte is that is wanted, and how to tell what comes before it. */
+export interface PlanStart {
+  readonly offset: number;
+  readonly sizes: NarSizes;
+}
+
 /** Walks the tree ahead of the writer, batch by batch, with a stack of its own: nesting costs no call stack. */
 export class NarPlan {
   readonly #castore: CastoreServices;
@@ -34,12 +42,23 @@ export class NarPlan {
   readonly #reader: DirectoryReader | undefined;
   #root: Node | undefined;
   readonly #stack: { readonly entries: readonly DirectoryEntry[]; next: number }[] = [];
+  /** Until something wanted was found. */
+  #start: PlanStart | undefined;
+  #offset = NAR_HEADER_SIZE;
+  #skipped = 0;
 
-  constructor(castore: CastoreServices, root: Node, signal: AbortSignal | undefined) {
+  /** @param start without it, everything is wanted */
+  constructor(castore: CastoreServices, root: Node, signal: AbortSignal | undefined, start?: PlanStart) {
+    this.#start = start;
     this.#castore = castore;
     this.#signal = signal;
     this.#root = root;
     if (root.kind === "directory") this.#reader = new DirectoryReader(castore.directories, root.digest, signal);
+  }
+
+  /** Bytes of the entries that are left out, each of which ends before what is wanted. Known once the first batch is there. */
+  get skipped(): number {
+    return this.#skipped;
   }
 
   /** `undefined` at the end. Not to be called again before it resolved. */
@@ -57,9 +76,11 @@ export class NarPlan {
       if (!top) break;
       const entry = top.entries[top.next++];
       if (entry) {
+        if (this.#skip(entry)) continue;
         batch.add(entry.name, entry.node);
         if (entry.node.kind === "directory") await this.#enter(entry.node.digest);
       } else {
+        this.#start = undefined;
         this.#stack.pop();
         batch.leave();
       }
@@ -71,8 +92,23 @@ export class NarPlan {
     this.#reader?.close().catch(() => {});
   }
 
+  /** Whether nothing of `entry` is wanted. */
+  #skip({ name, node }: DirectoryEntry): boolean {
+    if (!this.#start) return false;
+    const size = narEntrySize(name.length) + this.#start.sizes.of(node);
+    if (this.#offset + size <= this.#start.offset) {
+      this.#offset += size;
+      this.#skipped += size;
+      return true;
+    }
+    if (node.kind === "directory") this.#offset += narEntryOpenSize(name.length);
+    else this.#start = undefined;
+    return false;
+  }
+
   async #enter(digest: Digest): Promise<void> {
     if (this.#stack.length > MAX_TREE_DEPTH) throw tooDeep(digest);
+    this.#offset += NAR_DIRECTORY_OPEN_SIZE;
     const reader = this.#reader as DirectoryReader;
     const { entries } = reader.kept(digest) ?? (await reader.read(digest));
     this.#stack.push({ entries, next: 0 });

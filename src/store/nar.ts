@@ -1,17 +1,21 @@
-import { type Digest, digestKey, formatDigest } from "../castore/digest.ts";
-import type { DirectoryEntry } from "../castore/directory.ts";
-import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
+import { type Digest, formatDigest } from "../castore/digest.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { formatSri } from "../nix/hash.ts";
-import { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "../nix/nar-size.ts";
+import { NAR_HEADER_SIZE } from "../nix/nar-size.ts";
 import { NarWriter } from "../nix/nar-writer.ts";
 import type { OperationOptions } from "../progress.ts";
 import { iterate, streamOf } from "../stream.ts";
-import { DirectoryReader } from "./directory-reader.ts";
-import { checkNarSize, NarPlan, NO_BLOB, type PlannedBatch, tooDeep } from "./nar-plan.ts";
+import { NarPlan, NO_BLOB, type PlannedBatch } from "./nar-plan.ts";
+import { NarSizes } from "./nar-sizes.ts";
+
+export interface RenderNarOptions {
+  /** A part of the NAR, cut to it. What comes before is not rendered: only the directories are read, for its size. */
+  range?: { readonly offset: number; readonly length: number } | undefined;
+  signal?: AbortSignal | undefined;
+}
 
 /** Progress is told this often, in bytes. */
 const PROGRESS_STEP = 1024 * 1024;
@@ -23,18 +27,14 @@ const PROGRESS_STEP = 1024 * 1024;
  * The stream errors with `not-found` if a directory or blob is missing, `corrupt` if a file's content has another length than its
  * node says, `invalid` if directories are nested too deeply for a NAR reader.
  */
-export function renderNar(
-  castore: CastoreServices,
-  node: Node,
-  options: { signal?: AbortSignal | undefined } = {},
-): ReadableStream<Uint8Array> {
+export function renderNar(castore: CastoreServices, node: Node, options: RenderNarOptions = {}): ReadableStream<Uint8Array> {
   const controller = new AbortController();
   const abort = (): void => controller.abort(options.signal?.reason);
   const pieces = (async function* () {
     if (options.signal?.aborted) abort();
     options.signal?.addEventListener("abort", abort);
     try {
-      yield* narPieces(castore, node, controller.signal);
+      yield* narPieces(castore, node, controller.signal, options.range);
     } finally {
       options.signal?.removeEventListener("abort", abort);
     }
@@ -111,50 +111,7 @@ export async function narSize(
   node: Node,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<number> {
-  if (node.kind !== "directory") return NAR_HEADER_SIZE + leafSize(node);
-  const reader = new DirectoryReader(castore.directories, node.digest, options.signal);
-  // The same directory is counted once and added often: a tree can be far larger than what it is made of.
-  const sizes = new Map<string, number>();
-  const stack: SizeFrame[] = [];
-  const enter = async (digest: Digest): Promise<void> => {
-    if (stack.length > MAX_TREE_DEPTH) throw tooDeep(digest);
-    const directory = reader.kept(digest) ?? (await reader.read(digest));
-    stack.push({ key: digestKey(digest), entries: directory.entries, next: 0, size: NAR_DIRECTORY_SIZE });
-  };
-  try {
-    await enter(node.digest);
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const entry = top.entries[top.next];
-      if (!entry) {
-        stack.pop();
-        sizes.set(top.key, top.size);
-        continue;
-      }
-      const known = entry.node.kind === "directory" ? sizes.get(digestKey(entry.node.digest)) : leafSize(entry.node);
-      if (known === undefined) {
-        await enter((entry.node as Node & { kind: "directory" }).digest);
-        continue;
-      }
-      top.size = checkNarSize(top.size + narEntrySize(entry.name.length) + known);
-      top.next++;
-    }
-    return NAR_HEADER_SIZE + (sizes.get(digestKey(node.digest)) as number);
-  } finally {
-    await reader.close();
-  }
-}
-
-interface SizeFrame {
-  readonly key: string;
-  readonly entries: readonly DirectoryEntry[];
-  next: number;
-  size: number;
-}
-
-function leafSize(node: Exclude<Node, { kind: "directory" }>): number {
-  return node.kind === "symlink"
-    ? narSymlinkSize(node.target.length)
-    : narFileSize(checkNarSize(Number(node.size)), node.executable);
+  return NAR_HEADER_SIZE + (await NarSizes.read(castore, node, options)).of(node);
 }
 
 function missingBlob(digest: Digest): StoreError {
@@ -167,11 +124,57 @@ function missingBlob(digest: Digest): StoreError {
  */
 const LONGEST_TURN = 50;
 
-/** The NAR of `node` in pieces of up to some 64 KiB, or as large as a blob's own are. */
-async function* narPieces(castore: CastoreServices, node: Node, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+/** What is wanted of bytes that come one after the other. */
+class Cut {
+  readonly from: number;
+  readonly to: number;
+  #at = 0;
+
+  constructor(from: number, length: number) {
+    this.from = from;
+    this.to = from + length;
+  }
+
+  get isDone(): boolean {
+    return this.#at >= this.to;
+  }
+
+  /** Empties `pieces`. */
+  take(pieces: Uint8Array[]): Uint8Array[] {
+    const taken: Uint8Array[] = [];
+    for (const piece of pieces.splice(0)) {
+      const wanted = piece.subarray(Math.max(0, this.from - this.#at), Math.max(0, this.to - this.#at));
+      this.#at += piece.length;
+      if (wanted.length > 0) taken.push(wanted);
+    }
+    return taken;
+  }
+}
+
+/** In the place of content that nobody wants to have. */
+const ZEROS = new Uint8Array(64 * 1024);
+
+/** Writes content that nobody wants to have; what the writer held back comes out before it. */
+function* blank(writer: NarWriter, length: number, pieces: Uint8Array[], cut: Cut): Generator<Uint8Array> {
+  for (let left = length; left > 0 && !cut.isDone; left -= ZEROS.length) {
+    writer.content(ZEROS.subarray(0, left));
+    yield* cut.take(pieces);
+  }
+}
+
+/** The NAR of `node`, or a part of it, in pieces of up to some 64 KiB, or as large as a blob's own are. */
+async function* narPieces(
+  castore: CastoreServices,
+  node: Node,
+  signal: AbortSignal | undefined,
+  range: RenderNarOptions["range"] = { offset: 0, length: Number.POSITIVE_INFINITY },
+): AsyncGenerator<Uint8Array> {
+  if (range.length <= 0) return;
+  const sizes = range.offset > 0 ? await NarSizes.read(castore, node, { signal }) : undefined;
   const pieces: Uint8Array[] = [];
   const writer = new NarWriter((piece) => pieces.push(piece));
-  const plan = new NarPlan(castore, node, signal);
+  const plan = new NarPlan(castore, node, signal, sizes && { sizes, offset: range.offset });
+  let cut: Cut | undefined;
   let turned = performance.now();
   try {
     let ahead = plan.next();
@@ -183,23 +186,36 @@ async function* narPieces(castore: CastoreServices, node: Node, signal: AbortSig
       signal?.throwIfAborted();
       const batch = await ahead;
       if (!batch) break;
+      // The writer knows nothing of what was skipped, before the first batch: its bytes begin that much earlier.
+      cut ??= new Cut(range.offset - plan.skipped, range.length);
       const contents = await batch.contents;
       // The next batch is read while this one is written.
       ahead = plan.next();
       ahead.catch(() => {});
       writeSteps(writer, batch, contents);
-      yield* pieces.splice(0);
+      yield* cut.take(pieces);
+      if (cut.isDone) return;
       if (!batch.large) continue;
-      const content = await castore.blobs.open(batch.large.digest, { signal });
-      if (!content) throw missingBlob(batch.large.digest);
-      for await (const piece of iterate(content, signal)) {
-        writer.content(piece);
-        yield* pieces.splice(0);
+      const size = Number(batch.large.size);
+      const start = Math.min(size, Math.max(0, cut.from - writer.bytesWritten));
+      const end = Math.min(size, Math.max(start, cut.to - writer.bytesWritten));
+      yield* blank(writer, start, pieces, cut);
+      if (start < end) {
+        // All of it is read without a range, so that more than there should be is noticed.
+        const part = end - start < size ? { offset: start, length: end - start } : {};
+        const content = await castore.blobs.open(batch.large.digest, { ...part, signal });
+        if (!content) throw missingBlob(batch.large.digest);
+        for await (const piece of iterate(content, signal)) {
+          writer.content(piece);
+          yield* cut.take(pieces);
+        }
       }
+      yield* blank(writer, size - end, pieces, cut);
+      if (cut.isDone) return;
       writer.endFile();
     }
     writer.end();
-    yield* pieces;
+    if (cut) yield* cut.take(pieces);
   } finally {
     plan.close();
   }

@@ -1,0 +1,90 @@
+import type { Digest } from "../castore/digest.ts";
+import type { DirectoryEntry } from "../castore/directory.ts";
+import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
+import type { Node } from "../castore/node.ts";
+import type { CastoreServices } from "../castore/services.ts";
+import { StoreError } from "../error.ts";
+import type { NarListing, NarListingEntry, NarListingNode } from "../nix/nar-listing.ts";
+import {
+  NAR_DIRECTORY_OPEN_SIZE,
+  NAR_HEADER_SIZE,
+  narEntryOpenSize,
+  narEntrySize,
+  narFileOpenSize,
+  narFileSize,
+  narSymlinkSize,
+} from "../nix/nar-size.ts";
+import { DirectoryReader } from "./directory-reader.ts";
+import { checkNarSize, tooDeep } from "./nar-plan.ts";
+
+export interface ListNodeOptions {
+  /** How many entries the tree may have. A million if not given: a few directories can make up more than anybody could hold. */
+  maxEntries?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const DEFAULT_MAX_ENTRIES = 1_000_000;
+
+/**
+ * What the NAR of `node` holds, and where, from its directories alone: the same that `listNar` reads out of the NAR.
+ *
+ * @throws StoreError `not-found` if a directory is missing, `invalid` for a tree that is too large or too deep
+ */
+export async function listNode(
+  castore: Pick<CastoreServices, "directories">,
+  node: Node,
+  { maxEntries = DEFAULT_MAX_ENTRIES, signal }: ListNodeOptions = {},
+): Promise<NarListing> {
+  if (node.kind !== "directory") return { root: leaf(node, NAR_HEADER_SIZE).listed };
+  const reader = new DirectoryReader(castore.directories, node.digest, signal);
+  const stack: { readonly entries: readonly DirectoryEntry[]; next: number; readonly listed: NarListingEntry[] }[] = [];
+  let offset = NAR_HEADER_SIZE;
+  let count = 0;
+  const enter = async (digest: Digest): Promise<NarListingNode> => {
+    if (stack.length > MAX_TREE_DEPTH) throw tooDeep(digest);
+    const { entries } = reader.kept(digest) ?? (await reader.read(digest));
+    count += entries.length;
+    if (count > maxEntries) throw new StoreError("invalid", `the tree has more than ${maxEntries} entries`);
+    const listed: NarListingEntry[] = [];
+    stack.push({ entries, next: 0, listed });
+    offset += NAR_DIRECTORY_OPEN_SIZE;
+    return { type: "directory", entries: listed };
+  };
+  try {
+    const root = await enter(node.digest);
+    for (let top = stack.at(-1); top; top = stack.at(-1)) {
+      const entry = top.entries[top.next++];
+      if (!entry) {
+        stack.pop();
+        offset += CLOSE_SIZE;
+        if (stack.length > 0) offset += CLOSE_SIZE;
+        continue;
+      }
+      const { name, node } = entry;
+      const open = narEntryOpenSize(name.length);
+      offset += open;
+      if (node.kind === "directory") {
+        top.listed.push({ name, node: await enter(node.digest) });
+        continue;
+      }
+      const { listed, size } = leaf(node, offset);
+      top.listed.push({ name, node: listed });
+      offset = checkNarSize(offset + size + narEntrySize(name.length) - open);
+    }
+    return { root };
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Of a closing parenthesis. */
+const CLOSE_SIZE = 16;
+
+function leaf(node: Exclude<Node, { kind: "directory" }>, offset: number): { listed: NarListingNode; size: number } {
+  if (node.kind === "symlink")
+    return { listed: { type: "symlink", target: node.target }, size: narSymlinkSize(node.target.length) };
+  const size = checkNarSize(Number(node.size));
+  const { executable } = node;
+  const narOffset = offset + narFileOpenSize(executable);
+  return { listed: { type: "regular", size, executable, narOffset }, size: narFileSize(size, executable) };
+}

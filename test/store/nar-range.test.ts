@@ -1,0 +1,144 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { utf8 } from "../../src/bytes.ts";
+import type { BlobService } from "../../src/castore/blob-service.ts";
+import { digestKey } from "../../src/castore/digest.ts";
+import { makeDirectory } from "../../src/castore/directory.ts";
+import { directoryNode } from "../../src/castore/directory-codec.ts";
+import type { FileNode, Node } from "../../src/castore/node.ts";
+import type { CastoreServices } from "../../src/castore/services.ts";
+import { listNar } from "../../src/nix/nar-listing.ts";
+import { narSize, renderNar } from "../../src/store/nar.ts";
+import { listNode } from "../../src/store/nar-listing.ts";
+import { collect } from "./fixtures.ts";
+
+const LARGE = 3_000_000;
+
+let castore: CastoreServices;
+let root: Node;
+let whole: Uint8Array;
+
+async function file(content: Uint8Array, executable = false): Promise<FileNode> {
+  const writer = await castore.blobs.create();
+  await writer.write(content);
+  return { kind: "file", digest: (await writer.close()).digest, size: BigInt(content.length), executable };
+}
+
+beforeAll(async () => {
+  castore = createMemoryStore();
+  const names = (entries: Record<string, Node>) =>
+    makeDirectory(Object.entries(entries).map(([name, node]) => ({ name: utf8(name), node })));
+  const inner = names({ a: await file(utf8("a")), empty: await file(new Uint8Array(0)), z: await file(utf8("eight by"), true) });
+  const empty = names({});
+  const many = names(
+    Object.fromEntries(await Promise.all([...Array(50).keys()].map(async (i) => [`f${i}`, await file(utf8("x".repeat(i)))]))),
+  );
+  const large = Uint8Array.from({ length: LARGE }, (_, i) => (i * 7919) >>> (i % 13));
+  const top = names({
+    again: directoryNode(inner, "documented"),
+    bin: directoryNode(inner, "documented"),
+    empty: directoryNode(empty, "documented"),
+    large: await file(large, true),
+    link: { kind: "symlink", target: utf8("../else/where") },
+    many: directoryNode(many, "documented"),
+    script: await file(utf8("#!/bin/sh"), true),
+  });
+  await castore.directories.put([inner, empty, many, top]);
+  root = directoryNode(top, "documented");
+  whole = await collect(renderNar(castore, root));
+});
+
+function range(offset: number, length: number, of = castore): Promise<Uint8Array> {
+  return collect(renderNar(of, root, { range: { offset, length } }));
+}
+
+/** Where parts begin and end, and a byte to each side. */
+async function edges(): Promise<number[]> {
+  const found = new Set<number>([0, whole.length]);
+  const { root: listing } = await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream());
+  const visit = (node: typeof listing): void => {
+    if (node.type === "regular") for (const at of [node.narOffset, node.narOffset + node.size]) found.add(at);
+    if (node.type === "directory") for (const entry of node.entries) visit(entry.node);
+  };
+  visit(listing);
+  // All tokens that are no content are there, eight bytes each.
+  for (let at = 0; at < 2000; at += 8) found.add(at);
+  for (let at = whole.length - 2000; at < whole.length; at += 8) found.add(at);
+  return [...found].flatMap((at) => [at - 1, at, at + 1]).filter((at) => at >= 0 && at <= whole.length);
+}
+
+describe("a range of a NAR is that of the whole", () => {
+  test("from each edge on, of several lengths", async () => {
+    for (const offset of await edges()) {
+      for (const length of [1, 100]) {
+        expect(Buffer.compare(await range(offset, length), whole.subarray(offset, offset + length)), `${length} at ${offset}`).toBe(
+          0,
+        );
+      }
+    }
+  });
+
+  test("across parts, to the end, and past it", async () => {
+    for (const [offset, length] of [
+      [0, whole.length],
+      [1, whole.length],
+      [500, LARGE + 2000],
+      [2500, LARGE],
+      [LARGE, 5000],
+      [whole.length - 1, 100],
+      [whole.length, 1],
+      [whole.length + 1000, 1],
+      [100, 0],
+    ] as const) {
+      expect(Buffer.compare(await range(offset, length), whole.subarray(offset, offset + length)), `${length} at ${offset}`).toBe(
+        0,
+      );
+    }
+  });
+
+  test.each<[string, () => Promise<Node>]>([
+    ["a file", () => file(utf8("0123456789"))],
+    ["a large file", () => file(new Uint8Array(LARGE).fill(7))],
+    ["a symlink", async () => ({ kind: "symlink", target: utf8("target") })],
+  ])("of %s alone", async (_, make) => {
+    const node = await make();
+    const all = await collect(renderNar(castore, node));
+    for (let offset = 0; offset <= 130; offset++) {
+      const part = await collect(renderNar(castore, node, { range: { offset, length: 20 } }));
+      expect(Buffer.compare(part, all.subarray(offset, offset + 20))).toBe(0);
+    }
+  });
+
+  test("and what comes before it is not read", async () => {
+    const asked: string[] = [];
+    const { blobs } = castore;
+    const spy: BlobService = {
+      stat: (digests, options) => blobs.stat(digests, options),
+      create: (options) => blobs.create(options),
+      putMany: (contents, options) => blobs.putMany(contents, options),
+      readMany(digests, options) {
+        asked.push(...digests.map(digestKey));
+        return blobs.readMany(digests, options);
+      },
+      open(digest, options) {
+        asked.push(`${digestKey(digest)} ${options?.offset} ${options?.length}`);
+        return blobs.open(digest, options);
+      },
+    };
+    await range(whole.length - 120, 100, { ...castore, blobs: spy });
+    expect(asked).toEqual([digestKey((await file(utf8("#!/bin/sh"))).digest)]);
+    asked.length = 0;
+    const { root: listing } = await listNode(castore, root);
+    const large = listing.type === "directory" ? listing.entries[3]?.node : undefined;
+    if (large?.type !== "regular") throw new Error("the fixture has changed");
+    await range(large.narOffset + 1_000_000, 10, { ...castore, blobs: spy });
+    expect(asked.at(0)).toMatch(/ 1000000 10$/);
+  });
+});
+
+test("a tree is listed as its NAR is, without its content", async () => {
+  const listing = await listNode({ directories: castore.directories }, root);
+  expect(listing).toEqual(await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream()));
+  expect(whole.length).toBe(await narSize(castore, root));
+  await expect(listNode(castore, root, { maxEntries: 10 })).rejects.toMatchObject({ code: "invalid" });
+});
