@@ -44,7 +44,8 @@ export async function storePathFromContentAddress(
   return makeStorePath("output:out", { algorithm: "sha256", digest: await hashBytes("sha256", description) }, storeDir, name);
 }
 
-async function makeStorePath(type: string, hash: NixHash, storeDir: string, name: string): Promise<StorePath> {
+/** The store path of this name and type, whose digest follows from `hash`. */
+export async function makeStorePath(type: string, hash: NixHash, storeDir: string, name: string): Promise<StorePath> {
   const description = utf8(`${type}:${formatHex(hash)}:${storeDir}:${name}`);
   return { digest: compressHash(await hashBytes("sha256", description), STORE_PATH_DIGEST_LENGTH), name };
 }

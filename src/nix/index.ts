@@ -6,6 +6,24 @@ export {
   parseContentAddress,
 } from "./content-address.ts";
 export { type ContentAddressOptions, compressHash, storePathFromContentAddress } from "./content-addressed-path.ts";
+export {
+  checkDerivation,
+  type Derivation,
+  type DerivationOutput,
+  type DerivationText,
+  type OutputMethod,
+} from "./derivation.ts";
+export { DERIVATION_MAX_LENGTH, formatDerivation, parseDerivation } from "./derivation-file.ts";
+export { type DerivationJson, derivationToJson } from "./derivation-json.ts";
+export {
+  type DerivationHash,
+  derivationPath,
+  hashDerivation,
+  type InputHash,
+  outputPaths,
+  withOutputPaths,
+} from "./derivation-paths.ts";
+export { generateSecretKey, sign, verify } from "./ed25519.ts";
 export { type FingerprintInput, fingerprint } from "./fingerprint.ts";
 export {
   formatHex,
@@ -18,6 +36,16 @@ export {
   parseHash,
 } from "./hash.ts";
 export { hashBytes } from "./hash-bytes.ts";
+export {
+  formatPublicKey,
+  formatSecretKey,
+  type PublicKey,
+  parsePublicKey,
+  parsePublicKeys,
+  parseSecretKey,
+  publicKeyOf,
+  type SecretKey,
+} from "./key.ts";
 export { NAR_MAX_NAME_LENGTH, NAR_MAX_TARGET_LENGTH } from "./nar-grammar.ts";
 export {
   listNar,
@@ -32,6 +60,7 @@ export { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSyml
 export { NarWriter } from "./nar-writer.ts";
 export { formatNarInfo, NARINFO_MAX_LENGTH, type NarInfo, parseNarInfo } from "./narinfo.ts";
 export { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
+export { ReferenceScanner } from "./reference-scanner.ts";
 export { formatSignature, parseSignature, SIGNATURE_LENGTH, type Signature } from "./signature.ts";
 export {
   checkStorePathName,

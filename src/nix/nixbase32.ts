@@ -5,11 +5,11 @@ import { StoreError } from "../error.ts";
  * Nix's own base 32: the digits leave out `e`, `o`, `t` and `u`, and the bits are taken from the end of the byte string, so that
  * the last digit holds the lowest bits of the first byte.
  */
-const ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz";
+export const NIXBASE32_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz";
 
 const NOT_A_DIGIT = 255;
 const DIGITS = new Uint8Array(128).fill(NOT_A_DIGIT);
-for (let i = 0; i < ALPHABET.length; i++) DIGITS[ALPHABET.charCodeAt(i)] = i;
+for (let i = 0; i < NIXBASE32_ALPHABET.length; i++) DIGITS[NIXBASE32_ALPHABET.charCodeAt(i)] = i;
 
 /** How many digits `byteLength` bytes take. */
 export function nixbase32Length(byteLength: number): number {
@@ -24,7 +24,7 @@ export function encodeNixbase32(bytes: Uint8Array): string {
     const bit = (n * 5) & 7;
     const low = (bytes[byte] as number) >> bit;
     const high = (bytes[byte + 1] ?? 0) << (8 - bit);
-    text += ALPHABET[(low | high) & 31];
+    text += NIXBASE32_ALPHABET[(low | high) & 31];
   }
   return text;
 }

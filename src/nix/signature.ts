@@ -15,6 +15,11 @@ export const SIGNATURE_LENGTH = 64;
 /** What can stand before the colon: key names end up in lines and in lists that are separated by blanks. */
 const KEY_NAME = /^[^\s:\p{Cc}]+$/u;
 
+/** @throws StoreError `invalid` for what can't be a key's name */
+export function checkKeyName(name: string): void {
+  if (!KEY_NAME.test(name)) throw new StoreError("invalid", `not the name of a key: ${quote(name)}`);
+}
+
 /** Reads `name:base64`. @throws StoreError `invalid` */
 export function parseSignature(text: string): Signature {
   const colon = text.indexOf(":");

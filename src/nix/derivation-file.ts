@@ -1,0 +1,315 @@
+import { compareBytes, concatBytes, decodeUtf8Strict, fromHex, quote, toHex, utf8 } from "../bytes.ts";
+import { StoreError } from "../error.ts";
+import { checkDerivation, type Derivation, type DerivationOutput, type DerivationText, type OutputMethod } from "./derivation.ts";
+import { isHashAlgorithm } from "./hash.ts";
+import { STORE_DIR } from "./store-path.ts";
+
+/** Bytes of the longest derivation that is read. */
+export const DERIVATION_MAX_LENGTH: number = 64 * 1024 * 1024;
+
+/**
+ * Reads a `.drv` file: an ATerm `Derive(outputs, input derivations, input sources, system, builder, arguments, environment)`. Lists may
+ * be in any order; nothing may be in them twice.
+ *
+ * @param name of the derivation, without `.drv`
+ * @throws StoreError `invalid`
+ */
+export function parseDerivation(bytes: Uint8Array, name: string, storeDir: string = STORE_DIR): Derivation {
+  if (bytes.length > DERIVATION_MAX_LENGTH)
+    throw new StoreError("invalid", `derivation ${quote(name)} is longer than ${DERIVATION_MAX_LENGTH} bytes`);
+  const reader = new ATermReader(bytes, name);
+  reader.take("Derive(");
+  const outputs = reader.map("output", () => readOutput(reader));
+  reader.take(",");
+  const inputDerivations = reader.map("input derivation", () => {
+    const path = reader.text();
+    reader.take(",");
+    return [path, reader.set("output")];
+  });
+  reader.take(",");
+  const inputSources = reader.set("input source");
+  reader.take(",");
+  const system = reader.text();
+  reader.take(",");
+  const builder = reader.text();
+  reader.take(",");
+  const args: DerivationText[] = [];
+  reader.list(() => {
+    args.push(reader.string());
+  });
+  reader.take(",");
+  const environment = reader.map("environment variable", () => {
+    const key = reader.text();
+    reader.take(",");
+    return [key, reader.string()];
+  });
+  reader.take(")");
+  reader.end();
+  const derivation = { name, outputs, inputDerivations, inputSources, system, builder, arguments: args, environment };
+  checkDerivation(derivation, storeDir);
+  return derivation;
+}
+
+function readOutput(reader: ATermReader): [string, DerivationOutput] {
+  const name = reader.text();
+  reader.take(",");
+  const path = reader.text();
+  reader.take(",");
+  const how = reader.text();
+  reader.take(",");
+  const hash = reader.text();
+  return [name, output(name, path, how, hash)];
+}
+
+const METHODS: readonly (readonly [prefix: string, method: OutputMethod])[] = [
+  ["r:", "nar"],
+  ["text:", "text"],
+  ["", "flat"],
+];
+
+function output(name: string, path: string, how: string, hash: string): DerivationOutput {
+  const known = path === "" ? {} : { path };
+  if (how === "") {
+    if (hash !== "") throw new StoreError("invalid", `output ${quote(name)} has a hash of no kind`);
+    return { kind: "input-addressed", ...known };
+  }
+  const [prefix, method] = METHODS.find(([prefix]) => how.startsWith(prefix)) ?? ["", "flat"];
+  const algorithm = how.slice(prefix.length);
+  if (!isHashAlgorithm(algorithm))
+    throw new StoreError("invalid", `output ${quote(name)} has a hash of an unknown kind: ${quote(how)}`);
+  if (hash !== "" && hash !== "impure") return { kind: "fixed", ...known, method, algorithm, digest: fromHex(hash) };
+  if (path !== "") throw new StoreError("invalid", `output ${quote(name)} has a path before its content is known`);
+  return { kind: hash === "" ? "floating" : "impure", method, algorithm };
+}
+
+/**
+ * Writes a `.drv` file as Nix does: what has an order of its own is sorted, bytewise.
+ *
+ * @throws StoreError `invalid` for what `checkDerivation` refuses
+ */
+export function formatDerivation(derivation: Derivation, storeDir: string = STORE_DIR): Uint8Array {
+  checkDerivation(derivation, storeDir);
+  return writeDerivation(derivation, derivation.inputDerivations);
+}
+
+/** The same for a derivation whose inputs have other keys, as they have in what is hashed for output paths. */
+export function writeDerivation(derivation: Derivation, inputs: ReadonlyMap<string, ReadonlySet<string>>): Uint8Array {
+  const { outputs, inputSources, system, builder, environment } = derivation;
+  const writer = new ATermWriter();
+  writer.raw("Derive(");
+  writer.list(sorted(outputs), ([name, output]) => writer.tuple([name, ...outputFields(output)]));
+  writer.raw(",");
+  writer.list(sorted(inputs), ([path, names]) => {
+    writer.raw("(");
+    writer.string(path);
+    writer.raw(",");
+    writer.list(sortedTexts(names), (name) => writer.string(name));
+    writer.raw(")");
+  });
+  writer.raw(",");
+  writer.list(sortedTexts(inputSources), (path) => writer.string(path));
+  writer.raw(",");
+  writer.string(system);
+  writer.raw(",");
+  writer.string(builder);
+  writer.raw(",");
+  writer.list(derivation.arguments, (argument) => writer.string(argument));
+  writer.raw(",");
+  writer.list(sorted(environment), ([key, value]) => writer.tuple([key, value]));
+  writer.raw(")");
+  return writer.bytes();
+}
+
+function outputFields(output: DerivationOutput): [path: string, how: string, hash: string] {
+  if (output.kind === "input-addressed") return [output.path ?? "", "", ""];
+  const how = formatOutputHash(output);
+  if (output.kind === "fixed") return [output.path ?? "", how, toHex(output.digest)];
+  return ["", how, output.kind === "impure" ? "impure" : ""];
+}
+
+/** `sha256`, or `r:sha256` for that of a NAR, or `text:sha256`. */
+export function formatOutputHash({ method, algorithm }: Exclude<DerivationOutput, { kind: "input-addressed" }>): string {
+  return `${METHODS.find(([, known]) => known === method)?.[0]}${algorithm}`;
+}
+
+/** Strings in the order of their UTF-8, which is that of their code points; JavaScript's own order differs past U+FFFF. */
+export function compareTexts(a: string, b: string): number {
+  if (a === b) return 0;
+  // Nearly all are ASCII.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+  if (/^[\x00-\x7f]*$/.test(a) && /^[\x00-\x7f]*$/.test(b)) return a < b ? -1 : 1;
+  return compareBytes(utf8(a), utf8(b));
+}
+
+function sorted<V>(map: ReadonlyMap<string, V>): (readonly [string, V])[] {
+  return [...map].sort(([a], [b]) => compareTexts(a, b));
+}
+
+function sortedTexts(texts: Iterable<string>): string[] {
+  return [...texts].sort(compareTexts);
+}
+
+/** Bytes as characters, one each. */
+function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return text;
+}
+
+const UNESCAPED: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
+
+/** Takes terms out of text. All of it is decoded at once: a decoder's call for each string would take most of the time. */
+class ATermReader {
+  readonly #name: string;
+  readonly #text: string;
+  /** Whether the characters of `#text` are bytes, because these are not all UTF-8. */
+  readonly #isBytes: boolean;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, name: string) {
+    const text = decodeUtf8Strict(bytes);
+    this.#name = name;
+    this.#isBytes = text === undefined;
+    this.#text = text ?? latin1(bytes);
+  }
+
+  take(literal: string): void {
+    if (!this.#text.startsWith(literal, this.#at)) throw this.#error(`${quote(literal)} is missing`);
+    this.#at += literal.length;
+  }
+
+  end(): void {
+    if (this.#at !== this.#text.length) throw this.#error("something follows its end");
+  }
+
+  list(item: () => void): void {
+    this.take("[");
+    for (let first = true; this.#text[this.#at] !== "]"; first = false) {
+      if (!first) this.take(",");
+      item();
+    }
+    this.#at++;
+  }
+
+  set(what: string): Set<string> {
+    const found = new Set<string>();
+    this.list(() => {
+      const text = this.text();
+      if (found.has(text)) throw this.#error(`${what} ${quote(text)} is there twice`);
+      found.add(text);
+    });
+    return found;
+  }
+
+  /** A list of tuples. */
+  map<V>(what: string, item: () => [string, V]): Map<string, V> {
+    const found = new Map<string, V>();
+    this.list(() => {
+      this.take("(");
+      const [key, value] = item();
+      this.take(")");
+      if (found.has(key)) throw this.#error(`${what} ${quote(key)} is there twice`);
+      found.set(key, value);
+    });
+    return found;
+  }
+
+  text(): string {
+    const found = this.string();
+    if (typeof found !== "string") throw this.#error("a name is not UTF-8");
+    return found;
+  }
+
+  string(): DerivationText {
+    this.take('"');
+    const text = this.#text;
+    let end = text.indexOf('"', this.#at);
+    let slash = text.indexOf("\\", this.#at);
+    if (end !== -1 && (slash === -1 || slash > end)) {
+      const plain = text.slice(this.#at, end);
+      this.#at = end + 1;
+      return this.#decoded(plain);
+    }
+    const parts: string[] = [];
+    let at = this.#at;
+    while (slash !== -1 && (end === -1 || slash < end)) {
+      const escaped = text[slash + 1];
+      if (escaped === undefined) break;
+      parts.push(text.slice(at, slash), UNESCAPED[escaped] ?? escaped);
+      at = slash + 2;
+      if (end < at) end = text.indexOf('"', at);
+      slash = text.indexOf("\\", at);
+    }
+    if (end === -1) throw this.#error("a string does not end");
+    parts.push(text.slice(at, end));
+    this.#at = end + 1;
+    return this.#decoded(parts.join(""));
+  }
+
+  #decoded(text: string): DerivationText {
+    if (!this.#isBytes) return text;
+    const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
+    return decodeUtf8Strict(bytes) ?? bytes;
+  }
+
+  #error(problem: string): StoreError {
+    return new StoreError("invalid", `derivation ${quote(this.#name)}, at ${this.#at}: ${problem}`);
+  }
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+function escapeText(text: string): string {
+  return /["\\\n\r\t]/.test(text) ? text.replace(/["\\\n\r\t]/g, (char) => ESCAPED[char] as string) : text;
+}
+
+class ATermWriter {
+  readonly #parts: Uint8Array[] = [];
+  #text = "";
+
+  raw(text: string): void {
+    this.#text += text;
+  }
+
+  string(value: DerivationText): void {
+    this.#text += '"';
+    if (typeof value === "string") {
+      this.#text += escapeText(value);
+    } else {
+      this.#flush();
+      const escaped = escapeText(latin1(value));
+      this.#parts.push(Uint8Array.from(escaped, (char) => char.charCodeAt(0)));
+    }
+    this.#text += '"';
+  }
+
+  list<T>(items: Iterable<T>, item: (value: T) => void): void {
+    this.#text += "[";
+    let first = true;
+    for (const value of items) {
+      if (!first) this.#text += ",";
+      first = false;
+      item(value);
+    }
+    this.#text += "]";
+  }
+
+  tuple(values: readonly DerivationText[]): void {
+    this.#text += "(";
+    for (const [i, value] of values.entries()) {
+      if (i > 0) this.#text += ",";
+      this.string(value);
+    }
+    this.#text += ")";
+  }
+
+  bytes(): Uint8Array {
+    this.#flush();
+    return concatBytes(this.#parts);
+  }
+
+  #flush(): void {
+    if (this.#text !== "") this.#parts.push(utf8(this.#text));
+    this.#text = "";
+  }
+}

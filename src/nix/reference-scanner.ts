@@ -1,0 +1,106 @@
+import { StoreError } from "../error.ts";
+import { NIXBASE32_ALPHABET } from "./nixbase32.ts";
+
+/** Characters of a hash part. */
+const LENGTH = 32;
+
+/** Of each byte the digit that it is in a hash part, or `NONE`. */
+const DIGIT = new Uint8Array(256);
+const NONE = 255;
+DIGIT.fill(NONE);
+for (let i = 0; i < NIXBASE32_ALPHABET.length; i++) DIGIT[NIXBASE32_ALPHABET.charCodeAt(i)] = i;
+
+/** The filter is asked by a hash part's first digits, five bits each: few enough for a core's cache. */
+const KEY_DIGITS = 4;
+const KEY_BITS = 5 * KEY_DIGITS;
+
+/**
+ * Finds which of some store paths a stream of bytes, as a rule a NAR or the content of a file, refers to: those whose hash part, 32
+ * characters, is in it. As Nix does it, which also looks at nothing else of a path.
+ *
+ * Bytes are looked at from the end of a window of 32: one that can't be in a hash part moves the window past it, so that of content
+ * that is no text most are not looked at. What passes is looked up in a filter, and then among the candidates: how many these are makes no difference.
+ */
+export class ReferenceScanner {
+  readonly #candidates: ReadonlySet<string>;
+  readonly #filter = new Uint8Array(2 ** (KEY_BITS - 3));
+  readonly #found = new Set<string>();
+  /** The last bytes that came, fewer than a hash part has: one may have begun there. */
+  readonly #carry = new Uint8Array(2 * LENGTH);
+  #carried = 0;
+
+  /** @param hashParts of the store paths that are looked for, itself among them where self-references matter. @throws StoreError `invalid` */
+  constructor(hashParts: Iterable<string>) {
+    this.#candidates = new Set(hashParts);
+    for (const hashPart of this.#candidates) {
+      const bytes = Uint8Array.from(hashPart, (char) => char.charCodeAt(0));
+      if (bytes.length !== LENGTH || bytes.some((byte) => DIGIT[byte] === NONE))
+        throw new StoreError("invalid", `not the hash part of a store path: ${JSON.stringify(hashPart)}`);
+      const key = keyAt(bytes, 0);
+      this.#filter[key >>> 3] = (this.#filter[key >>> 3] as number) | (1 << (key & 7));
+    }
+  }
+
+  /** The hash parts that were found. */
+  get found(): ReadonlySet<string> {
+    return this.#found;
+  }
+
+  push(bytes: Uint8Array): void {
+    // Where the carried bytes and the new ones meet.
+    const met = Math.min(bytes.length, LENGTH - 1);
+    this.#carry.set(bytes.subarray(0, met), this.#carried);
+    this.#scan(this.#carry.subarray(0, this.#carried + met));
+    if (bytes.length >= LENGTH) this.#scan(bytes);
+    if (bytes.length >= LENGTH - 1) {
+      this.#carry.set(bytes.subarray(bytes.length - LENGTH + 1));
+      this.#carried = LENGTH - 1;
+      return;
+    }
+    const length = this.#carried + met;
+    const kept = Math.min(length, LENGTH - 1);
+    this.#carry.copyWithin(0, length - kept, length);
+    this.#carried = kept;
+  }
+
+  #scan(bytes: Uint8Array): void {
+    /** Bytes from `start` that are known to be digits. */
+    let known = 0;
+    for (let start = 0; start + LENGTH <= bytes.length; ) {
+      let at = start + LENGTH - 1;
+      const stop = start + known;
+      while (at >= stop && DIGIT[bytes[at] as number] !== NONE) at--;
+      // Those after it were just looked at.
+      if (at >= stop) {
+        known = start + LENGTH - 1 - at;
+        start = at + 1;
+      } else {
+        start = this.#scanDigits(bytes, start);
+        known = 0;
+      }
+    }
+  }
+
+  /** Looks at each window of a run of digits, the first of which begins at `start`. @returns what comes after the run */
+  #scanDigits(bytes: Uint8Array, start: number): number {
+    const filter = this.#filter;
+    let key = keyAt(bytes, start);
+    for (let from = start; ; from++) {
+      if (((filter[key >>> 3] as number) >>> (key & 7)) & 1) this.#look(bytes, from);
+      const next = from + LENGTH;
+      if (next >= bytes.length || DIGIT[bytes[next] as number] === NONE) return next + 1;
+      key = (key >>> 5) | ((DIGIT[bytes[from + KEY_DIGITS] as number] as number) << (KEY_BITS - 5));
+    }
+  }
+
+  #look(bytes: Uint8Array, start: number): void {
+    const text = String.fromCharCode(...bytes.subarray(start, start + LENGTH));
+    if (this.#candidates.has(text)) this.#found.add(text);
+  }
+}
+
+function keyAt(bytes: Uint8Array, at: number): number {
+  let key = 0;
+  for (let i = 0; i < KEY_DIGITS; i++) key |= (DIGIT[bytes[at + i] as number] as number) << (5 * i);
+  return key;
+}
