@@ -20,6 +20,9 @@ const MAX_BATCH_COUNT = 4096;
 
 /** Bytes that are hashed here and now: the way to a worker and back takes longer. */
 const INLINE = 64 * 1024;
+/** The same where there are one or two workers: there are no more cores then, and one of them is busy with a stream as a rule. */
+const INLINE_BESIDE_FEW = 2 * 1024 * 1024;
+const FEW = 2;
 
 /** Bytes of idle buffers, for each worker. */
 const RECYCLED = 4 * 1024 * 1024;
@@ -33,11 +36,16 @@ export class HashPool implements HashEngine {
   #members: PoolMember[];
   #spawn: () => HashWorker;
   #buffers: RecycledBuffers;
+  readonly #inline: number;
   #closed = false;
 
-  /** @param spawn starts a worker; called again in the place of one that died */
-  constructor(size: number, spawn: () => HashWorker) {
+  /**
+   * @param spawn starts a worker; called again in the place of one that died
+   * @param inline up to how many bytes many blobs are hashed in this thread
+   */
+  constructor(size: number, spawn: () => HashWorker, inline: number = size > FEW ? INLINE : INLINE_BESIDE_FEW) {
     this.#spawn = spawn;
+    this.#inline = inline;
     this.#buffers = new RecycledBuffers(size * RECYCLED);
     this.#members = Array.from({ length: size }, () => new PoolMember(spawn()));
   }
@@ -48,7 +56,7 @@ export class HashPool implements HashEngine {
     const batches: { from: number; to: number; bytes: number }[] = [];
     const total = blobs.reduce((sum, { length }) => sum + length, 0);
     this.#checkOpen();
-    if (total <= INLINE) return kernel.blake3Many(blobs);
+    if (total <= this.#inline) return kernel.blake3Many(blobs);
     const wanted = Math.min(Math.max(total / this.#members.length, MIN_BATCH), MAX_BATCH);
     for (const [i, { length }] of blobs.entries()) {
       const last = batches.at(-1);

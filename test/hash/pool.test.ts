@@ -69,12 +69,13 @@ class FakeWorker implements HashWorker {
 
 function fakePool(size: number): { pool: HashPool; workers: FakeWorker[] } {
   const workers: FakeWorker[] = [];
-  const pool = new HashPool(size, () => {
+  const spawn = (): FakeWorker => {
     const worker = new FakeWorker();
     workers.push(worker);
     return worker;
-  });
-  return { pool, workers };
+  };
+  // As with many workers, or short blobs would never get to one.
+  return { pool: new HashPool(size, spawn, 64 * 1024), workers };
 }
 
 const sha256 = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash("sha256").update(bytes).digest());
@@ -85,6 +86,25 @@ test("many blobs have their digests in their order", async () => {
   const expected = await new InlineHashEngine().blake3Many(blobs);
   expect(await pool.blake3Many(blobs)).toEqual(expected);
   expect(await pool.blake3Many([])).toEqual([]);
+});
+
+test("many short blobs are hashed here where there are one or two workers", async () => {
+  for (const size of [1, 2, 3]) {
+    let requests = 0;
+    const pool = new HashPool(size, () => {
+      const worker = new FakeWorker();
+      const post = worker.postMessage.bind(worker);
+      worker.postMessage = (...message) => {
+        requests++;
+        post(...message);
+      };
+      return worker;
+    });
+    const blobs = Array.from({ length: 10 }, (_, i) => pseudoRandom(100_000, i));
+    expect(await pool.blake3Many(blobs)).toEqual(await new InlineHashEngine().blake3Many(blobs));
+    expect(requests > 0).toBe(size === 3);
+    pool.close();
+  }
 });
 
 test("streams beside each other hash pieces of any length in the order of the calls", async () => {
