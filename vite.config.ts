@@ -19,6 +19,7 @@ function inBrowser(
         "hash-wasm",
         "idb",
         "comlink",
+        "@noble/ed25519",
         "@bufbuild/protobuf",
         "@bufbuild/protobuf/wire",
         "@bufbuild/protobuf/codegenv2",
@@ -31,7 +32,7 @@ function inBrowser(
     test: {
       name,
       include: ["test/**/*.browser.test.ts"],
-      globalSetup: ["test/conformance/daemon-for-browser.ts"],
+      globalSetup: ["test/conformance/daemon-for-browser.ts", "test/conformance/cache-for-browser.ts"],
       testTimeout: 60_000,
       hookTimeout: 60_000,
       browser: { enabled: true, headless: true, screenshotFailures: false, provider, instances: [{ browser }] },

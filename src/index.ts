@@ -11,8 +11,10 @@ export type { FileNode, Node } from "./castore/node.ts";
 export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "./error.ts";
 export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
 export type { PathInfo } from "./store/path-info.ts";
+export type { SubstituteReport } from "./store/substitute.ts";
 export type { SyncReport } from "./store/sync.ts";
 export type {
+  BinaryCacheImport,
   DamagedObject,
   GarbageReport,
   ImportedPathInfo,

@@ -6,6 +6,7 @@ import type { FileNode, Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import type { SubstituteReport } from "../store/substitute.ts";
 import type { SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
 import type { Change } from "../thread/change-channel.ts";
@@ -14,6 +15,7 @@ import { receiveStream, sendStream } from "../thread/port-stream.ts";
 import type {
   ArchiveOptions,
   ArchiveSource,
+  BinaryCacheImport,
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
@@ -162,6 +164,24 @@ export class Store extends EventTarget {
       options,
       (port) => this.#api.pull(sent(address), [...storePaths], { closure: options.closure }, transfer(port, [port])),
       release,
+    );
+  }
+
+  /**
+   * Imports store paths, with all that they refer to, from a Nix binary cache, whose address is that of its `nix-cache-info`'s directory. What
+   * is there already is left alone. NARs come plain or compressed with gzip. A path that is not trusted ends it before any NAR is read;
+   * each path shows up after those that it refers to.
+   *
+   * @throws StoreError `not-found`; `denied` for a path that is neither signed by one of the keys nor content-addressed; `corrupt` or `invalid` for
+   *   what is not as it was promised; `unavailable` if the cache can't be reached, or forbids pages to read it (CORS)
+   */
+  async importBinaryCache(
+    url: string,
+    storePaths: Iterable<string>,
+    { signal, onProgress, ...options }: BinaryCacheImport & OperationOptions = {},
+  ): Promise<SubstituteReport> {
+    return this.#operation({ signal, onProgress }, (port) =>
+      this.#api.importBinaryCache(url, [...storePaths], options, transfer(port, [port])),
     );
   }
 

@@ -1,4 +1,4 @@
-import { concatBytes, EMPTY_BYTES, toHex } from "../bytes.ts";
+import { concatBytes, EMPTY_BYTES, quote, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { iterate, streamOf } from "../stream.ts";
 
@@ -45,21 +45,50 @@ export async function* decompressed(archive: AsyncIterable<Uint8Array>, signal?:
     await source.return?.();
     throw new StoreError("invalid", `the archive is compressed with ${format.name}, which can't be read here; gzip can`);
   }
+  yield* decompressedBy(format.name, format.readable, rest(), signal);
+}
+
+/** What a binary cache's NARInfo calls them. */
+const COMPRESSIONS: Readonly<Record<string, CompressionFormat | "none">> = { none: "none", "": "none", gzip: "gzip" };
+
+/**
+ * The bytes of `archive`, which is compressed as somebody said: `none`, `gzip`.
+ *
+ * @throws StoreError `invalid` if the compressed data is damaged, or compressed in a way that can't be read here
+ */
+export async function* decompressedAs(
+  archive: AsyncIterable<Uint8Array>,
+  compression: string,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const format = Object.hasOwn(COMPRESSIONS, compression) ? COMPRESSIONS[compression] : undefined;
+  if (format === undefined)
+    throw new StoreError("invalid", `the archive is compressed with ${quote(compression)}, which can't be read here`);
+  if (format === "none") yield* archive;
+  else yield* decompressedBy(compression, format, archive, signal);
+}
+
+async function* decompressedBy(
+  name: string,
+  format: CompressionFormat,
+  archive: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
   // Errors of the source come out as they are; the others are about the compressed data.
   let sourceError: { error: unknown } | undefined;
   const watched = async function* (): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     try {
-      for await (const bytes of rest()) yield bytes as Uint8Array<ArrayBuffer>;
+      for await (const bytes of archive) yield bytes as Uint8Array<ArrayBuffer>;
     } catch (error) {
       sourceError = { error };
       throw error;
     }
   };
   try {
-    yield* iterate(streamOf(watched()).pipeThrough(new DecompressionStream(format.readable)), signal);
+    yield* iterate(streamOf(watched()).pipeThrough(new DecompressionStream(format)), signal);
   } catch (error) {
     if (sourceError) throw sourceError.error;
     if (signal?.aborted) throw signal.reason;
-    throw new StoreError("invalid", `the ${format.name} data is damaged or cut short`, { cause: error });
+    throw new StoreError("invalid", `the ${name} data is damaged or cut short`, { cause: error });
   }
 }

@@ -10,7 +10,7 @@ import { type CopiedContent, copyContent } from "./copy-content.ts";
 import { calculateNar } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 import { checkNarSizeAndHash, checkPathInfo } from "./path-info-check.ts";
-import { checkSameContent, mergePathInfo } from "./publish.ts";
+import { addToPresent } from "./present.ts";
 import type { StoreServices } from "./services.ts";
 
 /** What a sync did. */
@@ -38,9 +38,6 @@ export interface CopyPathsOptions extends OperationOptions {
    */
   verify?: boolean | undefined;
 }
-
-/** Path infos that are asked for at a time. */
-const CONCURRENCY = 16;
 
 /**
  * Copies store paths from one store to another, as far as they are missing there: blobs first, then directories, then the PathInfo,
@@ -92,30 +89,6 @@ async function requireAll(
     if (!infos.has(hashPart)) infos.set(hashPart, await requirePathInfo(from.pathInfos, storePath, { signal }));
   }
   return [...infos.values()];
-}
-
-/** Gives signatures to the paths that the target has. @returns the others, in their order */
-async function addToPresent(to: StoreServices, infos: readonly PathInfo[], signal: AbortSignal | undefined): Promise<PathInfo[]> {
-  const present: (PathInfo | undefined)[] = [];
-  for (let i = 0; i < infos.length; i += CONCURRENCY) {
-    signal?.throwIfAborted();
-    const some = infos.slice(i, i + CONCURRENCY);
-    present.push(...(await Promise.all(some.map((info) => to.pathInfos.get(parseHashPart(info.storePath), { signal })))));
-  }
-  // First all of them, so that a conflict changes nothing.
-  for (const [i, info] of infos.entries()) {
-    const earlier = present[i];
-    if (earlier) checkSameContent(info, earlier);
-  }
-  const missing: PathInfo[] = [];
-  for (const [i, info] of infos.entries()) {
-    const earlier = present[i];
-    if (!earlier) missing.push(info);
-    else if (info.signatures.some((signature) => !earlier.signatures.includes(signature))) {
-      await to.pathInfos.put({ ...earlier, signatures: mergePathInfo(info, earlier).signatures }, { signal });
-    }
-  }
-  return missing;
 }
 
 /** One run of `copyPaths`. */

@@ -13,6 +13,9 @@ import type { PathInfo } from "./path-info.ts";
  */
 export type TrustPolicy = { readonly keys: readonly PublicKey[] } | "all";
 
+/** What trust is about: what a signature vouches for, the signatures, and the content address. */
+export type TrustedInfo = Pick<PathInfo, "storePath" | "narHash" | "narSize" | "references" | "signatures" | "ca">;
+
 /** Why a store path is taken. */
 export type TrustReason =
   | { readonly kind: "content-address" }
@@ -27,7 +30,7 @@ export type TrustReason =
  *
  * @throws StoreError `denied` if it does not
  */
-export async function checkTrust(info: PathInfo, policy: TrustPolicy): Promise<TrustReason> {
+export async function checkTrust(info: TrustedInfo, policy: TrustPolicy): Promise<TrustReason> {
   if (info.ca !== undefined && (await isAddressed(info))) return { kind: "content-address" };
   if (policy === "all") return { kind: "policy" };
   const keys = await trustedSigners(info, policy.keys);
@@ -38,10 +41,7 @@ export async function checkTrust(info: PathInfo, policy: TrustPolicy): Promise<T
 }
 
 /** The names of those of `keys` that signed `info`, in the order of its signatures. */
-export async function trustedSigners(
-  info: Pick<PathInfo, "storePath" | "narHash" | "narSize" | "references" | "signatures">,
-  keys: readonly PublicKey[],
-): Promise<string[]> {
+export async function trustedSigners(info: Omit<TrustedInfo, "ca">, keys: readonly PublicKey[]): Promise<string[]> {
   const { storePath, narHash, narSize, references } = info;
   const text = fingerprint({ storePath, narHash: parseHash(narHash), narSize, references });
   const signers = new Set<string>();
@@ -52,7 +52,7 @@ export async function trustedSigners(
 }
 
 /** An address that does not make this path is no address of it. */
-async function isAddressed(info: PathInfo): Promise<boolean> {
+async function isAddressed(info: TrustedInfo): Promise<boolean> {
   try {
     await checkContentAddressPath(info);
     return true;

@@ -1,6 +1,7 @@
 import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import type { SubstituteReport } from "../store/substitute.ts";
 import type { SyncReport } from "../store/sync.ts";
 
 /**
@@ -25,6 +26,12 @@ export interface StoreApi {
   remotePathInfos(remote: RemoteAddress, to: MessagePort): void;
   pull(remote: RemoteAddress, storePaths: string[] | undefined, options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
   push(remote: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
+  importBinaryCache(
+    url: string,
+    storePaths: string[],
+    options: BinaryCacheImport,
+    operation: MessagePort,
+  ): Promise<SubstituteReport>;
   delete(storePath: string): Promise<boolean>;
   collectGarbage(operation: MessagePort): Promise<GarbageReport>;
   verify(remote: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport>;
@@ -105,6 +112,19 @@ export interface RemoteAddress {
 export interface SyncOptions {
   /** Together with all that they refer to; the default. */
   closure?: boolean | undefined;
+}
+
+/** How store paths come from a Nix binary cache. */
+export interface BinaryCacheImport extends SyncOptions {
+  /**
+   * `name:base64`, as in Nix's setting of this name: a path is taken if one of these keys signed it, or if it is content-addressed. Without
+   * keys only the latter are.
+   */
+  trustedPublicKeys?: readonly string[] | undefined;
+  /** `false` takes whatever the cache says a path is: NARs are checked against its NARInfo only. */
+  requireSignatures?: boolean | undefined;
+  /** Sent with each request. */
+  headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface GarbageReport {

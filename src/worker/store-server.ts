@@ -10,8 +10,10 @@ import { tarEntries } from "../castore/tar-entries.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { HashPool } from "../hash/pool.ts";
+import { parsePublicKeys } from "../nix/key.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
+import { BinaryCache } from "../store/binary-cache.ts";
 import { requirePathInfo } from "../store/closure.ts";
 import { importEntries, importNar, type ReadOptions } from "../store/import.ts";
 import { listDirectory, resolvePath } from "../store/list.ts";
@@ -19,6 +21,7 @@ import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
+import { type SubstituteReport, substitutePaths } from "../store/substitute.ts";
 import { copyPaths, type SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
 import { type Change, changeChannel } from "../thread/change-channel.ts";
@@ -27,6 +30,7 @@ import { Gathered, receiveStream, sendStream } from "../thread/port-stream.ts";
 import type {
   ArchiveOptions,
   ArchiveSource,
+  BinaryCacheImport,
   FolderSource,
   GarbageReport,
   ImportedPathInfo,
@@ -201,6 +205,25 @@ export class StoreServer implements StoreApi {
       const remote = connectRemoteAddress(address, pool);
       const fromRule = await remote.sizeRule(operationOptions);
       return copyPaths(remote, services, storePaths, { ...operationOptions, ...options, engine: pool, fromRule, toRule: OWN_RULE });
+    });
+  }
+
+  async importBinaryCache(
+    url: string,
+    storePaths: string[],
+    { trustedPublicKeys = [], requireSignatures = true, closure, headers }: BinaryCacheImport,
+    operation: MessagePort,
+  ): Promise<SubstituteReport> {
+    const cache = new BinaryCache(url, { headers });
+    const keys = parsePublicKeys(trustedPublicKeys);
+    return this.#write(operation, async ({ services, pool }, options) => {
+      await cache.info(options);
+      return substitutePaths(services, cache, storePaths, {
+        ...options,
+        closure,
+        engine: pool,
+        trust: requireSignatures ? { keys } : "all",
+      });
     });
   }
 

@@ -1,0 +1,44 @@
+import { parseHashPart } from "../nix/store-path.ts";
+import type { PathInfo } from "./path-info.ts";
+import { checkSameContent } from "./publish.ts";
+import type { StoreServices } from "./services.ts";
+
+/** What is known of a path before its content is here. */
+export type KnownPath = Pick<PathInfo, "storePath" | "narHash" | "signatures">;
+
+/** Path infos that are asked for at a time. */
+const CONCURRENCY = 16;
+
+/**
+ * Gives signatures to those of `infos` that the target has.
+ *
+ * @returns the others, in their order
+ * @throws StoreError `conflict` if the target has one of them with other content; then nothing has changed
+ */
+export async function addToPresent<T extends KnownPath>(
+  to: Pick<StoreServices, "pathInfos">,
+  infos: readonly T[],
+  signal: AbortSignal | undefined,
+): Promise<T[]> {
+  const present: (PathInfo | undefined)[] = [];
+  for (let i = 0; i < infos.length; i += CONCURRENCY) {
+    signal?.throwIfAborted();
+    const some = infos.slice(i, i + CONCURRENCY);
+    present.push(...(await Promise.all(some.map((info) => to.pathInfos.get(parseHashPart(info.storePath), { signal })))));
+  }
+  // First all of them, so that a conflict changes nothing.
+  for (const [i, info] of infos.entries()) {
+    const earlier = present[i];
+    if (earlier) checkSameContent(info, earlier);
+  }
+  const missing: T[] = [];
+  for (const [i, info] of infos.entries()) {
+    const earlier = present[i];
+    if (!earlier) missing.push(info);
+    else if (info.signatures.some((signature) => !earlier.signatures.includes(signature))) {
+      const signatures = [...new Set([...earlier.signatures, ...info.signatures])];
+      await to.pathInfos.put({ ...earlier, signatures }, { signal });
+    }
+  }
+  return missing;
+}
