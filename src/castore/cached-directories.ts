@@ -25,6 +25,7 @@ export class CachedDirectories implements DirectoryService {
   }
 
   async get(digest: Digest, options?: { signal?: AbortSignal | undefined }): Promise<Directory | undefined> {
+    options?.signal?.throwIfAborted();
     const key = digestKey(digest);
     const kept = this.#kept.get(key);
     const directory = kept ?? (await this.#directories.get(digest, options));

@@ -113,6 +113,9 @@ export class StoreDatabase {
     this.#end(new StoreError("closed", "the store was closed"));
     const db = await this.#db?.catch(() => undefined);
     db?.close();
+    // WebKit loses a close that is under way when its worker is ended, and then whoever wants to delete the database waits for ever. Requests are
+    // answered in order.
+    await indexedDB.databases?.().catch(() => {});
   }
 
   #end(reason: StoreError): void {

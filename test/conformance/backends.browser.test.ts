@@ -1,6 +1,7 @@
 import { test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
+import { CachedDirectories } from "../../src/castore/cached-directories.ts";
 import { createBrowserTransport } from "../../src/wire/transport.ts";
 import { blobServiceSuite } from "./blob-service.ts";
 import { SUITE_DAEMONS } from "./daemon-urls.ts";
@@ -26,6 +27,13 @@ function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
 
 const BACKENDS: Record<BackendsIn<"browser">, Omit<Backend, "name">> = {
   memory: { canDelete: true, open: async () => ({ store: createMemoryStore(), close: async () => {} }) },
+  "memory, cached": {
+    canDelete: true,
+    open: async () => {
+      const store = createMemoryStore();
+      return { store: { ...store, directories: new CachedDirectories(store.directories) }, close: async () => {} };
+    },
+  },
   "packs in IndexedDB": { canDelete: true, open: () => openPackedBackend("indexeddb") },
   "packs in OPFS": { canDelete: true, open: () => openPackedBackend("opfs") },
   "remote over Connect": overHttp("connect"),

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
+import { CachedDirectories } from "../../src/castore/cached-directories.ts";
 import { parseAddress } from "../../src/node/addresses.ts";
 import { openEmbeddedStore } from "../../src/node/embedded-store.ts";
 import { connectGrpc } from "../../src/node/grpc.ts";
@@ -26,6 +27,13 @@ function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
 
 const BACKENDS: Record<BackendsIn<"node">, Omit<Backend, "name">> = {
   memory: { canDelete: true, open: async () => ({ store: createMemoryStore(), close: async () => {} }) },
+  "memory, cached": {
+    canDelete: true,
+    open: async () => {
+      const store = createMemoryStore();
+      return { store: { ...store, directories: new CachedDirectories(store.directories) }, close: async () => {} };
+    },
+  },
   embedded: {
     canDelete: true,
     open: async () => {

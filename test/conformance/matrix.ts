@@ -17,6 +17,11 @@ export const MATRIX = {
     runtimes: ["node", "browser"],
     covers: ["ChunkedBlobService", "StoredDirectoryService", "MemoryChunkStore", "MemoryDirectoryStore", "MemoryPathInfoService"],
   },
+  // Directories as a page looks them up.
+  "memory, cached": {
+    runtimes: ["node", "browser"],
+    covers: ["CachedDirectories"],
+  },
   // The same store over each of the places for packs.
   "packs in IndexedDB": {
     runtimes: ["browser"],
