@@ -1,15 +1,7 @@
-import { afterEach, expect, inject, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { deleteStore, openStore, type Store } from "../../src/index.ts";
 import { readAll } from "../conformance/content.ts";
-
-/** As real Nix made and signed it; see test/fixtures/make-sample.sh. */
-const CACHE = inject("sampleCacheUrl");
-declare module "vitest" {
-  export interface ProvidedContext {
-    /** Provided by cache-for-browser.ts. */
-    sampleCacheUrl: string;
-  }
-}
+import { SAMPLE_CACHE_URL as CACHE } from "../conformance/sample-cache-url.ts";
 
 const ROOT = "/nix/store/5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3-hello-tvix-1.0-doc";
 
