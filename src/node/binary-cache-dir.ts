@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { access, readdir, readFile } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { Readable } from "node:stream";
-import { decompressed } from "../castore/decompress.ts";
+import { decompressed } from "../compression/decompress.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { type NarInfo, parseNarInfo } from "../nix/narinfo.ts";

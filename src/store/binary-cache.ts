@@ -1,5 +1,5 @@
 import { concatBytes, decodeUtf8Strict, equalBytes, quote } from "../bytes.ts";
-import { decompressedAs } from "../castore/decompress.ts";
+import { decompressedAs } from "../compression/decompress.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { CACHE_INFO_MAX_LENGTH, type CacheInfo, parseCacheInfo } from "../nix/cache-info.ts";

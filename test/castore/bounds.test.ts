@@ -2,12 +2,12 @@ import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { BlobUploader } from "../../src/castore/blob-uploader.ts";
-import { decompressed } from "../../src/castore/decompress.ts";
 import { type Directory, makeDirectory } from "../../src/castore/directory.ts";
 import { RootToLeavesValidator } from "../../src/castore/directory-closure.ts";
 import { directoryDigest, directoryNode } from "../../src/castore/directory-codec.ts";
 import { type IngestionEntry, ingestEntries } from "../../src/castore/ingest.ts";
 import type { DirectoryNode } from "../../src/castore/node.ts";
+import { decompressed } from "../../src/compression/decompress.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { calculateNar, narSize } from "../../src/store/nar.ts";
 

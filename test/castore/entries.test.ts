@@ -6,12 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { BlobUploader } from "../../src/castore/blob-uploader.ts";
-import { decompressed } from "../../src/castore/decompress.ts";
 import type { Directory } from "../../src/castore/directory.ts";
 import { ingestEntries } from "../../src/castore/ingest.ts";
 import { narEntries } from "../../src/castore/nar-entries.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { tarEntries } from "../../src/castore/tar-entries.ts";
+import { decompressed } from "../../src/compression/decompress.ts";
 import { makeTree, type TreeKind, tarOf } from "../fixtures/trees.ts";
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {

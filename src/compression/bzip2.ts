@@ -1,0 +1,92 @@
+/// <reference path="./untyped-libraries.d.ts" />
+import bzip2 from "unbzip2-stream/lib/bzip2.js";
+import type { CompressedInput } from "./compressed-input.ts";
+
+/** Of a level's block before the last step of compression, in bytes. */
+const BLOCK_SIZE = 100_000;
+/** By which compression may make a block longer, with its tables. */
+const OVERHEAD = 25_000;
+/** Longest that four equal bytes and a count stand for. */
+const MAX_RUN = 259;
+
+/** Streams of bzip2, one after another. */
+export async function* unbzip2(input: CompressedInput): AsyncGenerator<Uint8Array> {
+  while (await input.has(1)) yield* stream(input);
+}
+
+async function* stream(input: CompressedInput): AsyncGenerator<Uint8Array> {
+  await input.has(4);
+  const bits = new Bits(input);
+  const level = bzip2.header(bits.read);
+  bits.forget();
+  // What a block is decoded in.
+  const memory = new Int32Array(BLOCK_SIZE * level);
+  const output = new Output();
+  for (let crc: number | null = 0; ; ) {
+    // The decoder can't wait in the middle of a block.
+    await input.has(OVERHEAD + BLOCK_SIZE * level);
+    crc = bzip2.decompress(bits.read, output.write, memory, memory.length, crc);
+    bits.forget();
+    if (crc === null) return;
+    yield output.take();
+  }
+}
+
+/** The bits of what is here, from the top of each byte down. */
+class Bits {
+  readonly #input: CompressedInput;
+  /** In bits. */
+  #at = 0;
+
+  constructor(input: CompressedInput) {
+    this.#input = input;
+  }
+
+  /** The next `count` bits, up to 32, as a number; with `null`, nothing but up to the end of the byte. */
+  readonly read = (count: number | null): number => {
+    const { bytes } = this.#input;
+    if (count === null) {
+      this.#at = Math.ceil(this.#at / 8) * 8;
+      return 0;
+    }
+    let value = 0;
+    let left = count;
+    while (left > 0) {
+      const byte = bytes[this.#at >> 3];
+      if (byte === undefined) throw new Error("the last block is cut short");
+      const here = 8 - (this.#at & 7);
+      const taken = Math.min(left, here);
+      value = (value << taken) | ((byte >> (here - taken)) & ((1 << taken) - 1));
+      this.#at += taken;
+      left -= taken;
+    }
+    return value;
+  };
+
+  /** Lets go of the bytes that were read. */
+  forget(): void {
+    this.#input.take(this.#at >> 3);
+    this.#at &= 7;
+  }
+}
+
+/** Grows with what is written. A block comes to no more than some 46 MB, which a run of every five bytes makes. */
+class Output {
+  #bytes = new Uint8Array(BLOCK_SIZE * 10);
+  #length = 0;
+
+  readonly write = (byte: number): void => {
+    if (this.#length === this.#bytes.length) {
+      const longer = new Uint8Array(Math.min(this.#bytes.length * 2, (9 * BLOCK_SIZE * MAX_RUN) / 5 + MAX_RUN));
+      longer.set(this.#bytes);
+      this.#bytes = longer;
+    }
+    this.#bytes[this.#length++] = byte;
+  };
+
+  take(): Uint8Array {
+    const taken = this.#bytes.slice(0, this.#length);
+    this.#length = 0;
+    return taken;
+  }
+}
