@@ -38,14 +38,21 @@ const GZIP_PIECE = 16 * 1024;
 /**
  * The bytes of `archive`, decompressed if it is compressed with gzip, bzip2, xz or zstd, which its first bytes tell.
  *
+ * @param onFound is told how it was compressed
  * @throws StoreError `invalid` if the compressed data is damaged
  */
-export async function* decompressed(archive: AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* decompressed(
+  archive: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+  onFound?: (compression: Compression) => void,
+): AsyncGenerator<Uint8Array> {
   yield* decompressWith(archive, signal, async (input) => {
     // A first piece may be shorter.
     await input.has(MAGIC_LENGTH);
     const start = toHex(input.bytes.subarray(0, MAGIC_LENGTH));
-    return MAGIC.find(({ magic }) => magic.test(start))?.compression ?? "none";
+    const found = MAGIC.find(({ magic }) => magic.test(start))?.compression ?? "none";
+    onFound?.(found);
+    return found;
   });
 }
 

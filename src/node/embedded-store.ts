@@ -4,6 +4,7 @@ import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { StoredDirectoryService } from "../castore/directory-store.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { LocalStoreServices } from "../store/services.ts";
+import { CacheUploads } from "./binary-cache/uploads.ts";
 import { ownDataDir } from "./data-dir-owner.ts";
 import { LmdbEnvironment } from "./lmdb.ts";
 import { NodeHashEngine } from "./node-hash-engine.ts";
@@ -11,6 +12,8 @@ import { FileChunkStore } from "./object-store.ts";
 import { publishAfter, storeAfter } from "./publishing.ts";
 
 export interface EmbeddedStore extends LocalStoreServices {
+  /** What the daemon's binary cache remembers of what clients have put. */
+  readonly uploads: CacheUploads;
   /** Resolves when all that was put before survives a crash. `pathInfos.put` does so by itself. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -35,6 +38,7 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
   try {
     disown = ownDataDir(environment, root);
     const chunks = await FileChunkStore.open(root, { exclusive: true });
+    const records = environment.records("cache-uploads");
     let closing: Promise<void> | undefined;
     const close = async () => {
       try {
@@ -48,6 +52,13 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
       blobs: new ChunkedBlobService(chunks, options.engine ?? new NodeHashEngine()),
       directories: new StoredDirectoryService(storeAfter(environment.directories, () => chunks.flush())),
       pathInfos: publishAfter(environment.pathInfos, () => chunks.flush()),
+      uploads: new CacheUploads({
+        get: (key) => records.get(key),
+        async put(added) {
+          await chunks.flush();
+          await records.put(added);
+        },
+      }),
       async flush() {
         await chunks.flush();
         await environment.flush();

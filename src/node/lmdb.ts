@@ -42,6 +42,11 @@ export class LmdbEnvironment {
     return this.#root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" });
   }
 
+  /** Texts by name, durable once they are put. */
+  records(name: string): LmdbRecords {
+    return new LmdbRecords(this.database(name), () => this.flush());
+  }
+
   /** Runs `action` with no other writer, in this process or another, between what it reads and what it writes. Durable when it returns. */
   exclusively<T>(action: () => T): T {
     return this.#root.transactionSync(action);
@@ -140,6 +145,30 @@ export class LmdbPathInfoService implements LocalPathInfoService {
       throw new StoreError("corrupt", `stored path info of ${hashPart} is that of ${info.storePath}`);
     }
     return info;
+  }
+}
+
+/** Texts by name. Several are written at once. */
+export class LmdbRecords {
+  readonly #database: Bytes;
+  readonly #flush: () => Promise<void>;
+
+  constructor(database: Bytes, flush: () => Promise<void>) {
+    this.#database = database;
+    this.#flush = flush;
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    return this.#database.getBinary(Buffer.from(key))?.toString();
+  }
+
+  async put(records: ReadonlyMap<string, string>): Promise<void> {
+    await written("can't store records", () =>
+      this.#database.batch(() => {
+        for (const [key, text] of records) this.#database.put(Buffer.from(key), Buffer.from(text));
+      }),
+    );
+    await this.#flush();
   }
 }
 

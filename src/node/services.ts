@@ -5,6 +5,7 @@ import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { StoreServices } from "../store/services.ts";
 import { formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
+import { CacheUploads, memoryRecords } from "./binary-cache/uploads.ts";
 import { openEmbeddedStore } from "./embedded-store.ts";
 import { connectGrpc } from "./grpc.ts";
 import { FileChunkStore } from "./object-store.ts";
@@ -18,6 +19,10 @@ export interface ServiceAddresses {
 }
 
 export interface OpenedServices extends StoreServices {
+  /** What a binary cache remembers of what clients have put: with the embedded store, if there is one, else until the end of the program. */
+  readonly uploads: CacheUploads;
+  /** Resolves when what was put before survives a crash. */
+  flush(): Promise<void>;
   /** Brings what was put to the disk, and ends connections. */
   close(): Promise<void>;
 }
@@ -27,6 +32,7 @@ interface Opened {
   readonly blobs: BlobService;
   readonly directories?: StoreServices["directories"];
   readonly pathInfos?: StoreServices["pathInfos"];
+  readonly uploads?: CacheUploads;
   readonly flush?: () => Promise<void>;
   readonly close?: () => Promise<void>;
 }
@@ -67,9 +73,17 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     const flush = async () => {
       for (const services of opened.values()) await services.flush?.();
     };
+    const uploads = [...opened.values()].find((services) => services.uploads)?.uploads ?? new CacheUploads(memoryRecords());
     // Alone, each store publishes by itself; together, none knows of the others.
-    if (opened.size === 1) return { blobs, directories, pathInfos, close: closeAll };
-    return { blobs, directories: putAfter(directories, flush), pathInfos: publishAfter(pathInfos, flush), close: closeAll };
+    if (opened.size === 1) return { blobs, directories, pathInfos, uploads, flush, close: closeAll };
+    return {
+      blobs,
+      directories: putAfter(directories, flush),
+      pathInfos: publishAfter(pathInfos, flush),
+      uploads,
+      flush,
+      close: closeAll,
+    };
   } catch (error) {
     await closeAll().catch(() => {});
     throw error;

@@ -122,12 +122,13 @@ function isFresh(headers: StaticRequest["headers"], etag: string, modified: numb
   return !Number.isNaN(since) && modified <= since;
 }
 
-/** Answers a request that is for nothing else with a file under `root`, or that there is none. */
-export function answerStatic(root: string, request: ServerRequest, answer: ServerAnswer): void {
+/** Answers a request that is for nothing else with a file under `root`, if there is one, or that there is none. */
+export function answerStatic(root: string | undefined, request: ServerRequest, answer: ServerAnswer): void {
   // Whatever it sends is not wanted.
   request.resume();
   const { method = "GET", url = "/", headers } = request;
-  serveStatic(root, { method, url, headers }).then(
+  const served = root === undefined ? Promise.resolve(undefined) : serveStatic(root, { method, url, headers });
+  served.then(
     (found) => {
       const response = found ?? NOT_FOUND;
       for (const [name, value] of Object.entries(response.headers)) answer.setHeader(name, value);

@@ -6,7 +6,7 @@ import type { HashEngine } from "../hash/engine.ts";
 import { type ContentAddress, parseContentAddress } from "../nix/content-address.ts";
 import { storePathFromContentAddress } from "../nix/content-addressed-path.ts";
 import { formatNix32, parseHash } from "../nix/hash.ts";
-import { formatStorePath, parseStorePath, storePathBaseName, storePathHashPart } from "../nix/store-path.ts";
+import { formatStorePath, parseStorePath, STORE_DIR, storePathBaseName, storePathHashPart } from "../nix/store-path.ts";
 import { iterate } from "../stream.ts";
 import { HashModulo } from "./hash-modulo.ts";
 import { renderNar } from "./nar.ts";
@@ -18,15 +18,20 @@ export type AddressedPath = Pick<PathInfo, "storePath" | "references" | "ca">;
 /**
  * Checks that the store path is the one that its content address and references give; there is nothing to check without one.
  *
+ * @param storeDir that of those who made the path; it is part of what is hashed
  * @throws StoreError `corrupt` if it is another, `invalid` if there can't be one
  */
-export async function checkContentAddressPath({ storePath, references, ca }: AddressedPath): Promise<void> {
+export async function checkContentAddressPath(
+  { storePath, references, ca }: AddressedPath,
+  storeDir: string = STORE_DIR,
+): Promise<void> {
   if (ca === undefined) return;
   const path = parseStorePath(storePath);
   const self = storePathBaseName(path);
   const given = await storePathFromContentAddress(path.name, parseContentAddress(ca), {
     references: references.filter((reference) => reference !== self).map((reference) => parseStorePath(reference)),
     self: references.includes(self),
+    storeDir,
   });
   if (storePathBaseName(given) !== self) {
     throw new StoreError(
@@ -46,10 +51,10 @@ export async function checkContentAddress(
   castore: CastoreServices,
   engine: HashEngine,
   info: PathInfo,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined; storeDir?: string | undefined } = {},
 ): Promise<void> {
   if (info.ca === undefined) return;
-  await checkContentAddressPath(info);
+  await checkContentAddressPath(info, options.storeDir);
   const address = parseContentAddress(info.ca);
   const actual = await contentHash(castore, engine, info, address, options);
   if (!equalBytes(actual, address.hash.digest)) {

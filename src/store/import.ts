@@ -3,6 +3,7 @@ import type { DirectorySizeRule } from "../castore/directory.ts";
 import { type IngestionEntries, ingest } from "../castore/ingest.ts";
 import { narEntries } from "../castore/nar-entries.ts";
 import type { Node } from "../castore/node.ts";
+import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
 import { type ContentAddress, formatContentAddress } from "../nix/content-address.ts";
@@ -75,14 +76,10 @@ export async function importNar(
   options: ImportNarOptions,
 ): Promise<PathInfo> {
   const input = new NarInput(source, options);
-  let hash: HashStream | undefined;
   try {
     const narInfo = await readTarget(store, options);
     input.expect(narInfo);
-    hash = await engine.stream("sha256");
-    const bytes = input.read(hash);
-    const node = await ingest(store, (uploader) => narEntries(bytes, uploader, { signal: options.signal }), options);
-    const nar = { narSize: input.size, narHash: formatSri({ algorithm: "sha256", digest: await hash.digest() }) };
+    const { node, ...nar } = await input.ingest(store, engine);
     if (!narInfo) return await publishPathInfo(store.pathInfos, await addressedPathInfo(options.name ?? "", node, nar), options);
 
     const info = pathInfoFromNarInfo(narInfo, node);
@@ -90,7 +87,28 @@ export async function importNar(
     await checkContentAddress(store, engine, info, options);
     return await publishPathInfo(store.pathInfos, info, options);
   } catch (error) {
-    hash?.abort();
+    await input.cancel();
+    options.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/**
+ * Writes what a NAR (uncompressed) holds, and takes its hash as it is read; it becomes no store path. Progress: `reading`, in bytes. When it fails,
+ * content that was written stays as garbage, and `source` is returned.
+ *
+ * @throws StoreError `invalid` for a bad NAR
+ */
+export async function ingestNar(
+  castore: CastoreServices,
+  engine: HashEngine,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions & ReadOptions = {},
+): Promise<{ node: Node } & NarSizeAndHash> {
+  const input = new NarInput(source, options);
+  try {
+    return await input.ingest(castore, engine);
+  } catch (error) {
     await input.cancel();
     options.signal?.throwIfAborted();
     throw error;
@@ -126,12 +144,12 @@ const GIVEN = 32 * 1024;
 /** The NAR as it is read: counted, hashed, and no longer than expected. Pieces are given up once they are parsed. */
 class NarInput {
   readonly #source: AsyncIterable<Uint8Array>;
-  readonly #options: OperationOptions & ReadOptions;
+  readonly #options: ImportOptions & ReadOptions;
   #narInfo: NarInfo | undefined;
   #started = false;
-  size = 0;
+  #size = 0;
 
-  constructor(source: AsyncIterable<Uint8Array>, options: OperationOptions & ReadOptions) {
+  constructor(source: AsyncIterable<Uint8Array>, options: ImportOptions & ReadOptions) {
     this.#source = source;
     this.#options = options;
   }
@@ -140,7 +158,20 @@ class NarInput {
     this.#narInfo = narInfo;
   }
 
-  async *read(hash: HashStream): AsyncGenerator<Uint8Array> {
+  async ingest(castore: CastoreServices, engine: HashEngine): Promise<{ node: Node } & NarSizeAndHash> {
+    const hash = await engine.stream("sha256");
+    try {
+      const bytes = this.#read(hash);
+      const { signal } = this.#options;
+      const node = await ingest(castore, (uploader) => narEntries(bytes, uploader, { signal }), this.#options);
+      return { node, narSize: this.#size, narHash: formatSri({ algorithm: "sha256", digest: await hash.digest() }) };
+    } catch (error) {
+      hash.abort();
+      throw error;
+    }
+  }
+
+  async *#read(hash: HashStream): AsyncGenerator<Uint8Array> {
     this.#started = true;
     const { signal, onProgress } = this.#options;
     const total = this.#narInfo?.narSize;
@@ -148,8 +179,8 @@ class NarInput {
     let behind = 0;
     for await (const bytes of this.#source) {
       signal?.throwIfAborted();
-      this.size += bytes.length;
-      if (total !== undefined && this.size > total) {
+      this.#size += bytes.length;
+      if (total !== undefined && this.#size > total) {
         throw new StoreError("corrupt", `the NAR of ${this.#narInfo?.storePath} has more than ${total} bytes`);
       }
       yield bytes;
@@ -163,7 +194,7 @@ class NarInput {
         behind -= oldest?.length ?? 0;
         await oldest?.hashed;
       }
-      onProgress?.({ phase: "reading", loaded: this.size, total });
+      onProgress?.({ phase: "reading", loaded: this.#size, total });
     }
     for (const { hashed } of underWay) await hashed;
   }

@@ -5,19 +5,30 @@ import { formatContentAddress, parseContentAddress } from "../nix/content-addres
 import { formatSri, parseHash } from "../nix/hash.ts";
 import { formatNarInfo, type NarInfo } from "../nix/narinfo.ts";
 import { formatSignature, parseSignature } from "../nix/signature.ts";
+import { formatStorePath, parseStorePath } from "../nix/store-path.ts";
 import type { PathInfo } from "./path-info.ts";
 import { normalizePathInfo } from "./path-info-check.ts";
 
+/** By which a NAR's URL says that it holds a node. */
+export type NarUrlScheme = "tvix-castore" | "snix-castore";
+
+export interface NarInfoFormat {
+  /** `tvix-castore` if not given. */
+  readonly urls?: NarUrlScheme | undefined;
+  /** Of those who read it: `/nix/store` if not given. */
+  readonly storeDir?: string | undefined;
+}
+
 /** Where a binary cache of ours serves the NAR of `node`, relative to its own address: the URL holds the node itself. */
-export function narUrl(node: Node, narSize: number): string {
-  return `nar/tvix-castore/${toBase64Url(encodeNode(EMPTY_BYTES, node))}?narsize=${narSize}`;
+export function narUrl(node: Node, narSize: number, scheme: NarUrlScheme = "tvix-castore"): string {
+  return `nar/${scheme}/${toBase64Url(encodeNode(EMPTY_BYTES, node))}?narsize=${narSize}`;
 }
 
 /** The NARInfo file of `info` as a binary cache of ours serves it: the NAR as it is, uncompressed. */
-export function renderNarInfo(info: PathInfo): string {
-  return formatNarInfo({
-    storePath: info.storePath,
-    url: narUrl(info.node, info.narSize),
+export function renderNarInfo(info: PathInfo, { urls, storeDir }: NarInfoFormat = {}): string {
+  const narInfo = {
+    storePath: formatStorePath(parseStorePath(info.storePath), storeDir),
+    url: narUrl(info.node, info.narSize, urls),
     compression: "none",
     narHash: parseHash(info.narHash),
     narSize: info.narSize,
@@ -25,7 +36,8 @@ export function renderNarInfo(info: PathInfo): string {
     deriver: info.deriver,
     signatures: info.signatures.map(parseSignature),
     ca: info.ca === undefined ? undefined : parseContentAddress(info.ca),
-  });
+  };
+  return formatNarInfo(narInfo, storeDir);
 }
 
 /** What `narInfo` says of content that is in a store as `node`. References are put in order. */

@@ -1,13 +1,19 @@
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { StoreError } from "../../error.ts";
+import { parseSecretKey, type SecretKey } from "../../nix/key.ts";
 import { calculateNar } from "../../store/nar.ts";
+import type { NarUrlScheme } from "../../store/nar-info.ts";
+import { readOnly } from "../../store/read-only.ts";
+import { signing } from "../../store/signing.ts";
 import { parseAddress } from "../addresses.ts";
+import { createBinaryCache } from "../binary-cache/binary-cache.ts";
 import { importBinaryCacheDir } from "../binary-cache-dir.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { defaultDataDir } from "../embedded-store.ts";
+import { fileError } from "../file-error.ts";
 import { parseListenAddress } from "../listen-address.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { rpcRoutes } from "../rpc/routes.ts";
@@ -19,7 +25,8 @@ import { UsageError } from "../usage-error.ts";
 
 export const DAEMON_HELP = `Usage: tvix-store-web daemon [options]
 
-Serves a store, to programs over gRPC and to pages over gRPC-Web and Connect, under the names of tvix and of snix; and the viewer at /.
+Serves a store, to programs over gRPC and to pages over gRPC-Web and Connect, under the names of tvix and of snix; to Nix as a binary
+cache, to read from and to write to; and the viewer at /.
 Prints "listening on ADDRESS" when it is ready.
 
 Options:
@@ -29,6 +36,11 @@ Options:
 ${SERVICE_FLAGS_HELP}
   --allow-origin ORIGIN         lets pages of this origin in, besides those on this machine (repeatable)
   --allow-host NAME             answers to this name too, on a loopback address (repeatable)
+  --read-only                   refuses whatever would change the store
+  --signing-key FILE            signs what is put with this key, as nix-store --generate-binary-cache-key writes it (repeatable)
+  --priority N                  of the binary cache: lower is asked first; by default 30
+  --store-dir DIR               of those who use the binary cache; by default /nix/store
+  --nar-urls tvix|snix          how NARInfo names NARs: by nar/tvix-castore/... or nar/snix-castore/...; by default tvix
   --preload DIR                 first imports this binary cache, as nix copy --to file://DIR makes it
   --viewer DIR                  the viewer's files; by default those that came with the program
 
@@ -44,6 +56,11 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
       "data-dir": { type: "string" },
       "allow-origin": { type: "string", multiple: true },
       "allow-host": { type: "string", multiple: true },
+      "read-only": { type: "boolean", default: false },
+      "signing-key": { type: "string", multiple: true, default: [] },
+      priority: { type: "string" },
+      "store-dir": { type: "string" },
+      "nar-urls": { type: "string", default: "tvix" },
       preload: { type: "string" },
       viewer: { type: "string" },
     },
@@ -52,12 +69,23 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
   const addresses = serviceAddresses(values, context.env, `file:${values["data-dir"] || defaultDataDir(context.env)}`);
   refuseSelf(listen, addresses);
   const viewer = await findViewer(values.viewer);
+  const keys = await readSecretKeys(values["signing-key"]);
+  const storeDir = parseStoreDir(values["store-dir"]);
+  const cache = {
+    priority: parsePriority(values.priority),
+    storeDir,
+    narUrls: parseNarUrls(values["nar-urls"]),
+    readOnly: values["read-only"],
+  };
 
   const engine = new NodeHashEngine();
   const { signal } = context;
-  const store = await openServices(addresses, engine);
+  const opened = await openServices(addresses, engine);
   try {
-    if (values.preload !== undefined) for await (const _ of importBinaryCacheDir(store, engine, values.preload, { signal }));
+    const signed = keys.length === 0 ? opened : { ...opened, pathInfos: signing(opened.pathInfos, keys, storeDir) };
+    if (values.preload !== undefined) for await (const _ of importBinaryCacheDir(signed, engine, values.preload, { signal }));
+    const store = values["read-only"] ? readOnly(signed) : signed;
+    const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads, flush: opened.flush });
     const server = await startServer(listen, {
       allowOrigins: values["allow-origin"],
       allowHosts: values["allow-host"],
@@ -65,7 +93,9 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
         calculateNar: (node, options) => calculateNar(store, engine, node, options),
         engine,
       }),
-      fallback: viewer === undefined ? undefined : (request, answer) => answerStatic(viewer, request, answer),
+      fallback: (request, answer) => {
+        if (!binaryCache(request, answer)) answerStatic(viewer, request, answer);
+      },
     });
     try {
       await writeOut(context.stdout, `listening on ${server.address}\n`);
@@ -77,7 +107,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     // To be told to end is no failure of a daemon, even while it was still starting.
     if (!signal.aborted || error !== signal.reason) throw error;
   } finally {
-    await store.close();
+    await opened.close();
   }
 }
 
@@ -98,6 +128,36 @@ const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0", "
 function isSamePort({ hostname, port }: URL, listen: { host: string; port: number }): boolean {
   if (Number(port || 80) !== listen.port) return false;
   return hostname === listen.host || (LOOPBACK.has(hostname) && LOOPBACK.has(listen.host));
+}
+
+async function readSecretKeys(files: readonly string[]): Promise<SecretKey[]> {
+  const keys: SecretKey[] = [];
+  for (const file of files) {
+    const text = await readFile(file, "utf8").catch((error: unknown) => {
+      throw fileError(error, `can't read the signing key ${file}`);
+    });
+    keys.push(parseSecretKey(text.trim()));
+  }
+  return keys;
+}
+
+/** @throws UsageError */
+function parsePriority(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[0-9]{1,9}$/.test(text)) throw new UsageError(`--priority is not a number: ${text}`);
+  return Number(text);
+}
+
+/** @throws UsageError */
+function parseStoreDir(text: string | undefined): string | undefined {
+  if (text === undefined || /^(\/[^/\s]+)+$/.test(text)) return text;
+  throw new UsageError(`--store-dir is not an absolute path: ${text}`);
+}
+
+/** @throws UsageError */
+function parseNarUrls(text: string): NarUrlScheme {
+  if (text === "tvix" || text === "snix") return `${text}-castore`;
+  throw new UsageError(`--nar-urls is neither tvix nor snix: ${text}`);
 }
 
 /** `undefined` if the program came without one. */

@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { fromBase64Url } from "../../bytes.ts";
+import { decodeNode } from "../../castore/directory-codec.ts";
+import type { Node } from "../../castore/node.ts";
+import type { CastoreServices } from "../../castore/services.ts";
+import { isStoreError, StoreError } from "../../error.ts";
+import { renderNar } from "../../store/nar.ts";
+import { iterate } from "../../stream.ts";
+import { parseByteRange } from "./byte-range.ts";
+import { compressedAs } from "./encode.ts";
+import type { CacheResponse, Exchange } from "./exchange.ts";
+import { chooseCoding } from "./negotiate.ts";
+import type { UploadedNar } from "./uploads.ts";
+
+const NAR_TYPE = "application/x-nix-nar";
+/** What a URL names by its content never changes. */
+const IMMUTABLE = { "cache-control": "public, max-age=31536000, immutable" };
+
+/** Bytes of the longest node in a URL: a symlink's target is 4095 at most. */
+const MAX_NODE_LENGTH = 4096;
+
+/**
+ * The NAR of a node, which the URL holds: `nar/tvix-castore/<node>?narsize=<size>`.
+ *
+ * @throws StoreError `invalid` without a size or for a node that is too long; `not-found` for what is no node, or is not in the store
+ */
+export async function narOfNode(castore: CastoreServices, exchange: Exchange, encoded: string): Promise<CacheResponse> {
+  const narSize = parseNarSize(exchange.url.searchParams.get("narsize"));
+  const node = parseNode(encoded);
+  const etag = `"${createHash("sha256").update(encoded).digest("base64url")}"`;
+  const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, "accept-ranges": "bytes", vary: "Accept-Encoding", etag };
+  if (exchange.header("if-none-match")?.includes(etag)) return { status: 304, headers };
+
+  const range = exchange.method === "GET" ? parseByteRange(exchange.header("range"), narSize) : undefined;
+  if (range === "unsatisfiable") return { status: 416, headers: { ...headers, "content-range": `bytes */${narSize}` } };
+  if (exchange.method === "HEAD") {
+    await requireRoot(castore, node, exchange.signal);
+    return { status: 200, headers: { ...headers, "content-length": String(narSize) } };
+  }
+  const { offset, length } = range ?? { offset: 0, length: narSize };
+  const nar = renderNar(castore, node, { signal: exchange.signal, ...(range && { range }) });
+  const body = await begun(exactly(length, iterate(nar, exchange.signal), `the NAR of ${encoded}`));
+  if (range) {
+    const contentRange = `bytes ${offset}-${offset + length - 1}/${narSize}`;
+    return { status: 206, headers: { ...headers, "content-range": contentRange, "content-length": String(length) }, body };
+  }
+  const coding = chooseCoding(exchange.header("accept-encoding"), exchange.isNear);
+  if (coding === "identity") return { status: 200, headers: { ...headers, "content-length": String(length) }, body };
+  // The same bytes in another form have another tag.
+  const encodedHeaders = { ...headers, etag: `${etag.slice(0, -1)}-${coding}"`, "content-encoding": coding };
+  return { status: 200, headers: encodedHeaders, body: compressedAs(body, coding) };
+}
+
+/** A NAR under the name that it was uploaded under, compressed as it was then. */
+export async function uploadedNar(castore: CastoreServices, exchange: Exchange, nar: UploadedNar): Promise<CacheResponse> {
+  const { signal } = exchange;
+  const headers = { ...IMMUTABLE, "content-type": NAR_TYPE };
+  const { node, narSize, compression, file } = nar;
+  if (file) {
+    const sized = { ...headers, "content-length": String(file.size) };
+    if (exchange.method === "HEAD") return { status: 200, headers: sized };
+    const stream = await castore.blobs.open(file.digest, { signal });
+    if (!stream) throw new StoreError("not-found", "the file that was uploaded is not in the store any more");
+    return { status: 200, headers: sized, body: iterate(stream, signal) };
+  }
+  const sized = compression === "none" ? { ...headers, "content-length": String(narSize) } : headers;
+  if (exchange.method === "HEAD") {
+    await requireRoot(castore, node, signal);
+    return { status: 200, headers: sized };
+  }
+  const body = await begun(exactly(narSize, iterate(renderNar(castore, node, { signal }), signal), "the NAR"));
+  return { status: 200, headers: sized, body: compressedAs(body, compression) };
+}
+
+function parseNarSize(text: string | null): number {
+  if (text === null || !/^[0-9]{1,15}$/.test(text))
+    throw new StoreError("invalid", "the URL does not say the NAR's size: narsize is missing");
+  return Number(text);
+}
+
+function parseNode(encoded: string): Node {
+  // Four characters are three bytes.
+  if (encoded.length > (MAX_NODE_LENGTH / 3) * 4 + 4) throw tooLong();
+  try {
+    const bytes = fromBase64Url(encoded);
+    if (bytes.length > MAX_NODE_LENGTH) throw tooLong();
+    const { name, node } = decodeNode(bytes);
+    if (name.length > 0) throw new StoreError("invalid", "the node has a name");
+    return node;
+  } catch (cause) {
+    if (isTooLong(cause)) throw cause;
+    throw new StoreError("not-found", "the URL does not hold a node", { cause });
+  }
+}
+
+const TOO_LONG = `the URL's node is longer than ${MAX_NODE_LENGTH} bytes`;
+const tooLong = (): StoreError => new StoreError("invalid", TOO_LONG);
+const isTooLong = (error: unknown): boolean => isStoreError(error, "invalid") && error.message === TOO_LONG;
+
+/** @throws StoreError `not-found` if not even the root is there */
+async function requireRoot({ blobs, directories }: CastoreServices, node: Node, signal: AbortSignal): Promise<void> {
+  if (node.kind === "symlink") return;
+  const found =
+    node.kind === "directory" ? await directories.get(node.digest, { signal }) : (await blobs.stat([node.digest], { signal }))[0];
+  if (!found) throw new StoreError("not-found", "the content is not in the store");
+}
+
+/** The same bytes, whose number has to be this one, since the client was told. */
+async function* exactly(length: number, bytes: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  let rest = length;
+  for await (const piece of bytes) {
+    if (piece.length > rest) throw new StoreError("invalid", `${what} is longer than its URL says`);
+    rest -= piece.length;
+    yield piece;
+  }
+  if (rest > 0) throw new StoreError("invalid", `${what} is shorter than its URL says`);
+}
+
+/** The same, begun: what is missing from the beginning is known before anything was sent. */
+async function begun(bytes: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
+  const first = await bytes.next();
+  return (async function* () {
+    if (!first.done) yield first.value;
+    yield* bytes;
+  })();
+}

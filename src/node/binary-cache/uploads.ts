@@ -1,0 +1,126 @@
+import { EMPTY_BYTES, fromBase64, fromHex, toBase64, toHex } from "../../bytes.ts";
+import { asDigest, type Digest } from "../../castore/digest.ts";
+import { decodeNode, encodeNode } from "../../castore/directory-codec.ts";
+import type { Node } from "../../castore/node.ts";
+import { type Compression, parseCompression } from "../../compression/decompress.ts";
+import { StoreError } from "../../error.ts";
+
+/** Texts by name, several of which are written at once. Resolves when they survive a crash, where they can. */
+export interface UploadRecords {
+  get(key: string): Promise<string | undefined>;
+  put(records: ReadonlyMap<string, string>): Promise<void>;
+}
+
+export interface StoredBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** A NAR that a client has put under a name of its own, and that is a node now. */
+export interface UploadedNar {
+  readonly node: Node;
+  /** SHA-256 of the NAR, in SRI form. */
+  readonly narHash: string;
+  /** Bytes of the NAR. */
+  readonly narSize: number;
+  /** How it was compressed, and will be again for whoever asks for the name. */
+  readonly compression: Compression;
+  /** The very bytes that were put, where they can't be made again: nothing here writes bzip2. */
+  readonly file?: StoredBlob | undefined;
+}
+
+/**
+ * What clients put into a binary cache beside path infos. Nix puts a NAR before it says of which store path it is; and it remembers for weeks
+ * under what name it has put one, so that name stays answerable.
+ */
+export class CacheUploads {
+  readonly #records: UploadRecords;
+
+  constructor(records: UploadRecords) {
+    this.#records = records;
+  }
+
+  /** @param name the last part of its URL: `<hash of the file>.nar`, perhaps with a suffix */
+  async nar(name: string): Promise<UploadedNar | undefined> {
+    return this.#nar(`nar/${name}`);
+  }
+
+  /** Any with this hash, in SRI form. */
+  async narByHash(narHash: string): Promise<UploadedNar | undefined> {
+    return this.#nar(`nar-hash/${narHash}`);
+  }
+
+  /** The content must be there. */
+  async putNar(name: string, nar: UploadedNar): Promise<void> {
+    const { node, file, ...rest } = nar;
+    const text = JSON.stringify({
+      ...rest,
+      node: toBase64(encodeNode(EMPTY_BYTES, node)),
+      ...(file && { file: { digest: toHex(file.digest), size: file.size } }),
+    });
+    await this.#records.put(
+      new Map([
+        [`nar/${name}`, text],
+        [`nar-hash/${nar.narHash}`, text],
+      ]),
+    );
+  }
+
+  /** The log of the derivation with this base name. */
+  async log(derivation: string): Promise<StoredBlob | undefined> {
+    const record = await this.#record(`log/${derivation}`);
+    return record && readBlob(record);
+  }
+
+  async putLog(derivation: string, { digest, size }: StoredBlob): Promise<void> {
+    await this.#records.put(new Map([[`log/${derivation}`, JSON.stringify({ digest: toHex(digest), size })]]));
+  }
+
+  async #nar(key: string): Promise<UploadedNar | undefined> {
+    const record = await this.#record(key);
+    if (!record) return undefined;
+    const { node, narHash, narSize, compression, file } = record;
+    if (typeof node !== "string" || typeof narHash !== "string" || typeof narSize !== "number" || typeof compression !== "string")
+      throw damaged(key);
+    return {
+      node: decodeNode(fromBase64(node)).node,
+      narHash,
+      narSize,
+      compression: parseCompression(compression),
+      ...(isRecord(file) && { file: readBlob(file) }),
+    };
+  }
+
+  async #record(key: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const text = await this.#records.get(key);
+    if (text === undefined) return undefined;
+    const record: unknown = JSON.parse(text);
+    if (!isRecord(record)) throw damaged(key);
+    return record;
+  }
+}
+
+/** Records that are gone when the program ends. */
+export function memoryRecords(): UploadRecords {
+  const records = new Map<string, string>();
+  return {
+    get: async (key) => records.get(key),
+    async put(added) {
+      for (const [key, text] of added) records.set(key, text);
+    },
+  };
+}
+
+function readBlob({ digest, size }: Readonly<Record<string, unknown>>): StoredBlob {
+  if (typeof digest !== "string" || typeof size !== "number") throw damaged("of a blob");
+  return { digest: asDigest(fromHex(digest), "digest of an upload"), size };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function damaged(key: string): StoreError {
+  return new StoreError("corrupt", `the record ${key} is damaged`);
+}
