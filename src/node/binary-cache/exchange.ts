@@ -83,7 +83,7 @@ export class Exchange {
     try {
       await this.#send(response);
     } catch (error) {
-      if (!this.signal.aborted) this.#log(error);
+      if (!this.signal.aborted && !isStoreError(error, "invalid")) this.#log(error);
       // The length that was declared doesn't come, so the client knows.
       this.#answer.destroy();
     } finally {

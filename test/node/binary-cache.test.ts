@@ -1,0 +1,446 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { type IncomingHttpHeaders, request } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { gzipSync } from "node:zlib";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { concatBytes, EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
+import { encodeNode } from "../../src/castore/directory-codec.ts";
+import { type Compression, decompressedAs } from "../../src/compression/decompress.ts";
+import { generateSecretKey, verify } from "../../src/nix/ed25519.ts";
+import { fingerprint } from "../../src/nix/fingerprint.ts";
+import { formatNix32 } from "../../src/nix/hash.ts";
+import { publicKeyOf } from "../../src/nix/key.ts";
+import { formatNarInfo, parseNarInfo } from "../../src/nix/narinfo.ts";
+import { type BinaryCacheOptions, createBinaryCache } from "../../src/node/binary-cache/binary-cache.ts";
+import { compressedAs } from "../../src/node/binary-cache/encode.ts";
+import { CacheUploads, memoryRecords } from "../../src/node/binary-cache/uploads.ts";
+import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
+import { type RunningServer, startServer } from "../../src/node/server.ts";
+import { importNar } from "../../src/store/import.ts";
+import { parseEntryPath, resolvePath } from "../../src/store/list.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { StoreServices } from "../../src/store/services.ts";
+import { signing } from "../../src/store/signing.ts";
+import { iterate } from "../../src/stream.ts";
+
+const SAMPLE = join(import.meta.dirname, "../fixtures/sample");
+const HELLO = "m51r8pw89afxi119diyi9alqnn300a6m";
+const SOURCE = "v0vs3yl60arf6rv126948zlh7sz3a3cj";
+
+const narInfoOf = (hashPart: string): string => readFileSync(join(SAMPLE, `${hashPart}.narinfo`), "utf8");
+const narOf = (hashPart: string): Uint8Array => readFileSync(join(SAMPLE, parseNarInfo(narInfoOf(hashPart)).url));
+const nixHash = (bytes: Uint8Array): string =>
+  formatNix32({ algorithm: "sha256", digest: createHash("sha256").update(bytes).digest() }).slice("sha256:".length);
+
+async function* once1(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function whole(bytes: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of bytes) parts.push(part);
+  return concatBytes(parts);
+}
+
+const engine = new NodeHashEngine();
+let store: StoreServices;
+let server: RunningServer;
+
+async function start(options: Partial<BinaryCacheOptions> = {}): Promise<void> {
+  const uploads = new CacheUploads(memoryRecords());
+  const cache = createBinaryCache(store, { engine, uploads, ...options });
+  await server?.close();
+  server = await startServer(
+    { host: "127.0.0.1", port: 0 },
+    {
+      routes: () => {},
+      fallback: (request, answer) => {
+        if (!cache(request, answer)) answer.writeHead(418).end();
+      },
+    },
+  );
+}
+
+beforeEach(async () => {
+  store = createMemoryStore(engine);
+  await start();
+});
+afterEach(() => server.close());
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+async function ask(
+  method: string,
+  path: string,
+  options: { headers?: Record<string, string>; body?: Uint8Array | string } = {},
+): Promise<Answer> {
+  const sent = request(`${server.address}${path}`, { method, headers: options.headers ?? {} });
+  sent.end(options.body);
+  const [response] = await once(sent, "response");
+  return { status: response.statusCode, headers: response.headers, body: await buffer(response) };
+}
+
+const addHello = (): Promise<PathInfo> => importNar(store, engine, once1(narOf(HELLO)), { narInfo: narInfoOf(HELLO) });
+
+async function readFileOf(hashPart: string, path: string): Promise<Uint8Array> {
+  const info = await store.pathInfos.get(hashPart);
+  const node = info && (await resolvePath(store, info.node, parseEntryPath(path)));
+  const stream = node?.kind === "file" ? await store.blobs.open(node.digest) : undefined;
+  if (!stream) throw new Error(`no file at ${path}`);
+  return whole(iterate(stream));
+}
+
+async function paths(): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { storePath } of store.pathInfos.list()) found.push(storePath);
+  return found;
+}
+
+describe("reading", () => {
+  test("nix-cache-info says what was asked for", async () => {
+    const { status, body } = await ask("GET", "/nix-cache-info");
+    expect([status, body.toString()]).toEqual([200, "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n"]);
+    await start({ priority: 7, storeDir: "/opt/store" });
+    expect((await ask("GET", "/nix-cache-info")).body.toString()).toBe("StoreDir: /opt/store\nWantMassQuery: 1\nPriority: 7\n");
+  });
+
+  test("a NARInfo leads to its NAR", async () => {
+    await addHello();
+    const { status, headers, body } = await ask("GET", `/${HELLO}.narinfo`);
+    expect(status).toBe(200);
+    expect(headers["content-type"]).toBe("text/x-nix-narinfo");
+    const info = parseNarInfo(body.toString());
+    expect({ ...info, url: "", compression: "" }).toEqual({
+      ...parseNarInfo(narInfoOf(HELLO)),
+      url: "",
+      compression: "",
+      fileHash: undefined,
+      fileSize: undefined,
+    });
+    const head = await ask("HEAD", `/${HELLO}.narinfo`);
+    expect([head.status, head.headers["content-length"], head.body.length]).toEqual([200, String(body.length), 0]);
+
+    const nar = await ask("GET", `/${info.url}`);
+    expect(nar.status).toBe(200);
+    expect(nar.headers["cache-control"]).toBe("public, max-age=31536000, immutable");
+    expect(Buffer.compare(nar.body, narOf(HELLO))).toBe(0);
+    const narHead = await ask("HEAD", `/${info.url}`);
+    expect([narHead.status, narHead.headers["content-length"]]).toEqual([200, String(info.narSize)]);
+    expect((await ask("GET", `/${info.url}`, { headers: { "if-none-match": String(nar.headers.etag) } })).status).toBe(304);
+    expect((await ask("GET", `/${info.url.replace("tvix-", "snix-")}`)).body.equals(nar.body)).toBe(true);
+    await start({ narUrls: "snix-castore" });
+    expect((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).toContain("\nURL: nar/snix-castore/");
+  });
+
+  test("any range of a NAR is that of the whole", async () => {
+    const info = await addHello();
+    const nar = narOf(HELLO);
+    const url = `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`;
+    const cases: [range: string, from: number, to: number][] = [
+      ["bytes=0-0", 0, 1],
+      ["bytes=100-1099", 100, 1100],
+      [`bytes=${info.narSize - 1}-`, info.narSize - 1, info.narSize],
+      ["bytes=-100", info.narSize - 100, info.narSize],
+      ["bytes=5-999999999", 5, info.narSize],
+      ["bytes=-999999999", 0, info.narSize],
+    ];
+    for (const [range, from, to] of cases) {
+      const { status, headers, body } = await ask("GET", url, { headers: { range } });
+      expect([status, headers["content-range"]]).toEqual([206, `bytes ${from}-${to - 1}/${info.narSize}`]);
+      expect(Buffer.compare(body, nar.subarray(from, to))).toBe(0);
+    }
+    for (const range of ["bytes=0-1,3-4", "lines=1-2", "bytes=9-3", "bytes=-", "bytes=a-b"])
+      expect((await ask("GET", url, { headers: { range } })).status).toBe(200);
+    for (const range of [`bytes=${info.narSize}-`, "bytes=-0"]) {
+      const { status, headers } = await ask("GET", url, { headers: { range } });
+      expect([status, headers["content-range"]]).toEqual([416, `bytes */${info.narSize}`]);
+    }
+  });
+
+  test("a NAR is compressed for who wants that, on this machine only for who wants nothing else", async () => {
+    await addHello();
+    const url = `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`;
+    const coded = async (accept: string) => ask("GET", url, { headers: { "accept-encoding": accept } });
+    expect((await coded("zstd, br, gzip")).headers["content-encoding"]).toBeUndefined();
+    for (const [accept, coding] of [
+      ["zstd, gzip, identity;q=0", "zstd"],
+      ["gzip, *;q=0", "gzip"],
+      ["zstd;q=0.1, gzip;q=0.5, identity;q=0", "gzip"],
+    ] as const) {
+      const { headers, body } = await coded(accept);
+      expect(headers["content-encoding"]).toBe(coding);
+      expect(headers.vary).toMatch(/Accept-Encoding/);
+      expect(Buffer.compare(await whole(decompressedAs(once1(body), coding)), narOf(HELLO))).toBe(0);
+    }
+  });
+
+  test("bad addresses have their status", async () => {
+    const info = await addHello();
+    const node = toBase64Url(encodeNode(EMPTY_BYTES, info.node));
+    const unknown = toBase64Url(
+      encodeNode(EMPTY_BYTES, { kind: "file", digest: new Uint8Array(32).fill(7) as never, size: 1n, executable: false }),
+    );
+    const long = toBase64Url(new Uint8Array(4097));
+    const statuses: [path: string, status: number][] = [
+      [`/${"0".repeat(32)}.narinfo`, 404],
+      [`/${"0".repeat(32)}.ls`, 404],
+      [`/${"e".repeat(32)}.narinfo`, 418],
+      ["/nar/x", 418],
+      [`/nar/${"0".repeat(52)}.nar.lz`, 418],
+      [`/nar/${"0".repeat(52)}.nar.xz`, 404],
+      [`/nar/tvix-castore/${node}`, 400],
+      [`/nar/tvix-castore/${node}?narsize=`, 400],
+      [`/nar/tvix-castore/${node}?narsize=-1`, 400],
+      [`/nar/tvix-castore/${node}?narsize=1e3`, 400],
+      [`/nar/tvix-castore/${long}?narsize=1`, 400],
+      ["/nar/tvix-castore/?narsize=1", 404],
+      ["/nar/tvix-castore/AAAA?narsize=1", 404],
+      ["/nar/tvix-castore/%20?narsize=1", 404],
+      [`/nar/tvix-castore/${unknown}?narsize=120`, 404],
+      [`/log/${HELLO}-hello.drv`, 404],
+      ["/log/hello.drv", 400],
+    ];
+    for (const [path, status] of statuses) {
+      expect([path, (await ask("GET", path)).status]).toEqual([path, status]);
+      expect([path, (await ask("HEAD", path)).status]).toEqual([path, status]);
+    }
+    // Known too late for a status: what comes is less or more than was said, and the connection ends.
+    for (const size of [info.narSize - 8, info.narSize + 8])
+      await expect(
+        ask("GET", `/nar/tvix-castore/${node}?narsize=${size}`).then(({ status }) => {
+          if (status === 200) throw new Error("all came");
+          expect(status).toBe(400);
+          throw new Error("refused");
+        }),
+      ).rejects.toThrow(/aborted|hang up|refused/);
+    expect((await ask("DELETE", `/${HELLO}.narinfo`)).status).toBe(405);
+    expect((await ask("POST", "/nix-cache-info")).headers.allow).toBe("GET, HEAD");
+  });
+
+  test("a listing is that of the NAR", async () => {
+    await addHello();
+    const { status, body } = await ask("GET", `/${HELLO}.ls`);
+    expect(status).toBe(200);
+    const { version, root } = JSON.parse(body.toString());
+    expect([version, root.type]).toEqual([1, "directory"]);
+    const [name, entry] = Object.entries<{ narOffset: number; size: number }>(root.entries.bin.entries)[0] ?? [];
+    const content = narOf(HELLO).subarray(entry?.narOffset, (entry?.narOffset ?? 0) + (entry?.size ?? 0));
+    const file = await readFileOf(HELLO, `bin/${name}`);
+    expect(Buffer.compare(content, file)).toBe(0);
+  });
+
+  test("HTTP/2 does as well", async () => {
+    await addHello();
+    const session = connectHttp2(server.address);
+    const stream = session.request({ ":path": `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}` });
+    expect(Buffer.compare(await buffer(stream), narOf(HELLO))).toBe(0);
+    session.close();
+  });
+});
+
+describe("writing", () => {
+  const COMPRESSIONS: [suffix: string, Compression][] = [
+    ["", "none"],
+    ["", "gzip"],
+    [".gz", "gzip"],
+    [".xz", "xz"],
+    [".zst", "zstd"],
+  ];
+
+  test.each(COMPRESSIONS)("a NAR as .nar%s (%s) becomes a path, and stays under its name", async (suffix, compression) => {
+    const file = await whole(compressedAs(once1(narOf(HELLO)), compression));
+    const name = `/nar/${nixHash(file)}.nar${suffix}`;
+    expect((await ask("HEAD", name)).status).toBe(404);
+    expect((await ask("PUT", name, { body: file })).status).toBe(201);
+    expect(await paths()).toEqual([]);
+    expect((await ask("HEAD", name)).status).toBe(200);
+    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) })).status).toBe(201);
+    const info = await store.pathInfos.get(HELLO);
+    expect(info?.signatures).toEqual([expect.stringContaining("tvix-store-web-sample-1:")]);
+    const got = await ask("GET", name);
+    expect(Buffer.compare(await whole(decompressedAs(once1(got.body), compression)), narOf(HELLO))).toBe(0);
+  });
+
+  test("what is signed again needs no second NAR", async () => {
+    await addHello();
+    const info = parseNarInfo(narInfoOf(HELLO));
+    const other = { name: "other-1", data: new Uint8Array(64).fill(1) };
+    const text = formatNarInfo({ ...info, signatures: [...info.signatures, other] });
+    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: text })).status).toBe(201);
+    expect((await store.pathInfos.get(HELLO))?.signatures.length).toBe(2);
+  });
+
+  test("a key signs what is put", async () => {
+    const key = await generateSecretKey("ours-1");
+    store = { ...store, pathInfos: signing(store.pathInfos, [key]) };
+    await start();
+    const file = narOf(HELLO);
+    await ask("PUT", `/nar/${nixHash(file)}.nar`, { body: file });
+    await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) });
+    await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) });
+    const info = parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString());
+    const [, ours, ...more] = info.signatures;
+    expect(more).toEqual([]);
+    expect(ours && (await verify(ours, fingerprint(info), [publicKeyOf(key)]))).toBe(true);
+  });
+
+  test("for another store directory, its own paths and signatures are read and written", async () => {
+    const storeDir = "/opt/store";
+    const key = await generateSecretKey("ours-1");
+    store = { ...store, pathInfos: signing(store.pathInfos, [key], storeDir) };
+    await start({ storeDir });
+    const file = narOf(HELLO);
+    await ask("PUT", `/nar/${nixHash(file)}.nar`, { body: file });
+    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) })).status).toBe(400);
+    const text = narInfoOf(HELLO).replace("/nix/store/", `${storeDir}/`);
+    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: text })).status).toBe(201);
+    const info = parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString(), storeDir);
+    expect(info.storePath).toMatch(/^\/opt\/store\//);
+    const ours = info.signatures.find(({ name }) => name === "ours-1");
+    expect(ours && (await verify(ours, fingerprint(info, storeDir), [publicKeyOf(key)]))).toBe(true);
+    // The address of the source is of /nix/store.
+    const source = narOf(SOURCE);
+    await ask("PUT", `/nar/${nixHash(source)}.nar`, { body: source });
+    const moved = narInfoOf(SOURCE).replace("/nix/store/", `${storeDir}/`);
+    expect((await ask("PUT", `/${SOURCE}.narinfo`, { body: moved })).status).toBe(400);
+  });
+
+  test("a NAR that is not what it says leaves nothing", async () => {
+    const nar = narOf(HELLO);
+    const half = nar.subarray(0, nar.length / 2);
+    const zeros = gzipSync(Buffer.alloc(1 << 20));
+    const bad: [name: string, body: Uint8Array][] = [
+      [`${nixHash(nar)}.nar`, half],
+      [`${nixHash(half)}.nar`, half],
+      [`${nixHash(gzipSync(half))}.nar.gz`, gzipSync(half)],
+      [`${nixHash(half)}.nar.xz`, half],
+      [`${nixHash(zeros)}.nar`, zeros],
+      [`${"0".repeat(52)}.nar`, nar],
+      [`${nixHash(concatBytes([nar, nar]))}.nar`, concatBytes([nar, nar])],
+      [`${nixHash(EMPTY_BYTES)}.nar`, EMPTY_BYTES],
+    ];
+    for (const [name, body] of bad) {
+      const { status, body: reason } = await ask("PUT", `/nar/${name}`, { body });
+      expect([name, status]).toEqual([name, 400]);
+      expect(reason.toString()).toMatch(/^[^\n]+\n$/);
+      expect((await ask("GET", `/nar/${name}`)).status).toBe(404);
+    }
+    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) })).status).toBe(409);
+    expect(await paths()).toEqual([]);
+  });
+
+  test("an upload that breaks off leaves nothing, and the server goes on", async () => {
+    const nar = narOf(HELLO);
+    const name = `/nar/${nixHash(nar)}.nar`;
+    const socket = connect(Number(new URL(server.address).port), "127.0.0.1");
+    socket.write(`PUT ${name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${nar.length}\r\n\r\n`);
+    socket.write(nar.subarray(0, nar.length - 8));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.destroy();
+    await once(socket, "close");
+    // All is there but the end.
+    const session = connectHttp2(server.address);
+    const stream = session.request({ ":method": "PUT", ":path": name });
+    stream.on("error", () => {});
+    stream.write(nar);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    session.destroy();
+    await once(stream, "close");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect((await ask("GET", name)).status).toBe(404);
+    expect((await ask("PUT", name, { body: nar })).status).toBe(201);
+  });
+
+  test("a NARInfo that is not of its NAR, or breaks a rule, is refused", async () => {
+    const nar = narOf(HELLO);
+    await ask("PUT", `/nar/${nixHash(nar)}.nar`, { body: nar });
+    const source = narOf(SOURCE);
+    await ask("PUT", `/nar/${nixHash(source)}.nar`, { body: source });
+    const text = narInfoOf(HELLO);
+    const sourceText = narInfoOf(SOURCE);
+    const other = parseNarInfo(sourceText);
+    const bad: [hashPart: string, text: string, status: number][] = [
+      ["0".repeat(32), text, 400],
+      [HELLO, text.replace(/NarSize: \d+/, "NarSize: 1"), 400],
+      [HELLO, text.replace(/NarHash: .*/, `NarHash: sha256:${"0".repeat(52)}`), 409],
+      [HELLO, text.replace(/^StorePath.*\n/, ""), 400],
+      [HELLO, `${text}Sig: nonsense\n`, 400],
+      [HELLO, text.slice(0, -1), 400],
+      [HELLO, "x".repeat(2 << 20), 400],
+      // The address of the source makes another path.
+      [
+        HELLO,
+        `${text.replace(/NarHash: .*/, `NarHash: ${formatNix32(other.narHash)}`).replace(/NarSize: \d+/, `NarSize: ${other.narSize}`)}CA: fixed:r:${formatNix32(other.narHash)}\n`,
+        400,
+      ],
+      [SOURCE, sourceText.replace(/CA: .*/, `CA: fixed:r:sha256:${"0".repeat(52)}`), 400],
+    ];
+    for (const [hashPart, body, status] of bad) {
+      expect([body.slice(0, 400), (await ask("PUT", `/${hashPart}.narinfo`, { body })).status]).toEqual([
+        body.slice(0, 400),
+        status,
+      ]);
+      expect((await ask("GET", `/${hashPart}.narinfo`)).status).toBe(404);
+    }
+    expect(await paths()).toEqual([]);
+    // And one of a path that is there with other content.
+    await ask("PUT", `/${HELLO}.narinfo`, { body: text });
+    const changed = text
+      .replace(/NarHash: .*/, `NarHash: ${formatNix32(other.narHash)}`)
+      .replace(/NarSize: \d+/, `NarSize: ${other.narSize}`);
+    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: changed })).status).toBe(409);
+  });
+
+  test("a body without an end is not heard to its end", { timeout: 30_000 }, async () => {
+    const sent = request(`${server.address}/${HELLO}.narinfo`, { method: "PUT" });
+    let isOpen = true;
+    sent.on("error", () => {
+      isOpen = false;
+    });
+    sent.on("close", () => {
+      isOpen = false;
+    });
+    const status = new Promise((resolve) => sent.once("response", (response) => resolve(response.resume().statusCode)));
+    const piece = Buffer.alloc(1 << 20, "x");
+    for (let i = 0; i < 600 && isOpen; i++) await new Promise<void>((resolve) => sent.write(piece, () => resolve()));
+    expect(isOpen).toBe(false);
+    expect(await Promise.race([status, new Promise((resolve) => setTimeout(resolve, 100, "none"))])).toBe(400);
+  });
+
+  test("a read-only cache refuses", async () => {
+    await start({ readOnly: true });
+    const nar = narOf(HELLO);
+    for (const path of [`/nar/${nixHash(nar)}.nar`, `/${HELLO}.narinfo`, `/${HELLO}.ls`, `/log/${HELLO}-hello.drv`])
+      expect((await ask("PUT", path, { body: nar })).status).toBe(403);
+  });
+
+  test("a log is kept", async () => {
+    const path = `/log/${HELLO}-hello.drv`;
+    expect((await ask("PUT", path, { body: "built\n" })).status).toBe(201);
+    const { status, headers, body } = await ask("GET", path);
+    expect([status, headers["content-length"], body.toString()]).toEqual([200, "6", "built\n"]);
+    expect((await ask("PUT", `/log/${HELLO}-hello`, { body: "built\n" })).status).toBe(400);
+  });
+});
+
+test("all of the sample goes in and out", async () => {
+  const hashParts = readdirSync(SAMPLE).flatMap((name) => (name.endsWith(".narinfo") ? [name.slice(0, 32)] : []));
+  expect(hashParts.length).toBeGreaterThan(5);
+  for (const hashPart of hashParts) {
+    const nar = narOf(hashPart);
+    expect((await ask("PUT", `/nar/${nixHash(nar)}.nar`, { body: nar })).status).toBe(201);
+    expect((await ask("PUT", `/${hashPart}.narinfo`, { body: narInfoOf(hashPart) })).status).toBe(201);
+    const { url } = parseNarInfo((await ask("GET", `/${hashPart}.narinfo`)).body.toString());
+    expect(Buffer.compare((await ask("GET", `/${url}`)).body, nar)).toBe(0);
+  }
+});
