@@ -9,8 +9,10 @@ export type { Archive, Store } from "./browser/store.ts";
 export type { StoreFile } from "./browser/store-file.ts";
 export type { FileNode, Node } from "./castore/node.ts";
 export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "./error.ts";
+export type { NarListingJson, NarListingJsonNode } from "./nix/nar-listing.ts";
 export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
 export type { PathInfo } from "./store/path-info.ts";
+export type { CheckedSignature, SignatureState } from "./store/signatures.ts";
 export type { SubstituteReport } from "./store/substitute.ts";
 export type { SyncReport } from "./store/sync.ts";
 export type {
@@ -19,8 +21,10 @@ export type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  NarPart,
   NotTold,
   Pin,
+  SignatureReport,
   StorageUsage,
   VerifyReport,
 } from "./thread/store-api.ts";

@@ -4,6 +4,7 @@ import { decodeUtf8, toBase64 } from "../bytes.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
+import type { NarListingJson } from "../nix/nar-listing.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SubstituteReport } from "../store/substitute.ts";
@@ -19,8 +20,10 @@ import type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  NarPart,
   Pin,
   RemoteAddress,
+  SignatureReport,
   StorageUsage,
   StoreApi,
   SyncOptions,
@@ -89,13 +92,13 @@ export class Store extends EventTarget {
     return this.#operation(options, (port) => this.#api.importFolder(folderSource(source), { name }, transfer(port, [port])));
   }
 
-  /** Imports a tar archive, plain or compressed with gzip, whose one top-level entry becomes the content of the store path. */
+  /** Imports a tar archive, plain or compressed with gzip, xz, zstd or bzip2, whose one top-level entry becomes the content of the store path. */
   async importTar(archive: Archive, options: { name: string } & OperationOptions): Promise<PathInfo> {
     return this.#importArchive(archive, { format: "tar", name: options.name }, options);
   }
 
   /**
-   * Imports a NAR, plain or compressed with gzip: under the path that follows from `name` and its content, or under the path of
+   * Imports a NAR, plain or compressed likewise: under the path that follows from `name` and its content, or under the path of
    * `narInfo`, whose hash and size it must have.
    */
   async importNar(archive: Archive, options: ({ name: string } | { narInfo: string }) & OperationOptions): Promise<PathInfo> {
@@ -133,9 +136,36 @@ export class Store extends EventTarget {
     return new StoreFile(name, Number(node.size), this.#source(digest));
   }
 
-  /** The store path as a NAR, rendered as it is read. The stream errors with `not-found` if the store does not have it. */
-  nar(storePath: string): ReadableStream<Uint8Array> {
-    return this.#receive((port) => this.#api.nar(storePath, port));
+  /**
+   * The store path, or what is at `path` inside of it, as a NAR, rendered as it is read. `offset` and `length`, in bytes, cut a part out of
+   * this NAR, as `slice` would, and what comes before is not rendered. The stream errors with `not-found` if there is nothing of the kind,
+   * `invalid` for a range that can't be one, and with `signal.reason` after an abort.
+   */
+  nar(storePath: string, { signal, ...part }: NarPart & { signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
+    return this.#receive((port) => this.#api.nar(storePath, part, port), signal);
+  }
+
+  /**
+   * What the NAR of a store path, or of what is at `path` inside of it, holds and where: as a binary cache serves it in `<hash>.ls`. It takes
+   * the directories alone, no file is read.
+   *
+   * @throws StoreError `not-found`; `invalid` if a name or a symlink's target is not UTF-8, which JSON can't say
+   */
+  async narListing(storePath: string, path: string | Uint8Array = ""): Promise<NarListingJson> {
+    return JSON.parse(await this.#call(this.#api.narListing(storePath, path)));
+  }
+
+  /**
+   * Who signed a store path: whether each signature is by the one of `trustedPublicKeys` (`name:base64`) that it names. Nothing is read but
+   * what is known of the path; that its content has the hash that is signed was checked when it came.
+   *
+   * @throws StoreError `not-found`; `invalid` for what is no key, or for two keys of one name
+   */
+  async verifySignatures(
+    storePath: string,
+    { trustedPublicKeys = [] }: { trustedPublicKeys?: Iterable<string> | undefined } = {},
+  ): Promise<SignatureReport> {
+    return this.#call(this.#api.verifySignatures(storePath, [...trustedPublicKeys]));
   }
 
   /** NARInfo text, as a binary cache would serve it; `undefined` if the store does not have the path. */
@@ -169,7 +199,7 @@ export class Store extends EventTarget {
 
   /**
    * Imports store paths, with all that they refer to, from a Nix binary cache, whose address is that of its `nix-cache-info`'s directory. What
-   * is there already is left alone. NARs come plain or compressed with gzip. A path that is not trusted ends it before any NAR is read;
+   * is there already is left alone. NARs come plain or compressed with xz, zstd, bzip2 or gzip. A path that is not trusted ends it before any NAR is read;
    * each path shows up after those that it refers to.
    *
    * @throws StoreError `not-found`; `denied` for a path that is neither signed by one of the keys nor content-addressed; `corrupt` or `invalid` for
@@ -323,9 +353,9 @@ export class Store extends EventTarget {
     };
   }
 
-  #receive<T>(start: (port: MessagePort) => Promise<void>): ReadableStream<T> {
+  #receive<T>(start: (port: MessagePort) => Promise<void>, signal?: AbortSignal): ReadableStream<T> {
     const { port1, port2 } = new MessageChannel();
-    return receiveStream<T>(port1, { signal: this.#worker.lost, started: start(transfer(port2, [port2])) });
+    return receiveStream<T>(port1, { signal, lost: this.#worker.lost, started: start(transfer(port2, [port2])) });
   }
 }
 

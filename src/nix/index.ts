@@ -51,6 +51,8 @@ export {
   listNar,
   type NarListing,
   type NarListingEntry,
+  type NarListingJson,
+  type NarListingJsonNode,
   type NarListingNode,
   type NarListingOptions,
   narListingToJson,

@@ -161,6 +161,18 @@ class ListingBuilder implements NarHandler {
   }
 }
 
+/** What `narListingToJson` writes, read again. */
+export interface NarListingJson {
+  readonly version: 1;
+  readonly root: NarListingJsonNode;
+}
+
+export type NarListingJsonNode =
+  /** `size` in bytes; `narOffset`: where in the NAR the content begins. */
+  | { readonly type: "regular"; readonly size: number; readonly executable?: true; readonly narOffset: number }
+  | { readonly type: "symlink"; readonly target: string }
+  | { readonly type: "directory"; readonly entries: { readonly [name: string]: NarListingJsonNode } };
+
 /**
  * The listing as a binary cache serves it in the file `<hash part>.ls`: version 1, on one line, entries in the archive's order.
  *

@@ -3,6 +3,7 @@ import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
+import { checkedRange } from "../hash/group-tree.ts";
 import { formatSri } from "../nix/hash.ts";
 import { NAR_HEADER_SIZE } from "../nix/nar-size.ts";
 import { NarWriter } from "../nix/nar-writer.ts";
@@ -25,7 +26,7 @@ const PROGRESS_STEP = 1024 * 1024;
  * through in the pieces in which they are stored. Pieces may be views of one another's buffers, so they are not to be transferred.
  *
  * The stream errors with `not-found` if a directory or blob is missing, `corrupt` if a file's content has another length than its
- * node says, `invalid` if directories are nested too deeply for a NAR reader.
+ * node says, `invalid` if directories are nested too deeply for a NAR reader, or for a range that can't be one.
  */
 export function renderNar(castore: CastoreServices, node: Node, options: RenderNarOptions = {}): ReadableStream<Uint8Array> {
   const controller = new AbortController();
@@ -169,7 +170,7 @@ async function* narPieces(
   signal: AbortSignal | undefined,
   range: RenderNarOptions["range"] = { offset: 0, length: Number.POSITIVE_INFINITY },
 ): AsyncGenerator<Uint8Array> {
-  if (range.length <= 0) return;
+  if (checkedRange(range).length === 0) return;
   const sizes = range.offset > 0 ? await NarSizes.read(castore, node, { signal }) : undefined;
   const pieces: Uint8Array[] = [];
   const writer = new NarWriter((piece) => pieces.push(piece));

@@ -1,11 +1,8 @@
 import { StoreError } from "../error.ts";
-import { verify } from "../nix/ed25519.ts";
-import { fingerprint } from "../nix/fingerprint.ts";
-import { parseHash } from "../nix/hash.ts";
 import type { PublicKey } from "../nix/key.ts";
-import { parseSignature } from "../nix/signature.ts";
 import { checkContentAddressPath } from "./content-address-check.ts";
 import type { PathInfo } from "./path-info.ts";
+import { type CheckedSignature, checkSignatures, type SignedInfo } from "./signatures.ts";
 
 /**
  * Whose word is enough for what a store path is: that of one of `keys`, or, where they are `all`, of whoever gives it. A path whose content address
@@ -31,28 +28,30 @@ export type TrustReason =
  * @throws StoreError `denied` if it does not
  */
 export async function checkTrust(info: TrustedInfo, policy: TrustPolicy): Promise<TrustReason> {
-  if (info.ca !== undefined && (await isAddressed(info))) return { kind: "content-address" };
+  if (await isContentAddressed(info)) return { kind: "content-address" };
   if (policy === "all") return { kind: "policy" };
-  const keys = await trustedSigners(info, policy.keys);
+  const checked = await checkSignatures(info, policy.keys);
+  const keys = verifiedNames(checked);
   if (keys.length > 0) return { kind: "signature", keys };
-  const by = info.signatures.map((text) => parseSignature(text).name);
-  const signed = by.length === 0 ? "it is not signed" : `it is signed by ${by.join(", ")}`;
-  throw new StoreError("denied", `${info.storePath} is not trusted: ${signed}, and no trusted key made a right signature`);
+  const why = checked.map(({ keyName, state }) => `it is signed by ${keyName}, ${state === "wrong" ? WRONG : UNKNOWN}`);
+  throw new StoreError("denied", `${info.storePath} is not trusted: ${why.join("; ") || "it is not signed"}`);
 }
+
+const UNKNOWN = "whose key is not among the trusted ones";
+const WRONG = "but not with the trusted key of that name";
 
 /** The names of those of `keys` that signed `info`, in the order of its signatures. */
-export async function trustedSigners(info: Omit<TrustedInfo, "ca">, keys: readonly PublicKey[]): Promise<string[]> {
-  const { storePath, narHash, narSize, references } = info;
-  const text = fingerprint({ storePath, narHash: parseHash(narHash), narSize, references });
-  const signers = new Set<string>();
-  for (const signature of info.signatures.map(parseSignature)) {
-    if (await verify(signature, text, keys)) signers.add(signature.name);
-  }
-  return [...signers];
+export async function trustedSigners(info: SignedInfo, keys: readonly PublicKey[]): Promise<string[]> {
+  return verifiedNames(await checkSignatures(info, keys));
 }
 
-/** An address that does not make this path is no address of it. */
-async function isAddressed(info: TrustedInfo): Promise<boolean> {
+function verifiedNames(checked: readonly CheckedSignature[]): string[] {
+  return [...new Set(checked.filter(({ state }) => state === "verified").map(({ keyName }) => keyName))];
+}
+
+/** Whether the content address makes the store path, so that it needs no signature. One that makes another path is no address of it. */
+export async function isContentAddressed(info: Pick<PathInfo, "storePath" | "references" | "ca">): Promise<boolean> {
+  if (info.ca === undefined) return false;
   try {
     await checkContentAddressPath(info);
     return true;

@@ -127,20 +127,23 @@ function post<T>(port: MessagePort, value: T, isOurs: boolean): void {
 }
 
 export interface ReceiveOptions {
-  /** Ends it: the stream errors with the reason, and the sender is told. Also for a sender whose thread is gone: a port does not tell. */
+  /** Ends it: the stream errors with the reason, and the sender is told. */
   signal?: AbortSignal | null | undefined;
+  /** Likewise, for a sender whose thread is gone: a port does not tell. */
+  lost?: AbortSignal | undefined;
   /** The call that brought the sender its port; if it rejects, there is no sender, and the stream errors. */
   started?: Promise<unknown> | undefined;
 }
 
 /** The other end of `sendStream`. */
-export function receiveStream<T>(port: MessagePort, { signal, started }: ReceiveOptions = {}): ReadableStream<T> {
+export function receiveStream<T>(port: MessagePort, { signal, lost, started }: ReceiveOptions = {}): ReadableStream<T> {
+  const signals = [signal, lost].filter((candidate) => candidate != null);
   let asked = 0;
   let finished = false;
   let onAbort: () => void;
   const finish = (message?: ToSender): void => {
     finished = true;
-    signal?.removeEventListener("abort", onAbort);
+    for (const each of signals) each.removeEventListener("abort", onAbort);
     if (message) port.postMessage(message);
     port.close();
   };
@@ -152,7 +155,7 @@ export function receiveStream<T>(port: MessagePort, { signal, started }: Receive
           finish("cancel");
           controller.error(reason);
         };
-        onAbort = () => fail(signal?.reason);
+        onAbort = () => fail(signals.find(({ aborted }) => aborted)?.reason);
         port.onmessage = ({ data }: MessageEvent<ToReceiver<T>>) => {
           if (finished) return;
           asked--;
@@ -164,8 +167,8 @@ export function receiveStream<T>(port: MessagePort, { signal, started }: Receive
           if (data.kind === "done") controller.close();
           else controller.error(unpackError(data.error));
         };
-        if (signal?.aborted) onAbort();
-        else signal?.addEventListener("abort", onAbort);
+        if (signals.some(({ aborted }) => aborted)) onAbort();
+        else for (const each of signals) each.addEventListener("abort", onAbort);
         started?.catch(fail);
       },
       pull(controller) {

@@ -1,6 +1,7 @@
 import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import type { CheckedSignature } from "../store/signatures.ts";
 import type { SubstituteReport } from "../store/substitute.ts";
 import type { SyncReport } from "../store/sync.ts";
 
@@ -21,7 +22,10 @@ export interface StoreApi {
   readBlob(digest: Digest, range: { offset: number; length: number }, to: MessagePort): void;
   /** The same for a range that is not worth a stream. */
   readBytes(digest: Digest, range: { offset: number; length: number }): Promise<Uint8Array>;
-  nar(storePath: string, to: MessagePort): void;
+  nar(storePath: string, part: NarPart, to: MessagePort): void;
+  /** As JSON. */
+  narListing(storePath: string, path: string | Uint8Array): Promise<string>;
+  verifySignatures(storePath: string, trustedPublicKeys: string[]): Promise<SignatureReport>;
   narInfo(storePath: string): Promise<string | undefined>;
   remotePathInfos(remote: RemoteAddress, to: MessagePort): void;
   pull(remote: RemoteAddress, storePaths: string[] | undefined, options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
@@ -98,6 +102,24 @@ export interface ListEntry {
   readonly targetBytes?: Uint8Array | undefined;
   /** BLAKE3, 32 bytes, of a file's content or of a directory's message. */
   readonly digest?: Uint8Array | undefined;
+}
+
+/** What of a store path is rendered as a NAR, and what of that NAR is wanted. */
+export interface NarPart {
+  /** A file, symlink or directory inside of the store path; itself if not given. */
+  path?: string | Uint8Array | undefined;
+  /** Bytes of the NAR to begin after. */
+  offset?: number | undefined;
+  /** Bytes at most; what lies beyond the end is left out. All of it if not given. */
+  length?: number | undefined;
+}
+
+/** Who vouches for what a store path is. */
+export interface SignatureReport {
+  /** Each signature, in the order of the PathInfo. */
+  readonly signatures: readonly CheckedSignature[];
+  /** Whether its content address makes its path: then it needs no signature. */
+  readonly contentAddressed: boolean;
 }
 
 export interface RemoteAddress {

@@ -1,5 +1,5 @@
 import { ReadBuffers, readByteStream } from "../byte-stream.ts";
-import { concatBytes, decodeUtf8 } from "../bytes.ts";
+import { concatBytes, decodeUtf8, quote, quoteBytes } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import { CachedDirectories } from "../castore/cached-directories.ts";
 import type { Digest } from "../castore/digest.ts";
@@ -11,6 +11,7 @@ import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { HashPool } from "../hash/pool.ts";
 import { parsePublicKeys } from "../nix/key.ts";
+import { narListingToJson } from "../nix/nar-listing.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
 import { BinaryCache } from "../store/binary-cache.ts";
@@ -19,10 +20,13 @@ import { importEntries, importNar, type ReadOptions } from "../store/import.ts";
 import { listDirectory, resolvePath } from "../store/list.ts";
 import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
+import { listNode } from "../store/nar-listing.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
+import { checkSignatures } from "../store/signatures.ts";
 import { type SubstituteReport, substitutePaths } from "../store/substitute.ts";
 import { copyPaths, type SyncReport } from "../store/sync.ts";
+import { isContentAddressed } from "../store/trust.ts";
 import { iterate } from "../stream.ts";
 import { type Change, changeChannel } from "../thread/change-channel.ts";
 import { operationOptions } from "../thread/operation-port.ts";
@@ -35,10 +39,12 @@ import type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  NarPart,
   OpenOptions,
   OpenReport,
   Pin,
   RemoteAddress,
+  SignatureReport,
   StorageUsage,
   StoreApi,
   SyncOptions,
@@ -178,13 +184,24 @@ export class StoreServer implements StoreApi {
     return concatBytes(parts);
   }
 
-  nar(storePath: string, to: MessagePort): void {
+  nar(storePath: string, { path = "", offset = 0, length = Number.POSITIVE_INFINITY }: NarPart, to: MessagePort): void {
     const { services } = this.#store();
     const pieces = async function* (): AsyncGenerator<Uint8Array> {
-      const info = await requirePathInfo(services.pathInfos, storePath);
-      yield* iterate(renderNar(services, info.node));
+      const node = await requireNode(services, storePath, path);
+      yield* iterate(renderNar(services, node, { range: { offset, length } }));
     };
     sendStream(to, new Gathered(pieces()));
+  }
+
+  async narListing(storePath: string, path: string | Uint8Array): Promise<string> {
+    const { services } = this.#store();
+    return narListingToJson(await listNode(services, await requireNode(services, storePath, path)));
+  }
+
+  async verifySignatures(storePath: string, trustedPublicKeys: string[]): Promise<SignatureReport> {
+    const keys = parsePublicKeys(trustedPublicKeys);
+    const info = await requirePathInfo(this.#store().services.pathInfos, storePath);
+    return { signatures: await checkSignatures(info, keys), contentAddressed: await isContentAddressed(info) };
   }
 
   async narInfo(storePath: string): Promise<string | undefined> {
@@ -371,6 +388,15 @@ export class StoreServer implements StoreApi {
 }
 
 type RunningOptions = OperationOptions & { signal: AbortSignal };
+
+/** @throws StoreError `not-found` if the store has not the path, or nothing is at `path` inside of it */
+async function requireNode(services: LocalStoreServices, storePath: string, path: string | Uint8Array): Promise<Node> {
+  const info = await requirePathInfo(services.pathInfos, storePath);
+  const node = await resolvePath(services, info.node, path);
+  if (node) return node;
+  const shown = typeof path === "string" ? quote(path) : quoteBytes(path);
+  throw new StoreError("not-found", `${info.storePath} has nothing at ${shown}`);
+}
 
 /** If the remote holds nothing that would show its dialect, ours is tried first; a remote of the other one refuses it. */
 async function pushInSomeDialect(

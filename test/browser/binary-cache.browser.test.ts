@@ -1,13 +1,19 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { deleteStore, openStore, type Store } from "../../src/index.ts";
+import { listNar, narListingToJson } from "../../src/nix/nar-listing.ts";
 import { readAll } from "../conformance/content.ts";
-import { SAMPLE_CACHE_URL as CACHE } from "../conformance/sample-cache-url.ts";
+import { SAMPLE_CACHE_URL as CACHE, compressedCacheUrl } from "../conformance/sample-cache-url.ts";
 
 const ROOT = "/nix/store/5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3-hello-tvix-1.0-doc";
+
+/** Of the content of a derivation's source: its address makes its path. */
+const ADDRESSED = "/nix/store/v0vs3yl60arf6rv126948zlh7sz3a3cj-hello-tvix-1.0-source";
 
 const text = async (name: string): Promise<string> => (await fetch(new URL(name, CACHE))).text();
 const KEY = (await text("public-key")).trim();
 const NARINFO = await text("5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3.narinfo");
+/** Another key of the same name. */
+const OTHER = KEY.replace(/:(.)/, (_, digit: string) => `:${digit === "A" ? "B" : "A"}`);
 
 const opened: [string, Store][] = [];
 afterEach(async () => {
@@ -44,8 +50,7 @@ test("a page imports a closure that a trusted key signed, and renders the cache'
 
 test("without the key, or with another one, nothing comes; unless no signature is wanted", async () => {
   const store = await open();
-  const other = KEY.replace(/:(.)/, (_, digit: string) => `:${digit === "A" ? "B" : "A"}`);
-  for (const trustedPublicKeys of [undefined, [], [other]])
+  for (const trustedPublicKeys of [undefined, [], [OTHER]])
     await expect(store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys })).rejects.toMatchObject({ code: "denied" });
   expect(await store.pathInfo(ROOT)).toBeUndefined();
   await store.importBinaryCache(CACHE, [ROOT], { requireSignatures: false });
@@ -57,4 +62,91 @@ test("what is no cache, and what is no key, is said", async () => {
   await expect(store.importBinaryCache("nowhere", [ROOT])).rejects.toMatchObject({ code: "invalid" });
   await expect(store.importBinaryCache("http://localhost:9", [ROOT])).rejects.toMatchObject({ code: "unavailable" });
   await expect(store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: ["x"] })).rejects.toMatchObject({ code: "invalid" });
+});
+
+test.each(["xz", "zstd", "bzip2", "gzip"])("NARs that Nix compressed with %s are those of the plain cache", async (compression) => {
+  const cache = compressedCacheUrl(compression);
+  expect(await (await fetch(`${cache}5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3.narinfo`)).text()).toContain(
+    `\nCompression: ${compression}\n`,
+  );
+  const store = await open();
+  await expect(store.importBinaryCache(cache, [ROOT], { trustedPublicKeys: [OTHER] })).rejects.toMatchObject({ code: "denied" });
+  expect(await store.pathInfo(ROOT)).toBeUndefined();
+  expect(await store.importBinaryCache(cache, [ROOT], { trustedPublicKeys: [KEY] })).toMatchObject({ paths: 2, reused: 0 });
+  const nar = await fetch(new URL(/^URL: (.*)$/m.exec(NARINFO)?.[1] ?? "", CACHE));
+  expect(await readAll(store.nar(ROOT))).toEqual(new Uint8Array(await nar.arrayBuffer()));
+});
+
+test("each signature is verified, of a key that is not known, or wrong", async () => {
+  const store = await open();
+  await store.importBinaryCache(CACHE, [ROOT, ADDRESSED], { trustedPublicKeys: [KEY], closure: false });
+  const [signature] = (await store.pathInfo(ROOT))?.signatures ?? [];
+  const keyName = "tvix-store-web-sample-1";
+  for (const [trustedPublicKeys, state] of [
+    [[KEY], "verified"],
+    [[OTHER], "wrong"],
+    [[KEY.replace("sample", "another")], "unknown"],
+    [undefined, "unknown"],
+  ] as const) {
+    const report = await store.verifySignatures(ROOT, { trustedPublicKeys });
+    expect(report).toEqual({ signatures: [{ keyName, state, signature }], contentAddressed: false });
+  }
+  expect(await store.verifySignatures(ADDRESSED, { trustedPublicKeys: [KEY] })).toMatchObject({
+    signatures: [{ keyName, state: "verified" }],
+    contentAddressed: true,
+  });
+  await expect(store.verifySignatures("m51r8pw89afxi119diyi9alqnn300a6m")).rejects.toMatchObject({ code: "not-found" });
+  for (const trustedPublicKeys of [["x"], [KEY, OTHER]])
+    await expect(store.verifySignatures(ROOT, { trustedPublicKeys })).rejects.toMatchObject({ code: "invalid" });
+});
+
+describe("of a store path", () => {
+  const PATHS = ["", "share", "share/doc/hello-tvix/logo.png"];
+
+  test("parts are rendered as NARs, and ranges of these", async () => {
+    const store = await open();
+    await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY], closure: false });
+    for (const path of PATHS) {
+      const nar = (await readAll(store.nar(ROOT, { path }))) ?? new Uint8Array(0);
+      expect(nar.length).toBeGreaterThan(100);
+      for (const [offset, length] of [
+        [0, 24],
+        [1, undefined],
+        [undefined, 100],
+        [nar.length >> 1, 5000],
+        [nar.length - 3, 100],
+        [nar.length, 1],
+        [50, 0],
+      ] as const) {
+        const end = length === undefined ? undefined : (offset ?? 0) + length;
+        expect(await readAll(store.nar(ROOT, { path, offset, length }))).toEqual(nar.slice(offset, end));
+      }
+    }
+    await expect(readAll(store.nar(ROOT, { path: "share/nothing" }))).rejects.toMatchObject({ code: "not-found" });
+    for (const range of [{ offset: -1 }, { offset: 0.5 }, { length: -1 }, { length: Number.NaN }])
+      await expect(readAll(store.nar(ROOT, range))).rejects.toMatchObject({ code: "invalid" });
+  });
+
+  test("a NAR that is not wanted any more ends with the reason", async () => {
+    const store = await open();
+    await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY], closure: false });
+    const reason = new Error("enough");
+    await expect(readAll(store.nar(ROOT, { signal: AbortSignal.abort(reason) }))).rejects.toBe(reason);
+    const controller = new AbortController();
+    const reader = store.nar(ROOT, { signal: controller.signal }).getReader();
+    controller.abort(reason);
+    await expect(reader.read()).rejects.toBe(reason);
+    expect((await readAll(store.nar(ROOT)))?.length).toBe((await store.pathInfo(ROOT))?.narSize);
+  });
+
+  test("the listing is that of its NAR", async () => {
+    const store = await open();
+    await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY], closure: false });
+    for (const path of PATHS) {
+      const listing = await store.narListing(ROOT, path);
+      expect(listing).toEqual(JSON.parse(narListingToJson(await listNar(store.nar(ROOT, { path })))));
+      expect(listing.version).toBe(1);
+    }
+    await expect(store.narListing(ROOT, "share/nothing")).rejects.toMatchObject({ code: "not-found" });
+  });
 });

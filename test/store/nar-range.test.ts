@@ -96,6 +96,18 @@ describe("a range of a NAR is that of the whole", () => {
     }
   });
 
+  test("unless there can't be such a range", async () => {
+    for (const [offset, length] of [
+      [-1, 1],
+      [0, -1],
+      [0.5, 1],
+      [Number.NaN, 1],
+      [0, Number.NaN],
+      [Number.POSITIVE_INFINITY, 1],
+    ] as const)
+      await expect(range(offset, length)).rejects.toMatchObject({ code: "invalid" });
+  });
+
   test.each<[string, () => Promise<Node>]>([
     ["a file", () => file(utf8("0123456789"))],
     ["a large file", () => file(new Uint8Array(LARGE).fill(7))],

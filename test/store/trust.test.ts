@@ -28,7 +28,7 @@ describe("what Nix built and signed", () => {
   test("is denied without it, with another of its name, and when anything that is signed differs", async () => {
     const other = { name: KEY.name, bytes: publicKeyOf(await generateSecretKey("x")).bytes };
     await expect(checkTrust(built, { keys: [] })).rejects.toThrow(denied);
-    await expect(checkTrust(built, { keys: [other] })).rejects.toThrow(/signed by fixtures-1/);
+    await expect(checkTrust(built, { keys: [other] })).rejects.toThrow(denied);
     for (const changed of [
       { narSize: built.narSize + 1 },
       { narHash: addressed.narHash },

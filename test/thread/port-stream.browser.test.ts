@@ -123,6 +123,17 @@ test("a receiver's signal errors the stream with the reason itself, and cancels 
   await expect(receiveStream(new MessageChannel().port1, { signal }).getReader().read()).rejects.toBe(reason);
 });
 
+test("so does the end of the sender's thread, whichever comes first", async () => {
+  for (const first of ["signal", "lost"] as const) {
+    const both = { signal: watchedSignal(), lost: watchedSignal() };
+    const stream = receiveStream(new MessageChannel().port1, { signal: both.signal.signal, lost: both.lost.signal });
+    both[first].controller.abort({ first });
+    for (const { controller } of [both.signal, both.lost]) controller.abort({ first: "the other" });
+    await expect(stream.getReader().read()).rejects.toEqual({ first });
+    expect(both.signal.listeners() + both.lost.listeners()).toBe(0);
+  }
+});
+
 test("a call that failed to start the sender fails the stream", async () => {
   const started = Promise.reject(new StoreError("not-found", "nothing there"));
   const reading = readAll(receiveStream(new MessageChannel().port1, { started }));
