@@ -3,7 +3,7 @@ import { isStoreError, type StoreErrorCode } from "../error.ts";
 const WHAT_TO_DO: Partial<Record<StoreErrorCode, string>> = {
   quota: "There is no room left for this site's data. Delete some store paths, or free space on the disk.",
   closed: "The store was closed. Reload the page to open it again.",
-  denied: "The browser or the other side did not permit this.",
+  denied: "This was refused.",
   corrupt: "The data is not what it says it is, so nothing of it was kept.",
   conflict: "This does not go with what the store has already.",
   internal: "This is a defect of the viewer.",

@@ -1,4 +1,5 @@
 /** Entry point `tvix-store-web/elements`: importing it registers the custom elements. */
+import { TvixBinaryCache } from "./binary-cache.ts";
 import { TvixFilePreview } from "./file-preview.ts";
 import { TvixFileTree } from "./file-tree.ts";
 import { TvixImport } from "./import.ts";
@@ -7,10 +8,22 @@ import { TvixStoreStorage } from "./storage.ts";
 import { TvixStorePaths } from "./store-paths.ts";
 import { TvixStoreViewer } from "./store-viewer.ts";
 import { TvixSync } from "./sync.ts";
+import { TvixTrustedKeys } from "./trusted-keys.ts";
 
 export type { ImportSource } from "./import.ts";
 export type { ListedPath } from "./store-paths.ts";
-export { TvixFilePreview, TvixFileTree, TvixImport, TvixPathInfo, TvixStorePaths, TvixStoreStorage, TvixStoreViewer, TvixSync };
+export {
+  TvixBinaryCache,
+  TvixFilePreview,
+  TvixFileTree,
+  TvixImport,
+  TvixPathInfo,
+  TvixStorePaths,
+  TvixStoreStorage,
+  TvixStoreViewer,
+  TvixSync,
+  TvixTrustedKeys,
+};
 
 const ELEMENTS = {
   "tvix-store-paths": TvixStorePaths,
@@ -18,6 +31,8 @@ const ELEMENTS = {
   "tvix-file-preview": TvixFilePreview,
   "tvix-path-info": TvixPathInfo,
   "tvix-import": TvixImport,
+  "tvix-trusted-keys": TvixTrustedKeys,
+  "tvix-binary-cache": TvixBinaryCache,
   "tvix-sync": TvixSync,
   "tvix-store-storage": TvixStoreStorage,
   "tvix-store-viewer": TvixStoreViewer,
@@ -33,6 +48,8 @@ declare global {
     "tvix-file-preview": TvixFilePreview;
     "tvix-path-info": TvixPathInfo;
     "tvix-import": TvixImport;
+    "tvix-trusted-keys": TvixTrustedKeys;
+    "tvix-binary-cache": TvixBinaryCache;
     "tvix-sync": TvixSync;
     "tvix-store-storage": TvixStoreStorage;
     "tvix-store-viewer": TvixStoreViewer;

@@ -2,9 +2,12 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import type { Store } from "../browser/store.ts";
 import { STORE_DIR } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import type { SignatureReport } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
+import { KeptKeys } from "./kept-keys.ts";
 import { formatRoute } from "./route.ts";
 import { saveStream } from "./save.ts";
+import { signatureList, signatureStyle } from "./signature-list.ts";
 import { showCount, showSize } from "./size.ts";
 import { nameOf } from "./store-paths.ts";
 import { Task } from "./task.ts";
@@ -20,7 +23,10 @@ export function downloadNar(store: Store, info: PathInfo, task: Task): Promise<b
   });
 }
 
-/** All that is known of one store path, the way a binary cache says it included. Links are the viewer's `#/nix/store/...`. */
+/**
+ * All that is known of one store path, who signed it and the way a binary cache says it included. Links are the viewer's
+ * `#/nix/store/...`.
+ */
 export class TvixPathInfo extends LitElement {
   static override properties = {
     store: { attribute: false },
@@ -28,6 +34,7 @@ export class TvixPathInfo extends LitElement {
     paths: { attribute: false },
     hideDownload: { type: Boolean, attribute: "hide-download" },
     narInfo: { state: true },
+    signed: { state: true },
     fault: { state: true },
     copied: { state: true },
   };
@@ -38,9 +45,14 @@ export class TvixPathInfo extends LitElement {
   declare paths: readonly PathInfo[];
   declare hideDownload: boolean;
   declare private narInfo: string | undefined;
+  /** Who signed it, as far as the kept keys tell. */
+  declare private signed: SignatureReport | undefined;
   declare private fault: string | undefined;
   declare private copied: boolean;
   readonly #task = new Task(this);
+  readonly #kept = new KeptKeys(this);
+  /** Those that `signed` is of. */
+  #checkedWith: readonly string[] | undefined;
 
   constructor() {
     super();
@@ -52,6 +64,7 @@ export class TvixPathInfo extends LitElement {
   static override styles = [
     theme,
     controls,
+    signatureStyle,
     css`
       :host {
         overflow: auto;
@@ -75,6 +88,18 @@ export class TvixPathInfo extends LitElement {
       }
       ul {
         list-style: none;
+      }
+      details {
+        max-width: 34rem;
+        margin-top: 0.3rem;
+      }
+      summary {
+        width: fit-content;
+        color: var(--accent);
+        cursor: pointer;
+      }
+      details[open] > summary {
+        margin-bottom: 0.4rem;
       }
       .long {
         max-height: 16rem;
@@ -118,7 +143,9 @@ export class TvixPathInfo extends LitElement {
   ];
 
   protected override willUpdate(changed: PropertyValues): void {
-    if (changed.has("store") || changed.has("info")) void this.#readNarInfo();
+    const other = changed.has("store") || changed.has("info");
+    if (other) void this.#readNarInfo();
+    if (other || this.#checkedWith !== this.#kept.keys) void this.#verifySignatures(other);
   }
 
   override render(): TemplateResult | typeof nothing {
@@ -138,15 +165,19 @@ export class TvixPathInfo extends LitElement {
           <dd><code>${info.narHash}</code></dd>
           <dt>NAR size</dt>
           <dd>${showSize(info.narSize)} <span class="dim">(${showCount(info.narSize)} bytes)</span></dd>
-          ${info.ca ? html`<dt>Content address</dt><dd><code>${info.ca}</code></dd>` : nothing}
+          ${info.ca ? html`<dt>Content address</dt><dd><code>${info.ca}</code>${this.#addressed()}</dd>` : nothing}
           ${info.deriver ? html`<dt>Deriver</dt><dd>${this.#path(info.deriver, here)}</dd>` : nothing}
           <dt id="references">References</dt>
           <dd>${this.#paths(info.references, here, "references")}</dd>
           <dt id="referrers">Referred to by</dt>
           <dd>${this.#paths(referrers, here, "referrers")}</dd>
-          <dt>Signatures</dt>
+          <dt id="signatures">Signatures</dt>
           <dd>
-            ${info.signatures.length ? info.signatures.map((text) => html`<div><code>${text}</code></div>`) : html`<span class="dim">none</span>`}
+            ${signatureList(info.signatures, this.signed, "signatures")}
+            <details>
+              <summary>Public keys that you trust</summary>
+              <tvix-trusted-keys></tvix-trusted-keys>
+            </details>
           </dd>
         </dl>
         <section aria-labelledby="narinfo">
@@ -170,6 +201,11 @@ export class TvixPathInfo extends LitElement {
     `;
   }
 
+  #addressed(): TemplateResult | typeof nothing {
+    if (!this.signed?.contentAddressed) return nothing;
+    return html`<div><span class="good">✓ content-addressed</span><span class="dim">: it makes the store path, so no signature is needed</span></div>`;
+  }
+
   #paths(baseNames: readonly string[], here: ReadonlySet<string>, label: string): TemplateResult {
     if (baseNames.length === 0) return html`<span class="dim">none</span>`;
     return html`<ul class="long" aria-labelledby=${label}>${baseNames.map((name) => html`<li>${this.#path(name, here)}</li>`)}</ul>`;
@@ -191,6 +227,21 @@ export class TvixPathInfo extends LitElement {
     try {
       const text = await store.narInfo(info.storePath);
       if (this.info === info) this.narInfo = text;
+    } catch (error) {
+      if (this.info === info) this.fault = describeFailure(error);
+    }
+  }
+
+  /** @param other whether what was found before is of another path */
+  async #verifySignatures(other: boolean): Promise<void> {
+    const { store, info } = this;
+    const { keys } = this.#kept;
+    this.#checkedWith = keys;
+    if (other) this.signed = undefined;
+    if (!store || !info) return;
+    try {
+      const signed = await store.verifySignatures(info.storePath, { trustedPublicKeys: keys });
+      if (this.info === info && this.#checkedWith === keys) this.signed = signed;
     } catch (error) {
       if (this.info === info) this.fault = describeFailure(error);
     }

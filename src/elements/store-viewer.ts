@@ -3,6 +3,7 @@ import type { OfflineState } from "../browser/offline.ts";
 import { importStaticCache } from "../browser/static-cache.ts";
 import type { Store } from "../browser/store.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import type { TvixBinaryCache } from "./binary-cache.ts";
 import type { TvixImport } from "./import.ts";
 import { downloadNar } from "./path-info.ts";
 import { formatRoute, parseRoute, type Route } from "./route.ts";
@@ -25,7 +26,7 @@ const NARROW = "(max-width: 48rem)";
  * A whole viewer of a store, made of the other elements. What it shows is in the page's address, after `#`.
  *
  * @fires tvix-navigate - the reader went elsewhere; `detail: { title: string }`, what is shown now
- * @fires tvix-pulled - the sample was opened; `detail: { paths: number }`
+ * @fires tvix-pulled - the sample was opened, or paths came from a binary cache or a daemon; `detail: { paths: number }`
  * @fires tvix-update - the reader asked for the newer version of the page
  */
 export class TvixStoreViewer extends LitElement {
@@ -55,8 +56,8 @@ export class TvixStoreViewer extends LitElement {
   declare private route: Route;
   declare private tab: Tab;
   declare private panel: Panel | undefined;
-  /** Panels in which something is under way. */
-  declare private busy: ReadonlySet<Panel>;
+  /** Elements in which something is under way, and the panels that they are in. */
+  declare private busy: ReadonlyMap<EventTarget | null, Panel>;
   declare private over: boolean;
   /** Of a deletion, after which its store path is no longer shown. */
   declare private outcome: string;
@@ -70,7 +71,7 @@ export class TvixStoreViewer extends LitElement {
     this.offline = "no";
     this.route = { path: ROOT };
     this.tab = "files";
-    this.busy = new Set();
+    this.busy = new Map();
     this.over = false;
     this.outcome = "";
   }
@@ -121,7 +122,17 @@ export class TvixStoreViewer extends LitElement {
                 <section class="detail" aria-label="Store path">${this.#detail()}</section>
               `
         }
-        ${this.#panel("import", "Import", html`<tvix-import .store=${this.store} @tvix-imported=${this.#imported}></tvix-import>`)}
+        ${this.#panel(
+          "import",
+          "Import",
+          html`
+            <tvix-import .store=${this.store} @tvix-imported=${this.#imported}></tvix-import>
+            <section class="source" aria-labelledby="from-cache">
+              <h3 id="from-cache">From a binary cache</h3>
+              <tvix-binary-cache .store=${this.store}></tvix-binary-cache>
+            </section>
+          `,
+        )}
         ${this.#panel("sync", "Sync with a daemon", html`<tvix-sync .store=${this.store} .paths=${paths} daemon=${this.daemon}></tvix-sync>`)}
         ${this.#panel(
           "storage",
@@ -166,7 +177,7 @@ export class TvixStoreViewer extends LitElement {
       ?disabled=${!this.store}
       @click=${() => this.#open(open ? undefined : panel)}
     >
-      ${label}${warns ? html`<span class="bad" role="img" aria-label="something was lost">!</span>` : nothing}${this.busy.has(panel) ? html`<span class="spinner" role="img" aria-label="under way"></span>` : nothing}
+      ${label}${warns ? html`<span class="bad" role="img" aria-label="something was lost">!</span>` : nothing}${[...this.busy.values()].includes(panel) ? html`<span class="spinner" role="img" aria-label="under way"></span>` : nothing}
     </button>`;
   }
 
@@ -181,9 +192,9 @@ export class TvixStoreViewer extends LitElement {
           if (event.key === "Escape") this.#open(undefined);
         }}
         @tvix-task=${(event: CustomEvent<{ running: boolean }>) => {
-          const busy = new Set(this.busy);
-          if (event.detail.running) busy.add(panel);
-          else busy.delete(panel);
+          const busy = new Map(this.busy);
+          if (event.detail.running) busy.set(event.target, panel);
+          else busy.delete(event.target);
           this.busy = busy;
         }}
       >
@@ -202,8 +213,8 @@ export class TvixStoreViewer extends LitElement {
         <h2>This store is empty</h2>
         ${this.panel === "storage" ? nothing : lossWarnings(this.store)}
         <p>
-          It is kept in this browser. Import a folder, a tar archive or a NAR, or pull store paths from a daemon; they stay here, with or
-          without a network.
+          It is kept in this browser. Import a folder, a tar archive, a NAR or store paths from a binary cache, or pull them from a daemon;
+          they stay here, with or without a network.
         </p>
         <div class="row">
           ${
@@ -233,7 +244,10 @@ export class TvixStoreViewer extends LitElement {
       return html`${back}
         <div class="say stack">
           <p role="alert">This store does not have <code>${storePath}</code>.</p>
-          <p><button type="button" @click=${() => this.#offerPull(storePath)}>Pull it from a daemon…</button></p>
+          <div class="row">
+            <button type="button" @click=${() => this.#offerPull(storePath)}>Pull it from a daemon…</button>
+            <button type="button" @click=${() => this.#offerImport(storePath)}>Import it from a binary cache…</button>
+          </div>
         </div>`;
     }
     return html`
@@ -373,6 +387,11 @@ export class TvixStoreViewer extends LitElement {
   #offerPull(storePath: string): void {
     this.#open("sync");
     this.renderRoot.querySelector<TvixSync>("tvix-sync")?.offerPull(storePath);
+  }
+
+  #offerImport(storePath: string): void {
+    this.#open("import");
+    void this.updateComplete.then(() => this.renderRoot.querySelector<TvixBinaryCache>("tvix-binary-cache")?.offer(storePath));
   }
 
   readonly #askDelete = (): void => {

@@ -33,9 +33,14 @@ export class Task implements ReactiveController {
   /**
    * Runs `operation`, which gives the message that stays when it is done. Never rejects: what fails is shown.
    *
+   * @param whenCancelled what to say then
    * @returns whether it was done
    */
-  async run(message: string, operation: (options: Required<OperationOptions>) => Promise<string>): Promise<boolean> {
+  async run(
+    message: string,
+    operation: (options: Required<OperationOptions>) => Promise<string>,
+    whenCancelled = "Cancelled; the store is as it was.",
+  ): Promise<boolean> {
     if (this.running) return false;
     const controller = new AbortController();
     this.#controller = controller;
@@ -45,7 +50,7 @@ export class Task implements ReactiveController {
       return true;
     } catch (error) {
       const cancelled = controller.signal.aborted || (error instanceof DOMException && error.name === "AbortError");
-      if (cancelled) this.#become("cancelled", "Cancelled; the store is as it was.");
+      if (cancelled) this.#become("cancelled", whenCancelled);
       else this.#become("failed", describeFailure(error));
       return false;
     }

@@ -154,7 +154,8 @@ export const controls = css`
     display: block;
   }
   input:not([type="checkbox"], [type="radio"]),
-  select {
+  select,
+  textarea {
     width: 100%;
     min-height: calc(var(--row) + 0.125rem);
     padding: 0 0.5rem;
@@ -164,16 +165,23 @@ export const controls = css`
     color: inherit;
     font: inherit;
   }
-  input[aria-invalid="true"] {
+  textarea {
+    display: block;
+    padding: 0.35rem 0.5rem;
+    resize: vertical;
+  }
+  [aria-invalid="true"] {
     border-color: var(--bad);
   }
-  input.mono {
+  input.mono,
+  textarea.mono {
     font: 0.8125rem var(--mono);
   }
   /* Phones zoom into fields whose text is smaller than this. */
   @media (pointer: coarse) {
     input:not([type="checkbox"], [type="radio"]),
-    select {
+    select,
+    textarea {
       font-size: 1rem;
     }
   }

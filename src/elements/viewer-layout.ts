@@ -199,6 +199,18 @@ export const viewerLayout = css`
     flex: 1 0 auto;
     max-height: max(100%, 26rem);
   }
+  .source {
+    display: grid;
+    grid-template-columns: minmax(0, 1fr);
+    gap: 0.75rem;
+    margin-top: 1.25rem;
+    padding-top: 1rem;
+    border-top: 1px solid var(--line);
+  }
+  .source h3 {
+    font-size: 0.9375rem;
+    font-weight: 600;
+  }
   .overlay {
     position: absolute;
     z-index: 3;

@@ -1,0 +1,43 @@
+import { css, html, nothing, type TemplateResult } from "lit";
+import type { SignatureState } from "../store/signatures.ts";
+import type { SignatureReport } from "../thread/store-api.ts";
+import { showText } from "./file-name.ts";
+
+const STATES: Record<SignatureState, { readonly style: string; readonly text: string }> = {
+  verified: { style: "good", text: "✓ verified" },
+  unknown: { style: "dim", text: "key not known" },
+  wrong: { style: "bad", text: "wrong: not made by the key of this name that you trust" },
+};
+
+/**
+ * Who signed a store path.
+ *
+ * @param signatures as the PathInfo has them
+ * @param report undefined until they are checked
+ * @param labelledBy id of what names the list
+ */
+export function signatureList(
+  signatures: readonly string[],
+  report: SignatureReport | undefined,
+  labelledBy: string,
+): TemplateResult {
+  if (signatures.length === 0) return html`<span class="dim">none</span>`;
+  return html`<ul class="signatures" aria-labelledby=${labelledBy}>
+    ${signatures.map((signature, i) => {
+      const state = report?.signatures[i]?.state;
+      return html`<li>
+        <code>${showText(signature.slice(0, Math.max(0, signature.indexOf(":"))))}</code>
+        ${state === undefined ? nothing : html`<span class=${STATES[state].style}>${STATES[state].text}</span>`}
+      </li>`;
+    })}
+  </ul>`;
+}
+
+export const signatureStyle = css`
+  .signatures li {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: baseline;
+    gap: 0 0.75rem;
+  }
+`;
