@@ -9,7 +9,8 @@ const MAX_PATHS = 10_000;
 
 /**
  * Imports all of a binary cache that is nothing but files: `index.json` names its NARInfo files, each after those that it refers to,
- * and the archives are uncompressed. Paths that the store has already are not fetched.
+ * and the archives are plain or compressed. Paths that the store has already are not fetched. Signatures are kept and not asked for: this is
+ * for what comes from the page's own site.
  *
  * @throws StoreError `unavailable` if the cache can't be read, `invalid` if it is no such cache
  */
