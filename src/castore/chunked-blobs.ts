@@ -81,13 +81,14 @@ export class ChunkedBlobService implements BlobService {
 
   async readMany(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(Uint8Array | undefined)[]> {
     options?.signal?.throwIfAborted();
-    const entries = await this.#store.getBlobs(digests);
-    // Blobs of one chunk, and chunks asked for by their own digests, are one batch; what consists of several chunks is another.
-    const blobs = await this.#readChunks(digests.filter((_, i) => !isLong(entries[i])));
-    const answer: (Uint8Array | undefined)[] = [];
-    for (const [i, digest] of digests.entries()) {
-      const entry = entries[i];
-      answer.push(isLong(entry) ? await this.#readWhole(digest, entry.chunks) : blobs.shift());
+    // What is short is one chunk as a rule, and has its digest. Whatever isn't there as a chunk may be a list of them.
+    const answer = await this.#readChunks(digests);
+    const others = [...digests.keys()].filter((i) => !answer[i]);
+    if (others.length === 0) return answer;
+    const entries = await this.#store.getBlobs(others.map((i) => digests[i] as Digest));
+    for (const [at, i] of others.entries()) {
+      const entry = entries[at];
+      if (isLong(entry)) answer[i] = await this.#readWhole(digests[i] as Digest, entry.chunks);
     }
     return answer;
   }
