@@ -1,7 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
-import { type DirectorySizeRule, directorySize } from "../castore/directory.ts";
-import type { DirectoryService } from "../castore/directory-service.ts";
-import type { Node } from "../castore/node.ts";
+import { type DirectorySizeRule, sizeRuleShownBy } from "../castore/directory.ts";
+import { isStoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { InlineHashEngine } from "../hash/inline-engine.ts";
 import type { RemoteStore } from "../store/services.ts";
@@ -41,26 +40,17 @@ export function connectRemoteStore(transport: Transport, options: RemoteStoreOpt
     async sizeRule({ signal } = {}) {
       if (known) return known;
       let samples = 0;
-      for await (const { node } of pathInfos.list({ signal })) {
-        known = await sizeRuleShownBy(directories, node, signal);
-        if (known || ++samples === MAX_SAMPLES) break;
+      try {
+        for await (const { node } of pathInfos.list({ signal })) {
+          const root = node.kind === "directory" && (await directories.get(node.digest, { signal }));
+          if (root) known = sizeRuleShownBy(root, node.size);
+          if (known || ++samples === MAX_SAMPLES) break;
+        }
+      } catch (error) {
+        // Who has a binary cache behind it, for one, tells nobody what it has.
+        if (!isStoreError(error, "denied")) throw error;
       }
       return known;
     },
   };
-}
-
-/** The two rules differ as soon as a directory has a directory in it: then the size in the root node follows only one of them. */
-async function sizeRuleShownBy(
-  directories: DirectoryService,
-  root: Node,
-  signal: AbortSignal | undefined,
-): Promise<DirectorySizeRule | undefined> {
-  if (root.kind !== "directory") return undefined;
-  const directory = await directories.get(root.digest, { signal });
-  if (!directory) return undefined;
-  const documented = directorySize(directory, "documented") === root.size;
-  const doubled = directorySize(directory, "doubled") === root.size;
-  if (documented === doubled) return undefined;
-  return documented ? "documented" : "doubled";
 }

@@ -34,6 +34,22 @@ export function directorySize(directory: Directory, rule: DirectorySizeRule): bi
   return size;
 }
 
+/**
+ * By which rule `directory` has `size`. `undefined` if by both, which is so as long as it has no directory in it; or by neither, as
+ * `hasDirectorySize` tells.
+ */
+export function sizeRuleShownBy(directory: Directory, size: bigint): DirectorySizeRule | undefined {
+  const documented = directorySize(directory, "documented") === size;
+  const doubled = directorySize(directory, "doubled") === size;
+  if (documented === doubled) return undefined;
+  return documented ? "documented" : "doubled";
+}
+
+/** Whether `directory` has `size` by either rule. */
+export function hasDirectorySize(directory: Directory, size: bigint): boolean {
+  return directorySize(directory, "documented") === size || directorySize(directory, "doubled") === size;
+}
+
 /** A directory of `entries`, sorted. The array is not changed. @throws StoreError `invalid` */
 export function makeDirectory(entries: Iterable<DirectoryEntry>): Directory {
   const directory = { entries: [...entries].sort((a, b) => compareBytes(a.name, b.name)) };

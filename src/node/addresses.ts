@@ -1,4 +1,6 @@
 import { resolve } from "node:path";
+import { isStoreError } from "../error.ts";
+import { formatPublicKey, type PublicKey, parsePublicKeys } from "../nix/key.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** The addresses of services, as `--blob-service-addr` and its like take them. */
@@ -8,7 +10,17 @@ export type ServiceAddress =
   | { readonly scheme: "file"; readonly path: string }
   | { readonly scheme: "objectstore+file"; readonly path: string }
   | { readonly scheme: "grpc+http" | "grpc+https"; readonly url: string }
-  | { readonly scheme: "grpc+unix"; readonly path: string };
+  | { readonly scheme: "grpc+unix"; readonly path: string }
+  /** A Nix binary cache, which has path infos alone; `url` is its own, without the scheme's prefix. */
+  | {
+      readonly scheme: "nix+http" | "nix+https";
+      readonly url: string;
+      readonly trustedPublicKeys: readonly PublicKey[];
+      /** Whether a path that is not content-addressed must be signed by one of the keys. */
+      readonly requireSignatures: boolean;
+    };
+
+export type NixCacheAddress = Extract<ServiceAddress, { scheme: `nix+${string}` }>;
 
 /** Promised by the contract, or known from tvix and snix. */
 const NOT_BUILT: ReadonlySet<string> = new Set([
@@ -18,8 +30,6 @@ const NOT_BUILT: ReadonlySet<string> = new Set([
   "objectstore+http",
   "objectstore+https",
   "objectstore+memory",
-  "nix+http",
-  "nix+https",
   "nix+s3",
   "bigtable",
   "sled",
@@ -46,6 +56,9 @@ export function parseAddress(text: string): ServiceAddress {
     case "grpc+http":
     case "grpc+https":
       return { scheme, url: parseGrpcUrl(text, scheme, rest) };
+    case "nix+http":
+    case "nix+https":
+      return parseNixCache(text, scheme, rest);
     default:
       throw new UsageError(
         NOT_BUILT.has(scheme) ? `the address scheme ${scheme} is not built yet` : `the address scheme ${scheme} is not known`,
@@ -56,7 +69,20 @@ export function parseAddress(text: string): ServiceAddress {
 /** The canonical text: the same for addresses that mean the same. */
 export function formatAddress(address: ServiceAddress): string {
   if ("path" in address) return `${address.scheme}:${address.path}`;
-  return "url" in address ? address.url.replace(/^/, "grpc+") : `${address.scheme}:`;
+  if (!("url" in address)) return `${address.scheme}:`;
+  return isNixCache(address) ? formatNixCache(address) : `grpc+${address.url}`;
+}
+
+export function isNixCache(address: ServiceAddress): address is NixCacheAddress {
+  return address.scheme === "nix+http" || address.scheme === "nix+https";
+}
+
+function formatNixCache({ url, trustedPublicKeys, requireSignatures }: NixCacheAddress): string {
+  const parameters: string[] = [];
+  const keys = trustedPublicKeys.map(formatPublicKey).sort().map(encodeURIComponent);
+  if (keys.length > 0) parameters.push(`${KEYS_PARAMETER}=${keys.join("%20")}`);
+  if (!requireSignatures) parameters.push(`${SIGNATURES_PARAMETER}=false`);
+  return `nix+${url}${parameters.length > 0 ? "?" : ""}${parameters.join("&")}`;
 }
 
 function parsePath(text: string, rest: string): string {
@@ -81,4 +107,44 @@ function parseGrpcUrl(text: string, scheme: "grpc+http" | "grpc+https", rest: st
     throw new UsageError(`the address ${text} is not ${scheme}://HOST:PORT`);
   }
   return url.origin;
+}
+
+/** Nix's own settings, by which its stores' addresses take them. */
+const KEYS_PARAMETER = "trusted-public-keys";
+const SIGNATURES_PARAMETER = "require-sigs";
+
+/** Between keys: blanks or commas; or a plus, which is a blank in a query, but after a key's end alone: Base64 has it, too. */
+const BETWEEN_KEYS = /[\s,]+|(?<==)\+/;
+
+function parseNixCache(text: string, scheme: NixCacheAddress["scheme"], rest: string): NixCacheAddress {
+  const url = URL.canParse(`${scheme.slice("nix+".length)}:${rest}`)
+    ? new URL(`${scheme.slice("nix+".length)}:${rest}`)
+    : undefined;
+  if (!rest.startsWith("//") || !url?.hostname || url.hash || url.username || url.password)
+    throw new UsageError(`the address ${text} is not ${scheme}://HOST/PATH?${KEYS_PARAMETER}=KEY`);
+  const keys: string[] = [];
+  let requireSignatures = true;
+  for (const parameter of url.search.slice(1).split("&")) {
+    const [name = "", ...parts] = parameter.split("=");
+    const value = decodeParameter(text, parts.join("="));
+    if (name === KEYS_PARAMETER) keys.push(...value.split(BETWEEN_KEYS).filter((key) => key !== ""));
+    else if (name === SIGNATURES_PARAMETER && (value === "true" || value === "false")) requireSignatures = value === "true";
+    else if (parameter !== "")
+      throw new UsageError(`the address ${text} has ${JSON.stringify(parameter)}, which means nothing here`);
+  }
+  url.search = "";
+  try {
+    return { scheme, url: url.href.replace(/\/$/, ""), trustedPublicKeys: parsePublicKeys(keys), requireSignatures };
+  } catch (error) {
+    if (isStoreError(error, "invalid")) throw new UsageError(`the address ${text}: ${error.message}`);
+    throw error;
+  }
+}
+
+function decodeParameter(text: string, value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    throw new UsageError(`the address ${text} is not percent-encoded as a URL is`);
+  }
 }

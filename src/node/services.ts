@@ -3,11 +3,12 @@ import { connectRemoteStore } from "../backends/remote.ts";
 import type { BlobService } from "../castore/blob-service.ts";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import type { HashEngine } from "../hash/engine.ts";
-import type { StoreServices } from "../store/services.ts";
-import { formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
+import type { RemoteStore, StoreServices } from "../store/services.ts";
+import { formatAddress, isNixCache, type NixCacheAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
 import { CacheUploads, memoryRecords } from "./binary-cache/uploads.ts";
 import { openEmbeddedStore } from "./embedded-store.ts";
 import { connectGrpc } from "./grpc.ts";
+import { openNixCache } from "./nix-cache.ts";
 import { FileChunkStore } from "./object-store.ts";
 import { publishAfter, putAfter } from "./publishing.ts";
 import { UsageError } from "./usage-error.ts";
@@ -23,6 +24,8 @@ export interface OpenedServices extends StoreServices {
   readonly uploads: CacheUploads;
   /** Resolves when what was put before survives a crash. */
   flush(): Promise<void>;
+  /** Of a remote that keeps the directories: how it counts their sizes. */
+  readonly sizeRule?: RemoteStore["sizeRule"] | undefined;
   /** Brings what was put to the disk, and ends connections. */
   close(): Promise<void>;
 }
@@ -33,6 +36,7 @@ interface Opened {
   readonly directories?: StoreServices["directories"];
   readonly pathInfos?: StoreServices["pathInfos"];
   readonly uploads?: CacheUploads;
+  readonly sizeRule?: RemoteStore["sizeRule"];
   readonly flush?: () => Promise<void>;
   readonly close?: () => Promise<void>;
 }
@@ -54,8 +58,10 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
   ] as const) {
     if (scheme === "objectstore+file") throw new UsageError(`${service} in ${scheme} are not built yet`);
   }
+  if (isNixCache(parsed.blobs) || isNixCache(parsed.directories))
+    throw new UsageError("a binary cache has path infos alone: blobs and directories need addresses that can keep its content");
   const opened = new Map<string, Opened>();
-  const at = async (address: ServiceAddress): Promise<Opened> => {
+  const at = async (address: OpenableAddress): Promise<Opened> => {
     const key = formatAddress(address);
     const services = opened.get(key) ?? (await open(address, engine));
     opened.set(key, services);
@@ -67,30 +73,28 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
   };
   try {
     const { blobs } = await at(parsed.blobs);
-    const { directories } = await at(parsed.directories);
-    const { pathInfos } = await at(parsed.pathInfos);
-    if (!directories || !pathInfos) throw new UsageError("an address does not have the service that it was given for");
+    const { directories, sizeRule } = await at(parsed.directories);
+    if (!directories) throw new UsageError("an address does not have the service that it was given for");
+    const listed = isNixCache(parsed.pathInfos) ? undefined : await at(parsed.pathInfos);
     const flush = async () => {
       for (const services of opened.values()) await services.flush?.();
     };
     const uploads = [...opened.values()].find((services) => services.uploads)?.uploads ?? new CacheUploads(memoryRecords());
     // Alone, each store publishes by itself; together, none knows of the others.
-    if (opened.size === 1) return { blobs, directories, pathInfos, uploads, flush, close: closeAll };
-    return {
-      blobs,
-      directories: putAfter(directories, flush),
-      pathInfos: publishAfter(pathInfos, flush),
-      uploads,
-      flush,
-      close: closeAll,
-    };
+    const alone = opened.size === 1;
+    const content = { blobs, directories: alone ? directories : putAfter(directories, flush) };
+    const pathInfos = isNixCache(parsed.pathInfos) ? openNixCache(parsed.pathInfos, content, engine) : listed?.pathInfos;
+    if (!pathInfos) throw new UsageError("an address does not have the service that it was given for");
+    return { ...content, pathInfos: alone ? pathInfos : publishAfter(pathInfos, flush), uploads, flush, sizeRule, close: closeAll };
   } catch (error) {
     await closeAll().catch(() => {});
     throw error;
   }
 }
 
-async function open(address: ServiceAddress, engine: HashEngine): Promise<Opened> {
+type OpenableAddress = Exclude<ServiceAddress, NixCacheAddress>;
+
+async function open(address: OpenableAddress, engine: HashEngine): Promise<Opened> {
   switch (address.scheme) {
     case "memory":
       return createMemoryStore(engine);
@@ -103,7 +107,8 @@ async function open(address: ServiceAddress, engine: HashEngine): Promise<Opened
     default: {
       const connection = connectGrpc(address);
       const store = connectRemoteStore(connection.transport, { name: formatAddress(address) });
-      return { blobs: store.blobs, directories: store.directories, pathInfos: store.pathInfos, close: connection.close };
+      const { blobs, directories, pathInfos, sizeRule } = store;
+      return { blobs, directories, pathInfos, sizeRule, close: connection.close };
     }
   }
 }

@@ -5,6 +5,7 @@ import type { FileNode } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
 import { TaskPool } from "../task-pool.ts";
+import { openReusingChunks, type PartlyPresentBlob } from "./reused-chunks.ts";
 
 /** Small blobs are asked for, read and written together, up to so many of them and so many bytes. */
 const BATCH_COUNT = 256;
@@ -22,6 +23,11 @@ export interface BlobCopierOptions {
   onBytes?: ((bytes: number) => void) | undefined;
   /** Blobs that are known to be at the target; what is copied is added. */
   seen?: Set<string> | undefined;
+  /**
+   * Whether chunks of a large blob that the target has are read there: right where the target is near and the source is far, as in a
+   * pull.
+   */
+  reuseChunks?: boolean | undefined;
 }
 
 /**
@@ -33,13 +39,14 @@ export class BlobCopier {
   readonly #to: BlobService;
   readonly #onBytes: (bytes: number) => void;
   readonly #seen: Set<string>;
+  readonly #reuseChunks: boolean;
   readonly #pool = new TaskPool(CONCURRENCY);
   readonly #controller = new AbortController();
   readonly #outer: AbortSignal | undefined;
   readonly #onAbort = (): void => this.#controller.abort(this.#outer?.reason);
   #batch: FileNode[] = [];
   #batchBytes = 0;
-  /** What was missing and was copied. */
+  /** What was missing and was copied: bytes as they came from the source. */
   blobs = 0;
   bytes = 0;
 
@@ -48,6 +55,7 @@ export class BlobCopier {
     this.#to = to;
     this.#onBytes = options.onBytes ?? (() => {});
     this.#seen = options.seen ?? new Set();
+    this.#reuseChunks = options.reuseChunks ?? false;
     this.#outer = options.signal;
     if (this.#outer?.aborted) this.#onAbort();
     this.#outer?.addEventListener("abort", this.#onAbort);
@@ -132,12 +140,12 @@ export class BlobCopier {
       this.#onBytes(Number(file.size));
       return;
     }
-    const content = await this.#from.open(file.digest, { signal });
-    if (!content) throw missingBlob(file);
+    const blob = await this.#openLarge(file, signal);
+    if (!blob) throw missingBlob(file);
     const writer = await this.#to.create({ signal });
     try {
       let length = 0;
-      for await (const piece of iterate(content, signal)) {
+      for await (const piece of blob.content) {
         length += piece.length;
         if (length > file.size) checkLength(file, length);
         await writer.write(piece);
@@ -149,12 +157,18 @@ export class BlobCopier {
       await writer.abort(error).catch(() => {});
       throw error;
     }
-    this.#count(file);
+    this.#count(file, blob.reused());
   }
 
-  #count(file: FileNode): void {
+  async #openLarge(file: FileNode, signal: AbortSignal): Promise<PartlyPresentBlob | undefined> {
+    if (this.#reuseChunks) return openReusingChunks(this.#from, this.#to, file, signal);
+    const stream = await this.#from.open(file.digest, { signal });
+    return stream && { content: iterate(stream, signal), reused: () => 0 };
+  }
+
+  #count(file: FileNode, reused = 0): void {
     this.blobs++;
-    this.bytes += Number(file.size);
+    this.bytes += Number(file.size) - reused;
   }
 }
 

@@ -24,6 +24,8 @@ export interface CopyContentOptions {
   trustTarget: boolean;
   onBytes?: ((bytes: number) => void) | undefined;
   seen?: Set<string> | undefined;
+  /** As for a `BlobCopier`. */
+  reuseChunks?: boolean | undefined;
 }
 
 export interface CopiedContent {
@@ -31,7 +33,7 @@ export interface CopiedContent {
   readonly node: Node;
   /** Directories and blobs that were missing there. */
   readonly objects: number;
-  /** Of those blobs. */
+  /** Of those blobs, as far as they came from the source. */
   readonly bytes: number;
 }
 

@@ -1,18 +1,15 @@
+import type { CastoreServices } from "../castore/services.ts";
 import type { HashEngine } from "../hash/engine.ts";
-import { formatContentAddress } from "../nix/content-address.ts";
-import { formatSri } from "../nix/hash.ts";
-import type { NarInfo } from "../nix/narinfo.ts";
-import { formatSignature } from "../nix/signature.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
 import { TaskPool } from "../task-pool.ts";
 import type { BinaryCache } from "./binary-cache.ts";
 import { closureOf, requirePathInfo } from "./closure.ts";
-import { importNar } from "./import.ts";
 import type { PathInfoService } from "./path-info-service.ts";
 import { addToPresent } from "./present.ts";
 import type { StoreServices } from "./services.ts";
-import { checkTrust, type TrustedInfo, type TrustPolicy } from "./trust.ts";
+import { findSubstitute, type Substitute, Substituter } from "./substituter.ts";
+import { checkTrust, type TrustPolicy } from "./trust.ts";
 
 export interface SubstituteOptions extends OperationOptions {
   readonly engine: HashEngine;
@@ -21,6 +18,13 @@ export interface SubstituteOptions extends OperationOptions {
   readonly closure?: boolean | undefined;
   /** How many NARs are read at a time; 4 if not given. */
   readonly concurrency?: number | undefined;
+  /**
+   * What the cache may have besides NARs. Of a path whose NARInfo names its content by a castore node, only what is missing is read,
+   * from here; if that can't be, the NAR.
+   */
+  readonly castore?: CastoreServices | undefined;
+  /** Is told each path, references before what refers to them, once it is there; those that were there before, too. */
+  readonly onPath?: ((storePath: string) => void | Promise<void>) | undefined;
 }
 
 export interface SubstituteReport {
@@ -33,12 +37,6 @@ export interface SubstituteReport {
 }
 
 const CONCURRENCY = 4;
-
-/** What a NARInfo says of a path, whose content is not here. */
-interface Substitute extends TrustedInfo {
-  readonly text: string;
-  readonly info: NarInfo;
-}
 
 /**
  * Imports store paths from a binary cache, as far as they are missing. Each NARInfo is looked at before any NAR is read, and one that
@@ -57,77 +55,89 @@ export async function substitutePaths(
 ): Promise<SubstituteReport> {
   const { signal } = options;
   try {
-    const source = { get: (hashPart: string) => substitute(cache, hashPart, signal) };
+    const source = { get: (hashPart: string) => findSubstitute(cache, hashPart, signal) };
     const wanted =
       options.closure === false
-        ? await Promise.all(storePaths.map((storePath) => requirePathInfo(source, storePath, { signal })))
+        ? await Promise.all(distinct(storePaths).map((storePath) => requirePathInfo(source, storePath, { signal })))
         : await closureOf(source, storePaths, { signal });
     for (const info of wanted) await checkTrust(info, options.trust);
-    const missing = await addToPresent(store, wanted, signal);
-    await importAll(store, cache, missing, options);
-    const bytes = missing.reduce((sum, { narSize }) => sum + narSize, 0);
-    return { paths: missing.length, bytes, reused: wanted.length - missing.length };
+    const missing = new Set(await addToPresent(store, wanted, signal));
+    await importAll(store, cache, wanted, missing, options);
+    return { paths: missing.size, bytes: sizeOf(missing), reused: wanted.length - missing.size };
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
   }
 }
 
-async function substitute(cache: BinaryCache, hashPart: string, signal: AbortSignal | undefined): Promise<Substitute | undefined> {
-  const found = await cache.narInfo(hashPart, { signal });
-  if (!found) return undefined;
-  const { storePath, narHash, narSize, references, ca, signatures } = found.info;
-  return {
-    ...found,
-    storePath,
-    narHash: formatSri(narHash),
-    narSize,
-    references,
-    ca: ca && formatContentAddress(ca),
-    signatures: signatures.map(formatSignature),
-  };
+/** Each path once, however it is written. */
+function distinct(storePaths: readonly string[]): string[] {
+  return [...new Map(storePaths.map((storePath) => [parseHashPart(storePath), storePath])).values()];
 }
 
-/** @param infos references before what refers to them */
+/** @param infos of which those that are not `missing` are there; references before what refers to them */
 async function importAll(
   store: StoreServices,
   cache: BinaryCache,
   infos: readonly Substitute[],
-  { engine, concurrency = CONCURRENCY, signal, onProgress }: SubstituteOptions,
+  missing: ReadonlySet<Substitute>,
+  { engine, castore, concurrency = CONCURRENCY, signal, onProgress, onPath }: SubstituteOptions,
 ): Promise<void> {
-  const total = infos.reduce((sum, { narSize }) => sum + narSize, 0);
+  const total = sizeOf(missing);
   let loaded = 0;
   // What fails ends the others.
   const failed = new AbortController();
   const abort = (): void => failed.abort(signal?.reason);
+  if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort);
   const imports = new Map<string, Promise<void>>();
+  const substituter = new Substituter(cache, engine, castore);
   const pool = new TaskPool(concurrency);
+  let told = Promise.resolve();
   try {
-    for (const { storePath, references, text, info } of infos) {
-      await pool.run(async () => {
-        const before = references.map((reference) => imports.get(parseHashPart(reference)));
-        let read = 0;
-        const onRead = (now: number): void => {
-          loaded += now - read;
-          read = now;
-          onProgress?.({ phase: "reading", loaded, total });
-        };
-        const work = importNar(
-          { ...store, pathInfos: afterwards(store.pathInfos, before) },
-          engine,
-          cache.nar(info, engine, { signal: failed.signal }),
-          { narInfo: text, signal: failed.signal, onProgress: (progress) => onRead(progress.loaded) },
-        ).then(() => {});
-        work.catch((error: unknown) => failed.abort(error));
-        imports.set(parseHashPart(storePath), work);
-        await work;
-      });
+    for (const substitute of infos) {
+      const { storePath, references } = substitute;
+      const hashPart = parseHashPart(storePath);
+      if (missing.has(substitute)) {
+        await pool.run(async () => {
+          const before = references.map((reference) => imports.get(parseHashPart(reference)));
+          let read = 0;
+          const work = substituter
+            .import({ ...store, pathInfos: afterwards(store.pathInfos, before) }, substitute, {
+              signal: failed.signal,
+              onProgress: (progress) => {
+                loaded += progress.loaded - read;
+                read = progress.loaded;
+                onProgress?.({ phase: "reading", loaded, total });
+              },
+            })
+            .then(() => {});
+          work.catch((error: unknown) => failed.abort(error));
+          imports.set(hashPart, work);
+          await work;
+        });
+      }
+      if (!onPath) continue;
+      const before = told;
+      told = (async () => {
+        await before;
+        await imports.get(hashPart);
+        failed.signal.throwIfAborted();
+        await onPath(storePath);
+      })();
+      told.catch((error: unknown) => failed.abort(error));
     }
     await pool.finish();
+    await told;
   } finally {
     signal?.removeEventListener("abort", abort);
   }
+}
+
+function sizeOf(infos: Iterable<Substitute>): number {
+  let size = 0;
+  for (const { narSize } of infos) size += narSize;
+  return size;
 }
 
 /** The same, in which a path shows up only when `before` have. */

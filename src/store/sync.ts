@@ -19,7 +19,7 @@ export interface SyncReport {
   paths: number;
   /** Blobs and directories that moved. */
   objects: number;
-  /** Bytes of the blobs among them. */
+  /** Bytes of the blobs among them, without those of chunks that were reused. */
   bytes: number;
   /** Store paths that were asked for and that the target had already, so that nothing of them moved. */
   reused: number;
@@ -37,6 +37,10 @@ export interface CopyPathsOptions extends OperationOptions {
    * default they are. Only for a source whose path infos are verified, as in a push from a store of our own, is it right not to.
    */
   verify?: boolean | undefined;
+  /** Whether chunks that the target has are not read at the source again: for a target that is nearer. */
+  reuseChunks?: boolean | undefined;
+  /** Is told each path, references before what refers to them, once it is there; those that were there before, too. */
+  onPath?: ((storePath: string) => void | Promise<void>) | undefined;
 }
 
 /**
@@ -65,11 +69,15 @@ export async function copyPaths(
     const missing = await addToPresent(to, infos, signal);
     const report: SyncReport = { paths: 0, objects: 0, bytes: 0, reused: infos.length - missing.length };
     const copy = new Copy(from, to, missing, options);
-    for (const info of missing) {
-      const { objects, bytes } = await copy.path(info);
-      report.paths++;
-      report.objects += objects;
-      report.bytes += bytes;
+    const isMissing = new Set<PathInfo>(missing);
+    for (const info of infos) {
+      if (isMissing.has(info)) {
+        const { objects, bytes } = await copy.path(info);
+        report.paths++;
+        report.objects += objects;
+        report.bytes += bytes;
+      }
+      await options.onPath?.(info.storePath);
     }
     return report;
   } catch (error) {
@@ -142,6 +150,7 @@ class Copy {
       signal: this.#options.signal,
       sizeRule: this.#sizeRule,
       trustTarget,
+      reuseChunks: this.#options.reuseChunks,
       onBytes: (bytes) => this.#copying.add(bytes),
       seen: trustTarget ? this.#seen : new Set(),
     });

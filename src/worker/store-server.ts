@@ -1,3 +1,4 @@
+import { connectCacheCastore } from "../backends/cache-castore.ts";
 import { ReadBuffers, readByteStream } from "../byte-stream.ts";
 import { concatBytes, decodeUtf8, quote, quoteBytes } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
@@ -221,7 +222,14 @@ export class StoreServer implements StoreApi {
     return this.#write(operation, async ({ services, pool }, operationOptions) => {
       const remote = connectRemoteAddress(address, pool);
       const fromRule = await remote.sizeRule(operationOptions);
-      return copyPaths(remote, services, storePaths, { ...operationOptions, ...options, engine: pool, fromRule, toRule: OWN_RULE });
+      return copyPaths(remote, services, storePaths, {
+        ...operationOptions,
+        ...options,
+        engine: pool,
+        fromRule,
+        toRule: OWN_RULE,
+        reuseChunks: true,
+      });
     });
   }
 
@@ -239,6 +247,7 @@ export class StoreServer implements StoreApi {
         ...options,
         closure,
         engine: pool,
+        castore: connectCacheCastore(cache.url, pool, { headers }),
         trust: requireSignatures ? { keys } : "all",
       });
     });

@@ -2,11 +2,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createMemoryStore } from "../../src/backends/memory.ts";
+import { NixCachePathInfoService } from "../../src/backends/nix-cache.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
 import { CachedDirectories } from "../../src/castore/cached-directories.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { parseHashPart } from "../../src/nix/store-path.ts";
 import { parseAddress } from "../../src/node/addresses.ts";
 import { openEmbeddedStore } from "../../src/node/embedded-store.ts";
 import { connectGrpc } from "../../src/node/grpc.ts";
+import { BinaryCache } from "../../src/store/binary-cache.ts";
+import { renderNar } from "../../src/store/nar.ts";
+import { narUrl, renderNarInfo } from "../../src/store/nar-info.ts";
 import { createBrowserTransport } from "../../src/wire/transport.ts";
 import { blobServiceSuite } from "./blob-service.ts";
 import { directoryServiceSuite } from "./directory-service.ts";
@@ -21,6 +27,29 @@ function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
       const daemon = await startLiveDaemon();
       const transport = createBrowserTransport({ baseUrl: daemon.address, protocol });
       return { store: connectRemoteStore(transport, { name: daemon.address }), close: () => daemon.close() };
+    },
+  };
+}
+
+/** Content in memory, and a cache that serves from there whatever was published. */
+function nixBinaryCache(): Omit<Backend, "name"> {
+  const files = new Map<string, string | ReadableStream<Uint8Array>>([["nix-cache-info", "StoreDir: /nix/store\n"]]);
+  return {
+    canDelete: false,
+    async open() {
+      const content = createMemoryStore();
+      const cache = new BinaryCache("https://cache.test", {
+        fetch: async (url) => {
+          const file = files.get(String(url).replace("https://cache.test/", ""));
+          return new Response(file, { status: file === undefined ? 404 : 200 });
+        },
+      });
+      const pathInfos = new NixCachePathInfoService(cache, content, { engine: new InlineHashEngine(), trust: "all" });
+      return { store: { ...content, pathInfos }, close: async () => {} };
+    },
+    async publish(store, info) {
+      files.set(`${parseHashPart(info.storePath)}.narinfo`, renderNarInfo(info));
+      files.set(narUrl(info.node, info.narSize), renderNar(store, info.node));
     },
   };
 }
@@ -62,6 +91,7 @@ const BACKENDS: Record<BackendsIn<"node">, Omit<Backend, "name">> = {
   },
   "remote over Connect": overHttp("connect"),
   "remote over gRPC-Web": overHttp("grpc-web"),
+  "nix binary cache": nixBinaryCache(),
 };
 
 for (const [name, backend] of Object.entries(BACKENDS)) {

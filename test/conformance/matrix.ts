@@ -1,3 +1,4 @@
+import type { PathInfo } from "../../src/store/path-info.ts";
 import type { StoreServices } from "../../src/store/services.ts";
 
 /** A backend as the suites want it: opened afresh, empty. */
@@ -5,6 +6,11 @@ export interface Backend {
   readonly name: string;
   /** Whether its PathInfoService can forget. */
   readonly canDelete: boolean;
+  /**
+   * For a PathInfoService that is only read: brings a path, whose content is in `store`, to where the service reads from. Then the suite
+   * asks for the rules of reading, and that writing is refused.
+   */
+  readonly publish?: ((store: StoreServices, info: PathInfo) => Promise<void>) | undefined;
   open(): Promise<{ store: StoreServices; close(): Promise<void> }>;
 }
 
@@ -44,6 +50,11 @@ export const MATRIX = {
   "remote over Connect": {
     runtimes: ["node", "browser"],
     covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+  },
+  // Path infos alone: over a cache that tests fill, with the content in memory.
+  "nix binary cache": {
+    runtimes: ["node"],
+    covers: ["NixCachePathInfoService"],
   },
   "remote over gRPC-Web": {
     runtimes: ["node", "browser"],

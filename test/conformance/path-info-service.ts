@@ -31,6 +31,7 @@ export function pathInfoServiceSuite(backend: Backend): void {
   describe(`PathInfoService: ${backend.name}`, () => {
     let store: StoreServices;
     let close: () => Promise<void>;
+    const { publish } = backend;
 
     beforeAll(async () => {
       const opened = await backend.open();
@@ -51,9 +52,34 @@ export function pathInfoServiceSuite(backend: Backend): void {
         deriver: `${encodeNixbase32(pseudoRandom(20, 13))}-full-1.0.drv`,
         signatures: [`key-1:${btoa(String.fromCharCode(...pseudoRandom(64, 14)))}`],
       };
-      expect(known(await store.pathInfos.put(info))).toEqual(known(info));
+      if (publish) await publish(store, info);
+      else expect(known(await store.pathInfos.put(info))).toEqual(known(info));
       expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(info));
     });
+
+    test("delete forgets, where there is one", async () => {
+      const { pathInfos } = store;
+      expect(isLocal(pathInfos)).toBe(backend.canDelete);
+      if (!isLocal(pathInfos)) return;
+      const info = await somePathInfo(store, "deleted-1.0", 41);
+      await pathInfos.put(info);
+      expect(await pathInfos.delete(parseHashPart(info.storePath))).toBe(true);
+      expect(await pathInfos.get(parseHashPart(info.storePath))).toBeUndefined();
+      expect(await pathInfos.delete(parseHashPart(info.storePath))).toBe(false);
+    });
+
+    if (publish) {
+      test("put and list are refused", async () => {
+        const info = await somePathInfo(store, "refused-1.0", 51);
+        await expect(store.pathInfos.put(info)).rejects.toMatchObject({ name: "StoreError", code: "denied" });
+        expect(await store.pathInfos.get(parseHashPart(info.storePath))).toBeUndefined();
+        const listing = async () => {
+          for await (const _ of store.pathInfos.list());
+        };
+        await expect(listing()).rejects.toMatchObject({ name: "StoreError", code: "denied" });
+      });
+      return;
+    }
 
     test("put replaces", async () => {
       const info = await somePathInfo(store, "replaced-1.0", 21);
@@ -82,17 +108,6 @@ export function pathInfoServiceSuite(backend: Backend): void {
       const info = await somePathInfo(store, "spoilt-1.0", 31);
       await expect(store.pathInfos.put(spoil(info))).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
       expect(await store.pathInfos.get(parseHashPart(info.storePath))).toBeUndefined();
-    });
-
-    test("delete forgets, where there is one", async () => {
-      const { pathInfos } = store;
-      expect(isLocal(pathInfos)).toBe(backend.canDelete);
-      if (!isLocal(pathInfos)) return;
-      const info = await somePathInfo(store, "deleted-1.0", 41);
-      await pathInfos.put(info);
-      expect(await pathInfos.delete(parseHashPart(info.storePath))).toBe(true);
-      expect(await pathInfos.get(parseHashPart(info.storePath))).toBeUndefined();
-      expect(await pathInfos.delete(parseHashPart(info.storePath))).toBe(false);
     });
   });
 }

@@ -3,23 +3,32 @@ import type { Readable } from "node:stream";
 import { parseArgs } from "node:util";
 import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { StoreError } from "../../error.ts";
+import { parseHashPart } from "../../nix/store-path.ts";
+import { substitutePaths } from "../../store/substitute.ts";
+import { copyPaths as copyBetweenStores } from "../../store/sync.ts";
+import { isNixCache, parseAddress } from "../addresses.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { copyPaths } from "../copy-paths.ts";
 import { fileError } from "../file-error.ts";
+import { connectNixCache } from "../nix-cache.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { parsePathGraph } from "../path-graph.ts";
 import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
-import { openServices } from "../services.ts";
+import { openServices, type ServiceAddresses } from "../services.ts";
 import { UsageError } from "../usage-error.ts";
 
 export const COPY_HELP = `Usage: tvix-store-web copy [options] FILE|-
+       tvix-store-web copy [options] --from ADDRESS STORE_PATH...
 
 Copies store paths from this machine's Nix store, with their references, derivers and signatures. FILE (or - for standard input) is the
-JSON of nix path-info --json --recursive, or of exportReferencesGraph. Prints each store path once it is copied.
+JSON of nix path-info --json --recursive, or of exportReferencesGraph. Or copies store paths from another store, with all that they refer
+to. Prints each store path once it is there.
 
 Options, by default the daemon at ${DEFAULT_DAEMON}:
 ${SERVICE_FLAGS_HELP}
   --root DIR                    the directory that /nix/store is in  (by default /)
+  --from ADDRESS                the other store: a Nix binary cache (nix+https:), a daemon or an embedded store
+  --no-closure                  with --from: only the paths that are given
 
 ${ADDRESSES_HELP}
 `;
@@ -30,12 +39,17 @@ const MAX_JSON = 256 * 1024 * 1024;
 export async function runCopy(args: readonly string[], context: CliContext): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
-    options: { ...SERVICE_FLAGS, root: { type: "string" } },
+    options: { ...SERVICE_FLAGS, root: { type: "string" }, from: { type: "string" }, "no-closure": { type: "boolean" } },
     allowPositionals: true,
   });
+  const addresses = serviceAddresses(values, context.env, DEFAULT_DAEMON);
+  if (values.from !== undefined) {
+    if (values.root !== undefined) throw new UsageError("--root is for store paths of this machine, and goes not with --from");
+    return copyFrom(values.from, positionals, addresses, values["no-closure"] !== true, context);
+  }
+  if (values["no-closure"]) throw new UsageError("--no-closure needs --from");
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) throw new UsageError("copy needs one file, or - for standard input");
-  const addresses = serviceAddresses(values, context.env, DEFAULT_DAEMON);
   const { signal } = context;
 
   const graph = parsePathGraph(await readText(file === "-" ? context.stdin : createReadStream(file), file));
@@ -44,6 +58,47 @@ export async function runCopy(args: readonly string[], context: CliContext): Pro
   try {
     for await (const info of copyPaths(store, engine, graph, { root: values.root, signal })) {
       await writeOut(context.stdout, `${info.storePath}\n`);
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** From a binary cache or another store. */
+async function copyFrom(
+  from: string,
+  storePaths: readonly string[],
+  addresses: ServiceAddresses,
+  closure: boolean,
+  { signal, stdout }: CliContext,
+): Promise<void> {
+  if (storePaths.length === 0) throw new UsageError("copy --from needs a store path");
+  for (const storePath of storePaths) parseHashPart(storePath);
+  const source = parseAddress(from);
+  const engine = new NodeHashEngine();
+  const onPath = (storePath: string): Promise<void> => writeOut(stdout, `${storePath}\n`);
+  const store = await openServices(addresses, engine);
+  try {
+    if (isNixCache(source)) {
+      const { cache, ...options } = connectNixCache(source, engine);
+      await cache.info({ signal });
+      await substitutePaths(store, cache, storePaths, { engine, ...options, closure, signal, onPath });
+      return;
+    }
+    const other = await openServices({ blobs: from, directories: from, pathInfos: from }, engine);
+    try {
+      await copyBetweenStores(other, store, storePaths, {
+        engine,
+        closure,
+        signal,
+        onPath,
+        fromRule: await other.sizeRule?.({ signal }),
+        // An embedded store keeps what it gets: it should be as what is imported there.
+        toRule: store.sizeRule ? await store.sizeRule({ signal }) : "documented",
+        reuseChunks: true,
+      });
+    } finally {
+      await other.close();
     }
   } finally {
     await store.close();

@@ -118,7 +118,7 @@ function refuseSelf(listen: ListenAddress, addresses: ServiceAddresses): void {
     const isSelf =
       "path" in listen
         ? address.scheme === "grpc+unix" && resolve(address.path) === resolve(listen.path)
-        : address.scheme === "grpc+http" && isSamePort(new URL(address.url), listen);
+        : (address.scheme === "grpc+http" || address.scheme === "nix+http") && isSamePort(new URL(address.url), listen);
     if (isSelf) throw new UsageError(`${text} is this daemon's own address: it would ask itself`);
   }
 }

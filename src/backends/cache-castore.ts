@@ -1,0 +1,19 @@
+import type { HashEngine } from "../hash/engine.ts";
+import type { BinaryCacheOptions } from "../store/binary-cache.ts";
+import type { RemoteStore } from "../store/services.ts";
+import { createBrowserTransport } from "../wire/transport.ts";
+import { connectRemoteStore } from "./remote.ts";
+
+/**
+ * The castore services of a daemon that is a binary cache as well, at the cache's own address, over Connect. Nothing is sent before the
+ * first use: most caches have none.
+ */
+export function connectCacheCastore(url: string, engine: HashEngine, { fetch, headers }: BinaryCacheOptions = {}): RemoteStore {
+  const transport = createBrowserTransport({
+    baseUrl: url,
+    protocol: "connect",
+    headers: headers && { ...headers },
+    fetch,
+  });
+  return connectRemoteStore(transport, { name: url, engine });
+}

@@ -1,0 +1,162 @@
+import { hasDirectorySize, sizeRuleShownBy } from "../castore/directory.ts";
+import type { Node } from "../castore/node.ts";
+import type { CastoreServices } from "../castore/services.ts";
+import { isStoreError, StoreError, type StoreErrorCode } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { formatContentAddress } from "../nix/content-address.ts";
+import { formatSri } from "../nix/hash.ts";
+import { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "../nix/nar-size.ts";
+import type { NarInfo } from "../nix/narinfo.ts";
+import { formatSignature } from "../nix/signature.ts";
+import type { OperationOptions } from "../progress.ts";
+import type { BinaryCache } from "./binary-cache.ts";
+import { nodeOfNarUrl } from "./castore-url.ts";
+import { checkContentAddress } from "./content-address-check.ts";
+import { copyContent } from "./copy-content.ts";
+import { importNar } from "./import.ts";
+import { calculateNar } from "./nar.ts";
+import { pathInfoFromNarInfo } from "./nar-info.ts";
+import type { PathInfo } from "./path-info.ts";
+import { checkNarSizeAndHash } from "./path-info-check.ts";
+import { publishPathInfo } from "./publish.ts";
+import type { StoreServices } from "./services.ts";
+import type { TrustedInfo } from "./trust.ts";
+
+/** What a NARInfo says of a path, whose content is not here. */
+export interface Substitute extends TrustedInfo {
+  readonly text: string;
+  readonly info: NarInfo;
+}
+
+/** `undefined` if the cache hasn't the path. */
+export async function findSubstitute(
+  cache: BinaryCache,
+  hashPart: string,
+  signal: AbortSignal | undefined,
+): Promise<Substitute | undefined> {
+  const found = await cache.narInfo(hashPart, { signal });
+  if (!found) return undefined;
+  const { storePath, narHash, narSize, references, ca, signatures } = found.info;
+  return {
+    ...found,
+    storePath,
+    narHash: formatSri(narHash),
+    narSize,
+    references,
+    ca: ca && formatContentAddress(ca),
+    signatures: signatures.map(formatSignature),
+  };
+}
+
+/** Failures of the services for which a NAR may stand in. Content that isn't as its digest says is not among them: it should be known. */
+const NAR_STANDS_IN: readonly StoreErrorCode[] = ["not-found", "unavailable", "denied", "internal", "invalid", "conflict"];
+
+/**
+ * Imports paths of one cache, whose trust was checked: from castore services at the cache, where its NARInfo names a node and the services
+ * have it, else from the NAR. Either way what is published has the size, the hash and the content address that the NARInfo says.
+ */
+export class Substituter {
+  readonly #cache: BinaryCache;
+  readonly #engine: HashEngine;
+  /** `undefined` once they turned out not to be there. */
+  #castore: CastoreServices | undefined;
+
+  constructor(cache: BinaryCache, engine: HashEngine, castore: CastoreServices | undefined) {
+    this.#cache = cache;
+    this.#engine = engine;
+    this.#castore = castore;
+  }
+
+  /** Progress: `reading`, in bytes of the NAR. */
+  async import(store: StoreServices, { info, text }: Substitute, options: OperationOptions): Promise<PathInfo> {
+    const { signal } = options;
+    let read = 0;
+    // It begins again where the NAR stands in.
+    const onRead = (loaded: number): void => {
+      read = Math.max(read, Math.min(loaded, info.narSize));
+      options.onProgress?.({ phase: "reading", loaded: read, total: info.narSize });
+    };
+    const copied = await this.#copy(store, info, onRead, signal);
+    if (copied) return publishPathInfo(store.pathInfos, copied, { signal });
+    const nar = this.#cache.nar(info, this.#engine, { signal });
+    return importNar(store, this.#engine, nar, { narInfo: text, signal, onProgress: ({ loaded }) => onRead(loaded) });
+  }
+
+  /** What to publish, whose content is here and was checked; `undefined` if the NAR has to be read. */
+  async #copy(
+    store: StoreServices,
+    info: NarInfo,
+    onRead: (bytes: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<PathInfo | undefined> {
+    const from = this.#castore;
+    const node = from && nodeOfNarUrl(info);
+    if (!from || !node || minNarSize(node) > info.narSize) return undefined;
+    // A directory that the store has is taken to have all beneath it; where it hasn't, nothing is taken for granted.
+    for (const trustTarget of [true, false]) {
+      let copied: Node | undefined;
+      try {
+        copied = await this.#copyNode(from, store, node, { narSize: info.narSize, trustTarget, onRead, signal });
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isStoreError(error) || !NAR_STANDS_IN.includes(error.code)) throw error;
+        if (error.code === "unavailable") this.#castore = undefined;
+      }
+      if (!copied) return undefined;
+      const pathInfo = pathInfoFromNarInfo(info, copied);
+      try {
+        await this.#check(store, pathInfo, signal);
+        onRead(info.narSize);
+        return pathInfo;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (isStoreError(error, "not-found")) continue;
+        // Whether it is the node that is wrong, or what was signed, the NAR tells.
+        if (!isStoreError(error, "corrupt") && !isStoreError(error, "invalid")) throw error;
+        return undefined;
+      }
+    }
+    return undefined;
+  }
+
+  /** @returns the node here; `undefined` if the services haven't it */
+  async #copyNode(
+    from: CastoreServices,
+    store: StoreServices,
+    node: Node,
+    options: { narSize: number; trustTarget: boolean; onRead: (bytes: number) => void; signal: AbortSignal | undefined },
+  ): Promise<Node | undefined> {
+    const { narSize, trustTarget, onRead, signal } = options;
+    let sizeRule: "documented" | undefined;
+    if (node.kind === "directory") {
+      const here = await store.directories.get(node.digest, { signal });
+      const root = here ?? (await from.directories.get(node.digest, { signal }));
+      if (!root || !hasDirectorySize(root, node.size)) return undefined;
+      if (sizeRuleShownBy(root, node.size) === "doubled") sizeRule = "documented";
+    }
+    let bytes = 0;
+    const onBytes = (more: number): void => {
+      bytes += more;
+      if (bytes > narSize) throw new StoreError("invalid", `the content has more bytes than the NAR, which has ${narSize}`);
+      onRead(bytes);
+    };
+    return (await copyContent(from, store, node, { sizeRule, trustTarget, reuseChunks: true, onBytes, signal })).node;
+  }
+
+  async #check(store: StoreServices, info: PathInfo, signal: AbortSignal | undefined): Promise<void> {
+    const nar = await calculateNar(store, this.#engine, info.node, { claimedSize: info.narSize, signal });
+    checkNarSizeAndHash(info, nar);
+    await checkContentAddress(store, this.#engine, info, { signal });
+  }
+}
+
+/** Of an entry: its name has a byte at least, and it is an empty file at best. */
+const MIN_ENTRY_SIZE = narEntrySize(1) + Math.min(narFileSize(0, false), narSymlinkSize(1), NAR_DIRECTORY_SIZE);
+
+/** No NAR of `node` is shorter, as far as the node's own size tells: a bound on what is read before the NAR's size is known. */
+function minNarSize(node: Node): number {
+  if (node.kind === "file") return NAR_HEADER_SIZE + narFileSize(Number(node.size), node.executable);
+  if (node.kind === "symlink") return NAR_HEADER_SIZE + narSymlinkSize(node.target.length);
+  // Sizes that count directories twice are at most twice as large.
+  return NAR_HEADER_SIZE + NAR_DIRECTORY_SIZE + (Number(node.size) * MIN_ENTRY_SIZE) / 2;
+}
