@@ -11,6 +11,8 @@ const BATCH = 4;
 /** Chunks that are asked for at a time. */
 const STAT_BATCH = 1024;
 
+type Blob = Pick<FileNode, "digest" | "size">;
+
 /** A blob to be copied, of which the target may have a part. */
 export interface PartlyPresentBlob {
   readonly content: AsyncIterable<Uint8Array>;
@@ -28,14 +30,12 @@ export interface PartlyPresentBlob {
 export async function openReusingChunks(
   from: BlobService,
   to: BlobService,
-  { digest, size }: FileNode,
+  { digest, size }: Blob,
   signal: AbortSignal,
 ): Promise<PartlyPresentBlob | undefined> {
-  const [stat] = await from.stat([digest], { signal });
-  if (!stat) return undefined;
-  const { chunks } = stat;
-  const isUsable = BigInt(sizeOfChunks(chunks)) === size && chunks.every((chunk) => chunk.size <= SMALL_BLOB_LIMIT);
-  const present = isUsable ? await presentChunks(to, chunks, signal) : [];
+  const found = await findChunks(from, to, { digest, size }, signal);
+  if (!found) return undefined;
+  const { chunks, present } = found;
   if (!present.includes(true)) {
     const stream = await from.open(digest, { signal });
     return stream && { content: iterate(stream, signal), reused: () => 0 };
@@ -78,7 +78,32 @@ export async function openReusingChunks(
   return { content: content(), reused: () => reused };
 }
 
-async function presentChunks(to: BlobService, chunks: readonly ChunkMeta[], signal: AbortSignal): Promise<boolean[]> {
+/** How many bytes of a blob `openReusingChunks` would read at `from`: all, if it isn't there either. */
+export async function missingBytes(
+  from: BlobService,
+  to: BlobService,
+  blob: Blob,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const { chunks = [], present = [] } = (await findChunks(from, to, blob, signal)) ?? {};
+  return Number(blob.size) - sizeOfChunks(chunks.filter((_, i) => present[i]));
+}
+
+/** The chunks that `from` lists, and which of them `to` has; none if the list is of no use. `undefined` if `from` hasn't the blob. */
+async function findChunks(
+  from: BlobService,
+  to: BlobService,
+  { digest, size }: Blob,
+  signal: AbortSignal | undefined,
+): Promise<{ chunks: readonly ChunkMeta[]; present: readonly boolean[] } | undefined> {
+  const [stat] = await from.stat([digest], { signal });
+  if (!stat) return undefined;
+  const { chunks } = stat;
+  const isUsable = BigInt(sizeOfChunks(chunks)) === size && chunks.every((chunk) => chunk.size <= SMALL_BLOB_LIMIT);
+  return isUsable ? { chunks, present: await presentChunks(to, chunks, signal) } : { chunks: [], present: [] };
+}
+
+async function presentChunks(to: BlobService, chunks: readonly ChunkMeta[], signal: AbortSignal | undefined): Promise<boolean[]> {
   const present: boolean[] = [];
   for (let i = 0; i < chunks.length; i += STAT_BATCH) {
     const some = chunks.slice(i, i + STAT_BATCH).map((chunk) => chunk.digest);

@@ -14,6 +14,7 @@ import { nodeOfNarUrl } from "./castore-url.ts";
 import { checkContentAddress } from "./content-address-check.ts";
 import { copyContent } from "./copy-content.ts";
 import { importNar } from "./import.ts";
+import { missingContent } from "./missing-content.ts";
 import { calculateNar } from "./nar.ts";
 import { pathInfoFromNarInfo } from "./nar-info.ts";
 import type { PathInfo } from "./path-info.ts";
@@ -52,8 +53,8 @@ export async function findSubstitute(
 const NAR_STANDS_IN: readonly StoreErrorCode[] = ["not-found", "unavailable", "denied", "internal", "invalid", "conflict"];
 
 /**
- * Imports paths of one cache, whose trust was checked: from castore services at the cache, where its NARInfo names a node and the services
- * have it, else from the NAR. Either way what is published has the size, the hash and the content address that the NARInfo says.
+ * Imports paths of one cache, whose trust was checked: where its NARInfo names a castore node, and the store has some of it, what is
+ * missing is read from castore services at the cache; else the NAR. Either way what is published has the size, the hash and the content address that the NARInfo says.
  */
 export class Substituter {
   readonly #cache: BinaryCache;
@@ -119,7 +120,7 @@ export class Substituter {
     return undefined;
   }
 
-  /** @returns the node here; `undefined` if the services haven't it */
+  /** @returns the node here; `undefined` if the services haven't it, or the NAR costs less */
   async #copyNode(
     from: CastoreServices,
     store: StoreServices,
@@ -134,6 +135,8 @@ export class Substituter {
       if (!root || !hasDirectorySize(root, node.size)) return undefined;
       if (sizeRuleShownBy(root, node.size) === "doubled") sizeRule = "documented";
     }
+    // What is mostly missing comes faster as one stream.
+    if (trustTarget && (await missingContent(from, store, node, { limit: narSize, signal })) >= narSize) return undefined;
     let bytes = 0;
     const onBytes = (more: number): void => {
       bytes += more;

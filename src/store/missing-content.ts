@@ -1,0 +1,94 @@
+import { equalBytes } from "../bytes.ts";
+import { SMALL_BLOB_LIMIT } from "../castore/blob-service.ts";
+import { digestKey, EMPTY_DIGEST } from "../castore/digest.ts";
+import type { DirectoryNode, FileNode, Node } from "../castore/node.ts";
+import type { CastoreServices } from "../castore/services.ts";
+import { DirectoryReader } from "./directory-reader.ts";
+import { missingBytes } from "./reused-chunks.ts";
+
+/** What an object costs that is asked for by itself, besides its bytes: as much time as it takes to read so many bytes of one stream. */
+const OBJECT_COST = 16 * 1024;
+
+/** Small blobs that the target is asked for at a time. */
+const BATCH = 256;
+
+export interface MissingContentOptions {
+  signal?: AbortSignal | undefined;
+  /** Counting ends once it comes to so much. */
+  limit: number;
+}
+
+/**
+ * What it would cost to copy `node` from one store to another, in bytes: those that are missing there, and some for each object.
+ *
+ * @throws StoreError `not-found` if a directory is missing at the source
+ */
+export async function missingContent(
+  from: CastoreServices,
+  to: CastoreServices,
+  node: Node,
+  { signal, limit }: MissingContentOptions,
+): Promise<number> {
+  const missing = new MissingBlobs(from, to, signal);
+  if (node.kind === "file") await missing.add(node);
+  if (node.kind === "directory") {
+    const reader = new DirectoryReader(from.directories, node.digest, signal);
+    const seen = new Set<string>();
+    try {
+      const stack: DirectoryNode[] = [node];
+      for (let next = stack.pop(); next && missing.cost < limit; next = stack.pop()) {
+        if (seen.has(digestKey(next.digest)) || (await to.directories.get(next.digest, { signal }))) continue;
+        seen.add(digestKey(next.digest));
+        missing.cost += OBJECT_COST / BATCH;
+        for (const entry of (await reader.read(next.digest)).entries) {
+          if (entry.node.kind === "directory") stack.push(entry.node);
+          else if (entry.node.kind === "file") await missing.add(entry.node);
+          if (missing.cost >= limit) break;
+        }
+      }
+    } finally {
+      await reader.close();
+    }
+  }
+  await missing.finish();
+  return missing.cost;
+}
+
+class MissingBlobs {
+  readonly #from: CastoreServices;
+  readonly #to: CastoreServices;
+  readonly #signal: AbortSignal | undefined;
+  readonly #seen = new Set<string>();
+  #batch: FileNode[] = [];
+  cost = 0;
+
+  constructor(from: CastoreServices, to: CastoreServices, signal: AbortSignal | undefined) {
+    this.#from = from;
+    this.#to = to;
+    this.#signal = signal;
+  }
+
+  async add(file: FileNode): Promise<void> {
+    const key = digestKey(file.digest);
+    if (this.#seen.has(key) || equalBytes(file.digest, EMPTY_DIGEST)) return;
+    this.#seen.add(key);
+    this.#batch.push(file);
+    if (this.#batch.length === BATCH) await this.finish();
+  }
+
+  /** Counts those that wait. */
+  async finish(): Promise<void> {
+    const batch = this.#batch.splice(0);
+    if (batch.length === 0) return;
+    const stats = await this.#to.blobs.stat(
+      batch.map(({ digest }) => digest),
+      { signal: this.#signal },
+    );
+    for (const [i, file] of batch.entries()) {
+      if (stats[i]) continue;
+      const isLarge = file.size > SMALL_BLOB_LIMIT;
+      const bytes = isLarge ? await missingBytes(this.#from.blobs, this.#to.blobs, file, this.#signal) : Number(file.size);
+      this.cost += OBJECT_COST + bytes;
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { NixCachePathInfoService } from "../../src/backends/nix-cache.ts";
+import { parsePublicKeys } from "../../src/nix/key.ts";
+import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
+import { BinaryCache } from "../../src/store/binary-cache.ts";
+import { closureOf } from "../../src/store/closure.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import type { LocalStoreServices } from "../../src/store/services.ts";
+import { SAMPLE } from "../store/fixtures.ts";
+import { type CacheServer, SAMPLE_KEY, sampleStore, startCache } from "./cache-server.ts";
+import { runCli, startDaemon } from "./run-cli.ts";
+
+const engine = new NodeHashEngine();
+/** Refers to others, which refer to others. */
+const DEMO = /StorePath: (.*-hello-tvix-demo-1.0)\n/.exec(SAMPLE.join(""))?.[1] as string;
+const HASH_PART = DEMO.slice(11, 43);
+const OTHER_KEY = SAMPLE_KEY.replace(/:(.)/, (_, digit: string) => `:${digit === "A" ? "B" : "A"}`);
+
+let source: LocalStoreServices;
+let cache: CacheServer;
+let closure: string[];
+beforeEach(async () => {
+  source = await sampleStore();
+  cache = await startCache(source);
+  closure = (await closureOf(source.pathInfos, [DEMO])).map(({ storePath }) => storePath);
+});
+afterEach(() => cache.close());
+
+describe("as path infos", () => {
+  let content: LocalStoreServices;
+  let fetches: number;
+  beforeEach(() => {
+    content = createMemoryStore();
+    fetches = 0;
+  });
+
+  function open(fetch: (url: string, init?: RequestInit) => Promise<Response> = globalThis.fetch, keys = SAMPLE_KEY) {
+    const opened = new BinaryCache(cache.address, {
+      fetch: (url, init) => {
+        fetches++;
+        return fetch(String(url), init);
+      },
+    });
+    return new NixCachePathInfoService(opened, content, { engine, trust: { keys: parsePublicKeys(keys) } });
+  }
+
+  test("a path is imported when it is asked for, alone, and once", async () => {
+    const pathInfos = open();
+    const [info, same] = await Promise.all([pathInfos.get(HASH_PART), pathInfos.get(HASH_PART)]);
+    expect(info).toMatchObject({ storePath: DEMO, signatures: [expect.stringMatching(/^tvix-store-web-sample-1:/)] });
+    expect(same).toBe(info);
+    if (!info) throw new Error("it is missing");
+    expect(await calculateNar(content, engine, info.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
+    // What there is, the NARInfo, the NAR.
+    expect(fetches).toBe(3);
+    expect(await pathInfos.get(HASH_PART)).toBe(info);
+    expect(fetches).toBe(3);
+  });
+
+  test("one who gives up leaves it to the others; the last one ends it", async () => {
+    const { promise: held, resolve: go } = resolvers();
+    const signals: (AbortSignal | null | undefined)[] = [];
+    const pathInfos = open(async (url, init) => {
+      if (!url.endsWith(".narinfo")) return fetch(url, init);
+      signals.push(init?.signal);
+      await held;
+      return fetch(url, init);
+    });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const impatient = pathInfos.get(HASH_PART, { signal: first.signal });
+    const patient = pathInfos.get(HASH_PART, { signal: second.signal });
+    await expect.poll(() => signals.length).toBe(1);
+    first.abort(new Error("enough"));
+    await expect(impatient).rejects.toThrow("enough");
+    expect(signals[0]?.aborted).toBe(false);
+    second.abort(new Error("enough of it"));
+    await expect(patient).rejects.toThrow("enough of it");
+    expect(signals[0]?.aborted).toBe(true);
+    // Who asks then does not get the one that was ended.
+    const again = pathInfos.get(HASH_PART);
+    await expect.poll(() => signals.length).toBe(2);
+    go(undefined);
+    expect(await again).toMatchObject({ storePath: DEMO });
+  });
+
+  test("what fails is tried again by the next", async () => {
+    let fails = true;
+    const pathInfos = open(async (url, init) =>
+      fails && url.includes("/nar/") ? new Response("", { status: 500 }) : fetch(url, init),
+    );
+    await expect(pathInfos.get(HASH_PART)).rejects.toMatchObject({ code: "unavailable" });
+    fails = false;
+    expect(await pathInfos.get(HASH_PART)).toMatchObject({ storePath: DEMO });
+  });
+
+  test("a path that no key signed is denied, and its NAR not read", async () => {
+    await expect(open(fetch, OTHER_KEY).get(HASH_PART)).rejects.toMatchObject({ name: "StoreError", code: "denied" });
+    expect(cache.asked.some((path) => path.startsWith("/nar/"))).toBe(false);
+  });
+
+  test.each<[string, (url: string) => Response | undefined, string]>([
+    ["no cache at all", () => new Response("", { status: 404 }), "unavailable"],
+    ["one for another store", (url) => (url.endsWith("-info") ? new Response("StoreDir: /gnu/store\n") : undefined), "invalid"],
+    ["one that has another NAR", (url) => (url.includes("/nar/") ? new Response("other") : undefined), "invalid"],
+  ])("%s is said", async (_, answer, code) => {
+    const pathInfos = open(async (url, init) => answer(url) ?? fetch(url, init));
+    await expect(pathInfos.get(HASH_PART)).rejects.toMatchObject({ name: "StoreError", code });
+  });
+});
+
+describe("on the command line", () => {
+  let dir: string;
+  let address: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "tvix-nix-cache-"));
+    address = `nix+${cache.address}?trusted-public-keys=${encodeURIComponent(SAMPLE_KEY)}`;
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  const at = (blobs: string, pathInfos = blobs): string[] => [
+    ...["--blob-service-addr", blobs, "--directory-service-addr", blobs],
+    ...["--path-info-service-addr", pathInfos],
+  ];
+
+  test.each(["a binary cache", "a daemon"])("copy --from %s prints the closure, in order, and it is there", async (from) => {
+    const services = at(`file:${join(dir, "store")}`);
+    const other = from === "a daemon" ? `grpc+${cache.address}` : address;
+    const first = await runCli(["copy", ...services, "--from", other, DEMO]);
+    expect(first).toMatchObject({ status: 0, stderr: "" });
+    expect(first.stdout.toString()).toBe(closure.map((path) => `${path}\n`).join(""));
+    for (const path of closure) {
+      const { status, stdout } = await runCli(["export", ...services, path]);
+      expect([status, stdout.length]).toEqual([0, (await source.pathInfos.get(path.slice(11, 43)))?.narSize]);
+    }
+    // Once more they are there already.
+    expect((await runCli(["copy", ...services, "--from", other, DEMO])).stdout).toEqual(first.stdout);
+  });
+
+  test.each(["a binary cache", "a daemon"])("copy --no-closure --from %s leaves out the references", async (from) => {
+    const services = at(`file:${join(dir, "store")}`);
+    const other = from === "a daemon" ? `grpc+${cache.address}` : address;
+    const { status, stdout } = await runCli(["copy", ...services, "--no-closure", "--from", other, HASH_PART]);
+    expect([status, stdout.toString()]).toEqual([0, `${DEMO}\n`]);
+    expect((await runCli(["export", ...services, closure[0] as string])).status).toBe(1);
+  });
+
+  test.each([
+    ["with another key", () => `?trusted-public-keys=${encodeURIComponent(OTHER_KEY)}`],
+    ["without a key", () => ""],
+    ["where there is no cache", () => "/nowhere"],
+  ])("copy --from fails %s, and nothing is there then", async (_, query) => {
+    const services = at(`file:${join(dir, "store")}`);
+    const { status, stdout, stderr } = await runCli(["copy", ...services, "--from", `nix+${cache.address}${query()}`, DEMO]);
+    expect(status).toBe(1);
+    expect(stdout).toHaveLength(0);
+    expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
+    for (const path of closure) expect((await runCli(["export", ...services, path])).status).toBe(1);
+  });
+
+  test("copy --from takes all that is said if no signature is wanted", async () => {
+    const services = at(`file:${join(dir, "store")}`);
+    const { status } = await runCli(["copy", ...services, "--from", `nix+${cache.address}?require-sigs=false`, DEMO]);
+    expect(status).toBe(0);
+  });
+
+  test("a daemon with a cache behind it serves what it never had", async () => {
+    const daemon = await startDaemon(["-l", "127.0.0.1:0", ...at(`file:${join(dir, "store")}`, address)]);
+    const remote = at(`grpc+${daemon.address}`);
+    const { status, stdout } = await runCli(["export", ...remote, DEMO]);
+    expect([status, stdout.length]).toEqual([0, (await source.pathInfos.get(HASH_PART))?.narSize]);
+    // A path that is put would be nowhere.
+    expect((await runCli(["import", ...remote, import.meta.filename])).status).toBe(1);
+    const copied = await runCli(["copy", ...at(`file:${join(dir, "other")}`), "--from", `grpc+${daemon.address}`, DEMO]);
+    expect(copied.stdout.toString()).toBe(closure.map((path) => `${path}\n`).join(""));
+    expect(await daemon.stop()).toBe(0);
+  });
+});
+
+/** As Promise.withResolvers, which Node 20 has not. */
+function resolvers(): { promise: Promise<unknown>; resolve: (value: unknown) => void } {
+  let resolve: (value: unknown) => void = () => {};
+  const promise = new Promise<unknown>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
