@@ -27,8 +27,8 @@ export interface CacheServer extends RunningServer {
   readonly asked: string[];
 }
 
-/** A store as a binary cache whose NARs' URLs hold nodes, without the daemon's own routes. @param services whether it answers calls, too */
-export async function startCache(store: StoreServices, { services = true } = {}): Promise<CacheServer> {
+/** A store as a binary cache whose NARs' URLs hold nodes, without the daemon's own routes. @param services what answers calls at the same address */
+export async function startCache(store: StoreServices, services: StoreServices | null = store): Promise<CacheServer> {
   const asked: string[] = [];
   const files = async (path: string): Promise<string | AsyncIterable<Uint8Array> | undefined> => {
     if (path === "/nix-cache-info") return "StoreDir: /nix/store\n";
@@ -43,19 +43,19 @@ export async function startCache(store: StoreServices, { services = true } = {})
     {
       routes: (router, closing) => {
         if (!services) return;
-        rpcRoutes(store, { engine, calculateNar: (node, options) => calculateNar(store, engine, node, options) })(router, closing);
+        rpcRoutes(services, { engine, calculateNar: (node, options) => calculateNar(services, engine, node, options) })(
+          router,
+          closing,
+        );
       },
       fallback: (request, answer) => {
         const path = request.url ?? "";
         asked.push(path);
-        // The answers of both versions of HTTP have overloads that differ.
-        const { stream } = answer as { stream?: unknown };
-        if (stream) throw new Error("this is for HTTP/1");
-        const plain = answer as import("node:http").ServerResponse;
+        if ("stream" in answer) throw new Error("this is for HTTP/1");
         void files(path).then(async (file) => {
-          plain.writeHead(file === undefined ? 404 : 200);
-          if (file !== undefined && typeof file !== "string") for await (const piece of file) plain.write(piece);
-          plain.end(typeof file === "string" ? file : undefined);
+          answer.writeHead(file === undefined ? 404 : 200);
+          if (file !== undefined && typeof file !== "string") for await (const piece of file) answer.write(piece);
+          answer.end(typeof file === "string" ? file : undefined);
         });
       },
     },

@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { utf8 } from "../../src/bytes.ts";
+import type { DirectorySizeRule } from "../../src/castore/directory.ts";
+import type { IngestionEntry } from "../../src/castore/ingest.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { importEntries } from "../../src/store/import.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { StoreServices } from "../../src/store/services.ts";
 
 /** What real Nix made, for tests of the store. */
 
@@ -77,4 +83,39 @@ export async function failure(promise: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error("it should have failed");
+}
+
+/** `files` by their paths, as a store path. */
+export function importFiles(
+  store: StoreServices,
+  name: string,
+  files: Record<string, Uint8Array>,
+  sizeRule?: DirectorySizeRule,
+): Promise<PathInfo> {
+  return importEntries(
+    store,
+    engine,
+    async function* (uploader): AsyncGenerator<IngestionEntry> {
+      let open: string[] = [];
+      /** Ends the directories that `names` is not in, depth first. */
+      const leave = function* (names: string[]): Generator<IngestionEntry> {
+        while (open.some((name, level) => names[level] !== name)) {
+          yield { kind: "directory", path: open.map(utf8) };
+          open = open.slice(0, -1);
+        }
+      };
+      for (const path of Object.keys(files).sort()) {
+        const names = path.split("/");
+        yield* leave(names);
+        open = names.slice(0, -1);
+        uploader.begin();
+        uploader.write(files[path] as Uint8Array);
+        yield { kind: "file", path: names.map(utf8), executable: false, contents: uploader.end() };
+        await uploader.drain();
+      }
+      yield* leave([]);
+      yield { kind: "directory", path: [] };
+    },
+    { name, sizeRule },
+  );
 }

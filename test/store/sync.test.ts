@@ -5,14 +5,13 @@ import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { type Digest, digestKey } from "../../src/castore/digest.ts";
 import type { DirectorySizeRule } from "../../src/castore/directory.ts";
-import type { IngestionEntry } from "../../src/castore/ingest.ts";
 import type { Progress } from "../../src/progress.ts";
-import { importEntries, importNar } from "../../src/store/import.ts";
+import { importNar } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
 import { copyPaths } from "../../src/store/sync.ts";
-import { engine, failure, SAMPLE, Source, sampleNar } from "./fixtures.ts";
+import { engine, failure, importFiles, SAMPLE, Source, sampleNar } from "./fixtures.ts";
 
 async function sampleStore(sizeRule?: DirectorySizeRule): Promise<LocalStoreServices> {
   const store = createMemoryStore();
@@ -24,36 +23,6 @@ async function listed(store: StoreServices): Promise<PathInfo[]> {
   const infos: PathInfo[] = [];
   for await (const info of store.pathInfos.list()) infos.push(info);
   return infos;
-}
-
-/** `files` by their paths, as a store path. */
-function importFiles(store: StoreServices, name: string, files: Record<string, Uint8Array>, sizeRule?: DirectorySizeRule) {
-  return importEntries(
-    store,
-    engine,
-    async function* (uploader): AsyncGenerator<IngestionEntry> {
-      let open: string[] = [];
-      /** Ends the directories that `names` is not in, depth first. */
-      const leave = function* (names: string[]): Generator<IngestionEntry> {
-        while (open.some((name, level) => names[level] !== name)) {
-          yield { kind: "directory", path: open.map(utf8) };
-          open = open.slice(0, -1);
-        }
-      };
-      for (const path of Object.keys(files).sort()) {
-        const names = path.split("/");
-        yield* leave(names);
-        open = names.slice(0, -1);
-        uploader.begin();
-        uploader.write(files[path] as Uint8Array);
-        yield { kind: "file", path: names.map(utf8), executable: false, contents: uploader.end() };
-        await uploader.drain();
-      }
-      yield* leave([]);
-      yield { kind: "directory", path: [] };
-    },
-    { name, sizeRule },
-  );
 }
 
 /** `store` with its blob reads noted. */

@@ -1,0 +1,288 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { connectCacheCastore } from "../../src/backends/cache-castore.ts";
+import { createMemoryStore, MemoryChunkStore } from "../../src/backends/memory.ts";
+import { EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
+import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
+import { digestKey, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
+import { directorySize } from "../../src/castore/directory.ts";
+import { encodeNode } from "../../src/castore/directory-codec.ts";
+import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
+import { BinaryCache } from "../../src/store/binary-cache.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import { narUrl, renderNarInfo } from "../../src/store/nar-info.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
+import { type SubstituteOptions, substitutePaths } from "../../src/store/substitute.ts";
+import { pseudoRandom } from "../conformance/content.ts";
+import { importFiles } from "../store/fixtures.ts";
+import { startCache } from "./cache-server.ts";
+import { runCli } from "./run-cli.ts";
+
+const engine = new NodeHashEngine();
+
+/** 12 MB: a large file, and many small ones in some directories. */
+function firstVersion(): Record<string, Uint8Array> {
+  const files: Record<string, Uint8Array> = { "lib/large": pseudoRandom(8_000_000, 1) };
+  for (let i = 0; i < 200; i++) files[`share/${i % 10}/${i}`] = pseudoRandom(20_000, 1000 + i);
+  return files;
+}
+
+/** Of which one percent is other: in the middle of the large file, and some of the small ones. */
+function secondVersion(): Record<string, Uint8Array> {
+  const files = firstVersion();
+  files["lib/large"]?.set(pseudoRandom(60_000, 7), 4_000_000);
+  for (const i of [3, 50, 177]) files[`share/${i % 10}/${i}`] = pseudoRandom(20_000, 2000 + i);
+  return files;
+}
+
+/** What comes and goes by way of `fetch`. */
+class Wire {
+  bytes = 0;
+  calls: string[] = [];
+
+  readonly fetch: typeof globalThis.fetch = async (url, init) => {
+    this.calls.push(new URL(String(url)).pathname);
+    if (init?.body) this.bytes += (await new Response(init.body).arrayBuffer()).byteLength;
+    const response = await originalFetch(url, init);
+    const count = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (piece, controller) => {
+        this.bytes += piece.length;
+        controller.enqueue(piece);
+      },
+    });
+    return new Response(response.body?.pipeThrough(count) ?? null, response);
+  };
+
+  /** What was counted, from now on anew. */
+  take(): { bytes: number; nars: number; calls: number } {
+    const counted = {
+      bytes: this.bytes,
+      nars: this.calls.filter((path) => path.startsWith("/nar/")).length,
+      calls: this.calls.filter((path) => path.includes(".v1.")).length,
+    };
+    this.bytes = 0;
+    this.calls = [];
+    return counted;
+  }
+}
+const originalFetch = globalThis.fetch;
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  vi.unstubAllGlobals();
+  for (const close of closing.splice(0)) await close();
+});
+
+async function serve(store: StoreServices, services: StoreServices | null = store): Promise<string> {
+  const server = await startCache(store, services);
+  closing.push(() => server.close());
+  return server.address;
+}
+
+function substitute(
+  to: StoreServices,
+  url: string,
+  info: PathInfo,
+  fetch = originalFetch,
+  options: Partial<SubstituteOptions> = {},
+) {
+  const castore = connectCacheCastore(url, engine, { fetch });
+  return substitutePaths(to, new BinaryCache(url, { fetch }), [info.storePath], {
+    engine,
+    trust: { keys: [] },
+    castore,
+    ...options,
+  });
+}
+
+async function expectWhole(store: StoreServices, expected: PathInfo): Promise<PathInfo> {
+  const found = await store.pathInfos.get(expected.storePath.slice(11, 43));
+  if (!found) throw new Error("it is not there");
+  expect(await calculateNar(store, engine, found.node)).toEqual({ narSize: expected.narSize, narHash: expected.narHash });
+  return found;
+}
+
+let source: LocalStoreServices;
+let first: PathInfo;
+let second: PathInfo;
+beforeAll(async () => {
+  source = createMemoryStore();
+  first = await importFiles(source, "data-1", firstVersion());
+  second = await importFiles(source, "data-2", secondVersion());
+});
+
+/** A store, and where its chunks are. */
+function spoilable(): [LocalStoreServices, MemoryChunkStore] {
+  const chunks = new MemoryChunkStore();
+  return [{ ...createMemoryStore(), blobs: new ChunkedBlobService(chunks, engine) }, chunks];
+}
+
+const keyOf = (content: Uint8Array): string => digestKey(digestOf(content));
+
+/** Of a file, in base64url. */
+function urlOf(size: bigint): string {
+  return toBase64Url(encodeNode(EMPTY_BYTES, { kind: "file", digest: EMPTY_DIGEST, size, executable: false }));
+}
+
+/** A store that has the first version. */
+async function withFirst(): Promise<LocalStoreServices> {
+  const store = createMemoryStore();
+  await importFiles(store, "data-1", firstVersion());
+  return store;
+}
+
+describe("the second version of a path, one percent of which is other", () => {
+  test("moves less than an eighth of it as a page does it, where the first one came as a NAR", async () => {
+    const wire = new Wire();
+    const url = await serve(source);
+    const store = createMemoryStore();
+    await substitute(store, url, first, wire.fetch);
+    const full = wire.take();
+    expect(full.nars).toBe(1);
+    expect(full.bytes).toBeGreaterThan(12_000_000);
+
+    const loaded: number[] = [];
+    const report = await substitute(store, url, second, wire.fetch, { onProgress: (progress) => loaded.push(progress.loaded) });
+    expect(report).toEqual({ paths: 1, bytes: second.narSize, reused: 0 });
+    const part = wire.take();
+    expect(part.nars).toBe(0);
+    expect(part.bytes).toBeLessThan(full.bytes / 8);
+    expect(loaded.at(-1)).toBe(second.narSize);
+    expect(loaded).toEqual([...loaded].sort((a, b) => a - b));
+    expect((await expectWhole(store, second)).node).toEqual(second.node);
+  });
+
+  test("moves less than an eighth of it on the command line", async () => {
+    const wire = new Wire();
+    vi.stubGlobal("fetch", wire.fetch);
+    const dir = await mkdtemp(join(tmpdir(), "tvix-castore-"));
+    closing.push(() => rm(dir, { recursive: true }));
+    const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `file:${dir}`]);
+    const copy = ["copy", ...services, "--from", `nix+${await serve(source)}`];
+    expect(await runCli([...copy, first.storePath])).toMatchObject({ status: 0 });
+    const full = wire.take();
+    expect(full.bytes).toBeGreaterThan(12_000_000);
+    expect(await runCli([...copy, second.storePath])).toMatchObject({ status: 0 });
+    const part = wire.take();
+    expect(part.nars).toBe(0);
+    expect(part.bytes).toBeLessThan(full.bytes / 8);
+    expect((await runCli(["export", ...services, second.storePath])).stdout).toHaveLength(second.narSize);
+  });
+
+  test("has directories as they are counted here, wherever it comes from", async () => {
+    const other = createMemoryStore();
+    const doubled = await importFiles(other, "data-2", secondVersion(), "doubled");
+    expect(doubled.node).not.toEqual(second.node);
+    const wire = new Wire();
+    const store = await withFirst();
+    await substitute(store, await serve(other), doubled, wire.fetch);
+    expect(wire.take().nars).toBe(0);
+    const { node } = await expectWhole(store, second);
+    expect(node).toEqual(second.node);
+    const root = node.kind === "directory" ? await store.directories.get(node.digest) : undefined;
+    expect(root && directorySize(root, "documented")).toBe(node.kind === "directory" ? node.size : undefined);
+  });
+});
+
+describe("the NAR stands in", () => {
+  test("where there are no services, which are not asked again", async () => {
+    const wire = new Wire();
+    const url = await serve(source, null);
+    const store = await withFirst();
+    const castore = connectCacheCastore(url, engine, { fetch: wire.fetch });
+    const third = await importFiles(source, "data-3", { ...secondVersion(), more: pseudoRandom(1000, 3) });
+    const cache = new BinaryCache(url, { fetch: wire.fetch });
+    const paths = [second.storePath, third.storePath];
+    await substitutePaths(store, cache, paths, { engine, trust: { keys: [] }, castore, concurrency: 1 });
+    for (const info of [second, third]) await expectWhole(store, info);
+    const { nars, calls } = wire.take();
+    expect(nars).toBe(2);
+    expect(calls).toBeLessThanOrEqual(2);
+  });
+
+  test("where the services lack content", async () => {
+    const wire = new Wire();
+    const store = await withFirst();
+    await substitute(store, await serve(source, createMemoryStore()), second, wire.fetch);
+    expect(wire.take().nars).toBe(1);
+    await expectWhole(store, second);
+  });
+
+  test("where the services lack a blob", async () => {
+    const wire = new Wire();
+    const [services, partial] = spoilable();
+    await importFiles(services, "data-2", secondVersion());
+    const small = pseudoRandom(20_000, 2050);
+    partial.chunks.delete(keyOf(small));
+    partial.blobs.delete(keyOf(small));
+    const store = await withFirst();
+    await substitute(store, await serve(source, services), second, wire.fetch);
+    expect(wire.take()).toMatchObject({ nars: 1 });
+    await expectWhole(store, second);
+  });
+
+  test.each<[string, (url: string) => string]>([
+    ["another node of the same size", () => narUrl(first.node, second.narSize)],
+    [
+      "a directory that is there, said to be larger",
+      () => narUrl({ ...second.node, size: 400n } as typeof second.node, second.narSize),
+    ],
+    ["a file that is longer than the NAR", (url) => url.replace(/castore\/[^?]*/, `castore/${urlOf(2n ** 60n)}`)],
+    ["a node that is none", (url) => url.replace(/castore\/[^?]*/, "castore/AAAA")],
+    ["another size", (url) => `${url}0`],
+  ])("where the URL names %s", async (_, change) => {
+    const right = narUrl(second.node, second.narSize);
+    const other = change(right);
+    const wire = new Wire();
+    const url = await serve(source);
+    const store = await withFirst();
+    const lying: typeof fetch = async (request, init) => {
+      const path = String(request).slice(url.length + 1);
+      if (path.endsWith(".narinfo")) return new Response(renderNarInfo(second).replace(right, () => other));
+      return wire.fetch(path === other ? `${url}/${right}` : request, init);
+    };
+    await substitute(store, url, second, lying);
+    expect(wire.take().nars).toBe(1);
+    await expectWhole(store, second);
+  });
+});
+
+test("content that is not as its digest says is an error, and nothing shows up", async () => {
+  const [services, spoilt] = spoilable();
+  await importFiles(services, "data-2", secondVersion());
+  spoilt.chunks.set(keyOf(pseudoRandom(20_000, 2050)), pseudoRandom(20_000, 1));
+  const store = await withFirst();
+  const url = await serve(source, services);
+  await expect(substitute(store, url, second)).rejects.toMatchObject({ name: "StoreError", code: "corrupt" });
+  expect(await store.pathInfos.get(second.storePath.slice(11, 43))).toBeUndefined();
+});
+
+test("a directory that is here without all beneath it does not end in a hole", async () => {
+  const wire = new Wire();
+  const [store, holed] = spoilable();
+  await importFiles(store, "data-2", secondVersion());
+  await store.pathInfos.delete(second.storePath.slice(11, 43));
+  const small = pseudoRandom(20_000, 2050);
+  expect(holed.chunks.delete(keyOf(small))).toBe(true);
+  holed.blobs.delete(keyOf(small));
+  await substitute(store, await serve(source), second, wire.fetch);
+  const { nars, bytes } = wire.take();
+  expect(nars).toBe(0);
+  expect(bytes).toBeLessThan(second.narSize / 10);
+  await expectWhole(store, second);
+});
+
+test("an abort ends it with its reason", async () => {
+  const store = await withFirst();
+  const url = await serve(source);
+  const controller = new AbortController();
+  const aborting: typeof fetch = async (request, init) => {
+    if (String(request).includes("BlobService/Read")) controller.abort(new Error("enough"));
+    return originalFetch(request, init);
+  };
+  await expect(substitute(store, url, second, aborting, { signal: controller.signal })).rejects.toThrow("enough");
+  expect(await store.pathInfos.get(second.storePath.slice(11, 43))).toBeUndefined();
+});
