@@ -1,10 +1,15 @@
 /** `tvix-store-web/node`: the daemon's parts, for programs that embed them. */
 
+export { connectCacheCastore } from "../backends/cache-castore.ts";
 export { createMemoryStore } from "../backends/memory.ts";
+export { type NixCacheOptions, NixCachePathInfoService } from "../backends/nix-cache.ts";
 export { connectRemoteStore } from "../backends/remote.ts";
+export { BinaryCache, type BinaryCacheOptions } from "../store/binary-cache.ts";
 export { importEntries, importNar } from "../store/import.ts";
 export { calculateNar, renderNar } from "../store/nar.ts";
+export { type SubstituteOptions, type SubstituteReport, substitutePaths } from "../store/substitute.ts";
 export { copyPaths as copyBetweenStores } from "../store/sync.ts";
+export type { TrustPolicy } from "../store/trust.ts";
 
 export { formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
 export { importBinaryCacheDir } from "./binary-cache-dir.ts";
