@@ -11,6 +11,7 @@ export type { FileNode, Node } from "./castore/node.ts";
 export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "./error.ts";
 export type { NarListingJson, NarListingJsonNode } from "./nix/nar-listing.ts";
 export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
+export type { Addressing } from "./store/addressing.ts";
 export type { PathInfo } from "./store/path-info.ts";
 export type { CheckedSignature, SignatureState } from "./store/signatures.ts";
 export type { SubstituteReport } from "./store/substitute.ts";

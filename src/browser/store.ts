@@ -6,6 +6,7 @@ import type { FileNode, Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import type { NarListingJson } from "../nix/nar-listing.ts";
 import type { OperationOptions } from "../progress.ts";
+import type { Addressing } from "../store/addressing.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SubstituteReport } from "../store/substitute.ts";
 import type { SyncReport } from "../store/sync.ts";
@@ -86,23 +87,32 @@ export class Store extends EventTarget {
    */
   async importDirectory(
     source: FileSystemDirectoryHandle | Iterable<File>,
-    options: { name: string } & OperationOptions,
+    options: Addressing & OperationOptions,
   ): Promise<ImportedPathInfo> {
-    const { name } = options;
-    return this.#operation(options, (port) => this.#api.importFolder(folderSource(source), { name }, transfer(port, [port])));
+    return this.#operation(options, (port) =>
+      this.#api.importFolder(folderSource(source), addressing(options), transfer(port, [port])),
+    );
   }
 
   /** Imports a tar archive, plain or compressed with gzip, xz, zstd or bzip2, whose one top-level entry becomes the content of the store path. */
-  async importTar(archive: Archive, options: { name: string } & OperationOptions): Promise<PathInfo> {
-    return this.#importArchive(archive, { format: "tar", name: options.name }, options);
+  async importTar(archive: Archive, options: Addressing & OperationOptions): Promise<PathInfo> {
+    return this.#importArchive(archive, { format: "tar", ...addressing(options) }, options);
+  }
+
+  /**
+   * Imports one file, as it is and not executable: with `method` `flat` as `nix store add-file` does, with `text` and `references` as
+   * `builtins.toFile`, and derivations too.
+   */
+  async importFile(content: Archive, options: Addressing & OperationOptions): Promise<PathInfo> {
+    return this.#importArchive(content, { format: "file", ...addressing(options) }, options);
   }
 
   /**
    * Imports a NAR, plain or compressed likewise: under the path that follows from `name` and its content, or under the path of
    * `narInfo`, whose hash and size it must have.
    */
-  async importNar(archive: Archive, options: ({ name: string } | { narInfo: string }) & OperationOptions): Promise<PathInfo> {
-    const naming = "narInfo" in options ? { narInfo: options.narInfo } : { name: options.name };
+  async importNar(archive: Archive, options: (Addressing | { narInfo: string }) & OperationOptions): Promise<PathInfo> {
+    const naming = "narInfo" in options ? { narInfo: options.narInfo } : addressing(options);
     return this.#importArchive(archive, { format: "nar", ...naming }, options);
   }
 
@@ -357,6 +367,11 @@ export class Store extends EventTarget {
     const { port1, port2 } = new MessageChannel();
     return receiveStream<T>(port1, { signal, lost: this.#worker.lost, started: start(transfer(port2, [port2])) });
   }
+}
+
+/** Without what can't be sent to the worker. */
+function addressing({ name, method, hashAlgorithm, references }: Addressing): Addressing {
+  return { name, method, hashAlgorithm, references: references && [...references] };
 }
 
 function sent(address: RemoteAddress): RemoteAddress {

@@ -8,6 +8,8 @@ import { formatNix32, type NixHash, parseHash } from "./hash.ts";
  */
 export type ContentAddressMethod = "text" | "flat" | "nar";
 
+export const CONTENT_ADDRESS_METHODS: readonly ContentAddressMethod[] = ["nar", "flat", "text"];
+
 export interface ContentAddress {
   readonly method: ContentAddressMethod;
   /** For `text` always a SHA-256. */

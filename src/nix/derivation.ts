@@ -1,7 +1,7 @@
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { HASH_LENGTHS, type HashAlgorithm } from "./hash.ts";
-import { checkStorePathName, parseStorePath, STORE_DIR } from "./store-path.ts";
+import { checkStorePath, checkStorePathName, STORE_DIR } from "./store-path.ts";
 
 /** A recipe for store paths, as Nix keeps it in a file `<hash>-<name>.drv`. */
 export interface Derivation {
@@ -108,7 +108,7 @@ function checkOutput(name: string, output: DerivationOutput, storeDir: string): 
 }
 
 function checkAbsolute(path: string, storeDir: string): void {
-  parseStorePath(path, storeDir);
+  checkStorePath(path, storeDir);
   if (!path.startsWith("/")) throw new StoreError("invalid", `not an absolute store path: ${quote(path)}`);
 }
 

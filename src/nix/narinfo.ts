@@ -3,7 +3,7 @@ import { StoreError } from "../error.ts";
 import { type ContentAddress, formatContentAddress, parseContentAddress } from "./content-address.ts";
 import { formatNix32, type NixHash, parseHash } from "./hash.ts";
 import { formatSignature, parseSignature, type Signature } from "./signature.ts";
-import { parseStorePath, STORE_DIR } from "./store-path.ts";
+import { checkStorePath, STORE_DIR } from "./store-path.ts";
 
 /** What a binary cache says about a store path, in the file `<hash part>.narinfo`. */
 export interface NarInfo {
@@ -134,13 +134,13 @@ export function formatNarInfo(info: NarInfo, storeDir: string = STORE_DIR): stri
 }
 
 function checkAbsolute(path: string, storeDir: string): string {
-  parseStorePath(path, storeDir);
+  checkStorePath(path, storeDir);
   if (!path.startsWith("/")) throw new StoreError("invalid", `StorePath is not absolute: ${quote(path)}`);
   return path;
 }
 
 function checkBaseName(text: string): string {
-  parseStorePath(text);
+  checkStorePath(text);
   if (text.startsWith("/")) throw new StoreError("invalid", `not the base name of a store path: ${quote(text)}`);
   return text;
 }

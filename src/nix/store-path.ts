@@ -18,6 +18,7 @@ export const STORE_PATH_DIGEST_LENGTH = 20;
 
 const HASH_PART = /^[0-9abcdfghijklmnpqrsvwxyz]{32}$/;
 const NAME = /^[A-Za-z0-9+\-_?=.]{1,211}$/;
+const BASE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}-[A-Za-z0-9+\-_?=.]{1,211}$/;
 
 /** @throws StoreError `invalid` if `name` can't follow the digest in a store path. */
 export function checkStorePathName(name: string): void {
@@ -31,13 +32,21 @@ export function checkStorePathName(name: string): void {
  * @throws StoreError `invalid`
  */
 export function parseStorePath(text: string, storeDir: string = STORE_DIR): StorePath {
-  const baseName = text.startsWith(`${storeDir}/`) ? text.slice(storeDir.length + 1) : text;
-  const hashPart = baseName.slice(0, 32);
-  const name = baseName.slice(33);
-  if (!HASH_PART.test(hashPart) || baseName[32] !== "-" || !NAME.test(name)) {
-    throw new StoreError("invalid", `not a store path: ${quote(text)}`);
-  }
-  return { digest: decodeNixbase32(hashPart), name };
+  const baseName = readBaseName(text, storeDir);
+  return { digest: decodeNixbase32(baseName.slice(0, 32)), name: baseName.slice(33) };
+}
+
+/** Checks that `parseStorePath` would read `text`, for less. @throws StoreError `invalid` */
+export function checkStorePath(text: string, storeDir: string = STORE_DIR): void {
+  readBaseName(text, storeDir);
+}
+
+function readBaseName(text: string, storeDir: string): string {
+  const isAbsolute = text.startsWith(storeDir) && text[storeDir.length] === "/";
+  const baseName = isAbsolute ? text.slice(storeDir.length + 1) : text;
+  // 32 digits are always a digest: no bits of them are left over.
+  if (!BASE_NAME.test(baseName)) throw new StoreError("invalid", `not a store path: ${quote(text)}`);
+  return baseName;
 }
 
 /** The absolute path. */

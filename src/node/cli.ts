@@ -5,6 +5,7 @@ import { COPY_HELP, runCopy } from "./commands/copy.ts";
 import { DAEMON_HELP, runDaemon } from "./commands/daemon.ts";
 import { EXPORT_HELP, runExport } from "./commands/export.ts";
 import { IMPORT_HELP, runImport } from "./commands/import.ts";
+import { PATH_INFO_HELP, runPathInfo } from "./commands/path-info.ts";
 import { UsageError } from "./usage-error.ts";
 
 interface Command {
@@ -17,15 +18,17 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["import", { help: IMPORT_HELP, run: runImport }],
   ["copy", { help: COPY_HELP, run: runCopy }],
   ["export", { help: EXPORT_HELP, run: runExport }],
+  ["path-info", { help: PATH_INFO_HELP, run: runPathInfo }],
 ]);
 
 const HELP = `Usage: tvix-store-web COMMAND [options]
 
 Commands:
-  daemon   serves a store, and the viewer
-  import   imports files and directories, and prints their store paths
-  copy     copies store paths from this machine's Nix store
-  export   writes a store path as a NAR
+  daemon     serves a store, and the viewer
+  import     imports files and directories, and prints their store paths
+  copy       copies store paths from this machine's Nix store
+  export     writes a store path as a NAR
+  path-info  tells what is known of store paths
 
 tvix-store-web COMMAND --help tells more; tvix-store-web --version tells the version.
 `;

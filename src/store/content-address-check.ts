@@ -1,11 +1,12 @@
 import { equalBytes } from "../bytes.ts";
 import { formatDigest } from "../castore/digest.ts";
+import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { type ContentAddress, parseContentAddress } from "../nix/content-address.ts";
 import { storePathFromContentAddress } from "../nix/content-addressed-path.ts";
-import { formatNix32, parseHash } from "../nix/hash.ts";
+import { formatNix32, type HashAlgorithm, parseHash } from "../nix/hash.ts";
 import { formatStorePath, parseStorePath, STORE_DIR, storePathBaseName, storePathHashPart } from "../nix/store-path.ts";
 import { iterate } from "../stream.ts";
 import { HashModulo } from "./hash-modulo.ts";
@@ -73,25 +74,44 @@ async function contentHash(
   const path = parseStorePath(storePath);
   const self = references.includes(storePathBaseName(path));
   if (method === "nar" && algorithm === "sha256" && !self) return parseHash(narHash).digest;
-
-  let content: ReadableStream<Uint8Array> | undefined;
-  if (method === "nar") {
-    content = renderNar(castore, node, options);
-  } else {
-    if (node.kind !== "file" || node.executable) {
-      throw new StoreError("corrupt", `${storePath} has a ${method} content address, but is not a file, or is executable`);
-    }
-    content = await castore.blobs.open(node.digest, options);
-    if (!content) throw new StoreError("not-found", `blob ${formatDigest(node.digest)} of ${storePath} is missing from the store`);
+  if (method !== "nar" && (node.kind !== "file" || node.executable)) {
+    throw new StoreError("corrupt", `${storePath} has a ${method} content address, but is not a file, or is executable`);
   }
+  const modulo = self ? new HashModulo(storePathHashPart(path)) : undefined;
+  return contentDigest(castore, engine, node, { method, algorithm }, { ...options, modulo });
+}
+
+/**
+ * The digest that a content address of this method and algorithm has for `node`: of its NAR, or else of the bytes of a file.
+ *
+ * @throws StoreError `not-found` if content is missing, `invalid` if bytes are asked for of what is no file
+ */
+export async function contentDigest(
+  castore: CastoreServices,
+  engine: HashEngine,
+  node: Node,
+  { method, algorithm }: { readonly method: ContentAddress["method"]; readonly algorithm: HashAlgorithm },
+  { modulo, signal }: { modulo?: HashModulo | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<Uint8Array> {
+  const content = method === "nar" ? renderNar(castore, node, { signal }) : await openFile(castore, node, signal);
   const hash = await engine.stream(algorithm);
   try {
-    const modulo = self ? new HashModulo(storePathHashPart(path)) : undefined;
-    for await (const piece of iterate(content, options.signal)) await hash.update(modulo?.push(piece) ?? piece);
+    for await (const piece of iterate(content, signal)) await hash.update(modulo?.push(piece) ?? piece);
     if (modulo) await hash.update(modulo.end());
     return await hash.digest();
   } catch (error) {
     hash.abort();
     throw error;
   }
+}
+
+async function openFile(
+  castore: CastoreServices,
+  node: Node,
+  signal: AbortSignal | undefined,
+): Promise<ReadableStream<Uint8Array>> {
+  if (node.kind !== "file") throw new StoreError("invalid", `a ${node.kind} has no bytes to hash, but for its NAR's`);
+  const content = await castore.blobs.open(node.digest, { signal });
+  if (!content) throw new StoreError("not-found", `blob ${formatDigest(node.digest)} is missing from the store`);
+  return content;
 }

@@ -1,17 +1,18 @@
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import type { DirectorySizeRule } from "../castore/directory.ts";
+import { fileEntry } from "../castore/file-entry.ts";
 import { type IngestionEntries, ingest } from "../castore/ingest.ts";
 import { narEntries } from "../castore/nar-entries.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
-import { type ContentAddress, formatContentAddress } from "../nix/content-address.ts";
-import { storePathFromContentAddress } from "../nix/content-addressed-path.ts";
-import { formatSri, parseHash } from "../nix/hash.ts";
+import { formatContentAddress } from "../nix/content-address.ts";
+import { formatSri } from "../nix/hash.ts";
 import { type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
-import { checkStorePathName, formatStorePath, parseHashPart } from "../nix/store-path.ts";
+import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
+import { type Addressing, addressedNode, addressedPathInfo, type CheckedAddressing, checkAddressing } from "./addressing.ts";
 import { checkContentAddress, checkContentAddressPath } from "./content-address-check.ts";
 import { calculateNar, type NarSizeAndHash, narSize } from "./nar.ts";
 import { pathInfoFromNarInfo } from "./nar-info.ts";
@@ -33,35 +34,52 @@ export interface ReadOptions {
   reuse?: ((buffer: ArrayBuffer) => void) | undefined;
 }
 
-/** A name for a store path by content, or a NARInfo file that says what path the NAR is. */
+/** How the NAR's content gets its store path, or a NARInfo file that says what path the NAR is. */
 export type ImportNarOptions = ImportOptions &
   ReadOptions &
-  ({ readonly name: string; readonly narInfo?: undefined } | { readonly narInfo: string; readonly name?: undefined });
+  ((Addressing & { readonly narInfo?: undefined }) | { readonly narInfo: string; readonly name?: undefined });
 
 /**
  * Imports what `entries` yields (it gives files' contents to the uploader) and publishes it under the store path that
- * `nix-store --add` gives the same tree. Progress: whatever `entries` tells of its reading, then `hashing`, in bytes.
+ * Nix gives the same tree: with a name alone, `nix-store --add`. Progress: whatever `entries` tells of its reading, then `hashing`, in bytes.
  *
  * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `entries` is returned.
  *
- * @throws StoreError `invalid` for a name that a store path can't have, before anything is read, and for what breaks castore's rules
+ * @throws StoreError `invalid` and `not-found` for what `checkAddressing` refuses, before anything is read; `invalid` for what breaks castore's
+ *   rules, and for what is no file where only a file has a content address
  */
 export async function importEntries(
   store: StoreServices,
   engine: HashEngine,
   entries: (uploader: BlobUploader) => IngestionEntries,
-  options: ImportOptions & { readonly name: string },
+  options: ImportOptions & Addressing,
 ): Promise<PathInfo> {
-  checkStorePathName(options.name);
-  const node = await ingest(store, entries, options);
+  const addressing = await checkAddressing(store, options, options);
+  const node = addressedNode(await ingest(store, entries, options), addressing);
   const total = options.onProgress && (await narSize(store, node, options));
   const nar = await calculateNar(store, engine, node, { ...options, total });
-  return publishPathInfo(store.pathInfos, await addressedPathInfo(options.name, node, nar), options);
+  return publishPathInfo(store.pathInfos, await addressedPathInfo(store, engine, node, nar, addressing, options), options);
+}
+
+/**
+ * Imports one file, not executable, of these bytes: with `method` `text` what `builtins.toFile` makes, derivations too.
+ *
+ * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `source` is returned.
+ *
+ * @throws StoreError as `importEntries`
+ */
+export async function importFile(
+  store: StoreServices,
+  engine: HashEngine,
+  source: AsyncIterable<Uint8Array>,
+  options: ImportOptions & Addressing,
+): Promise<PathInfo> {
+  return importEntries(store, engine, (uploader) => fileEntry(source, uploader, options), options);
 }
 
 /**
  * Imports a NAR (uncompressed). Its hash is taken as it is read. With a `name`, it is published under the store path that
- * `nix-store --add` gives the same content; with a `narInfo`, under the path that this file says, if size and hash are as it says,
+ * Nix gives the same content, as by `importEntries`; with a `narInfo`, under the path that this file says, if size and hash are as it says,
  * and the content address as well where it has one. Signatures are kept and not looked at. Progress: `reading`, in bytes.
  *
  * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `source` is returned.
@@ -77,13 +95,17 @@ export async function importNar(
 ): Promise<PathInfo> {
   const input = new NarInput(source, options);
   try {
-    const narInfo = await readTarget(store, options);
+    const { narInfo, addressing } = await readTarget(store, options);
     input.expect(narInfo);
-    const { node, ...nar } = await input.ingest(store, engine);
-    if (!narInfo) return await publishPathInfo(store.pathInfos, await addressedPathInfo(options.name ?? "", node, nar), options);
-
-    const info = pathInfoFromNarInfo(narInfo, node);
-    checkNarSizeAndHash(info, nar);
+    const { node: content, ...read } = await input.ingest(store, engine);
+    if (addressing) {
+      const node = addressedNode(content, addressing);
+      const nar = node === content ? read : await calculateNar(store, engine, node, { signal: options.signal });
+      const info = await addressedPathInfo(store, engine, node, nar, addressing, options);
+      return await publishPathInfo(store.pathInfos, info, options);
+    }
+    const info = pathInfoFromNarInfo(narInfo, content);
+    checkNarSizeAndHash(info, read);
     await checkContentAddress(store, engine, info, options);
     return await publishPathInfo(store.pathInfos, info, options);
   } catch (error) {
@@ -116,26 +138,20 @@ export async function ingestNar(
 }
 
 /** All that can be refused without reading the NAR is refused here. */
-async function readTarget(store: StoreServices, options: ImportNarOptions): Promise<NarInfo | undefined> {
+async function readTarget(store: StoreServices, options: ImportNarOptions): Promise<NarTarget> {
   options.signal?.throwIfAborted();
-  if (options.narInfo === undefined) {
-    checkStorePathName(options.name);
-    return undefined;
-  }
+  if (options.narInfo === undefined) return { addressing: await checkAddressing(store, options, options) };
   const narInfo = parseNarInfo(options.narInfo);
   const { storePath, references, ca } = narInfo;
   await checkContentAddressPath({ storePath, references, ca: ca && formatContentAddress(ca) });
   const earlier = await store.pathInfos.get(parseHashPart(storePath), { signal: options.signal });
   if (earlier) checkSameContent({ storePath, narHash: formatSri(narInfo.narHash) }, earlier);
-  return narInfo;
+  return { narInfo };
 }
 
-/** As `nix-store --add` has it: content that refers to nothing, addressed by its NAR. */
-async function addressedPathInfo(name: string, node: Node, nar: NarSizeAndHash): Promise<PathInfo> {
-  const address: ContentAddress = { method: "nar", hash: parseHash(nar.narHash) };
-  const storePath = formatStorePath(await storePathFromContentAddress(name, address));
-  return { storePath, node, ...nar, references: [], ca: formatContentAddress(address), signatures: [] };
-}
+type NarTarget =
+  | { readonly addressing: CheckedAddressing; readonly narInfo?: undefined }
+  | { readonly narInfo: NarInfo; readonly addressing?: undefined };
 
 /** Bytes of a NAR that are being hashed while later ones are parsed; and from what length on a piece is given away rather than copied. */
 const HASHED_BEHIND = 16 * 1024 * 1024;

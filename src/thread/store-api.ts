@@ -1,5 +1,6 @@
 import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
+import type { Addressing } from "../store/addressing.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { CheckedSignature } from "../store/signatures.ts";
 import type { SubstituteReport } from "../store/substitute.ts";
@@ -11,7 +12,7 @@ import type { SyncReport } from "../store/sync.ts";
  */
 export interface StoreApi {
   open(name: string, options: OpenOptions): Promise<OpenReport>;
-  importFolder(source: FolderSource, options: { name: string }, operation: MessagePort): Promise<ImportedPathInfo>;
+  importFolder(source: FolderSource, options: Addressing, operation: MessagePort): Promise<ImportedPathInfo>;
   importArchive(source: ArchiveSource, options: ArchiveOptions, operation: MessagePort): Promise<PathInfo>;
   pathInfo(storePath: string): Promise<PathInfo | undefined>;
   /** Sends arrays of PathInfo. */
@@ -79,7 +80,8 @@ export type FolderSource = { handle: FileSystemDirectoryHandle } | { files: read
 /** A stream comes through a port; a Blob is read by the worker itself. */
 export type ArchiveSource = { blob: Blob } | { port: MessagePort };
 
-export type ArchiveOptions = { format: "tar"; name: string } | { format: "nar"; name: string } | { format: "nar"; narInfo: string };
+/** A `file` is its own content. */
+export type ArchiveOptions = ({ format: "tar" | "nar" | "file" } & Addressing) | { format: "nar"; narInfo: string };
 
 /** What a picked folder can't express, and its import therefore doesn't know. */
 export type NotTold = "executable-bits" | "symlinks" | "empty-directories";

@@ -1,6 +1,5 @@
 import { DIGEST_LENGTH } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
-import type { PackRecord } from "./database.ts";
 import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, type ObjectKind } from "./object-table.ts";
 
 /** Bytes of an entry: digest, offset (uint32), length with the kind in its upper two bits (uint32), little-endian. */
@@ -13,6 +12,14 @@ export interface PackEntry {
   readonly kind: ObjectKind;
   readonly offset: number;
   readonly length: number;
+}
+
+/** What a pack's record says of its content. */
+export interface PackIndex {
+  /** Entries, one after the other. */
+  readonly entries: Uint8Array;
+  /** Bytes of the pack. */
+  readonly size: number;
 }
 
 /** Writes the entries of one record. */
@@ -42,7 +49,7 @@ export class EntryWriter {
  */
 export function readEntries(
   key: string,
-  record: PackRecord,
+  record: PackIndex,
   entry: (digest: Uint8Array, kind: ObjectKind, offset: number, length: number) => void,
 ): void {
   const { entries, size } = record;

@@ -5,6 +5,7 @@ import type { BlobUploader } from "../castore/blob-uploader.ts";
 import { CachedDirectories } from "../castore/cached-directories.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { DirectoryEntry, DirectorySizeRule } from "../castore/directory.ts";
+import { fileEntry } from "../castore/file-entry.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import { tarEntries } from "../castore/tar-entries.ts";
 import { decompressed } from "../compression/decompress.ts";
@@ -15,6 +16,7 @@ import { parsePublicKeys } from "../nix/key.ts";
 import { narListingToJson } from "../nix/nar-listing.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
+import type { Addressing } from "../store/addressing.ts";
 import { BinaryCache } from "../store/binary-cache.ts";
 import { requirePathInfo } from "../store/closure.ts";
 import { importEntries, importNar, type ReadOptions } from "../store/import.ts";
@@ -121,11 +123,11 @@ export class StoreServer implements StoreApi {
     }
   }
 
-  async importFolder(source: FolderSource, { name }: { name: string }, operation: MessagePort): Promise<ImportedPathInfo> {
+  async importFolder(source: FolderSource, addressing: Addressing, operation: MessagePort): Promise<ImportedPathInfo> {
     return this.#write(operation, async ({ services, pool }, options) => {
       const info = await importEntries(services, pool, (uploader) => folderEntries(source, uploader, options), {
         ...options,
-        name,
+        ...addressing,
       });
       return { ...info, notTold: notTold(source) };
     });
@@ -133,11 +135,19 @@ export class StoreServer implements StoreApi {
 
   async importArchive(source: ArchiveSource, archive: ArchiveOptions, operation: MessagePort): Promise<PathInfo> {
     return this.#read(source, operation, (stream, { services, pool }, { reuse, ...options }) => {
-      const bytes = decompressed(stream, options.signal);
-      if (archive.format === "nar")
-        return importNar(services, pool, bytes, { ...options, ...archive, reuse, onProgress: undefined });
-      const entries = (uploader: BlobUploader) => tarEntries(bytes, uploader, options);
-      return importEntries(services, pool, entries, { ...options, name: archive.name });
+      const { format, ...naming } = archive;
+      if ("narInfo" in naming || format === "nar")
+        return importNar(services, pool, decompressed(stream, options.signal), {
+          ...options,
+          ...naming,
+          reuse,
+          onProgress: undefined,
+        });
+      const entries = (uploader: BlobUploader) =>
+        format === "tar"
+          ? tarEntries(decompressed(stream, options.signal), uploader, options)
+          : fileEntry(stream, uploader, { signal: options.signal });
+      return importEntries(services, pool, entries, { ...options, ...naming });
     });
   }
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,6 +45,13 @@ describe("usage", () => {
     ["daemon", "extra"],
     ["daemon", "-l", "8000"],
     ["daemon", "-l", "127.0.0.1:65536"],
+    ["import", "a", "b", "--name", "x"],
+    ["import", "a", "--mode", "git"],
+    ["import", "a", "--hash-algo", "blake3"],
+    ["import", "a", "--nar-info", "b", "--name", "x"],
+    ["import", "a", "--derivation", "--mode", "text"],
+    ["path-info"],
+    ["path-info", "--json-format", "xml", "a"],
     ["import", ".", "--blob-service-addr", "bigtable://instance"],
     ["import", ".", "--directory-service-addr", "objectstore+file:/nowhere"],
     ["daemon", "--path-info-service-addr", "nix+s3://bucket"],
@@ -70,12 +77,17 @@ describe("usage", () => {
     expect(stderr).toContain("objectstore+s3");
   });
 
-  test.each([["--help"], ["-h"], ["daemon", "--help"], ["import", "--help"], ["copy", "-h"], ["export", "--help"]])(
-    "is told by %j %j",
-    async (...args) => {
-      expect((await output(args)).toString()).toMatch(/^Usage: tvix-store-web /);
-    },
-  );
+  test.each([
+    ["--help"],
+    ["-h"],
+    ["daemon", "--help"],
+    ["import", "--help"],
+    ["copy", "-h"],
+    ["export", "--help"],
+    ["path-info", "-h"],
+  ])("is told by %j %j", async (...args) => {
+    expect((await output(args)).toString()).toMatch(/^Usage: tvix-store-web /);
+  });
 
   test("tells the version", async () => {
     expect((await output(["--version"])).toString()).toMatch(/^tvix-store-web \d+\.\d+\.\d+\n$/);
@@ -100,6 +112,45 @@ describe("import and export", () => {
     expect(misnamed.stdout).toHaveLength(0);
   });
 
+  test("give a text with references its store path, and tell of both", async () => {
+    const [tree, text] = [join(dir, "tree"), join(dir, "text")];
+    const path = (await output(["import", ...services, tree])).toString().trim();
+    writeFileSync(text, `see ${path}`);
+    const flags = ["--mode", "text", "--name", "note.txt", "--reference", path];
+    const note = (await output(["import", ...services, ...flags, text])).toString().trim();
+    expect(note).toMatch(/-note\.txt$/);
+    expect((await output(["path-info", ...services, note])).toString()).toBe(`${note}\n`);
+    expect((await output(["path-info", ...services, "-r", note, path])).toString()).toBe(`${path}\n${note}\n`);
+    const json = JSON.parse((await output(["path-info", ...services, "--json", note])).toString());
+    expect(json).toEqual([
+      {
+        path: note,
+        narHash: expect.stringMatching(/^sha256-/),
+        narSize: 168,
+        references: [path],
+        ca: expect.stringMatching(/^text:sha256:/),
+      },
+    ]);
+    const { path: _, ...facts } = json[0];
+    const object = await output(["path-info", ...services, "--json-format", "object", note.slice(11)]);
+    expect(JSON.parse(object.toString())).toEqual({ [note]: facts });
+  });
+
+  test("import a NAR under the path of its NARInfo file, from a file and from standard input", async () => {
+    const name = readdirSync(SAMPLE).find((file) => file.endsWith(".narinfo")) as string;
+    const text = readFileSync(join(SAMPLE, name), "utf8");
+    const nar = join(SAMPLE, /^URL: (.*)$/m.exec(text)?.[1] as string);
+    const [, path] = /^StorePath: (.*)$/m.exec(text) ?? [];
+    const flags = ["--nar-info", join(SAMPLE, name)];
+    expect((await output(["import", ...services, ...flags, nar])).toString()).toBe(`${path}\n`);
+    expect((await output(["import", ...servicesAt("memory:"), ...flags, "-"], { stdin: readFileSync(nar) })).toString()).toBe(
+      `${path}\n`,
+    );
+    expect(await output(["export", ...services, path as string])).toEqual(readFileSync(nar));
+    const wrong = await runCli(["import", ...servicesAt("memory:"), ...flags, "-"], { stdin: "no NAR" });
+    expect([wrong.status, wrong.stdout.length]).toEqual([1, 0]);
+  });
+
   test("take addresses from the environment, flags first", async () => {
     const env = {
       BLOB_SERVICE_ADDR: `objectstore+file://${join(dir, "blobs")}`,
@@ -117,6 +168,11 @@ describe("import and export", () => {
     ["a missing file", ["import", "/nowhere/at-all"]],
     ["a name that a store path can't have", ["import", "/tmp/sp ace"]],
     ["a device", ["import", "/dev/null"]],
+    ["a directory by its bytes", ["import", "--mode", "flat", "/etc/apt"]],
+    ["a derivation that is none", ["import", "--derivation", "/etc/hostname"]],
+    ["a reference that is not there", ["import", "--mode", "text", "--reference", "0".repeat(32), "/etc/hostname"]],
+    ["a missing NARInfo file", ["import", "--nar-info", "/nowhere/at-all", "-"]],
+    ["a missing path", ["path-info", "0".repeat(32)]],
     ["a missing store path", ["export", `/nix/store/${"0".repeat(32)}-missing`]],
     ["what is no store path", ["export", "missing"]],
     ["a missing graph", ["copy", "/nowhere/at-all"]],

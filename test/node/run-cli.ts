@@ -9,7 +9,7 @@ export interface CliRun {
 }
 
 export interface CliOptions {
-  readonly stdin?: string | undefined;
+  readonly stdin?: string | Uint8Array | undefined;
   readonly env?: Record<string, string> | undefined;
 }
 

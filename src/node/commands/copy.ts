@@ -1,15 +1,12 @@
 import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
 import { parseArgs } from "node:util";
-import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
-import { StoreError } from "../../error.ts";
 import { parseHashPart } from "../../nix/store-path.ts";
 import { substitutePaths } from "../../store/substitute.ts";
 import { copyPaths as copyBetweenStores } from "../../store/sync.ts";
 import { isNixCache, parseAddress } from "../addresses.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { copyPaths } from "../copy-paths.ts";
-import { fileError } from "../file-error.ts";
+import { readText } from "../input-file.ts";
 import { connectNixCache } from "../nix-cache.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { parsePathGraph } from "../path-graph.ts";
@@ -52,7 +49,7 @@ export async function runCopy(args: readonly string[], context: CliContext): Pro
   if (file === undefined || more.length > 0) throw new UsageError("copy needs one file, or - for standard input");
   const { signal } = context;
 
-  const graph = parsePathGraph(await readText(file === "-" ? context.stdin : createReadStream(file), file));
+  const graph = parsePathGraph(await readText(file === "-" ? context.stdin : createReadStream(file), file, MAX_JSON));
   const engine = new NodeHashEngine();
   const store = await openServices(addresses, engine);
   try {
@@ -103,22 +100,4 @@ async function copyFrom(
   } finally {
     await store.close();
   }
-}
-
-async function readText(stream: Readable, name: string): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const part of stream) {
-      if (!(part instanceof Uint8Array)) throw new StoreError("invalid", `${name} does not give bytes`);
-      size += part.length;
-      if (size > MAX_JSON) throw new StoreError("invalid", `${name} has more than ${MAX_JSON} bytes`);
-      parts.push(part);
-    }
-  } catch (error) {
-    throw fileError(error, `can't read ${name}`);
-  }
-  const text = decodeUtf8Strict(concatBytes(parts));
-  if (text === undefined) throw new StoreError("invalid", `${name} is not UTF-8`);
-  return text;
 }

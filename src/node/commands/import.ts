@@ -1,17 +1,40 @@
+import { createReadStream } from "node:fs";
 import { basename, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { decompressed } from "../../compression/decompress.ts";
+import { CONTENT_ADDRESS_METHODS } from "../../nix/content-address.ts";
+import { DERIVATION_MAX_LENGTH } from "../../nix/derivation-file.ts";
+import { HASH_LENGTHS, isHashAlgorithm } from "../../nix/hash.ts";
+import { NARINFO_MAX_LENGTH } from "../../nix/narinfo.ts";
 import { checkStorePathName } from "../../nix/store-path.ts";
-import { importEntries } from "../../store/import.ts";
+import type { Addressing } from "../../store/addressing.ts";
+import { importEntries, importNar } from "../../store/import.ts";
+import { importDerivation } from "../../store/import-derivation.ts";
+import type { PathInfo } from "../../store/path-info.ts";
+import type { StoreServices } from "../../store/services.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { fsEntries } from "../fs-entries.ts";
+import { filePieces, readBytes, readText } from "../input-file.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
 import { openServices } from "../services.ts";
 import { UsageError } from "../usage-error.ts";
 
+const METHODS = CONTENT_ADDRESS_METHODS.join("|");
+const ALGORITHMS = Object.keys(HASH_LENGTHS).join("|");
+
 export const IMPORT_HELP = `Usage: tvix-store-web import [options] PATH...
 
 Imports files, symlinks and directories, and prints the store path of each: the one that nix-store --add gives it.
+
+  -n, --name NAME               of the store path, for one PATH; by default the file's own
+  --mode ${METHODS}          what is hashed: an archive of anything; or the bytes of a file, as nix store add-file does; or those
+                                of a text that may refer to store paths, as builtins.toFile does  (by default nar)
+  --hash-algo ALGO              ${ALGORITHMS}; with --mode nar or flat as nix-store --add-fixed  (by default sha256)
+  --reference STORE_PATH        what the content refers to, each with a flag of its own; with --mode text or nar
+  --derivation                  PATH is a derivation's own file: prints the derivation's store path
+  --nar-info FILE               PATH (or - for standard input) is a NAR, perhaps compressed, that is imported under the store path of this
+                                NARInfo file, if it is the NAR that the file describes. Signatures are kept, and not looked at
 
 Options, by default the daemon at ${DEFAULT_DAEMON}:
 ${SERVICE_FLAGS_HELP}
@@ -19,23 +42,87 @@ ${SERVICE_FLAGS_HELP}
 ${ADDRESSES_HELP}
 `;
 
+type Flags = ReturnType<typeof parseFlags>["values"];
+
+/** Imports what is at `path`. */
+type Import = (store: StoreServices, engine: NodeHashEngine, context: CliContext) => Promise<PathInfo>;
+
 export async function runImport(args: readonly string[], context: CliContext): Promise<void> {
-  const { values, positionals } = parseArgs({ args: [...args], options: SERVICE_FLAGS, allowPositionals: true });
+  const { values, positionals } = parseFlags(args);
   if (positionals.length === 0) throw new UsageError("import needs a path");
   // Before anything is read: a bad name at the end should not cost the work before it.
-  const sources = positionals.map((path) => ({ path: resolve(path), name: basename(resolve(path)) }));
-  for (const { name } of sources) checkStorePathName(name);
+  const imports = positionals.map((path) => plan(path, values, positionals.length));
 
   const engine = new NodeHashEngine();
-  const { signal } = context;
   const store = await openServices(serviceAddresses(values, context.env, DEFAULT_DAEMON), engine);
   try {
-    for (const { path, name } of sources) {
-      const entries = (uploader: Parameters<typeof fsEntries>[1]) => fsEntries(path, uploader, { signal });
-      const info = await importEntries(store, engine, entries, { name, signal });
-      await writeOut(context.stdout, `${info.storePath}\n`);
-    }
+    for (const run of imports) await writeOut(context.stdout, `${(await run(store, engine, context)).storePath}\n`);
   } finally {
     await store.close();
   }
+}
+
+function parseFlags(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    options: {
+      ...SERVICE_FLAGS,
+      name: { type: "string", short: "n" },
+      mode: { type: "string" },
+      "hash-algo": { type: "string" },
+      reference: { type: "string", multiple: true },
+      derivation: { type: "boolean" },
+      "nar-info": { type: "string" },
+    },
+    allowPositionals: true,
+  });
+}
+
+function plan(path: string, flags: Flags, count: number): Import {
+  const { name, mode, reference, derivation } = flags;
+  const narInfo = flags["nar-info"];
+  const isOne = name !== undefined || narInfo !== undefined;
+  if (isOne && count > 1) throw new UsageError(`--${name === undefined ? "nar-info" : "name"} is for one path`);
+  const isAddressed = [name, mode, flags["hash-algo"], reference].some((flag) => flag !== undefined);
+  if (narInfo !== undefined) {
+    if (isAddressed || derivation) throw new UsageError("--nar-info says what the store path is: no other flag does");
+    return narImport(path, narInfo);
+  }
+  if (derivation) {
+    if (isAddressed) throw new UsageError("--derivation says what the store path follows from: no other flag does");
+    return derivationImport(path);
+  }
+  return treeImport(path, addressingOf(resolve(path), flags));
+}
+
+function addressingOf(path: string, { name = basename(path), mode, reference, ...flags }: Flags): Addressing {
+  const method = CONTENT_ADDRESS_METHODS.find((method) => method === (mode ?? "nar"));
+  if (!method) throw new UsageError(`--mode is one of ${METHODS}`);
+  const hashAlgorithm = flags["hash-algo"] ?? "sha256";
+  if (!isHashAlgorithm(hashAlgorithm)) throw new UsageError(`--hash-algo is one of ${ALGORITHMS}`);
+  checkStorePathName(name);
+  return { name, method, hashAlgorithm, references: reference };
+}
+
+function treeImport(path: string, addressing: Addressing): Import {
+  return async (store, engine, { signal }) => {
+    const entries = (uploader: Parameters<typeof fsEntries>[1]) => fsEntries(resolve(path), uploader, { signal });
+    return importEntries(store, engine, entries, { ...addressing, signal });
+  };
+}
+
+function derivationImport(path: string): Import {
+  const name = basename(resolve(path));
+  return async (store, engine, { signal }) => {
+    const bytes = await readBytes(createReadStream(path), path, DERIVATION_MAX_LENGTH);
+    return importDerivation(store, engine, bytes, { name, signal });
+  };
+}
+
+function narImport(path: string, narInfoFile: string): Import {
+  return async (store, engine, { signal, stdin }) => {
+    const narInfo = await readText(createReadStream(narInfoFile), narInfoFile, NARINFO_MAX_LENGTH);
+    const source = filePieces(path === "-" ? stdin : createReadStream(path), path);
+    return importNar(store, engine, decompressed(source, signal), { narInfo, signal });
+  };
 }

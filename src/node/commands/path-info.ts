@@ -1,0 +1,60 @@
+import { parseArgs } from "node:util";
+import { parseHashPart } from "../../nix/store-path.ts";
+import { closureOf, requirePathInfo } from "../../store/closure.ts";
+import type { PathInfo } from "../../store/path-info.ts";
+import { pathInfosToJson } from "../../store/path-info-json.ts";
+import { type CliContext, writeOut } from "../cli-context.ts";
+import { NodeHashEngine } from "../node-hash-engine.ts";
+import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
+import { openServices } from "../services.ts";
+import { UsageError } from "../usage-error.ts";
+
+export const PATH_INFO_HELP = `Usage: tvix-store-web path-info [options] STORE_PATH...
+
+Prints the store paths, one a line, or what the store knows of them, as nix path-info does.
+
+Options, by default the daemon at ${DEFAULT_DAEMON}:
+  -r, --recursive               with all that they refer to, references first
+  --json                        as JSON, with sizes, hashes, references and signatures
+  --json-format array|object    an array, as Nix wrote it up to 2.18 and by default here, or an object by store path, as it does since
+${SERVICE_FLAGS_HELP}
+
+${ADDRESSES_HELP}
+`;
+
+export async function runPathInfo(args: readonly string[], context: CliContext): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: {
+      ...SERVICE_FLAGS,
+      recursive: { type: "boolean", short: "r" },
+      json: { type: "boolean" },
+      "json-format": { type: "string" },
+    },
+    allowPositionals: true,
+  });
+  if (positionals.length === 0) throw new UsageError("path-info needs a store path");
+  const form = values["json-format"] ?? "array";
+  if (form !== "array" && form !== "object") throw new UsageError(`there is no JSON format ${JSON.stringify(form)}`);
+  for (const storePath of positionals) parseHashPart(storePath);
+
+  const { signal } = context;
+  const store = await openServices(serviceAddresses(values, context.env, DEFAULT_DAEMON), new NodeHashEngine());
+  try {
+    const infos: PathInfo[] = [];
+    for (const storePath of positionals) infos.push(await requirePathInfo(store.pathInfos, storePath, { signal }));
+    const all = values.recursive ? await closureOf(store.pathInfos, positionals, { signal }) : once(infos);
+    if (values.json || values["json-format"] !== undefined) {
+      const json = form === "array" ? pathInfosToJson(all, form) : pathInfosToJson(all, form);
+      await writeOut(context.stdout, `${JSON.stringify(json)}\n`);
+    } else {
+      for (const { storePath } of all) await writeOut(context.stdout, `${storePath}\n`);
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+function once(infos: readonly PathInfo[]): PathInfo[] {
+  return [...new Map(infos.map((info) => [info.storePath, info])).values()];
+}

@@ -1,0 +1,13 @@
+import type { Target } from "../target.ts";
+import { archives } from "./archives.ts";
+import { decompressors } from "./compression.ts";
+import { messages } from "./messages.ts";
+import { nixTexts } from "./nix-texts.ts";
+import { proofs } from "./proofs.ts";
+import { Samples } from "./samples.ts";
+
+/** Every parser of what comes from outside. @param root the repository */
+export async function allTargets(root: string): Promise<Target[]> {
+  const samples = new Samples(root);
+  return [...nixTexts(samples), ...archives(samples), ...messages(), ...(await proofs()), ...decompressors(samples)];
+}

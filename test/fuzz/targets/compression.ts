@@ -1,0 +1,33 @@
+import { type Compression, decompressedAs } from "../../../src/compression/decompress.ts";
+import { arriving, Broken, type Target } from "../target.ts";
+import type { Samples } from "./samples.ts";
+
+/** Bytes after which nobody reads on: whoever asks for a NAR knows its size. */
+const ENOUGH = 4 * 1024 * 1024;
+
+/** How many inputs, where a million would take hours. */
+const COUNTS: Readonly<Record<Exclude<Compression, "none">, { count: number; why: string }>> = {
+  gzip: { count: 100_000, why: "each has a thread of zlib to wait for" },
+  bzip2: { count: 10_000, why: "each allocates a block" },
+  xz: { count: 50_000, why: "each makes a WebAssembly instance" },
+  zstd: { count: 20_000, why: "each allocates a window" },
+};
+
+export function decompressors(samples: Samples): Target[] {
+  return Object.entries(COUNTS).map(([compression, inputs]) => ({
+    name: compression,
+    inputs,
+    samples: samples.files(
+      new RegExp(`^test/fuzz/samples/.*\\.${compression}$|^test/compression/samples/zeros\\.${compression}$`),
+      4096,
+    ),
+    async run(input, random) {
+      let size = 0;
+      for await (const bytes of decompressedAs(arriving(input, random), compression)) {
+        if (bytes.length > 64 * 1024 * 1024) throw new Broken(`a piece of ${bytes.length} bytes at once`);
+        size += bytes.length;
+        if (size > ENOUGH) break;
+      }
+    },
+  }));
+}

@@ -1,0 +1,177 @@
+import { decodeUtf8, equalBytes, utf8 } from "../../../src/bytes.ts";
+import { StoreError } from "../../../src/error.ts";
+import { formatCacheInfo, parseCacheInfo } from "../../../src/nix/cache-info.ts";
+import { formatContentAddress, parseContentAddress } from "../../../src/nix/content-address.ts";
+import { formatDerivation, parseDerivation } from "../../../src/nix/derivation-file.ts";
+import { derivationToJson } from "../../../src/nix/derivation-json.ts";
+import { fingerprint } from "../../../src/nix/fingerprint.ts";
+import { formatHex, formatNix32, formatSri, parseHash } from "../../../src/nix/hash.ts";
+import { formatPublicKey, formatSecretKey, parsePublicKey, parsePublicKeys, parseSecretKey } from "../../../src/nix/key.ts";
+import { formatNarInfo, parseNarInfo } from "../../../src/nix/narinfo.ts";
+import { decodeNixbase32, encodeNixbase32 } from "../../../src/nix/nixbase32.ts";
+import { formatSignature, parseSignature } from "../../../src/nix/signature.ts";
+import { formatStorePath, parseHashPart, parseStorePath, storePathHashPart } from "../../../src/nix/store-path.ts";
+import { parsePathGraph } from "../../../src/node/path-graph.ts";
+import { parseEntryPath } from "../../../src/store/list.ts";
+import { pathInfosToJson } from "../../../src/store/path-info-json.ts";
+import { Broken, expectEqual, type Target } from "../target.ts";
+import type { Samples } from "./samples.ts";
+
+const HASH_PART = "1hryix9h2wg9adnmdq32a04c7kqxxh01";
+const KEY = "fixtures-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+export function nixTexts(samples: Samples): Target[] {
+  const narInfos = samples.files(/^test\/nix\/fixtures\/narinfo\/.*\.narinfo$|^test\/fixtures\/sample\/.*\.narinfo$/);
+  const derivations = samples.files(/^test\/nix\/derivations\/.*\.drv$/);
+  const hashes = ["sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", `sha256:${"ab".repeat(32)}`, `md5:${"0".repeat(26)}`];
+  return [
+    text(
+      "narinfo",
+      narInfos,
+      ["\n", ": ", "Sig: ", "Sig: a:", "References: ", "CA: fixed:r:", "Deriver: ", "unknown-deriver", " "],
+      (input) => {
+        const info = parseNarInfo(input);
+        const written = formatNarInfo(info);
+        expectEqual(formatNarInfo(parseNarInfo(written)), written, "written again");
+        expectEqual(parseNarInfo(written), info, "read again");
+        fingerprint(info);
+      },
+    ),
+    text(
+      "nix-cache-info",
+      samples.files(/nix-cache-info$/),
+      ["\n", ": ", "Priority: ", "WantMassQuery: 1", "StoreDir: "],
+      (input) => {
+        const info = parseCacheInfo(input);
+        expectEqual(parseCacheInfo(formatCacheInfo(info)), info, "read again");
+      },
+    ),
+    {
+      name: "derivation",
+      samples: derivations,
+      words: ['"', "\\", '("out","","r:sha256","")', "],[", "(", ")", ",", '\\"', "\\n", "impure", "text:sha256", "é", "\u{1f4be}"],
+      run(input) {
+        const derivation = parseDerivation(input, "fuzz");
+        const written = formatDerivation(derivation);
+        const again = parseDerivation(written, "fuzz");
+        expectEqual(formatDerivation(again), written, "written again");
+        const json = derivationToJson(derivation);
+        expectEqual(derivationToJson(again), json, "JSON of what was read again");
+      },
+    },
+    text(
+      "path graph",
+      samples.files(/\.path-info$|show-derivation\.json$/),
+      [
+        "{",
+        "}",
+        "[",
+        "]",
+        '"path":',
+        '"narHash":',
+        "null",
+        "-1",
+        "1e999",
+        '"valid":false',
+        `"/nix/store/${HASH_PART}-x"`,
+        '"__proto__":',
+        ",",
+      ],
+      (input) => {
+        const graph = parsePathGraph(input);
+        const infos = graph.map((entry) => ({ ...entry, node: { kind: "symlink" as const, target: utf8("x") } }));
+        const paths = graph.map(({ storePath }) => storePath).sort();
+        for (const json of [pathInfosToJson(infos, "array"), pathInfosToJson(infos, "object")]) {
+          const again = parsePathGraph(JSON.stringify(json));
+          expectEqual(again.map(({ storePath }) => storePath).sort(), paths, "paths that are read again");
+        }
+      },
+    ),
+    text(
+      "store path",
+      [`/nix/store/${HASH_PART}-hello-1.0.drv`, `${HASH_PART}-a`, HASH_PART].map(utf8),
+      ["/", "-", ".drv", "..", "/nix/store/", "e"],
+      (input) => {
+        const hashPart = parseHashPart(input);
+        if (input.length === 32) return;
+        const path = parseStorePath(input);
+        expectEqual(storePathHashPart(path), hashPart, "hash part");
+        const absolute = formatStorePath(path);
+        expectEqual(input.startsWith("/") ? input : `/nix/store/${input}`, absolute, "written again");
+      },
+    ),
+    text(
+      "nixbase32",
+      [HASH_PART, "0".repeat(52), "1hryix9h2wg9adnmdq32a04c7kqxxh01zzzz"].map(utf8),
+      ["e", "0", "z", "é"],
+      (input) => {
+        expectEqual(encodeNixbase32(decodeNixbase32(input)), input, "written again");
+      },
+    ),
+    text("hash", hashes.map(utf8), ["sha512-", "sha1:", "=", "==", "+", "/", ":", "-", " "], (input) => {
+      const hash = parseHash(input);
+      for (const format of [formatSri, formatNix32, formatHex]) {
+        const again = parseHash(format(hash));
+        if (again.algorithm !== hash.algorithm || !equalBytes(again.digest, hash.digest))
+          throw new Broken(`${format(hash)} is another hash`);
+      }
+      if (input.includes("-")) expectEqual(formatSri(hash), input, "written again");
+    }),
+    text(
+      "content address",
+      hashes.flatMap((hash) => [`fixed:r:${hash}`, `fixed:${hash}`, `text:${hash}`]).map(utf8),
+      ["fixed:", "r:", "text:", ":"],
+      (input) => {
+        const written = formatContentAddress(parseContentAddress(input));
+        expectEqual(formatContentAddress(parseContentAddress(written)), written, "written again");
+      },
+    ),
+    text(
+      "signature",
+      narInfos.flatMap((bytes) => /Sig: (.*)/.exec(decodeUtf8(bytes))?.[1] ?? []).map(utf8),
+      [":", "=", "é", " ", "\n"],
+      (input) => {
+        expectEqual(formatSignature(parseSignature(input)), input, "written again");
+      },
+    ),
+    text("public key", [utf8(KEY)], [":", "=", "é", " ", "\n"], (input) => {
+      for (const key of parsePublicKeys(input)) parsePublicKey(formatPublicKey(key));
+      expectEqual(formatPublicKey(parsePublicKey(input)), input, "written again");
+    }),
+    text("secret key", [utf8(`fuzz-1:${Buffer.alloc(64, 7).toString("base64")}`)], [":", "=", " "], (input) => {
+      expectEqual(formatSecretKey(parseSecretKey(input)), input.trim(), "written again");
+    }),
+    {
+      name: "entry path",
+      samples: ["share/doc/README", "a", "x/../y", "bin/"].map(utf8),
+      words: ["/", "..", ".", "\0", "a".repeat(256)],
+      run(input) {
+        const names = parseEntryPath(input);
+        expectEqual(
+          Buffer.concat(names.flatMap((name, i) => (i === 0 ? [name] : [utf8("/"), name]))),
+          Buffer.from(input),
+          "joined again",
+        );
+      },
+    },
+  ];
+}
+
+/** A parser of text. What is not UTF-8 is not text, and never reaches it. */
+function text(name: string, samples: readonly Uint8Array[], words: readonly string[], run: (input: string) => void): Target {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  return {
+    name,
+    samples,
+    words,
+    run(input) {
+      let decoded: string;
+      try {
+        decoded = decoder.decode(input);
+      } catch (cause) {
+        throw new StoreError("invalid", "not UTF-8", { cause });
+      }
+      run(decoded);
+    },
+  };
+}

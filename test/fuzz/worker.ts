@@ -1,0 +1,59 @@
+/** The thread in which a parser takes its inputs. What it can't tell by itself, that it hangs or died, main.ts sees in `progress`. */
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { parentPort, workerData } from "node:worker_threads";
+import { type Failure, takeInputs } from "./take-inputs.ts";
+import { allTargets } from "./targets/all.ts";
+
+export interface Work {
+  readonly root: string;
+  readonly target: string;
+  readonly seed: number;
+  readonly from: number;
+  readonly to: number;
+  /** The number of the input that is being taken. */
+  readonly progress: Int32Array;
+  /** With stack traces, which cost more than most parsers. */
+  readonly traced: boolean;
+}
+
+export interface Report {
+  readonly accepted: number;
+  readonly refused: number;
+  readonly failure: Failure | undefined;
+}
+
+/** Inputs between two looks at memory. */
+const LOOK_EVERY = 20_000;
+/** Bytes that may be held at once by one input, and that may have come on between two looks, garbage collected. */
+const MOST_AT_ONCE = 1024 * 1024 * 1024;
+const MOST_GROWTH = 48 * 1024 * 1024;
+
+const { root, target: name, seed, from, to, progress, traced } = workerData as Work;
+Error.stackTraceLimit = traced ? 30 : 0;
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+let first: number | undefined;
+function growth(index: number): string | undefined {
+  Atomics.store(progress, 0, index);
+  if (index % 64 === 0 && process.memoryUsage().arrayBuffers > MOST_AT_ONCE) {
+    collectGarbage();
+    const held = process.memoryUsage().arrayBuffers;
+    if (held > MOST_AT_ONCE) return `${held} bytes are held at once, by this input or one of the 64 before it`;
+  }
+  if (index % LOOK_EVERY !== LOOK_EVERY / 2) return undefined;
+  collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  const used = heapUsed + arrayBuffers;
+  // Code is compiled, and pools filled, with the first ones.
+  first ??= used;
+  return used > first + MOST_GROWTH ? `memory has grown by ${used - first} bytes with the inputs up to this one` : undefined;
+}
+
+const target = (await allTargets(root)).find((target) => target.name === name);
+if (!target) throw new Error(`there is no parser '${name}'`);
+const taken = { accepted: 0, refused: 0 };
+const failure = await takeInputs(target, { seed, from, to }, taken, growth);
+parentPort?.postMessage({ ...taken, failure } satisfies Report);

@@ -1,0 +1,190 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { utf8 } from "../../src/bytes.ts";
+import type { Derivation } from "../../src/nix/derivation.ts";
+import { formatDerivation, parseDerivation } from "../../src/nix/derivation-file.ts";
+import { outputPaths, withOutputPaths } from "../../src/nix/derivation-paths.ts";
+import { parseStorePath } from "../../src/nix/store-path.ts";
+import { importFile, importNar } from "../../src/store/import.ts";
+import { importDerivation } from "../../src/store/import-derivation.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import { pathInfosToJson } from "../../src/store/path-info-json.ts";
+import { fixture, fixtureText } from "../nix/fixture.ts";
+import { engine, failure, Source } from "./fixtures.ts";
+
+interface Known {
+  path: string;
+  narHash: string;
+  narSize: number;
+  references: string[];
+  ca: string;
+}
+/** What `nix path-info --json` says of what make-fixtures.sh added to a store with real Nix. */
+const KNOWN: Known[] = ["content-addressed.path-info", "derivation.path-info"].flatMap((name) => JSON.parse(fixtureText(name)));
+
+const ALGORITHMS = ["md5", "sha1", "sha256", "sha512"] as const;
+
+function known(name: string, ca: string): Known {
+  const found = KNOWN.find((info) => info.path.endsWith(`-${name}`) && info.ca.startsWith(ca));
+  if (!found) throw new Error(`there is no fixture ${name} with ${ca}`);
+  return found;
+}
+
+test.each(ALGORITHMS)("a tree by the %s of its NAR, as nix-store --add-fixed --recursive", async (hashAlgorithm) => {
+  const expected = known("plain", `fixed:r:${hashAlgorithm}:`);
+  const info = await importNar(createMemoryStore(), engine, new Source(fixture("ls/plain.nar")), { name: "plain", hashAlgorithm });
+  expect(pathInfosToJson([info], "array")).toEqual([expected]);
+});
+
+test.each(ALGORITHMS)("a file by the %s of its bytes, as nix-store --add-fixed", async (hashAlgorithm) => {
+  const expected = known("flat", `fixed:${hashAlgorithm}:`);
+  const options = { name: "flat", method: "flat", hashAlgorithm } as const;
+  const info = await importFile(createMemoryStore(), engine, new Source(utf8("flat\n")), options);
+  expect(pathInfosToJson([info], "array")).toEqual([expected]);
+});
+
+test("an executable is hashed and kept as a plain file where its bytes are its address", async () => {
+  const store = createMemoryStore();
+  const executable = await importNar(store, engine, new Source(fixture("executable.nar")), { name: "hello", method: "flat" });
+  const plain = await importFile(store, engine, new Source(utf8("#!/bin/sh\necho hello\n")), { name: "hello", method: "flat" });
+  expect(executable).toEqual(plain);
+});
+
+test("texts and a derivation with their references, as builtins.toFile and nix-instantiate", async () => {
+  const store = createMemoryStore();
+  const [a, b, c] = ["text-a", "text-b", "text-c"].map((name) => known(name, "text:")) as [Known, Known, Known];
+  const text = (name: string, content: string, references: string[]) =>
+    importFile(store, engine, new Source(utf8(content)), { name, method: "text", references });
+
+  expect(await failure(text("text-b", `b ${a.path}`, [a.path]))).toMatchObject({ code: "not-found" });
+  const infos = [
+    await text("text-a", "a", []),
+    await text("text-b", `b ${a.path}`, [a.path]),
+    // In any form, order and number.
+    await text("text-c", `c ${b.path} ${a.path}`, [b.path, a.path.slice(11, 43), b.path.slice(11)]),
+  ];
+  expect(pathInfosToJson(infos, "array")).toEqual([a, b, c]);
+
+  const drv = known("sample.drv", "text:");
+  const bytes = await sampleDerivation();
+  const derivation = await importDerivation(store, engine, bytes, { name: "sample.drv" });
+  expect(pathInfosToJson([derivation], "object")).toEqual({ [drv.path]: omitPath(drv) });
+  expect(await importDerivation(store, engine, bytes, { name: drv.path.slice(11) })).toEqual(derivation);
+});
+
+test("derivations that real Nix made get their own store paths, after their inputs", async () => {
+  const store = createMemoryStore();
+  const dir = join(import.meta.dirname, "../nix/derivations");
+  const names = readdirSync(dir).filter((name) => name.endsWith(".drv"));
+  expect(names.length).toBeGreaterThan(10);
+  const left = new Map<string, Derivation>();
+  for (const name of names) {
+    const derivation = parseDerivation(derivationFile(name), parseStorePath(name).name.slice(0, -".drv".length));
+    left.set(`/nix/store/${name}`, derivation);
+    for (const storePath of derivation.inputSources)
+      if (!names.includes(storePath.slice(11))) await store.pathInfos.put({ ...SOURCE, storePath });
+  }
+  const inputs = ({ inputSources, inputDerivations }: Derivation) => [...new Set([...inputSources, ...inputDerivations.keys()])];
+  const imported = (path: string) => importDerivation(store, engine, derivationFile(path.slice(11)), { name: path.slice(11) });
+  while (left.size > 0) {
+    const ready = [...left].filter(([, derivation]) => !inputs(derivation).some((path) => left.has(path)));
+    for (const path of left.keys()) {
+      if (ready.some(([one]) => one === path)) continue;
+      expect(await failure(imported(path))).toMatchObject({ code: "not-found" });
+    }
+    for (const [path, derivation] of ready) {
+      const info = await imported(path);
+      expect(info.storePath).toBe(path);
+      expect(info.references).toEqual(
+        inputs(derivation)
+          .map((reference) => reference.slice(11))
+          .sort(),
+      );
+    }
+    for (const [path] of ready) left.delete(path);
+    expect(ready).not.toEqual([]);
+  }
+});
+
+/** What a derivation needs, and the test has not. */
+const SOURCE: PathInfo = {
+  storePath: "",
+  node: { kind: "symlink", target: utf8("x") },
+  narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+  narSize: 0,
+  references: [],
+  signatures: [],
+};
+
+const PATH = "/nix/store/1hryix9h2wg9adnmdq32a04c7kqxxh01-plain";
+
+test.each([
+  ["a name that can't be", { name: "a b" }],
+  ["a text by another hash", { name: "x", method: "text", hashAlgorithm: "sha1" }],
+  ["bytes with references", { name: "x", method: "flat", references: [PATH] }],
+  ["a NAR by another hash with references", { name: "x", hashAlgorithm: "sha1", references: [PATH] }],
+  ["a reference that is none", { name: "x", method: "text", references: ["/etc/passwd"] }],
+  ["an unknown method", { name: "x", method: "git" as "nar" }],
+  ["an unknown hash", { name: "x", hashAlgorithm: "blake3" as "md5" }],
+] as const)("%s is refused before anything is read", async (_, options) => {
+  const source = new Source(utf8("x"));
+  expect(await failure(importFile(createMemoryStore(), engine, source, options))).toMatchObject({ code: "invalid" });
+  expect(source.pulled).toBe(0);
+});
+
+test("only a file has bytes to be addressed by", async () => {
+  const store = createMemoryStore();
+  for (const nar of ["directory.nar", "symlink.nar"]) {
+    for (const method of ["flat", "text"] as const) {
+      const importing = importNar(store, engine, new Source(fixture(nar)), { name: "x", method });
+      expect(await failure(importing)).toMatchObject({ code: "invalid" });
+    }
+  }
+});
+
+test.each([
+  ["another name", (bytes: Uint8Array) => bytes, "00000000000000000000000000000000-base.drv", "corrupt"],
+  ["no derivation", () => utf8("Derive()"), "base.drv", "invalid"],
+  ["not Nix's way to write it", (bytes: Uint8Array) => swapped(bytes), "base.drv", "invalid"],
+  ["not a derivation's name", (bytes: Uint8Array) => bytes, "base", "invalid"],
+])("a derivation with %s is refused", async (_, spoil, name, code) => {
+  const bytes = spoil(derivationFile("fcmry67dw5g6mrk3hz3l42idyk7djb8a-base.drv"));
+  expect(await failure(importDerivation(createMemoryStore(), engine, bytes, { name }))).toMatchObject({ code });
+});
+
+/** Two variables of the environment in the wrong order. */
+function swapped(bytes: Uint8Array): Uint8Array {
+  const text = new TextDecoder().decode(bytes);
+  const changed = text.replace(/(\("builder","[^"]*"\)),(\("[^"]*","[^"]*"\))/, "$2,$1");
+  expect(changed).not.toBe(text);
+  return utf8(changed);
+}
+
+function derivationFile(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(join(import.meta.dirname, "../nix/derivations", name)));
+}
+
+/** As make-fixtures.sh has it instantiated. Its store path tells whether this is right. */
+async function sampleDerivation(): Promise<Uint8Array> {
+  const c = known("text-c", "text:").path;
+  const derivation: Derivation = {
+    name: "sample",
+    outputs: new Map([["out", { kind: "input-addressed" }]]),
+    inputDerivations: new Map(),
+    inputSources: new Set([c]),
+    system: "x86_64-linux",
+    builder: "/bin/sh",
+    arguments: [c],
+    environment: new Map(Object.entries({ builder: "/bin/sh", name: "sample", out: "", system: "x86_64-linux" })),
+  };
+  const noInput = () => {
+    throw new Error("it has no inputs");
+  };
+  return formatDerivation(withOutputPaths(derivation, await outputPaths(derivation, noInput)));
+}
+
+function omitPath({ path: _, ...rest }: Known): Omit<Known, "path"> {
+  return rest;
+}
