@@ -27,4 +27,11 @@ for tool in "gzip -9n" "bzip2 -9" "xz -9" "zstd -q19"; do
   suffix=${tool%% *}
   head -c $((16 * 1024 * 1024)) /dev/zero | $tool -c >"zeros.$suffix"
 done
-rm numbers first second
+
+# How the NAR of a file of 2^48 bytes begins, for something to follow.
+printf '%b' '\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0' '\x01\0\0\0\0\0\0\0(\0\0\0\0\0\0\0' '\x04\0\0\0\0\0\0\0type\0\0\0\0' \
+  '\x07\0\0\0\0\0\0\0regular\0' '\x08\0\0\0\0\0\0\0contents' '\0\0\0\0\0\0\x01\0' >nar-head
+for tool in "bzip2 -9" "xz -9" "zstd -q19"; do
+  $tool -c nar-head >"nar-head.${tool%% *}"
+done
+rm numbers first second nar-head
