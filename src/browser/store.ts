@@ -178,6 +178,22 @@ export class Store extends EventTarget {
     return this.#call(this.#api.verifySignatures(storePath, [...trustedPublicKeys]));
   }
 
+  /**
+   * Which store paths the content of one refers to: those whose hash part is in its NAR, as Nix looks for references. By default all that the
+   * store knows are looked for, itself and its declared references too.
+   *
+   * @returns base names, sorted
+   * @throws StoreError `not-found`; `invalid` for a candidate that is no store path
+   */
+  async scanReferences(
+    storePath: string,
+    { candidates, ...options }: { candidates?: Iterable<string> | undefined } & OperationOptions = {},
+  ): Promise<string[]> {
+    return this.#operation(options, (port) =>
+      this.#api.scanReferences(storePath, candidates && [...candidates], transfer(port, [port])),
+    );
+  }
+
   /** NARInfo text, as a binary cache would serve it; `undefined` if the store does not have the path. */
   async narInfo(storePath: string): Promise<string | undefined> {
     return this.#call(this.#api.narInfo(storePath));

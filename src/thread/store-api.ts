@@ -27,6 +27,8 @@ export interface StoreApi {
   /** As JSON. */
   narListing(storePath: string, path: string | Uint8Array): Promise<string>;
   verifySignatures(storePath: string, trustedPublicKeys: string[]): Promise<SignatureReport>;
+  /** @param candidates all paths of the store if not given */
+  scanReferences(storePath: string, candidates: string[] | undefined, operation: MessagePort): Promise<string[]>;
   narInfo(storePath: string): Promise<string | undefined>;
   remotePathInfos(remote: RemoteAddress, to: MessagePort): void;
   pull(remote: RemoteAddress, storePaths: string[] | undefined, options: SyncOptions, operation: MessagePort): Promise<SyncReport>;

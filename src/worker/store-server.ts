@@ -25,6 +25,7 @@ import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
 import { listNode } from "../store/nar-listing.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import { scanReferences } from "../store/scan-references.ts";
 import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
 import { checkSignatures } from "../store/signatures.ts";
 import { type SubstituteReport, substitutePaths } from "../store/substitute.ts";
@@ -213,6 +214,16 @@ export class StoreServer implements StoreApi {
     const keys = parsePublicKeys(trustedPublicKeys);
     const info = await requirePathInfo(this.#store().services.pathInfos, storePath);
     return { signatures: await checkSignatures(info, keys), contentAddressed: await isContentAddressed(info) };
+  }
+
+  async scanReferences(storePath: string, candidates: string[] | undefined, operation: MessagePort): Promise<string[]> {
+    const { services } = this.#store();
+    return this.#run(operation, async (options) => {
+      const info = await requirePathInfo(services.pathInfos, storePath, options);
+      const known = new Set(candidates ?? [info.storePath, ...info.references]);
+      if (!candidates) for await (const { storePath } of services.pathInfos.list(options)) known.add(storePath);
+      return scanReferences(services, info.node, known, { ...options, total: info.narSize });
+    });
   }
 
   async narInfo(storePath: string): Promise<string | undefined> {

@@ -77,6 +77,18 @@ test.each(["xz", "zstd", "bzip2", "gzip"])("NARs that Nix compressed with %s are
   expect(await readAll(store.nar(ROOT))).toEqual(new Uint8Array(await nar.arrayBuffer()));
 });
 
+test("references are found in the content", async () => {
+  const store = await open();
+  await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY] });
+  const references = (await store.pathInfo(ROOT))?.references;
+  expect(references).toHaveLength(1);
+  expect(await store.scanReferences(ROOT)).toEqual(references);
+  expect(await store.scanReferences(ROOT, { candidates: [ROOT] })).toEqual([]);
+  await expect(store.scanReferences(ROOT, { candidates: ["x"] })).rejects.toMatchObject({ code: "invalid" });
+  const reason = new Error("enough");
+  await expect(store.scanReferences(ROOT, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+});
+
 test("each signature is verified, of a key that is not known, or wrong", async () => {
   const store = await open();
   await store.importBinaryCache(CACHE, [ROOT, ADDRESSED], { trustedPublicKeys: [KEY], closure: false });
