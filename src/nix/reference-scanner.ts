@@ -22,7 +22,8 @@ const KEY_BITS = 5 * KEY_DIGITS;
  * that is no text most are not looked at. What passes is looked up in a filter, and then among the candidates: how many these are makes no difference.
  */
 export class ReferenceScanner {
-  readonly #candidates: ReadonlySet<string>;
+  /** Those that are not found yet, by their key. What was found need not be found again. */
+  readonly #candidates = new Map<number, Set<string>>();
   readonly #filter = new Uint8Array(2 ** (KEY_BITS - 3));
   readonly #found = new Set<string>();
   /** The last bytes that came, fewer than a hash part has: one may have begun there. */
@@ -31,12 +32,13 @@ export class ReferenceScanner {
 
   /** @param hashParts of the store paths that are looked for, itself among them where self-references matter. @throws StoreError `invalid` */
   constructor(hashParts: Iterable<string>) {
-    this.#candidates = new Set(hashParts);
-    for (const hashPart of this.#candidates) {
+    for (const hashPart of hashParts) {
       const bytes = Uint8Array.from(hashPart, (char) => char.charCodeAt(0));
       if (bytes.length !== LENGTH || bytes.some((byte) => DIGIT[byte] === NONE))
         throw new StoreError("invalid", `not the hash part of a store path: ${JSON.stringify(hashPart)}`);
       const key = keyAt(bytes, 0);
+      const alike = this.#candidates.get(key) ?? new Set();
+      this.#candidates.set(key, alike.add(hashPart));
       this.#filter[key >>> 3] = (this.#filter[key >>> 3] as number) | (1 << (key & 7));
     }
   }
@@ -86,16 +88,19 @@ export class ReferenceScanner {
     const filter = this.#filter;
     let key = keyAt(bytes, start);
     for (let from = start; ; from++) {
-      if (((filter[key >>> 3] as number) >>> (key & 7)) & 1) this.#look(bytes, from);
+      if (((filter[key >>> 3] as number) >>> (key & 7)) & 1) this.#look(bytes, from, key);
       const next = from + LENGTH;
       if (next >= bytes.length || DIGIT[bytes[next] as number] === NONE) return next + 1;
       key = (key >>> 5) | ((DIGIT[bytes[from + KEY_DIGITS] as number] as number) << (KEY_BITS - 5));
     }
   }
 
-  #look(bytes: Uint8Array, start: number): void {
+  #look(bytes: Uint8Array, start: number, key: number): void {
     const text = String.fromCharCode(...bytes.subarray(start, start + LENGTH));
-    if (this.#candidates.has(text)) this.#found.add(text);
+    const alike = this.#candidates.get(key);
+    if (!alike?.delete(text)) return;
+    this.#found.add(text);
+    if (alike.size === 0) this.#filter[key >>> 3] = (this.#filter[key >>> 3] as number) & ~(1 << (key & 7));
   }
 }
 

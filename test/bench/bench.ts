@@ -99,8 +99,9 @@ export type Requirement =
   /** Our median is at most `times` that of another contender, or that of ours in another case. */
   | { readonly case: string; readonly against: string; readonly times: number }
   | { readonly case: string; readonly againstCase: string; readonly times: number }
-  /** Our median is at most this, in the case's unit. */
-  | { readonly case: string; readonly atMost: number };
+  /** Our median is at most, or at least, this, in the case's unit. */
+  | { readonly case: string; readonly atMost: number }
+  | { readonly case: string; readonly atLeast: number };
 
 export interface Outcome {
   readonly text: string;

@@ -37,6 +37,11 @@ export function outcomes(requirements: readonly Requirement[], rows: readonly Ro
       const text = `${requirement.case}: ${figure(ours)}, at most ${atMost} ${ours.unit}`;
       return [{ text, met: ours.median <= atMost }];
     }
+    if ("atLeast" in requirement) {
+      const { atLeast } = requirement;
+      const text = `${requirement.case}: ${figure(ours)}, at least ${atLeast} ${ours.unit}`;
+      return [{ text, met: ours.median >= atLeast }];
+    }
     if ("againstCase" in requirement) {
       const { againstCase, times } = requirement;
       const other = best(chromium.filter((row) => row.case === againstCase));
