@@ -1,10 +1,15 @@
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { formatDerivation, parseDerivation } from "../../src/nix/derivation-file.ts";
+import { parseNarInfo } from "../../src/nix/narinfo.ts";
+import { ReferenceScanner } from "../../src/nix/reference-scanner.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 import { cut } from "../hash/fastcdc-reference.ts";
 import { type Bench, isWanted, type Report, type Row, RUNTIMES } from "./bench.ts";
 import { withFigures } from "./figures.ts";
+import { derivationFiles, hashParts, narInfoFiles, program, text } from "./formats/data.ts";
+import { bench as formats } from "./formats.bench.ts";
 import { cutAll, cutAllByHalves } from "./hashing/fastcdc-peer.ts";
 import { bench } from "./hashing.bench.ts";
 import { parse } from "./main.ts";
@@ -111,6 +116,9 @@ describe("requirements", () => {
     const cost = (percent: number) => row("tvix-store-web", percent, { case: "outboard cost", unit: "%" });
     expect(outcomes([bound], [cost(1.9)])).toMatchObject([{ met: true }]);
     expect(outcomes([bound], [cost(2.1)])).toMatchObject([{ met: false }]);
+    const speed = { case: "blake3 1KiB", atLeast: 1000 };
+    expect(outcomes([speed], [row("tvix-store-web", 1000)])).toMatchObject([{ met: true }]);
+    expect(outcomes([speed], [row("tvix-store-web", 999)])).toMatchObject([{ met: false }]);
   });
 
   test("against several are about the slowest of them", () => {
@@ -186,7 +194,17 @@ test("the loops that the kernel's cutting is compared with cut where the referen
   }
 });
 
-const BENCHES: Readonly<Record<string, Bench>> = { hashing: bench, storage };
+test("what formats are measured with is what it says", () => {
+  expect(Math.max(...narInfoFiles(50).map((file) => parseNarInfo(file).references.length))).toBeGreaterThan(15);
+  for (const file of derivationFiles(50)) expect(formatDerivation(parseDerivation(file, "bench"))).toEqual(file);
+  for (const content of [program(100_000), text(100_000)]) {
+    const scanner = new ReferenceScanner(hashParts(300));
+    scanner.push(content);
+    expect([...scanner.found]).toEqual(hashParts(1));
+  }
+});
+
+const BENCHES: Readonly<Record<string, Bench>> = { formats, hashing: bench, storage };
 const PUBLISHED = readdirSync("test/bench/results").map((file) => file.replace(/\.json$/, ""));
 
 describe.each(PUBLISHED)("what is published of %s", (name) => {

@@ -85,6 +85,27 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 describe("what was imported", () => {
+  // The paths are those that test/nix/make-fixtures.sh got of real Nix.
+  test("has the store path that Nix gives by this method, hash and references", async () => {
+    const store = await open();
+    const flat = (hashAlgorithm: "md5" | "sha256" | "sha512") =>
+      store.importFile(new Blob(["flat\n"]), { name: "flat", method: "flat", hashAlgorithm }).then(({ storePath }) => storePath);
+    expect(await flat("md5")).toBe("/nix/store/6rcvw2fcyp9njvxd90zwi62ijbvcb2xs-flat");
+    expect(await flat("sha256")).toBe("/nix/store/ca1y6c916z1ck1dxi4rcrsfs9rzp728w-flat");
+    expect(await flat("sha512")).toBe("/nix/store/y9sj5krjjwdss273phhinkp21fhw0lc3-flat");
+
+    const a = "/nix/store/6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-text-a";
+    const textB = (onProgress?: (step: Progress) => void) =>
+      store.importFile(streamInPieces(utf8(`b ${a}`), 7), { name: "text-b", method: "text", references: [a], onProgress });
+    await expect(textB()).rejects.toMatchObject({ code: "not-found" });
+    expect((await store.importFile(new Blob(["a"]), { name: "text-a", method: "text" })).storePath).toBe(a);
+    const progress: Progress[] = [];
+    const b = await textB((step) => progress.push(step));
+    expect(b).toMatchObject({ storePath: "/nix/store/qazc45yhbz4h7v2c8j64v903kxmrr033-text-b", references: [a.slice(11)] });
+    expect(progress.at(-1)).toEqual({ phase: "hashing", loaded: b.narSize, total: b.narSize });
+    expect(await (await store.file(b.storePath))?.text()).toBe(`b ${a}`);
+  });
+
   test("is listed, read and rendered again", async () => {
     const store = await open();
     const nar = sampleNar();
