@@ -116,7 +116,7 @@ describe("marked shell blocks run", () => {
   });
 
   const EXPECTED: Readonly<Record<string, RegExp>> = {
-    npx: /^\/nix\/store\/[0-9a-z]{32}-sample-source\n$/,
+    npx: /-sample-source\n.*-README\.md\n.*-note\.txt\n.*mknmlz8v2alkmlsrlaz14yvqyzj01vjl-md5\.drv\n\[\{"path":.*5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3/s,
     curl: /"SERVING".*KOM3\/IHEx7YfInAnlJpAElYezq0Sxn9fRz7xuClwNfA=.*"narSize":"30280"/s,
     grpcurl: /^tvix\.castore\.v1\.BlobService$.*KOM3\/IHEx7YfInAnlJpAElYezq0Sxn9fRz7xuClwNfA=.*eDg2XzY0LWxpbnV4.*narSize/ms,
   };
