@@ -1,6 +1,6 @@
 /** Bytes of a buffer that is read into: at first, so that work begins soon, and at most, since each takes a message to a hash worker. */
 const MIN_SIZE = 512 * 1024;
-const MAX_SIZE = 4 * 1024 * 1024;
+const MAX_SIZE = 2 * 1024 * 1024;
 /** A buffer is this part of what was read before. */
 const PART = 64;
 /** Buffers that wait to be used again. */
@@ -38,7 +38,7 @@ interface FillingReader {
 }
 
 /**
- * Iterates over a byte stream in pieces of 512 KiB and later up to 4 MiB, each of which begins a buffer of its own, that the caller may give to `buffers`.
+ * Iterates over a byte stream in pieces of 512 KiB and later up to 2 MiB, each of which begins a buffer of its own, that the caller may give to `buffers`.
  * `undefined` if `stream` is none. Ends as `iterate` does.
  */
 export function readByteStream(

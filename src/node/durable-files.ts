@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { renameSync, writeFileSync } from "node:fs";
+import { mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { systemErrorCode, writeError } from "./file-error.ts";
-import { inParallel } from "./parallel.ts";
+import { inParallel, inTurns } from "./parallel.ts";
 
 /** Files written so that a crash leaves each one whole or absent. */
 
@@ -29,17 +30,19 @@ export async function writeFilesDurably(root: string, temporary: string, groups:
   const all = moves.flat();
   const few = all.length <= FEW;
   try {
-    await inParallel(all, ({ file, from }) => writeTemporary(from, file.bytes, few));
-    if (!few)
+    if (few) await inParallel(all, ({ file, from }) => writeSynced(from, file.bytes));
+    else {
+      await inTurns(all, ({ file, from }) => writeFileSync(from, file.bytes, { flag: "wx", mode: 0o644 }));
       await syncAll(
         root,
         all.map(({ from }) => from),
       );
+    }
     for (const group of moves) {
       if (group.length === 0) continue;
       const directories = [...new Set(group.map(({ to }) => dirname(to)))];
       await inParallel(directories, (directory) => mkdir(directory, { recursive: true }));
-      await inParallel(group, ({ from, to }) => rename(from, to));
+      await inTurns(group, ({ from, to }) => renameSync(from, to));
       await syncAll(root, withParents(directories, root));
     }
   } catch (error) {
@@ -54,11 +57,11 @@ function temporaryName(): string {
   return `${process.pid}-${Date.now()}-${temporaryNames++}`;
 }
 
-async function writeTemporary(path: string, bytes: Uint8Array, sync: boolean): Promise<void> {
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   const handle = await open(path, "wx", 0o644);
   try {
     await handle.writeFile(bytes);
-    if (sync) await handle.datasync();
+    await handle.datasync();
   } finally {
     await handle.close();
   }

@@ -8,6 +8,7 @@ import { StoreError } from "../error.ts";
 import { decodeBlobEntry, encodeBlobEntry } from "../wire/stored-messages.ts";
 import { type NewFile, writeFilesDurably } from "./durable-files.ts";
 import { fileError, systemErrorCode, writeError } from "./file-error.ts";
+import { inTurns } from "./parallel.ts";
 import { compressZstd, decompressZstd } from "./zstd.ts";
 
 /** Ours are 512 KiB at most; other stores of this layout may cut larger ones. */
@@ -22,8 +23,6 @@ const STAGED_BYTES = 16 * 1024 * 1024;
 const STAGED_FILES = 8192;
 /** Bytes that are read at once, of files that are longer as well: more than our chunks have. */
 const READ_BUFFER = 640 * 1024;
-/** Files that are looked for or read without a pause. */
-const TURN = 64;
 /** Written after so long without a reason, in milliseconds. */
 const IDLE = 1000;
 
@@ -211,19 +210,6 @@ export class FileChunkStore implements ChunkStore {
       if (file !== undefined) closeSync(file);
     }
   }
-}
-
-/**
- * Calls `work` for each item in this thread, which for files that the system has in memory takes a fifth of what Node's thread pool does. Others
- * get their turn every few items.
- */
-async function inTurns<T, R>(items: readonly T[], work: (item: T) => R): Promise<R[]> {
-  const results: R[] = [];
-  for (const item of items) {
-    results.push(work(item));
-    if (results.length % TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-  }
-  return results;
 }
 
 function newBatch(): Batch {

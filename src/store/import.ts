@@ -154,7 +154,7 @@ type NarTarget =
   | { readonly narInfo: NarInfo; readonly addressing?: undefined };
 
 /** Bytes of a NAR that are being hashed while later ones are parsed; and from what length on a piece is given away rather than copied. */
-const HASHED_BEHIND = 16 * 1024 * 1024;
+const HASHED_BEHIND = 8 * 1024 * 1024;
 const GIVEN = 32 * 1024;
 
 /** The NAR as it is read: counted, hashed, and no longer than expected. Pieces are given up once they are parsed. */
