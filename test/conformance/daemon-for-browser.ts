@@ -7,8 +7,8 @@ declare module "vitest" {
   }
 }
 
-/** One for each suite that a page runs against a remote (they pop), so that each starts with an empty store; and two for store.browser.test.ts. */
-const DAEMONS = 8;
+/** One for each suite that a page runs against a remote (they pop), so that each starts with an empty store; two for store.browser.test.ts; and one that is a binary cache. */
+const DAEMONS = 9;
 
 /** Starts daemons before the browser's tests, and ends them afterwards. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
