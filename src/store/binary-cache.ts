@@ -87,7 +87,9 @@ export class BinaryCache {
 
   /** @throws StoreError `invalid` for a URL that leads out of the cache */
   #resolve({ storePath, url }: NarInfo): string {
-    const isRelative = !/^[/\\]|^[a-z][a-z0-9+.-]*:/i.test(url) && !/(^|[/\\])\.\.?([/\\?#]|$)/.test(url);
+    // Slashes and dots that are escaped mean the same to some servers, and are of no use to a cache.
+    const isPlain = !/%(?:2e|2f|5c)/i.test(url) && !/(^|[/\\])\.\.?([/\\?#]|$)/.test(url);
+    const isRelative = isPlain && !/^[/\\]|^[a-z][a-z0-9+.-]*:/i.test(url);
     const href = URL.canParse(url, this.url) ? new URL(url, this.url).href : "";
     if (!isRelative || !href.startsWith(this.url))
       throw new StoreError("invalid", `the NARInfo of ${storePath} has a URL that leads out of ${this.url}: ${quote(url)}`);

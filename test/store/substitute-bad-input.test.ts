@@ -257,6 +257,8 @@ test.each([
   "%2e%2e/tree.nar",
   "nar/%2E%2e/%2e%2E/tree.nar",
   "nar/.%2e/../tree.nar",
+  "nar/..%2f..%2ftree.nar",
+  "nar/x%5c..%5c..%5ctree.nar",
   "/some/where/nar/tree.nar",
   "//cache.test/some/where/nar/tree.nar",
   "https://elsewhere.test/nar/tree.nar",

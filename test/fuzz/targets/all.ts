@@ -1,6 +1,7 @@
 import type { Target } from "../target.ts";
 import { archives } from "./archives.ts";
 import { decompressors } from "./compression.ts";
+import { httpTexts } from "./http-texts.ts";
 import { messages } from "./messages.ts";
 import { nixTexts } from "./nix-texts.ts";
 import { proofs } from "./proofs.ts";
@@ -9,5 +10,12 @@ import { Samples } from "./samples.ts";
 /** Every parser of what comes from outside. @param root the repository */
 export async function allTargets(root: string): Promise<Target[]> {
   const samples = new Samples(root);
-  return [...nixTexts(samples), ...archives(samples), ...messages(), ...(await proofs()), ...decompressors(samples)];
+  return [
+    ...nixTexts(samples),
+    ...httpTexts(),
+    ...archives(samples),
+    ...messages(),
+    ...(await proofs()),
+    ...decompressors(samples),
+  ];
 }
