@@ -1,10 +1,12 @@
 import { createRequire } from "node:module";
 import { isStoreError } from "../error.ts";
 import { type CliContext, writeOut } from "./cli-context.ts";
+import { CAT_HELP, runCat } from "./commands/cat.ts";
 import { COPY_HELP, runCopy } from "./commands/copy.ts";
 import { DAEMON_HELP, runDaemon } from "./commands/daemon.ts";
 import { EXPORT_HELP, runExport } from "./commands/export.ts";
 import { IMPORT_HELP, runImport } from "./commands/import.ts";
+import { LS_HELP, runLs } from "./commands/ls.ts";
 import { PATH_INFO_HELP, runPathInfo } from "./commands/path-info.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -18,6 +20,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["import", { help: IMPORT_HELP, run: runImport }],
   ["copy", { help: COPY_HELP, run: runCopy }],
   ["export", { help: EXPORT_HELP, run: runExport }],
+  ["ls", { help: LS_HELP, run: runLs }],
+  ["cat", { help: CAT_HELP, run: runCat }],
   ["path-info", { help: PATH_INFO_HELP, run: runPathInfo }],
 ]);
 
@@ -28,6 +32,8 @@ Commands:
   import     imports files and directories, and prints their store paths
   copy       copies store paths from this machine's Nix store
   export     writes a store path as a NAR
+  ls         lists a directory of a store path
+  cat        writes a file of a store path
   path-info  tells what is known of store paths
 
 tvix-store-web COMMAND --help tells more; tvix-store-web --version tells the version.

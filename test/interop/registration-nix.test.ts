@@ -19,6 +19,7 @@ beforeAll(async () => {
   mkdirSync(join(tree, "bin"), { recursive: true });
   writeFileSync(join(tree, "bin", "run"), "#!/bin/sh\n");
   chmodSync(join(tree, "bin", "run"), 0o755);
+  symlinkSync("bin/run", join(tree, "link"));
   file = join(dir, "file.txt");
   writeFileSync(file, "content\n");
 });
@@ -114,6 +115,23 @@ test("copy takes what exportReferencesGraph wrote for a derivation with structur
   const { status, stdout, stderr } = await runCli(["copy", "-", "--root", nixDir, ...services], { stdin: json });
   expect([stderr, status]).toEqual(["", 0]);
   expect(stdout.toString().trimEnd().split("\n").sort()).toEqual([...paths].sort());
+});
+
+test("nix store ls and nix store cat", { timeout: 60_000 }, async () => {
+  const path = await cli(["import", "--name", "listed", tree]);
+  await inNix("nix", "store", "add-path", "--name", "listed", tree);
+  for (const flags of [[], ["-l"], ["-R"], ["-l", "-R"], ["-l", "-d"], ["-l", "-d", "-R"]]) {
+    for (const inner of ["", "/bin", "/bin/run", "/link"])
+      expect([flags, inner, await cli(["ls", ...flags, `${path}${inner}`])]).toEqual([
+        flags,
+        inner,
+        await inNix("nix", "store", "ls", ...flags, `${path}${inner}`),
+      ]);
+  }
+  const single = await cli(["import", "--name", "single", file]);
+  await inNix("nix", "store", "add-path", "--name", "single", file);
+  expect(await cli(["ls", "-l", single])).toBe(await inNix("nix", "store", "ls", "-l", single));
+  expect(await cli(["cat", `${path}/bin/run`])).toBe(await inNix("nix", "store", "cat", `${path}/bin/run`));
 });
 
 /** As far as both know a field. */

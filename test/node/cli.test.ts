@@ -51,6 +51,8 @@ describe("usage", () => {
     ["import", "a", "--nar-info", "b", "--name", "x"],
     ["import", "a", "--derivation", "--mode", "text"],
     ["path-info"],
+    ["ls"],
+    ["cat", "a", "b"],
     ["path-info", "--json-format", "xml", "a"],
     ["import", ".", "--blob-service-addr", "bigtable://instance"],
     ["import", ".", "--directory-service-addr", "objectstore+file:/nowhere"],
@@ -85,6 +87,8 @@ describe("usage", () => {
     ["copy", "-h"],
     ["export", "--help"],
     ["path-info", "-h"],
+    ["ls", "--help"],
+    ["cat", "-h"],
   ])("is told by %j %j", async (...args) => {
     expect((await output(args)).toString()).toMatch(/^Usage: tvix-store-web /);
   });
@@ -136,6 +140,29 @@ describe("import and export", () => {
     expect(JSON.parse(object.toString())).toEqual({ [note]: facts });
   });
 
+  test("list a store path, and write its files", async () => {
+    mkdirSync(join(dir, "tree", "sub"));
+    writeFileSync(join(dir, "tree", "sub", "more"), "more\n");
+    const path = (await output(["import", ...services, join(dir, "tree")])).toString().trim();
+    const ls = async (...args: string[]) => (await output(["ls", ...services, ...args])).toString();
+    expect(await ls(path)).toBe("./file\n./sub\n");
+    expect(await ls("-lR", path.slice(11))).toBe(
+      [
+        ["-r--r--r--", 8, "./file"],
+        ["dr-xr-xr-x", 0, "./sub"],
+        ["-r--r--r--", 5, "./sub/more"],
+      ]
+        .map(([mode, size, name]) => `${mode} ${String(size).padStart(20)} ${name}\n`)
+        .join(""),
+    );
+    expect(await ls(`${path.slice(11, 43)}/sub/`)).toBe("./more\n");
+    expect((await output(["cat", ...services, `${path}/sub/more`])).toString()).toBe("more\n");
+    for (const inner of ["", "/sub", "/sub/none", "/file/x"]) {
+      expect((await runCli(["cat", ...services, `${path}${inner}`])).status).toBe(1);
+    }
+    expect((await runCli(["ls", ...services, `${path}/none`])).status).toBe(1);
+  });
+
   test("import a NAR under the path of its NARInfo file, from a file and from standard input", async () => {
     const name = readdirSync(SAMPLE).find((file) => file.endsWith(".narinfo")) as string;
     const text = readFileSync(join(SAMPLE, name), "utf8");
@@ -173,6 +200,9 @@ describe("import and export", () => {
     ["a reference that is not there", ["import", "--mode", "text", "--reference", "0".repeat(32), "/etc/hostname"]],
     ["a missing NARInfo file", ["import", "--nar-info", "/nowhere/at-all", "-"]],
     ["a missing path", ["path-info", "0".repeat(32)]],
+    ["a list of a missing path", ["ls", `${"0".repeat(32)}/bin`]],
+    ["a list of a path that leads out", ["ls", `${"0".repeat(32)}/../x`]],
+    ["a file of a missing path", ["cat", `${"0".repeat(32)}/bin`]],
     ["a missing store path", ["export", `/nix/store/${"0".repeat(32)}-missing`]],
     ["what is no store path", ["export", "missing"]],
     ["a missing graph", ["copy", "/nowhere/at-all"]],
