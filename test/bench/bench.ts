@@ -24,15 +24,17 @@ export interface ScriptedBench extends Promising {
   readonly scripts: Readonly<Record<string, string>>;
 }
 
-/** Cases that need to be driven from outside of the page, because browsers are closed and native programs run between. In Chromium. */
+/** Cases that need to be driven from outside, because browsers are closed, or native programs run between. */
 export interface DrivenBench extends Promising {
+  /** Where ours runs, and where the requirements are. */
+  readonly runtime: "chromium" | "node";
   /** @param root the repository */
   drive(options: Options, root: string, report: (finding: Finding) => void): Promise<Driven>;
 }
 
 export interface Driven {
-  /** Chromium's version. */
-  readonly chromium: string;
+  /** Chromium's version, if it took part. */
+  readonly chromium?: string;
   /** What was found to hold or not, besides figures. */
   readonly checks: readonly Outcome[];
 }
@@ -89,7 +91,7 @@ export interface Machine {
   readonly firefox?: string;
 }
 
-/** A limit, in Chromium. */
+/** A limit, in Chromium unless the benchmark runs elsewhere. */
 export type Requirement =
   /**
    * Our median is at least `ratio` times another one of the case: a peer's, or ours with one worker. Of several it is the least one,

@@ -41,7 +41,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
   const rows: Row[] = [];
   const versions: { chromium?: string; firefox?: string } = {};
   const checks: Outcome[] = [];
-  const supported = "drive" in bench ? RUNTIMES.filter((runtime) => runtime === "chromium") : RUNTIMES;
+  const supported = "drive" in bench ? [bench.runtime] : RUNTIMES;
   for (const runtime of supported.filter((runtime) => !runtimes || runtimes.includes(runtime))) {
     const onMessage = (message: Message): void => {
       if (message.kind === "note") process.stderr.write(`${runtime}: ${message.text}\n`);
@@ -54,7 +54,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
     try {
       if ("drive" in bench) {
         const driven: Driven = await bench.drive(options, place.root, onMessage);
-        versions.chromium = driven.chromium;
+        if (driven.chromium !== undefined) versions.chromium = driven.chromium;
         checks.push(...driven.checks);
       } else if (runtime === "node") {
         await runInNode(bench, options, place, onMessage);
@@ -84,7 +84,11 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
   };
   const report: Report = { machine, date: new Date().toISOString(), rows: sorted(rows) };
   process.stdout.write(`\n${markdown(cells(report.rows))}\n\n`);
-  const results = [...bench.facts(), ...checks, ...outcomes(bench.requirements, report.rows)];
+  const results = [
+    ...bench.facts(),
+    ...checks,
+    ...outcomes(bench.requirements, report.rows, "drive" in bench ? bench.runtime : "chromium"),
+  ];
   for (const { text, met } of results) process.stdout.write(`${met ? "met    " : "NOT met"}  ${text}\n`);
   if (whole) await write(name, report, place);
   else process.stdout.write("Nothing is written: this was a part of the benchmark.\n");

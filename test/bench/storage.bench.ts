@@ -76,6 +76,7 @@ async function drive(options: Options, root: string, report: Parameters<DrivenBe
 }
 
 export const bench: DrivenBench = {
+  runtime: "chromium",
   requirements,
   facts: () => [],
   drive,

@@ -26,10 +26,10 @@ export function markdown(lines: readonly (readonly string[])[]): string {
 }
 
 /** Those whose case was not measured in Chromium are left out. */
-export function outcomes(requirements: readonly Requirement[], rows: readonly Row[]): Outcome[] {
-  const chromium = rows.filter((row) => row.runtime === "chromium");
+export function outcomes(requirements: readonly Requirement[], rows: readonly Row[], where: Runtime = "chromium"): Outcome[] {
+  const there = rows.filter((row) => row.runtime === where);
   return requirements.flatMap((requirement): Outcome[] => {
-    const ofCase = chromium.filter((row) => row.case === requirement.case);
+    const ofCase = there.filter((row) => row.case === requirement.case);
     const ours = best(ofCase);
     if (!ours) return [];
     if ("atMost" in requirement) {
@@ -44,7 +44,7 @@ export function outcomes(requirements: readonly Requirement[], rows: readonly Ro
     }
     if ("againstCase" in requirement) {
       const { againstCase, times } = requirement;
-      const other = best(chromium.filter((row) => row.case === againstCase));
+      const other = best(there.filter((row) => row.case === againstCase));
       if (!other) return [missing(requirement.case, `'${againstCase}'`)];
       return [most(ours, other, `'${againstCase}'`, times)];
     }
