@@ -164,8 +164,14 @@ describe("import and export", () => {
   });
 
   test("import a NAR under the path of its NARInfo file, from a file and from standard input", async () => {
-    const name = readdirSync(SAMPLE).find((file) => file.endsWith(".narinfo")) as string;
-    const text = readFileSync(join(SAMPLE, name), "utf8");
+    const names = readdirSync(SAMPLE).filter((file) => file.endsWith(".narinfo"));
+    const read = (file: string) => readFileSync(join(SAMPLE, file), "utf8");
+    const referring = names.find((file) => /^References: \S/m.test(read(file))) as string;
+    const early = await runCli(["import", ...services, "--nar-info", join(SAMPLE, referring), "/dev/null"]);
+    expect([early.status, early.stdout.length]).toEqual([1, 0]);
+    expect(early.stderr).toContain("is not in the store");
+    const name = names.find((file) => /^References: $/m.test(read(file))) as string;
+    const text = read(name);
     const nar = join(SAMPLE, /^URL: (.*)$/m.exec(text)?.[1] as string);
     const [, path] = /^StorePath: (.*)$/m.exec(text) ?? [];
     const flags = ["--nar-info", join(SAMPLE, name)];

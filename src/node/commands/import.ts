@@ -5,9 +5,10 @@ import { decompressed } from "../../compression/decompress.ts";
 import { CONTENT_ADDRESS_METHODS } from "../../nix/content-address.ts";
 import { DERIVATION_MAX_LENGTH } from "../../nix/derivation-file.ts";
 import { HASH_LENGTHS, isHashAlgorithm } from "../../nix/hash.ts";
-import { NARINFO_MAX_LENGTH } from "../../nix/narinfo.ts";
+import { NARINFO_MAX_LENGTH, parseNarInfo } from "../../nix/narinfo.ts";
 import { checkStorePathName } from "../../nix/store-path.ts";
 import type { Addressing } from "../../store/addressing.ts";
+import { requirePathInfo } from "../../store/closure.ts";
 import { importEntries, importNar } from "../../store/import.ts";
 import { importDerivation } from "../../store/import-derivation.ts";
 import type { PathInfo } from "../../store/path-info.ts";
@@ -34,7 +35,8 @@ Imports files, symlinks and directories, and prints the store path of each: the 
   --reference STORE_PATH        what the content refers to, each with a flag of its own; with --mode text or nar
   --derivation                  PATH is a derivation's own file: prints the derivation's store path
   --nar-info FILE               PATH (or - for standard input) is a NAR, perhaps compressed, that is imported under the store path of this
-                                NARInfo file, if it is the NAR that the file describes. Signatures are kept, and not looked at
+                                NARInfo file, if it is the NAR that the file describes; what it refers to must be in the store.
+                                Signatures are kept, and not looked at
 
 Options, by default the daemon at ${DEFAULT_DAEMON}:
 ${SERVICE_FLAGS_HELP}
@@ -122,6 +124,10 @@ function derivationImport(path: string): Import {
 function narImport(path: string, narInfoFile: string): Import {
   return async (store, engine, { signal, stdin }) => {
     const narInfo = await readText(createReadStream(narInfoFile), narInfoFile, NARINFO_MAX_LENGTH);
+    const { storePath, references } = parseNarInfo(narInfo);
+    for (const reference of references) {
+      if (!storePath.endsWith(`/${reference}`)) await requirePathInfo(store.pathInfos, reference, { signal, referrer: storePath });
+    }
     const source = filePieces(path === "-" ? stdin : createReadStream(path), path);
     return importNar(store, engine, decompressed(source, signal), { narInfo, signal });
   };
