@@ -37,6 +37,8 @@ export function connectRemoteStore(transport: Transport, options: RemoteStoreOpt
     blobs: new RemoteBlobService(connection, engine),
     directories,
     pathInfos,
+    calculateNar: (node, { signal } = {}) =>
+      connection.call("calculating a NAR", signal, (client, signal) => client.calculateNar(node, signal)),
     async sizeRule({ signal } = {}) {
       if (known) return known;
       let samples = 0;

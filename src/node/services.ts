@@ -26,6 +26,8 @@ export interface OpenedServices extends StoreServices {
   flush(): Promise<void>;
   /** Of a remote that keeps the directories: how it counts their sizes. */
   readonly sizeRule?: RemoteStore["sizeRule"] | undefined;
+  /** Of a remote that keeps both blobs and directories. */
+  readonly calculateNar?: RemoteStore["calculateNar"] | undefined;
   /** Brings what was put to the disk, and ends connections. */
   close(): Promise<void>;
 }
@@ -37,6 +39,7 @@ interface Opened {
   readonly pathInfos?: StoreServices["pathInfos"];
   readonly uploads?: CacheUploads;
   readonly sizeRule?: RemoteStore["sizeRule"];
+  readonly calculateNar?: RemoteStore["calculateNar"];
   readonly flush?: () => Promise<void>;
   readonly close?: () => Promise<void>;
 }
@@ -72,7 +75,7 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     for (const result of results) if (result.status === "rejected") throw result.reason;
   };
   try {
-    const { blobs } = await at(parsed.blobs);
+    const { blobs, calculateNar } = await at(parsed.blobs);
     const { directories, sizeRule } = await at(parsed.directories);
     if (!directories) throw new UsageError("an address does not have the service that it was given for");
     const listed = isNixCache(parsed.pathInfos) ? undefined : await at(parsed.pathInfos);
@@ -85,7 +88,15 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     const content = { blobs, directories: alone ? directories : putAfter(directories, flush) };
     const pathInfos = isNixCache(parsed.pathInfos) ? openNixCache(parsed.pathInfos, content, engine) : listed?.pathInfos;
     if (!pathInfos) throw new UsageError("an address does not have the service that it was given for");
-    return { ...content, pathInfos: alone ? pathInfos : publishAfter(pathInfos, flush), uploads, flush, sizeRule, close: closeAll };
+    return {
+      ...content,
+      pathInfos: alone ? pathInfos : publishAfter(pathInfos, flush),
+      uploads,
+      flush,
+      sizeRule,
+      calculateNar: alone ? calculateNar : undefined,
+      close: closeAll,
+    };
   } catch (error) {
     await closeAll().catch(() => {});
     throw error;
@@ -107,8 +118,8 @@ async function open(address: OpenableAddress, engine: HashEngine): Promise<Opene
     default: {
       const connection = connectGrpc(address);
       const store = connectRemoteStore(connection.transport, { name: formatAddress(address) });
-      const { blobs, directories, pathInfos, sizeRule } = store;
-      return { blobs, directories, pathInfos, sizeRule, close: connection.close };
+      const { blobs, directories, pathInfos, sizeRule, calculateNar } = store;
+      return { blobs, directories, pathInfos, sizeRule, calculateNar, close: connection.close };
     }
   }
 }

@@ -18,8 +18,18 @@ export interface MissingContentOptions {
   limit: number;
 }
 
+export interface MissingContent {
+  /** Of copying, in bytes: those that are missing, and some for each object. */
+  readonly cost: number;
+  /** Keys of blobs that were found at the target; not all of them, where there are very many. */
+  readonly present: Set<string>;
+}
+
+/** Digests that are remembered. */
+const MAX_PRESENT = 128 * 1024;
+
 /**
- * What it would cost to copy `node` from one store to another, in bytes: those that are missing there, and some for each object.
+ * What it would cost to copy `node` from one store to another.
  *
  * @throws StoreError `not-found` if a directory is missing at the source
  */
@@ -28,7 +38,7 @@ export async function missingContent(
   to: CastoreServices,
   node: Node,
   { signal, limit }: MissingContentOptions,
-): Promise<number> {
+): Promise<MissingContent> {
   const missing = new MissingBlobs(from, to, signal);
   if (node.kind === "file") await missing.add(node);
   if (node.kind === "directory") {
@@ -51,16 +61,17 @@ export async function missingContent(
     }
   }
   await missing.finish();
-  return missing.cost;
+  return missing;
 }
 
-class MissingBlobs {
+class MissingBlobs implements MissingContent {
   readonly #from: CastoreServices;
   readonly #to: CastoreServices;
   readonly #signal: AbortSignal | undefined;
   readonly #seen = new Set<string>();
   #batch: FileNode[] = [];
   cost = 0;
+  readonly present = new Set<string>();
 
   constructor(from: CastoreServices, to: CastoreServices, signal: AbortSignal | undefined) {
     this.#from = from;
@@ -85,7 +96,10 @@ class MissingBlobs {
       { signal: this.#signal },
     );
     for (const [i, file] of batch.entries()) {
-      if (stats[i]) continue;
+      if (stats[i]) {
+        if (this.present.size < MAX_PRESENT) this.present.add(digestKey(file.digest));
+        continue;
+      }
       const isLarge = file.size > SMALL_BLOB_LIMIT;
       const bytes = isLarge ? await missingBytes(this.#from.blobs, this.#to.blobs, file, this.#signal) : Number(file.size);
       this.cost += OBJECT_COST + bytes;

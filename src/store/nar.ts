@@ -11,6 +11,7 @@ import type { OperationOptions } from "../progress.ts";
 import { iterate, streamOf } from "../stream.ts";
 import { NarPlan, NO_BLOB, type PlannedBatch } from "./nar-plan.ts";
 import { NarSizes } from "./nar-sizes.ts";
+import type { CalculateNarThere } from "./services.ts";
 
 export interface RenderNarOptions {
   /** A part of the NAR, cut to it. What comes before is not rendered: only the directories are read, for its size. */
@@ -68,6 +69,8 @@ export interface CalculateNarOptions extends OperationOptions {
    * that nobody would live to see the end of.
    */
   claimedSize?: number | undefined;
+  /** What calculates in the place of this thread, once the claimed size was found to be right. */
+  there?: CalculateNarThere | undefined;
 }
 
 /**
@@ -85,6 +88,7 @@ export async function calculateNar(
     const size = await narSize(castore, node, { signal });
     if (size !== claimedSize) throw new StoreError("corrupt", `the content makes a NAR of ${size} bytes, not of ${claimedSize}`);
   }
+  if (options.there) return options.there(node, { signal });
   const total = options.total ?? claimedSize;
   const hash = await engine.stream("sha256");
   try {

@@ -1,5 +1,7 @@
 import type { DirectorySizeRule } from "../castore/directory.ts";
+import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
+import type { NarSizeAndHash } from "./nar.ts";
 import type { LocalPathInfoService, PathInfoService } from "./path-info-service.ts";
 
 /** A whole store: content, and the store paths that name it. */
@@ -12,6 +14,9 @@ export interface LocalStoreServices extends StoreServices {
   readonly pathInfos: LocalPathInfoService;
 }
 
+/** Calculates where the content is, if that is not here. Its word is as good as that of the store. */
+export type CalculateNarThere = (node: Node, options?: { signal?: AbortSignal | undefined }) => Promise<NarSizeAndHash>;
+
 /** A store behind a connection. */
 export interface RemoteStore extends StoreServices {
   /** For messages: the address as the user gave it. */
@@ -22,4 +27,7 @@ export interface RemoteStore extends StoreServices {
    * no directory that would show it, and then either is worth a try.
    */
   sizeRule(options?: { signal?: AbortSignal | undefined }): Promise<DirectorySizeRule | undefined>;
+
+  /** Has the remote calculate size and hash of a NAR of what it holds. @throws StoreError `not-found` or `conflict` if content is missing */
+  calculateNar: CalculateNarThere;
 }

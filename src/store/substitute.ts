@@ -7,7 +7,7 @@ import type { BinaryCache } from "./binary-cache.ts";
 import { closureOf, requirePathInfo } from "./closure.ts";
 import type { PathInfoService } from "./path-info-service.ts";
 import { addToPresent } from "./present.ts";
-import type { StoreServices } from "./services.ts";
+import type { CalculateNarThere, StoreServices } from "./services.ts";
 import { findSubstitute, type Substitute, Substituter } from "./substituter.ts";
 import { checkTrust, type TrustPolicy } from "./trust.ts";
 
@@ -23,6 +23,8 @@ export interface SubstituteOptions extends OperationOptions {
    * from here; if that can't be, the NAR.
    */
   readonly castore?: CastoreServices | undefined;
+  /** Where the store's copy is calculated, if not here: for a store that is far away. */
+  readonly calculateNar?: CalculateNarThere | undefined;
   /** Is told each path, references before what refers to them, once it is there; those that were there before, too. */
   readonly onPath?: ((storePath: string) => void | Promise<void>) | undefined;
 }
@@ -81,7 +83,7 @@ async function importAll(
   cache: BinaryCache,
   infos: readonly Substitute[],
   missing: ReadonlySet<Substitute>,
-  { engine, castore, concurrency = CONCURRENCY, signal, onProgress, onPath }: SubstituteOptions,
+  { engine, castore, calculateNar, concurrency = CONCURRENCY, signal, onProgress, onPath }: SubstituteOptions,
 ): Promise<void> {
   const total = sizeOf(missing);
   let loaded = 0;
@@ -91,7 +93,7 @@ async function importAll(
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort);
   const imports = new Map<string, Promise<void>>();
-  const substituter = new Substituter(cache, engine, castore);
+  const substituter = new Substituter(cache, engine, castore, calculateNar);
   const pool = new TaskPool(concurrency);
   let told = Promise.resolve();
   try {

@@ -20,7 +20,7 @@ import { pathInfoFromNarInfo } from "./nar-info.ts";
 import type { PathInfo } from "./path-info.ts";
 import { checkNarSizeAndHash } from "./path-info-check.ts";
 import { publishPathInfo } from "./publish.ts";
-import type { StoreServices } from "./services.ts";
+import type { CalculateNarThere, StoreServices } from "./services.ts";
 import type { TrustedInfo } from "./trust.ts";
 
 /** What a NARInfo says of a path, whose content is not here. */
@@ -61,11 +61,14 @@ export class Substituter {
   readonly #engine: HashEngine;
   /** `undefined` once they turned out not to be there. */
   #castore: CastoreServices | undefined;
+  readonly #there: CalculateNarThere | undefined;
 
-  constructor(cache: BinaryCache, engine: HashEngine, castore: CastoreServices | undefined) {
+  /** @param there where NARs of what was copied are calculated, if not here */
+  constructor(cache: BinaryCache, engine: HashEngine, castore: CastoreServices | undefined, there?: CalculateNarThere) {
     this.#cache = cache;
     this.#engine = engine;
     this.#castore = castore;
+    this.#there = there;
   }
 
   /** Progress: `reading`, in bytes of the NAR. */
@@ -111,7 +114,8 @@ export class Substituter {
         return pathInfo;
       } catch (error) {
         signal?.throwIfAborted();
-        if (isStoreError(error, "not-found")) continue;
+        // A remote that calculates says either.
+        if (isStoreError(error, "not-found") || isStoreError(error, "conflict")) continue;
         // Whether it is the node that is wrong, or what was signed, the NAR tells.
         if (!isStoreError(error, "corrupt") && !isStoreError(error, "invalid")) throw error;
         return undefined;
@@ -136,18 +140,28 @@ export class Substituter {
       if (sizeRuleShownBy(root, node.size) === "doubled") sizeRule = "documented";
     }
     // What is mostly missing comes faster as one stream.
-    if (trustTarget && (await missingContent(from, store, node, { limit: narSize, signal })) >= narSize) return undefined;
+    const missing = trustTarget ? await missingContent(from, store, node, { limit: narSize, signal }) : undefined;
+    if (missing && missing.cost >= narSize) return undefined;
     let bytes = 0;
     const onBytes = (more: number): void => {
       bytes += more;
       if (bytes > narSize) throw new StoreError("invalid", `the content has more bytes than the NAR, which has ${narSize}`);
       onRead(bytes);
     };
-    return (await copyContent(from, store, node, { sizeRule, trustTarget, reuseChunks: true, onBytes, signal })).node;
+    return (
+      await copyContent(from, store, node, {
+        sizeRule,
+        trustTarget,
+        reuseChunks: true,
+        seen: missing?.present,
+        onBytes,
+        signal,
+      })
+    ).node;
   }
 
   async #check(store: StoreServices, info: PathInfo, signal: AbortSignal | undefined): Promise<void> {
-    const nar = await calculateNar(store, this.#engine, info.node, { claimedSize: info.narSize, signal });
+    const nar = await calculateNar(store, this.#engine, info.node, { claimedSize: info.narSize, signal, there: this.#there });
     checkNarSizeAndHash(info, nar);
     await checkContentAddress(store, this.#engine, info, { signal });
   }

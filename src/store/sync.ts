@@ -11,7 +11,7 @@ import { calculateNar } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 import { checkNarSizeAndHash, checkPathInfo } from "./path-info-check.ts";
 import { addToPresent } from "./present.ts";
-import type { StoreServices } from "./services.ts";
+import type { CalculateNarThere, StoreServices } from "./services.ts";
 
 /** What a sync did. */
 export interface SyncReport {
@@ -37,6 +37,8 @@ export interface CopyPathsOptions extends OperationOptions {
    * default they are. Only for a source whose path infos are verified, as in a push from a store of our own, is it right not to.
    */
   verify?: boolean | undefined;
+  /** Where the target's copy is calculated, if not here. */
+  calculateNar?: CalculateNarThere | undefined;
   /** Whether chunks that the target has are not read at the source again: for a target that is nearer. */
   reuseChunks?: boolean | undefined;
   /** Is told each path, references before what refers to them, once it is there; those that were there before, too. */
@@ -159,7 +161,11 @@ class Copy {
   async #verify(info: PathInfo): Promise<void> {
     const { engine, signal } = this.#options;
     const onProgress: ProgressCallback = ({ loaded }) => this.#verifying.set(loaded);
-    checkNarSizeAndHash(info, await calculateNar(this.#to, engine, info.node, { signal, onProgress, claimedSize: info.narSize }));
+    const there = this.#options.calculateNar;
+    checkNarSizeAndHash(
+      info,
+      await calculateNar(this.#to, engine, info.node, { signal, onProgress, claimedSize: info.narSize, there }),
+    );
     await checkContentAddress(this.#to, engine, info, { signal });
   }
 }

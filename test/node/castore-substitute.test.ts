@@ -5,11 +5,14 @@ import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { connectCacheCastore } from "../../src/backends/cache-castore.ts";
 import { createMemoryStore, MemoryChunkStore } from "../../src/backends/memory.ts";
 import { EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
+import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { digestKey, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import { directorySize } from "../../src/castore/directory.ts";
 import { encodeNode } from "../../src/castore/directory-codec.ts";
 import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
+import { rpcRoutes } from "../../src/node/rpc/routes.ts";
+import { startServer } from "../../src/node/server.ts";
 import { BinaryCache } from "../../src/store/binary-cache.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import { narUrl, renderNarInfo } from "../../src/store/nar-info.ts";
@@ -172,6 +175,46 @@ describe("the second version of a path, one percent of which is other", () => {
     expect((await runCli(["export", ...services, second.storePath])).stdout).toHaveLength(second.narSize);
   });
 
+  test("moves as little where the store is a daemon, which is not read back to be verified", async () => {
+    const wire = new Wire();
+    const to = createMemoryStore();
+    await importFiles(to, "data-1", firstVersion());
+    const read: number[] = [];
+    const { blobs } = to;
+    const watched: BlobService = {
+      stat: (digests, options) => blobs.stat(digests, options),
+      create: (options) => blobs.create(options),
+      putMany: (contents, options) => blobs.putMany(contents, options),
+      readMany: (digests, options) => blobs.readMany(digests, options),
+      open(digest, options) {
+        read.push(1);
+        return blobs.open(digest, options);
+      },
+    };
+    const daemon = await startServer(
+      { host: "127.0.0.1", port: 0 },
+      // What calls read, and not what the daemon itself reads.
+      {
+        routes: rpcRoutes(
+          { ...to, blobs: watched },
+          { engine, calculateNar: (node, options) => calculateNar(to, engine, node, options) },
+        ),
+      },
+    );
+    closing.push(() => daemon.close());
+    const services = ["blob", "directory", "path-info"].flatMap((service) => [
+      `--${service}-service-addr`,
+      `grpc+${daemon.address}`,
+    ]);
+    vi.stubGlobal("fetch", wire.fetch);
+    const run = await runCli(["copy", ...services, "--from", `nix+${await serve(source)}`, second.storePath]);
+    expect(run).toMatchObject({ status: 0, stderr: "" });
+    expect(wire.take().nars).toBe(0);
+    // Chunks of the large file that it has, and no file besides.
+    expect(read.length).toBeLessThan(60);
+    await expectWhole(to, second);
+  });
+
   test("has directories as they are counted here, wherever it comes from", async () => {
     const other = createMemoryStore();
     const doubled = await importFiles(other, "data-2", secondVersion(), "doubled");
@@ -207,6 +250,15 @@ describe("the NAR stands in", () => {
     const wire = new Wire();
     const store = await withFirst();
     await substitute(store, await serve(source, createMemoryStore()), second, wire.fetch);
+    expect(wire.take().nars).toBe(1);
+    await expectWhole(store, second);
+  });
+
+  test("where the daemon that gets it calculates another NAR", async () => {
+    const wire = new Wire();
+    const store = await withFirst();
+    const other = async () => ({ narSize: first.narSize, narHash: first.narHash });
+    await substitute(store, await serve(source), second, wire.fetch, { calculateNar: other });
     expect(wire.take().nars).toBe(1);
     await expectWhole(store, second);
   });

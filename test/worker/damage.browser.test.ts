@@ -6,6 +6,7 @@ import { type Directory, type DirectoryEntry, makeDirectory } from "../../src/ca
 import { directoryNode } from "../../src/castore/directory-codec.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { importNar } from "../../src/store/import.ts";
+import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { RemoteStore } from "../../src/store/services.ts";
 import type { StoreSchema } from "../../src/worker/database.ts";
@@ -67,7 +68,8 @@ async function makeRemote(...trees: readonly Tree[]): Promise<RemoteStore> {
     };
     await importNar(memory, engine, source(), { name: ["a", "b", "c"][i] as string });
   }
-  return { ...memory, name: "memory", sizeRule: async () => "documented" };
+  const calculate = (node: Node) => calculateNar(memory, engine, node);
+  return { ...memory, name: "memory", sizeRule: async () => "documented", calculateNar: calculate };
 }
 
 async function world(storage: Storage): Promise<World> {

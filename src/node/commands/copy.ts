@@ -75,11 +75,12 @@ async function copyFrom(
   const engine = new NodeHashEngine();
   const onPath = (storePath: string): Promise<void> => writeOut(stdout, `${storePath}\n`);
   const store = await openServices(addresses, engine);
+  const { calculateNar } = store;
   try {
     if (isNixCache(source)) {
       const { cache, ...options } = connectNixCache(source, engine);
       await cache.info({ signal });
-      await substitutePaths(store, cache, storePaths, { engine, ...options, closure, signal, onPath });
+      await substitutePaths(store, cache, storePaths, { engine, ...options, closure, signal, calculateNar, onPath });
       return;
     }
     const other = await openServices({ blobs: from, directories: from, pathInfos: from }, engine);
@@ -88,6 +89,7 @@ async function copyFrom(
         engine,
         closure,
         signal,
+        calculateNar,
         onPath,
         fromRule: await other.sizeRule?.({ signal }),
         // An embedded store keeps what it gets: it should be as what is imported there.
