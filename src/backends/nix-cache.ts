@@ -5,6 +5,7 @@ import { parseHashPart } from "../nix/store-path.ts";
 import type { BinaryCache } from "../store/binary-cache.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { PathInfoService } from "../store/path-info-service.ts";
+import type { CalculateNarThere } from "../store/services.ts";
 import { findSubstitute, Substituter } from "../store/substituter.ts";
 import { checkTrust, type TrustPolicy } from "../store/trust.ts";
 
@@ -13,6 +14,8 @@ export interface NixCacheOptions {
   readonly trust: TrustPolicy;
   /** Services at the cache's address, if there may be any: content that a NARInfo names by its node is copied from there. */
   readonly castore?: CastoreServices | undefined;
+  /** Where the content is calculated, if not here. */
+  readonly calculateNar?: CalculateNarThere | undefined;
 }
 
 interface Abortable {
@@ -44,11 +47,11 @@ export class NixCachePathInfoService implements PathInfoService {
   #isCache: Promise<unknown> | undefined;
 
   /** @param content gets what is imported */
-  constructor(cache: BinaryCache, content: CastoreServices, { engine, trust, castore }: NixCacheOptions) {
+  constructor(cache: BinaryCache, content: CastoreServices, { engine, trust, castore, calculateNar }: NixCacheOptions) {
     this.#cache = cache;
     this.#content = content;
     this.#trust = trust;
-    this.#substituter = new Substituter(cache, engine, castore);
+    this.#substituter = new Substituter(cache, engine, castore, calculateNar);
   }
 
   /**

@@ -3,6 +3,7 @@ import { NixCachePathInfoService } from "../backends/nix-cache.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { BinaryCache } from "../store/binary-cache.ts";
+import type { CalculateNarThere } from "../store/services.ts";
 import type { TrustPolicy } from "../store/trust.ts";
 import type { NixCacheAddress } from "./addresses.ts";
 
@@ -26,8 +27,13 @@ export function connectNixCache(
   };
 }
 
-/** Its path infos, whose content goes to `content`. */
-export function openNixCache(address: NixCacheAddress, content: CastoreServices, engine: HashEngine): NixCachePathInfoService {
+/** Its path infos, whose content goes to `content`. @param calculateNar of a remote that keeps the content */
+export function openNixCache(
+  address: NixCacheAddress,
+  content: CastoreServices,
+  engine: HashEngine,
+  calculateNar: CalculateNarThere | undefined,
+): NixCachePathInfoService {
   const { cache, ...options } = connectNixCache(address, engine);
-  return new NixCachePathInfoService(cache, content, { engine, ...options });
+  return new NixCachePathInfoService(cache, content, { engine, calculateNar, ...options });
 }

@@ -75,7 +75,7 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     for (const result of results) if (result.status === "rejected") throw result.reason;
   };
   try {
-    const { blobs, calculateNar } = await at(parsed.blobs);
+    const { blobs, calculateNar: calculateThere } = await at(parsed.blobs);
     const { directories, sizeRule } = await at(parsed.directories);
     if (!directories) throw new UsageError("an address does not have the service that it was given for");
     const listed = isNixCache(parsed.pathInfos) ? undefined : await at(parsed.pathInfos);
@@ -86,7 +86,10 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     // Alone, each store publishes by itself; together, none knows of the others.
     const alone = opened.size === 1;
     const content = { blobs, directories: alone ? directories : putAfter(directories, flush) };
-    const pathInfos = isNixCache(parsed.pathInfos) ? openNixCache(parsed.pathInfos, content, engine) : listed?.pathInfos;
+    const calculateNar = alone ? calculateThere : undefined;
+    const pathInfos = isNixCache(parsed.pathInfos)
+      ? openNixCache(parsed.pathInfos, content, engine, calculateNar)
+      : listed?.pathInfos;
     if (!pathInfos) throw new UsageError("an address does not have the service that it was given for");
     return {
       ...content,
@@ -94,7 +97,7 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
       uploads,
       flush,
       sizeRule,
-      calculateNar: alone ? calculateNar : undefined,
+      calculateNar,
       close: closeAll,
     };
   } catch (error) {

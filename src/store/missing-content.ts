@@ -9,6 +9,9 @@ import { missingBytes } from "./reused-chunks.ts";
 /** What an object costs that is asked for by itself, besides its bytes: as much time as it takes to read so many bytes of one stream. */
 const OBJECT_COST = 16 * 1024;
 
+/** A directory comes with the others of its closure, in one stream. */
+const DIRECTORY_COST = 64;
+
 /** Small blobs that the target is asked for at a time. */
 const BATCH = 256;
 
@@ -49,7 +52,7 @@ export async function missingContent(
       for (let next = stack.pop(); next && missing.cost < limit; next = stack.pop()) {
         if (seen.has(digestKey(next.digest)) || (await to.directories.get(next.digest, { signal }))) continue;
         seen.add(digestKey(next.digest));
-        missing.cost += OBJECT_COST / BATCH;
+        missing.cost += DIRECTORY_COST;
         for (const entry of (await reader.read(next.digest)).entries) {
           if (entry.node.kind === "directory") stack.push(entry.node);
           else if (entry.node.kind === "file") await missing.add(entry.node);
