@@ -23,16 +23,17 @@ export interface Span {
 /**
  * Gives inputs to a parser until one fails.
  *
- * @param before is called with the number of each input
+ * @param before is called with the number of each input, and says what is wrong before it
  */
 export async function takeInputs(
   target: Target,
   { seed, from, to }: Span,
   taken: Taken,
-  before: (index: number) => string | undefined = () => undefined,
+  before: (index: number) => Promise<string | undefined> | undefined = () => undefined,
 ): Promise<Failure | undefined> {
   for (let index = from; index < to; index++) {
-    const problem = before(index);
+    const looking = before(index);
+    const problem = looking && (await looking);
     if (problem !== undefined) return { index, reason: problem };
     const { input, random } = makeInput(target, seed, index);
     try {
