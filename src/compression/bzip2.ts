@@ -6,29 +6,42 @@ import type { CompressedInput } from "./compressed-input.ts";
 const BLOCK_SIZE = 100_000;
 /** By which compression may make a block longer, with its tables. */
 const OVERHEAD = 25_000;
+/** Of what is handed out, in bytes. */
+const PIECE = 256 * 1024;
 /** Longest that four equal bytes and a count stand for. */
 const MAX_RUN = 259;
 
 /** Streams of bzip2, one after another. */
 export async function* unbzip2(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  while (await input.has(1)) yield* stream(input);
+  // Kept from stream to stream: there may be many, with nothing in them.
+  const output = new Output();
+  let memory = new Int32Array(0);
+  while (await input.has(1)) {
+    yield* stream(input, output, (length) => {
+      if (memory.length !== length) memory = new Int32Array(length);
+      return memory;
+    });
+  }
 }
 
-async function* stream(input: CompressedInput): AsyncGenerator<Uint8Array> {
+async function* stream(
+  input: CompressedInput,
+  output: Output,
+  allocate: (length: number) => Int32Array,
+): AsyncGenerator<Uint8Array> {
   await input.has(4);
   const bits = new Bits(input);
   const level = bzip2.header(bits.read);
   bits.forget();
   // What a block is decoded in.
-  const memory = new Int32Array(BLOCK_SIZE * level);
-  const output = new Output();
+  const memory = allocate(BLOCK_SIZE * level);
   for (let crc: number | null = 0; ; ) {
     // The decoder can't wait in the middle of a block.
     await input.has(OVERHEAD + BLOCK_SIZE * level);
     crc = bzip2.decompress(bits.read, output.write, memory, memory.length, crc);
     bits.forget();
     if (crc === null) return;
-    yield output.take();
+    yield* output.take();
   }
 }
 
@@ -84,9 +97,10 @@ class Output {
     this.#bytes[this.#length++] = byte;
   };
 
-  take(): Uint8Array {
-    const taken = this.#bytes.slice(0, this.#length);
+  /** In pieces, whose reader may not have to work at all of it in one go. */
+  *take(): Generator<Uint8Array> {
+    const length = this.#length;
     this.#length = 0;
-    return taken;
+    for (let at = 0; at < length; at += PIECE) yield this.#bytes.slice(at, Math.min(at + PIECE, length));
   }
 }

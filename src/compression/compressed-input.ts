@@ -1,12 +1,30 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
 
+/** In milliseconds. */
+const LONGEST_TURN = 50;
+
 /** Compressed bytes as they come, of which a decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
   #bytes: Uint8Array = EMPTY_BYTES;
+  #turned = performance.now();
 
-  constructor(source: AsyncIterator<Uint8Array>) {
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(source: AsyncIterator<Uint8Array>, signal: AbortSignal | undefined) {
     this.#source = source;
+    this.#signal = signal;
+  }
+
+  /**
+   * Lets others have their turn now and then. A few bytes may stand for gigabytes, or for any number of blocks with nothing in them, and as long as
+   * they last nothing is waited for but promises.
+   */
+  async turn(): Promise<void> {
+    if (performance.now() - this.#turned <= LONGEST_TURN) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#turned = performance.now();
+    this.#signal?.throwIfAborted();
   }
 
   /** What is here and not taken. */
@@ -16,6 +34,7 @@ export class CompressedInput {
 
   /** Waits until `length` bytes are here. @returns whether they are: not if the input ends before */
   async has(length: number): Promise<boolean> {
+    await this.turn();
     if (this.#bytes.length >= length) return true;
     const parts = this.#bytes.length > 0 ? [this.#bytes] : [];
     let missing = length - this.#bytes.length;

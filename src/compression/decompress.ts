@@ -97,7 +97,7 @@ async function* decompressWith(
       throw error;
     }
   };
-  const input = new CompressedInput({ next });
+  const input = new CompressedInput({ next }, signal);
   try {
     const compression = await choose(input);
     if (compression === "none") {
@@ -108,6 +108,7 @@ async function* decompressWith(
       for await (const bytes of DECOMPRESSORS[compression](input, signal)) {
         signal?.throwIfAborted();
         yield bytes;
+        await input.turn();
       }
     } catch (error) {
       signal?.throwIfAborted();

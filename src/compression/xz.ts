@@ -10,25 +10,41 @@ const MAGIC = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00);
 /** Of a stream: "YZ". */
 const END_MAGIC = Uint8Array.of(0x59, 0x5a);
 
-let previous: Promise<void> = Promise.resolve();
-
 /**
- * Streams of the .xz format, one after another, with zeros between them. One caller at a time is served: the decoder has one memory, and lets a second stream
- * wait in a way that can't be aborted.
+ * How many are served at once: the decoder keeps all their dictionaries, of up to 64 MiB each, in one memory that never gets smaller.
  */
-export async function* unxz(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  const before = previous;
-  let done = (): void => {};
-  previous = new Promise((resolve) => {
-    done = resolve;
-  });
+const MAX_AT_ONCE = 8;
+
+// By itself it lets each stream wait, beyond the reach of an abort, until the one before has ended: one source that stalls would stop all others.
+Reflect.set(XzReadableStream, "_contextMutex", { acquire: async () => {}, release: () => {} });
+
+let running = 0;
+const waiting = new Set<() => void>();
+
+/** Streams of the .xz format, one after another, with zeros between them. */
+export async function* unxz(input: CompressedInput, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  while (running >= MAX_AT_ONCE) await untilOneEnds(signal);
+  running++;
   try {
-    await before;
     do yield* stream(input);
     while (await beginsAnother(input));
   } finally {
-    done();
+    running--;
+    for (const wake of waiting) wake();
   }
+}
+
+function untilOneEnds(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise<void>((resolve) => {
+    const wake = (): void => {
+      waiting.delete(wake);
+      signal?.removeEventListener("abort", wake);
+      resolve();
+    };
+    waiting.add(wake);
+    signal?.addEventListener("abort", wake);
+    if (signal?.aborted) wake();
+  }).then(() => signal?.throwIfAborted());
 }
 
 async function* stream(input: CompressedInput): AsyncGenerator<Uint8Array> {

@@ -156,3 +156,51 @@ test("a frame of zstd that wants too much memory is refused", async () => {
   for (const frame of [wide, long])
     await expect(whole(decompressed(pieces(frame, 100)))).rejects.toMatchObject({ code: "invalid" });
 });
+
+test("a source of xz that stalls stops no other; where too many do, one that waits can be aborted", async () => {
+  const bytes = await sample("several.xz");
+  let unblock = (): void => {};
+  const blocked = new Promise<void>((resolve) => {
+    unblock = resolve;
+  });
+  const stalled = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes.subarray(0, 1000);
+    await blocked;
+    yield bytes.subarray(1000);
+  };
+  const all = [whole(decompressed(stalled()))];
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(Buffer.compare(await whole(decompressed(pieces(bytes, 1000))), NUMBERS)).toBe(0);
+
+  for (let i = 0; i < 20; i++) all.push(whole(decompressed(stalled())));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const controller = new AbortController();
+  const aborted = whole(decompressed(pieces(bytes, 1000), controller.signal));
+  controller.abort(new Error("enough"));
+  await expect(aborted).rejects.toThrow("enough");
+  unblock();
+  for (const one of all) expect(Buffer.compare(await one, NUMBERS)).toBe(0);
+});
+
+describe("others get their turn while", () => {
+  // 128 KiB of a zero in four bytes, as often as wanted.
+  const run = Uint8Array.of(0x02, 0x00, 0x10, 0x00);
+  const zeros = concatBytes([Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38), ...Array<Uint8Array>(20_000).fill(run)]);
+  // A window of 128 MiB and nothing in it.
+  const empty = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 1, 0, 0);
+  const frames = concatBytes(Array<Uint8Array>(20_000).fill(empty));
+
+  test.each([
+    ["a few bytes become gigabytes", zeros],
+    ["frames have nothing in them", frames],
+  ])("%s", async (_, bytes) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error("enough")), 200);
+    const began = performance.now();
+    const read = async (): Promise<void> => {
+      for await (const piece of decompressedAs(pieces(bytes, bytes.length), "zstd", controller.signal)) expect(piece[0]).toBe(0);
+    };
+    await expect(read()).rejects.toThrow("enough");
+    expect(performance.now() - began).toBeLessThan(3000);
+  });
+});
