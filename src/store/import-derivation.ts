@@ -1,21 +1,26 @@
-import { equalBytes, quote } from "../bytes.ts";
+import { concatBytes, equalBytes, quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
+import type { Derivation } from "../nix/derivation.ts";
 import { formatDerivation, parseDerivation } from "../nix/derivation-file.ts";
-import { derivationPath } from "../nix/derivation-paths.ts";
-import { parseStorePath, storePathBaseName } from "../nix/store-path.ts";
+import { type DerivationHash, derivationPath, hashDerivation, outputPaths } from "../nix/derivation-paths.ts";
+import { formatStorePath, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
+import { iterate } from "../stream.ts";
+import { requirePathInfo } from "./closure.ts";
 import { type ImportOptions, importFile } from "./import.ts";
 import type { PathInfo } from "./path-info.ts";
 import type { StoreServices } from "./services.ts";
 
 const DRV = ".drv";
+/** Bytes of the longest file of an input that is read. */
+const MAX_DERIVATION = 64 * 1024 * 1024;
 
 /**
  * Imports a derivation's own file under the derivation's store path, with its inputs, which must be in the store, as references.
  *
  * @param options.name of the store path, which ends in `.drv`; or the whole base name, which the store path must then have
  * @throws StoreError `invalid` for what is no derivation, or not written as Nix writes it: its store path would not be the one that it has for
- *   Nix; `corrupt` if it is the derivation of another base name; `not-found` for an input that is not in the store
+ *   Nix; or whose outputs' paths do not follow from it; `corrupt` if it is the derivation of another base name; `not-found` for an input that is not in the store
  */
 export async function importDerivation(
   store: StoreServices,
@@ -32,10 +37,61 @@ export async function importDerivation(
   if (isBaseName && baseName !== options.name)
     throw new StoreError("corrupt", `${quote(options.name)} is not the derivation that it is named, but ${baseName}`);
   const references = [...derivation.inputSources, ...derivation.inputDerivations.keys()];
+  await checkOutputs(derivation, new InputHashes(store, options.signal));
   const source = async function* (): AsyncGenerator<Uint8Array> {
     yield bytes;
   };
   return importFile(store, engine, source(), { ...options, name, method: "text", references });
+}
+
+/** Whoever trusts a derivation takes what it builds for what its outputs' paths say. */
+async function checkOutputs(derivation: Derivation, inputs: InputHashes): Promise<void> {
+  const paths = await outputPaths(derivation, (path) => inputs.hash(path));
+  for (const [name, output] of derivation.outputs) {
+    if (output.kind !== "input-addressed" && output.kind !== "fixed") continue;
+    const expected = paths.get(name);
+    const path = expected && formatStorePath(expected);
+    if (output.path !== path)
+      throw new StoreError(
+        "invalid",
+        `output ${quote(name)} of ${quote(derivation.name)} has the path ${output.path}, not ${path}`,
+      );
+  }
+}
+
+/** The hashes of derivations that are in the store, each calculated once. */
+class InputHashes {
+  readonly #store: StoreServices;
+  readonly #signal: AbortSignal | undefined;
+  readonly #known = new Map<string, Promise<DerivationHash>>();
+
+  constructor(store: StoreServices, signal: AbortSignal | undefined) {
+    this.#store = store;
+    this.#signal = signal;
+  }
+
+  hash(path: string): Promise<DerivationHash> {
+    const known = this.#known.get(path) ?? this.#calculate(path);
+    this.#known.set(path, known);
+    return known;
+  }
+
+  async #calculate(path: string): Promise<DerivationHash> {
+    this.#signal?.throwIfAborted();
+    return hashDerivation(await this.#read(path), (input) => this.hash(input));
+  }
+
+  /** @throws StoreError `not-found`, `invalid` if it is no derivation */
+  async #read(path: string): Promise<Derivation> {
+    const options = { signal: this.#signal };
+    const { node } = await requirePathInfo(this.#store.pathInfos, path, options);
+    if (node.kind !== "file" || node.size > MAX_DERIVATION) throw new StoreError("invalid", `${path} is not a derivation's file`);
+    const content = await this.#store.blobs.open(node.digest, options);
+    if (!content) throw new StoreError("not-found", `the content of ${path} is missing from the store`);
+    const parts: Uint8Array[] = [];
+    for await (const part of iterate(content, this.#signal)) parts.push(part);
+    return parseDerivation(concatBytes(parts), parseStorePath(path).name.slice(0, -DRV.length));
+  }
 }
 
 function readName(text: string): { name: string; isBaseName: boolean } {

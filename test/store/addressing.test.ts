@@ -149,10 +149,17 @@ test.each([
   ["no derivation", () => utf8("Derive()"), "base.drv", "invalid"],
   ["not Nix's way to write it", (bytes: Uint8Array) => swapped(bytes), "base.drv", "invalid"],
   ["not a derivation's name", (bytes: Uint8Array) => bytes, "base", "invalid"],
+  ["an output's path that does not follow from it", withOtherOutput, "base.drv", "invalid"],
 ])("a derivation with %s is refused", async (_, spoil, name, code) => {
   const bytes = spoil(derivationFile("fcmry67dw5g6mrk3hz3l42idyk7djb8a-base.drv"));
   expect(await failure(importDerivation(createMemoryStore(), engine, bytes, { name }))).toMatchObject({ code });
 });
+
+function withOtherOutput(bytes: Uint8Array): Uint8Array {
+  const derivation = parseDerivation(bytes, "base");
+  const path = parseStorePath("/nix/store/00000000000000000000000000000000-base");
+  return formatDerivation(withOutputPaths(derivation, new Map([["out", path]])));
+}
 
 /** Two variables of the environment in the wrong order. */
 function swapped(bytes: Uint8Array): Uint8Array {
