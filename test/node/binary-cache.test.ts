@@ -12,16 +12,19 @@ import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
 import { encodeNode } from "../../src/castore/directory-codec.ts";
 import { type Compression, decompressedAs } from "../../src/compression/decompress.ts";
+import { StoreError } from "../../src/error.ts";
 import { generateSecretKey, verify } from "../../src/nix/ed25519.ts";
 import { fingerprint } from "../../src/nix/fingerprint.ts";
 import { formatNix32 } from "../../src/nix/hash.ts";
 import { publicKeyOf } from "../../src/nix/key.ts";
+import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { formatNarInfo, parseNarInfo } from "../../src/nix/narinfo.ts";
 import { type BinaryCacheOptions, createBinaryCache } from "../../src/node/binary-cache/binary-cache.ts";
 import { compressedAs } from "../../src/node/binary-cache/encode.ts";
 import { CacheUploads, memoryRecords } from "../../src/node/binary-cache/uploads.ts";
 import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
 import { type RunningServer, startServer } from "../../src/node/server.ts";
+import { compressZstd } from "../../src/node/zstd.ts";
 import { importNar } from "../../src/store/import.ts";
 import { parseEntryPath, resolvePath } from "../../src/store/list.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
@@ -182,6 +185,54 @@ describe("reading", () => {
       expect(headers.vary).toMatch(/Accept-Encoding/);
       expect(Buffer.compare(await whole(decompressedAs(once1(body), coding)), narOf(HELLO))).toBe(0);
     }
+  });
+
+  test("a range is only of the form that was begun with", async () => {
+    await addHello();
+    const nar = narOf(HELLO);
+    const url = `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`;
+    const gzip = { "accept-encoding": "gzip, identity;q=0" };
+    const [plain, encoded] = [await ask("HEAD", url), await ask("GET", url, { headers: gzip })];
+    expect(encoded.headers["content-encoding"]).toBe("gzip");
+    const go = (etag: string | undefined) => ask("GET", url, { headers: { range: "bytes=8-", "if-range": String(etag) } });
+    expect((await go(plain.headers.etag)).status).toBe(206);
+    const whole = await go(encoded.headers.etag);
+    expect([whole.status, whole.body.length]).toEqual([200, nar.length]);
+  });
+
+  test.each(["none", "zstd"])("what breaks off is not the whole, over HTTP/2 and compressed as %s too", async (compression) => {
+    const large = new Uint8Array(3 << 20).map((_, i) => (i * 2654435761) >>> 13);
+    const parts: Uint8Array[] = [];
+    const writer = new NarWriter((piece) => parts.push(piece.slice()));
+    writer.file(large.length, false);
+    writer.content(large);
+    writer.endFile();
+    writer.end();
+    const nar = concatBytes(parts);
+    const suffix = compression === "zstd" ? ".zst" : "";
+    const body = suffix ? compressZstd(nar) : nar;
+    const path = `/nar/${nixHash(body)}.nar${suffix}`;
+    expect((await ask("PUT", path, { body })).status).toBe(201);
+    const { open } = store.blobs;
+    // What is read is missing its end.
+    store.blobs.open = async (digest, options) => {
+      const stream = await open.call(store.blobs, digest, options);
+      let left = 2 << 20;
+      return stream?.pipeThrough(
+        new TransformStream<Uint8Array, Uint8Array>({
+          transform(piece, controller) {
+            left -= piece.length;
+            if (left < 0) controller.error(new StoreError("corrupt", "a chunk is missing"));
+            else controller.enqueue(piece);
+          },
+        }),
+      );
+    };
+    const session = connectHttp2(server.address);
+    const stream = session.request({ ":path": path });
+    stream.resume();
+    await expect(once(stream, "end")).rejects.toThrow();
+    session.destroy();
   });
 
   test("bad addresses have their status", async () => {
@@ -359,6 +410,58 @@ describe("writing", () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect((await ask("GET", name)).status).toBe(404);
     expect((await ask("PUT", name, { body: nar })).status).toBe(201);
+  });
+
+  test("an upload that stalls is given up", { timeout: 10_000 }, async () => {
+    await start({ bodyTimeout: 200 });
+    const nar = narOf(HELLO);
+    const name = `/nar/${nixHash(nar)}.nar`;
+    const socket = connect(Number(new URL(server.address).port), "127.0.0.1");
+    socket.on("error", () => {});
+    socket.resume();
+    socket.write(`PUT ${name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${nar.length}\r\n\r\n`);
+    socket.write(nar.subarray(0, 8));
+    await once(socket, "close");
+
+    const session = connectHttp2(server.address);
+    const stream = session.request({ ":method": "PUT", ":path": name });
+    stream.on("error", () => {});
+    stream.write(nar.subarray(0, 8));
+    await new Promise((resolve) => stream.once("close", resolve));
+    session.destroy();
+    // Slow is something else.
+    const slow = request(`${server.address}${name}`, { method: "PUT" });
+    for (let at = 0; at < nar.length; at += Math.ceil(nar.length / 5)) {
+      slow.write(nar.subarray(at, at + Math.ceil(nar.length / 5)));
+      await new Promise((resolve) => setTimeout(resolve, 80));
+    }
+    slow.end();
+    const [response] = await once(slow, "response");
+    expect(response.resume().statusCode).toBe(201);
+  });
+
+  test("what can't be taken is refused with a line that says why", async () => {
+    const nar = narOf(HELLO);
+    for (const [path, status] of [
+      [`/nar/${nixHash(nar)}.nar.br`, 400],
+      [`/nar/${nixHash(nar)}.nar.lzip`, 400],
+      ["/debuginfo/0123.debug", 400],
+      ["/realisations/sha256:0123!out.doi", 400],
+    ] as const) {
+      const { status: actual, body } = await ask("PUT", path, { body: nar });
+      expect([path, actual]).toEqual([path, status]);
+      expect(body.toString()).toMatch(/^[^\n]+\n$/);
+      // It may be anything else's.
+      expect((await ask("HEAD", path)).status).toBe(418);
+    }
+    const encoded = { headers: { "content-encoding": "gzip" }, body: gzipSync("built\n") };
+    expect((await ask("PUT", `/log/${HELLO}-hello.drv`, encoded)).status).toBe(415);
+    expect((await ask("GET", `/log/${HELLO}-hello.drv`)).status).toBe(404);
+  });
+
+  test("a listing is let pass, not held", async () => {
+    // Not text, which would have to be held to be looked at.
+    expect((await ask("PUT", `/${HELLO}.ls`, { body: Uint8Array.of(0xff, 0xfe) })).status).toBe(201);
   });
 
   test("a NARInfo that is not of its NAR, or breaks a rule, is refused", async () => {

@@ -27,6 +27,8 @@ export interface BinaryCacheOptions {
   readonly narUrls?: NarUrlScheme | undefined;
   /** Refuses every PUT. */
   readonly readOnly?: boolean | undefined;
+  /** How long a client that is sending may be silent, in milliseconds; five minutes if not given. */
+  readonly bodyTimeout?: number | undefined;
   /** Brings the content that was written to the disk. */
   readonly flush?: (() => Promise<void>) | undefined;
 }
@@ -53,14 +55,21 @@ export function createBinaryCache(
 ): (request: ServerRequest, answer: ServerAnswer) => boolean {
   const cache = new BinaryCacheResources(store, options);
   return (request, answer) => {
-    const resource = cache.find(request.url ?? "/");
+    const url = request.url ?? "/";
+    const resource = cache.find(url) ?? (request.method === "PUT" ? unwanted(url) : undefined);
     if (!resource) return false;
-    const exchange = new Exchange(request, answer);
+    const exchange = new Exchange(request, answer, options.bodyTimeout);
     void exchange.answer(async () => {
       if (exchange.method === "GET" || exchange.method === "HEAD") return resource.get(exchange);
       if (exchange.method !== "PUT" || !resource.put)
         return { status: 405, headers: { allow: resource.put ? "GET, HEAD, PUT" : "GET, HEAD" } };
       if (options.readOnly) throw new StoreError("denied", "this binary cache is read-only");
+      const coding = exchange.header("content-encoding") ?? "identity";
+      // It would be kept as if it were what it stands for.
+      if (coding.toLowerCase() !== "identity") {
+        const headers = { "content-type": "text/plain; charset=utf-8", "accept-encoding": "identity" };
+        return { status: 415, headers, body: `what is put must not be encoded: ${coding}\n` };
+      }
       return resource.put(exchange);
     });
     return true;
@@ -123,7 +132,7 @@ class BinaryCacheResources {
         return { status: 200, headers: { "content-type": "application/json", "cache-control": "no-cache" }, body };
       },
       put: async (exchange) => {
-        await exchange.text(MAX_LISTING);
+        for await (const _ of exchange.bodyUpTo(MAX_LISTING));
         return { status: 201 };
       },
     };
@@ -151,27 +160,24 @@ class BinaryCacheResources {
   #log(name: string): Resource {
     const { uploads } = this.#options;
     return {
-      get: async ({ signal }) => {
+      get: async ({ method, signal }) => {
         const log = await uploads.log(derivationName(name));
-        const stream = log && (await this.#store.blobs.open(log.digest, { signal }));
-        if (!stream) throw new StoreError("not-found", `there is no log of ${name}`);
+        if (!log) throw new StoreError("not-found", `there is no log of ${name}`);
         const headers = {
           "content-type": "text/plain; charset=utf-8",
           "content-length": String(log.size),
           "cache-control": "no-cache",
         };
+        if (method === "HEAD") return { status: 200, headers };
+        const stream = await this.#store.blobs.open(log.digest, { signal });
+        if (!stream) throw new StoreError("not-found", `the log of ${name} is not in the store any more`);
         return { status: 200, headers, body: iterate(stream, signal) };
       },
       put: async (exchange) => {
         const derivation = derivationName(name);
         const writer = await this.#store.blobs.create({ signal: exchange.signal });
         try {
-          let length = 0;
-          for await (const piece of exchange.body()) {
-            length += piece.length;
-            if (length > MAX_LOG) throw new StoreError("invalid", `the log is longer than ${MAX_LOG} bytes`);
-            await writer.write(piece);
-          }
+          for await (const piece of exchange.bodyUpTo(MAX_LOG)) await writer.write(piece);
         } catch (error) {
           await writer.abort(error);
           throw error;
@@ -189,6 +195,18 @@ class BinaryCacheResources {
     if (!info) throw new StoreError("not-found", `the store has no path ${hashPart}`);
     return info;
   }
+}
+
+/** What Nix may well put here, and is told why it can't. */
+function unwanted(url: string): Resource | undefined {
+  const [path, kind] = /^\/(nar|debuginfo|realisations)\/[^?#]+/.exec(url) ?? [];
+  if (kind === undefined) return undefined;
+  const reason =
+    kind === "nar" ? "a NAR is taken as <hash>.nar, .nar.xz, .nar.zst, .nar.gz or .nar.bz2" : `this binary cache keeps no ${kind}`;
+  const refuse = async (): Promise<never> => {
+    throw new StoreError("invalid", `${reason}: ${path}`);
+  };
+  return { get: refuse, put: refuse };
 }
 
 /** @throws StoreError `invalid` for what is not a derivation's base name */

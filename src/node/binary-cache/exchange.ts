@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { constants } from "node:http2";
 import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
 import { isLoopbackAddress } from "../access.ts";
@@ -11,6 +12,9 @@ export interface CacheResponse {
   readonly body?: string | AsyncIterable<Uint8Array> | undefined;
 }
 
+/** How long a client that is sending may be silent, in milliseconds: as long as Nix itself waits. */
+const BODY_TIMEOUT = 300_000;
+
 /** Bytes that a client may send after its answer. */
 const MAX_IGNORED = 256 * 1024 * 1024;
 
@@ -20,11 +24,13 @@ export class Exchange {
   readonly url: URL;
   readonly #request: ServerRequest;
   readonly #answer: ServerAnswer;
+  readonly #bodyTimeout: number;
   readonly #gone = new AbortController();
 
-  constructor(request: ServerRequest, answer: ServerAnswer) {
+  constructor(request: ServerRequest, answer: ServerAnswer, bodyTimeout: number = BODY_TIMEOUT) {
     this.#request = request;
     this.#answer = answer;
+    this.#bodyTimeout = bodyTimeout;
     this.method = request.method ?? "GET";
     this.url = new URL(request.url ?? "/", "http://cache");
     answer.once("close", () => this.#gone.abort(new StoreError("unavailable", "the client has gone")));
@@ -44,29 +50,43 @@ export class Exchange {
     return isLoopbackAddress(this.#request.socket?.remoteAddress ?? "");
   }
 
-  /** What the client sends. Throws at the end if that was not all of it. */
+  /** What the client sends. Throws at the end if that was not all of it, and ends the connection of one that stalls. */
   async *body(): AsyncGenerator<Uint8Array> {
+    const request = this.#request;
     const broken = (cause?: unknown) => new StoreError("invalid", "the request broke off", { cause });
+    // Only while it is the client that is waited for. One whose machine is gone would hold what it holds for ever.
+    const wait = () => setTimeout(() => this.#breakOff(), this.#bodyTimeout);
+    let timer = wait();
     try {
       // Whoever has enough of it still gets an answer.
-      for await (const piece of this.#request.iterator({ destroyOnReturn: false })) yield piece;
+      for await (const piece of request.iterator({ destroyOnReturn: false })) {
+        clearTimeout(timer);
+        yield piece;
+        timer = wait();
+      }
     } catch (cause) {
       throw broken(cause);
+    } finally {
+      clearTimeout(timer);
     }
     // Node ends the stream of an HTTP/2 request that was taken back as if that had been all.
-    const request = this.#request;
     if ("stream" in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete) throw broken();
+  }
+
+  /** What the client sends. @throws StoreError `invalid` where it is longer than `maxLength` bytes */
+  async *bodyUpTo(maxLength: number): AsyncGenerator<Uint8Array> {
+    let length = 0;
+    for await (const piece of this.body()) {
+      length += piece.length;
+      if (length > maxLength) throw new StoreError("invalid", `more than ${maxLength} bytes`);
+      yield piece;
+    }
   }
 
   /** @throws StoreError `invalid` for what is longer than `maxLength` bytes or not UTF-8 */
   async text(maxLength: number): Promise<string> {
     const parts: Uint8Array[] = [];
-    let length = 0;
-    for await (const piece of this.body()) {
-      length += piece.length;
-      if (length > maxLength) throw new StoreError("invalid", `more than ${maxLength} bytes`);
-      parts.push(piece);
-    }
+    for await (const piece of this.bodyUpTo(maxLength)) parts.push(piece);
     const text = decodeUtf8Strict(concatBytes(parts));
     if (text === undefined) throw new StoreError("invalid", "not UTF-8");
     return text;
@@ -84,11 +104,17 @@ export class Exchange {
       await this.#send(response);
     } catch (error) {
       if (!this.signal.aborted && !isStoreError(error, "invalid")) this.#log(error);
-      // The length that was declared doesn't come, so the client knows.
-      this.#answer.destroy();
+      this.#breakOff();
     } finally {
       this.#ignoreRest();
     }
+  }
+
+  /** So that the client knows, also where no length was declared: destroying alone ends an answer of HTTP/2 as if that had been all. */
+  #breakOff(): void {
+    const answer = this.#answer;
+    if ("stream" in answer) answer.stream?.close(constants.NGHTTP2_INTERNAL_ERROR);
+    else answer.destroy();
   }
 
   /** What is still sent is let pass, since many clients listen only then; but not without an end. */

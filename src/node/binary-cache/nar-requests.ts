@@ -31,7 +31,9 @@ export async function narOfNode(castore: CastoreServices, exchange: Exchange, en
   const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, "accept-ranges": "bytes", vary: "Accept-Encoding", etag };
   if (exchange.header("if-none-match")?.includes(etag)) return { status: 304, headers };
 
-  const range = exchange.method === "GET" ? parseByteRange(exchange.header("range"), narSize) : undefined;
+  // Who has begun with another form of it, a compressed one for example, must not go on with this one.
+  const isSame = [undefined, etag].includes(exchange.header("if-range"));
+  const range = exchange.method === "GET" && isSame ? parseByteRange(exchange.header("range"), narSize) : undefined;
   if (range === "unsatisfiable") return { status: 416, headers: { ...headers, "content-range": `bytes */${narSize}` } };
   if (exchange.method === "HEAD") {
     await requireRoot(castore, node, exchange.signal);
