@@ -26,6 +26,11 @@ export async function sign(key: SecretKey, fingerprint: string): Promise<Signatu
   return { name: key.name, data };
 }
 
+/** @throws StoreError `invalid` if the key's public half is not that of its seed, as `sign` does */
+export async function checkSecretKey(key: SecretKey): Promise<void> {
+  await sign(key, "");
+}
+
 /** Whether `signature` is by one of `keys`. */
 export async function verify(signature: Signature, fingerprint: string, keys: Iterable<PublicKey>): Promise<boolean> {
   if (signature.data.length !== SIGNATURE_LENGTH) return false;

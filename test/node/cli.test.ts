@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { generateSecretKey } from "../../src/nix/ed25519.ts";
+import { formatSecretKey } from "../../src/nix/key.ts";
 import { main } from "../../src/node/cli.ts";
 import { type CliOptions, runCli, startDaemon } from "./run-cli.ts";
 
@@ -285,5 +287,17 @@ describe("daemon", () => {
     const { status, stderr } = await runCli(["daemon", "-l", "127.0.0.1:0", ...servicesAt("memory:"), ...args]);
     expect(status).toBe(1);
     expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
+  });
+
+  test("fails on a signing key whose halves are not of one key, and does not show it", async () => {
+    const [one, other] = [await generateSecretKey("key-1"), await generateSecretKey("key-1")];
+    const text = formatSecretKey({ ...one, publicBytes: other.publicBytes });
+    const file = join(dir, "key");
+    writeFileSync(file, `${text}\n`);
+    const args = ["daemon", "-l", "192.0.2.1:1", ...servicesAt("memory:"), "--signing-key", file];
+    const { status, stderr } = await runCli(args);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^tvix-store-web: [^\n]*halves[^\n]*\n$/);
+    expect(stderr).not.toContain(text.slice(6, 30));
   });
 });

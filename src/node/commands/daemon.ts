@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { StoreError } from "../../error.ts";
+import { checkSecretKey } from "../../nix/ed25519.ts";
 import { parseSecretKey, type SecretKey } from "../../nix/key.ts";
 import { calculateNar } from "../../store/nar.ts";
 import type { NarUrlScheme } from "../../store/nar-info.ts";
@@ -136,7 +137,10 @@ async function readSecretKeys(files: readonly string[]): Promise<SecretKey[]> {
     const text = await readFile(file, "utf8").catch((error: unknown) => {
       throw fileError(error, `can't read the signing key ${file}`);
     });
-    keys.push(parseSecretKey(text.trim()));
+    const key = parseSecretKey(text);
+    // Not first at somebody's upload, which it would refuse as if that were wrong.
+    await checkSecretKey(key);
+    keys.push(key);
   }
   return keys;
 }
