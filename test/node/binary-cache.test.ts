@@ -331,6 +331,24 @@ describe("writing", () => {
     expect((await store.pathInfos.get(HELLO))?.signatures.length).toBe(2);
   });
 
+  test("signatures are not added until nobody reads the NARInfo any more", async () => {
+    const nar = narOf(HELLO);
+    await ask("PUT", `/nar/${nixHash(nar)}.nar`, { body: nar });
+    const put = (from: number, count: number) => {
+      const lines = Array.from({ length: count }, (_, i) => `Sig: key-${from + i}:${"A".repeat(86)}==\n`);
+      return ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) + lines.join("") });
+    };
+    expect((await put(0, 2000)).status).toBe(201);
+    const statuses: number[] = [];
+    for (let i = 1; i < 8; i++) statuses.push((await put(i * 2000, 2000)).status);
+    expect(statuses.at(-1)).toBe(400);
+    const { status, body } = await ask("GET", `/${HELLO}.narinfo`);
+    expect(status).toBe(200);
+    expect(parseNarInfo(body.toString()).signatures.length).toBeGreaterThan(2000);
+    // What it has may be put again.
+    expect((await put(0, 2000)).status).toBe(201);
+  });
+
   test("a key signs what is put", async () => {
     const key = await generateSecretKey("ours-1");
     store = { ...store, pathInfos: signing(store.pathInfos, [key]) };
