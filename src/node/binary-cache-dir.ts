@@ -21,17 +21,18 @@ const FILE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}\.narinfo$/;
  *
  * The order is that of `index.json`, an array of names of NARInfo files, where the cache has one.
  *
+ * @param options.storeDir of those who made it; `/nix/store` if not given
  * @throws StoreError, as `importNar` does
  */
 export async function* importBinaryCacheDir(
   store: StoreServices,
   engine: HashEngine,
   dir: string,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: { signal?: AbortSignal | undefined; storeDir?: string | undefined } = {},
 ): AsyncGenerator<PathInfo> {
-  for (const { text, info } of await readNarInfos(dir)) {
+  for (const { text, info } of await readNarInfos(dir, options.storeDir)) {
     options.signal?.throwIfAborted();
-    if (await store.pathInfos.get(parseHashPart(info.storePath), options)) continue;
+    if (await store.pathInfos.get(parseHashPart(info.storePath, options.storeDir), { signal: options.signal })) continue;
     yield await importNar(store, engine, await openNar(dir, info, options.signal), { narInfo: text, ...options });
   }
 }
@@ -41,16 +42,16 @@ interface NarInfoFile {
   readonly info: NarInfo;
 }
 
-async function readNarInfos(dir: string): Promise<NarInfoFile[]> {
+async function readNarInfos(dir: string, storeDir: string | undefined): Promise<NarInfoFile[]> {
   const index = await readIndex(dir);
   const files: NarInfoFile[] = [];
   for (const name of index ?? (await listNarInfos(dir))) {
     const text = await readFile(join(dir, name), "utf8").catch((error: unknown) => {
       throw fileError(error, `can't read ${join(dir, name)}`);
     });
-    files.push({ text, info: parseNarInfo(text) });
+    files.push({ text, info: parseNarInfo(text, storeDir) });
   }
-  return index ? files : referencesFirst(files);
+  return index ? files : referencesFirst(files, storeDir);
 }
 
 async function readIndex(dir: string): Promise<string[] | undefined> {
@@ -85,8 +86,8 @@ async function listNarInfos(dir: string): Promise<string[]> {
 }
 
 /** Rounds of those whose references are all there, or not in the cache; what is left in a circle comes last, in any order. */
-function referencesFirst(files: readonly NarInfoFile[]): NarInfoFile[] {
-  const waiting = new Map(files.map((file) => [parseHashPart(file.info.storePath), file]));
+function referencesFirst(files: readonly NarInfoFile[], storeDir: string | undefined): NarInfoFile[] {
+  const waiting = new Map(files.map((file) => [parseHashPart(file.info.storePath, storeDir), file]));
   const order: NarInfoFile[] = [];
   for (let before = -1; before !== order.length; ) {
     before = order.length;

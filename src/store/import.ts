@@ -10,7 +10,7 @@ import type { HashEngine, HashStream } from "../hash/engine.ts";
 import { formatContentAddress } from "../nix/content-address.ts";
 import { formatSri } from "../nix/hash.ts";
 import { type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
-import { parseHashPart } from "../nix/store-path.ts";
+import { formatStorePath, parseHashPart, parseStorePath } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
 import { type Addressing, addressedNode, addressedPathInfo, type CheckedAddressing, checkAddressing } from "./addressing.ts";
 import { checkContentAddress, checkContentAddressPath } from "./content-address-check.ts";
@@ -37,7 +37,15 @@ export interface ReadOptions {
 /** How the NAR's content gets its store path, or a NARInfo file that says what path the NAR is. */
 export type ImportNarOptions = ImportOptions &
   ReadOptions &
-  ((Addressing & { readonly narInfo?: undefined }) | { readonly narInfo: string; readonly name?: undefined });
+  (
+    | (Addressing & { readonly narInfo?: undefined })
+    | {
+        readonly narInfo: string;
+        /** Of those who wrote it; `/nix/store` if not given. */
+        readonly storeDir?: string | undefined;
+        readonly name?: undefined;
+      }
+  );
 
 /**
  * Imports what `entries` yields (it gives files' contents to the uploader) and publishes it under the store path that
@@ -106,7 +114,10 @@ export async function importNar(
     }
     const info = pathInfoFromNarInfo(narInfo, content);
     checkNarSizeAndHash(info, read);
-    await checkContentAddress(store, engine, info, options);
+    await checkContentAddress(store, engine, info, {
+      signal: options.signal,
+      storeDir: options.narInfo === undefined ? undefined : options.storeDir,
+    });
     return await publishPathInfo(store.pathInfos, info, options);
   } catch (error) {
     await input.cancel();
@@ -141,9 +152,12 @@ export async function ingestNar(
 async function readTarget(store: StoreServices, options: ImportNarOptions): Promise<NarTarget> {
   options.signal?.throwIfAborted();
   if (options.narInfo === undefined) return { addressing: await checkAddressing(store, options, options) };
-  const narInfo = parseNarInfo(options.narInfo);
-  const { storePath, references, ca } = narInfo;
-  await checkContentAddressPath({ storePath, references, ca: ca && formatContentAddress(ca) });
+  const read = parseNarInfo(options.narInfo, options.storeDir);
+  // Paths are kept as those of /nix/store, whoever's they are.
+  const storePath = formatStorePath(parseStorePath(read.storePath, options.storeDir));
+  const narInfo = { ...read, storePath };
+  const { references, ca } = narInfo;
+  await checkContentAddressPath({ storePath, references, ca: ca && formatContentAddress(ca) }, options.storeDir);
   const earlier = await store.pathInfos.get(parseHashPart(storePath), { signal: options.signal });
   if (earlier) checkSameContent({ storePath, narHash: formatSri(narInfo.narHash) }, earlier);
   return { narInfo };

@@ -289,6 +289,21 @@ describe("daemon", () => {
     expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
   });
 
+  test("preloads a cache of its own store directory, and no other", async () => {
+    const hashPart = "m51r8pw89afxi119diyi9alqnn300a6m";
+    const text = readFileSync(join(SAMPLE, `${hashPart}.narinfo`), "utf8");
+    const url = /^URL: (.*)$/m.exec(text)?.[1] as string;
+    mkdirSync(join(dir, "cache", "nar"), { recursive: true });
+    writeFileSync(join(dir, "cache", `${hashPart}.narinfo`), text.replace("StorePath: /nix/store/", "StorePath: /opt/store/"));
+    writeFileSync(join(dir, "cache", url), readFileSync(join(SAMPLE, url)));
+    const args = ["-l", "127.0.0.1:0", ...servicesAt("memory:"), "--preload", join(dir, "cache")];
+    const daemon = await startDaemon([...args, "--store-dir", "/opt/store"]);
+    const response = await fetch(`${daemon.address}/${hashPart}.narinfo`);
+    expect(await response.text()).toMatch(/^StorePath: \/opt\/store\/m51/);
+    expect(await daemon.stop()).toBe(0);
+    expect((await runCli(["daemon", ...args])).status).toBe(1);
+  });
+
   test("fails on a signing key whose halves are not of one key, and does not show it", async () => {
     const [one, other] = [await generateSecretKey("key-1"), await generateSecretKey("key-1")];
     const text = formatSecretKey({ ...one, publicBytes: other.publicBytes });

@@ -84,7 +84,8 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
   const opened = await openServices(addresses, engine);
   try {
     const signed = keys.length === 0 ? opened : { ...opened, pathInfos: signing(opened.pathInfos, keys, storeDir) };
-    if (values.preload !== undefined) for await (const _ of importBinaryCacheDir(signed, engine, values.preload, { signal }));
+    if (values.preload !== undefined)
+      for await (const _ of importBinaryCacheDir(signed, engine, values.preload, { signal, storeDir }));
     const store = values["read-only"] ? readOnly(signed) : signed;
     const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads, flush: opened.flush });
     const server = await startServer(listen, {
