@@ -538,6 +538,27 @@ describe("writing", () => {
     expect(await Promise.race([status, new Promise((resolve) => setTimeout(resolve, 100, "none"))])).toBe(400);
   });
 
+  test("nor over HTTP/2", { timeout: 30_000 }, async () => {
+    const session = connectHttp2(server.address);
+    const stream = session.request({ ":method": "PUT", ":path": `/${HELLO}.narinfo` });
+    let isOpen = true;
+    stream.on("error", () => {});
+    const closed = new Promise<void>((resolve) => {
+      stream.once("close", () => {
+        isOpen = false;
+        resolve();
+      });
+    });
+    stream.resume();
+    const status = new Promise((resolve) => stream.once("response", (headers) => resolve(headers[":status"])));
+    const piece = Buffer.alloc(1 << 20, "x");
+    for (let i = 0; i < 600 && isOpen; i++)
+      await Promise.race([new Promise<void>((resolve) => stream.write(piece, () => resolve())), closed]);
+    expect(isOpen).toBe(false);
+    expect(await status).toBe(400);
+    session.destroy();
+  });
+
   test("a read-only cache refuses", async () => {
     await start({ readOnly: true });
     const nar = narOf(HELLO);

@@ -122,7 +122,10 @@ export class Exchange {
     let length = 0;
     this.#request.on("data", (piece: Uint8Array) => {
       length += piece.length;
-      if (length > MAX_IGNORED) this.#request.destroy();
+      if (length <= MAX_IGNORED) return;
+      // Destroying the request of HTTP/2 leaves the client waiting for leave to send more.
+      if ("stream" in this.#request) this.#request.stream.close(constants.NGHTTP2_NO_ERROR);
+      else this.#request.destroy();
     });
   }
 
