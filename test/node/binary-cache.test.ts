@@ -322,6 +322,18 @@ describe("writing", () => {
     expect(Buffer.compare(await whole(decompressedAs(once1(got.body), compression)), narOf(HELLO))).toBe(0);
   });
 
+  test("a NAR that is gone makes no path", async () => {
+    const uploads = new CacheUploads(memoryRecords());
+    await start({ uploads });
+    const file = narOf(HELLO);
+    await ask("PUT", `/nar/${nixHash(file)}.nar`, { body: file });
+    store = createMemoryStore(engine);
+    await start({ uploads });
+    expect((await ask("HEAD", `/nar/${nixHash(file)}.nar`)).status).toBe(404);
+    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) })).status).toBe(409);
+    expect(await paths()).toEqual([]);
+  });
+
   test("what is signed again needs no second NAR", async () => {
     await addHello();
     const info = parseNarInfo(narInfoOf(HELLO));

@@ -10,6 +10,7 @@ import { parseByteRange } from "./byte-range.ts";
 import { compressedAs } from "./encode.ts";
 import type { CacheResponse, Exchange } from "./exchange.ts";
 import { chooseCoding } from "./negotiate.ts";
+import { requireRoot } from "./root.ts";
 import type { UploadedNar } from "./uploads.ts";
 
 const NAR_TYPE = "application/x-nix-nar";
@@ -98,14 +99,6 @@ function parseNode(encoded: string): Node {
 const TOO_LONG = `the URL's node is longer than ${MAX_NODE_LENGTH} bytes`;
 const tooLong = (): StoreError => new StoreError("invalid", TOO_LONG);
 const isTooLong = (error: unknown): boolean => isStoreError(error, "invalid") && error.message === TOO_LONG;
-
-/** @throws StoreError `not-found` if not even the root is there */
-async function requireRoot({ blobs, directories }: CastoreServices, node: Node, signal: AbortSignal): Promise<void> {
-  if (node.kind === "symlink") return;
-  const found =
-    node.kind === "directory" ? await directories.get(node.digest, { signal }) : (await blobs.stat([node.digest], { signal }))[0];
-  if (!found) throw new StoreError("not-found", "the content is not in the store");
-}
 
 /** The same bytes, whose number has to be this one, since the client was told. */
 async function* exactly(length: number, bytes: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {

@@ -9,6 +9,7 @@ import type { PathInfo } from "../../store/path-info.ts";
 import { checkNarSizeAndHash } from "../../store/path-info-check.ts";
 import { publishPathInfo } from "../../store/publish.ts";
 import type { StoreServices } from "../../store/services.ts";
+import { hasRoot } from "./root.ts";
 import type { CacheUploads } from "./uploads.ts";
 
 export interface PutNarInfoOptions {
@@ -58,7 +59,8 @@ async function findContent(
 ): Promise<Pick<PathInfo, "node" | "narHash" | "narSize">> {
   const narHash = formatSri(narInfo.narHash);
   const uploaded = await uploads.narByHash(narHash);
-  if (uploaded) return uploaded;
+  // What was uploaded may be kept elsewhere than the record of it, and be gone.
+  if (uploaded && (await hasRoot(store, uploaded.node, signal))) return uploaded;
   // Somebody who signs a path that is here has nothing to upload.
   const earlier = await store.pathInfos.get(hashPart, { signal });
   if (earlier?.narHash === narHash) return earlier;
