@@ -46,6 +46,8 @@ export const LEGACY_STORES = ["chunks", "blobs", "directories"] as const;
 export type WriteTransaction = IDBPTransaction<StoreSchema, StoreName[], "readwrite">;
 
 const VERSION = 2;
+/** Milliseconds that transactions get to end. A connection that the browser has dropped may never tell. */
+const CLOSING_TIME = 1000;
 
 /**
  * The connection to a store's database. Opened again if the browser drops it, because some do so to pages in the background; closed
@@ -56,6 +58,7 @@ export class StoreDatabase {
   #db: Promise<IDBPDatabase<StoreSchema>> | undefined;
   #closed: StoreError | undefined;
   readonly #ended = new AbortController();
+  readonly #running = new Set<Promise<void>>();
 
   constructor(storeName: string) {
     this.#name = databaseName(storeName);
@@ -68,7 +71,7 @@ export class StoreDatabase {
 
   /** Runs `work` in a transaction that only reads. */
   read<N extends StoreName, T>(name: N, work: (store: IDBPObjectStore<StoreSchema, [N], N, "readonly">) => Promise<T>): Promise<T> {
-    return this.#run(async (db) => work(db.transaction(name, "readonly").store));
+    return this.#run(async (db) => work(this.#begun(db.transaction(name, "readonly")).store));
   }
 
   /** The same over several object stores, of which it sees one moment. */
@@ -76,7 +79,7 @@ export class StoreDatabase {
     names: readonly StoreName[],
     work: (transaction: IDBPTransaction<StoreSchema, StoreName[], "readonly">) => Promise<T>,
   ): Promise<T> {
-    return this.#run(async (db) => work(db.transaction([...names], "readonly")));
+    return this.#run(async (db) => work(this.#begun(db.transaction([...names], "readonly"))));
   }
 
   /** Which of the object stores that need not be there are there. */
@@ -94,9 +97,7 @@ export class StoreDatabase {
     work: (transaction: WriteTransaction) => Promise<T>,
   ): Promise<T> {
     return this.#run(async (db) => {
-      const transaction = db.transaction([...names], "readwrite", { durability });
-      // Where a request fails, its own error is the one to tell.
-      transaction.done.catch(() => {});
+      const transaction = this.#begun(db.transaction([...names], "readwrite", { durability }));
       try {
         const result = await work(transaction);
         await transaction.done;
@@ -112,10 +113,18 @@ export class StoreDatabase {
   async close(): Promise<void> {
     this.#end(new StoreError("closed", "the store was closed"));
     const db = await this.#db?.catch(() => undefined);
+    // WebKit loses a close that is under way when its worker is ended, and then whoever wants to delete the database waits for ever. So it must not
+    // wait for a transaction, whose end is told after that of its requests; and requests are answered in order.
+    await Promise.race([Promise.all(this.#running), new Promise((resolve) => setTimeout(resolve, CLOSING_TIME))]);
     db?.close();
-    // WebKit loses a close that is under way when its worker is ended, and then whoever wants to delete the database waits for ever. Requests are
-    // answered in order.
     await indexedDB.databases?.().catch(() => {});
+  }
+
+  /** Keeps sight of a transaction until it has ended. Where a request of it fails, that one's error is the one to tell. */
+  #begun<T extends { readonly done: Promise<void> }>(transaction: T): T {
+    const ended: Promise<void> = transaction.done.catch(() => {}).finally(() => this.#running.delete(ended));
+    this.#running.add(ended);
+    return transaction;
   }
 
   #end(reason: StoreError): void {
