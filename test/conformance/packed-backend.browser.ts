@@ -1,4 +1,4 @@
-import { type Remote, wrap } from "comlink";
+import { type Remote, releaseProxy, wrap } from "comlink";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { StoreDatabase } from "../../src/worker/database.ts";
 import { IndexedDbPacks } from "../../src/worker/indexeddb-packs.ts";
@@ -36,8 +36,8 @@ export async function opfsPacks(store: string): Promise<PackStore> {
       return {
         append: (bytes) => writer.append(bytes),
         read: (range) => writer.read(range),
-        finish: (sync) => writer.finish(sync),
-        abort: () => writer.abort(),
+        finish: (sync) => last(writer, () => writer.finish(sync)),
+        abort: () => last(writer, () => writer.abort()),
       };
     },
     read: async (id, ranges) => {
@@ -50,6 +50,18 @@ export async function opfsPacks(store: string): Promise<PackStore> {
     release: (id) => void api.release(number, id),
     close: () => void api.close(number),
   };
+}
+
+/**
+ * The last call of a proxy that is not asked again. It holds the proxy until it is answered: when garbage collection takes one, Comlink
+ * closes its port, and the answer is lost.
+ */
+async function last(proxy: { [releaseProxy](): void }, call: () => Promise<void>): Promise<void> {
+  try {
+    await call();
+  } finally {
+    proxy[releaseProxy]();
+  }
 }
 
 export async function openPacked(storage: "opfs" | "indexeddb", name: string = crypto.randomUUID()): Promise<PackedStore> {
