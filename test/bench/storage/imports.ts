@@ -13,6 +13,7 @@ export const PUTS = "indexeddb";
 export const SHA256 = "sha256 alone";
 export const CUT = "cut + hashes alone";
 export const WRITE = "opfs write alone";
+const READ = "reading alone";
 
 /** Peers get this many files at most: their speed doesn't depend on it. */
 const MOST_FOR_PEERS = 5000;
@@ -134,7 +135,8 @@ export async function importLarge(session: Session, name: string, what: "store p
     contender,
     run: async () => speed(await session.call("peer", method, LARGE_SIZE)),
   });
-  const parts = [part(CUT, "cutAndHash"), part(WRITE, "opfsWrite")];
+  const reading: Turn = { contender: READ, run: async () => speed(await session.call("readPicked")) };
+  const parts = [part(CUT, "cutAndHash"), part(WRITE, "opfsWrite"), reading];
   if (what === "store path") {
     const ourTurn = ours(
       session,

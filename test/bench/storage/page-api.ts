@@ -13,6 +13,8 @@ export interface PageApi {
   importFolder(name: string): Promise<Imported>;
   /** Puts a part of the file that was picked into castore, as one blob and without a store path. */
   ingest(offset: number, size: number): Promise<number>;
+  /** Reads the file that was picked, in a worker, as an import does. */
+  readPicked(): Promise<number>;
 
   /** Renders a store path and hashes what comes. */
   renderNar(storePath: string): Promise<Rendered>;
@@ -58,4 +60,10 @@ export interface PeerApi {
   cutAndHash(bytes: number): Promise<number>;
   /** One file, through a sync access handle, flushed. */
   opfsWrite(bytes: number): Promise<number>;
+}
+
+/** What the page alone can ask for, since a file is no JSON. */
+export interface Peers extends PeerApi {
+  /** Reads a file as an import does. */
+  read(file: File): Promise<number>;
 }

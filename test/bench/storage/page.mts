@@ -3,7 +3,7 @@
 import { HashPool } from "../../../src/hash/pool.ts";
 import { openStore, type Store } from "../../../src/index.ts";
 import { spawnHashWorker } from "../../../src/worker/spawn-hash-worker.ts";
-import type { ArchiveRequest, Imported, PageApi, PeerApi, Rendered } from "./page-api.ts";
+import type { ArchiveRequest, Imported, PageApi, Peers, Rendered } from "./page-api.ts";
 
 let current: Store | undefined;
 
@@ -54,12 +54,13 @@ const api: PageApi = {
   },
 
   async ingest(offset, size) {
-    const [file] = input("file");
-    if (!file) throw new Error("no file was picked");
+    const file = picked();
     const from = performance.now();
     await store().importBlob(file.slice(offset, offset + size), { pin: "bench" });
     return performance.now() - from;
   },
+
+  readPicked: () => ask("read", picked()),
 
   async renderNar(storePath) {
     const pool = hashPool();
@@ -104,14 +105,16 @@ function imported(from: number, { storePath, narHash }: { storePath: string; nar
 }
 
 async function sourceOf({ url }: ArchiveRequest): Promise<File | ReadableStream<Uint8Array>> {
-  if (url === undefined) {
-    const [file] = input("file");
-    if (!file) throw new Error("no file was picked");
-    return file;
-  }
+  if (url === undefined) return picked();
   const { ok, body } = await fetch(url);
   if (!ok || !body) throw new Error(`${url} can't be had`);
   return body;
+}
+
+function picked(): File {
+  const [file] = input("file");
+  if (!file) throw new Error("no file was picked");
+  return file;
 }
 
 function input(id: string): FileList {
@@ -135,7 +138,7 @@ const waiting = new Map<number, { resolve: (ms: number) => void; reject: (error:
 let asked = 0;
 
 /** A worker of its own, which is started when it is needed, so that it takes no memory from what is measured. */
-function ask(method: keyof PeerApi | "forget", ...args: readonly unknown[]): Promise<number> {
+function ask(method: keyof Peers | "forget", ...args: readonly unknown[]): Promise<number> {
   if (method === "forget") {
     peers?.terminate();
     peers = undefined;

@@ -2,9 +2,10 @@
 
 import { unixfs } from "@helia/unixfs";
 import { IDBBlockstore } from "blockstore-idb";
+import { ReadBuffers, readByteStream } from "../../../src/byte-stream.ts";
 import { HashPool } from "../../../src/hash/pool.ts";
 import { spawnHashWorker } from "../../../src/worker/spawn-hash-worker.ts";
-import type { PeerApi } from "./page-api.ts";
+import type { Peers } from "./page-api.ts";
 import { filePath, smallFile, smallFiles } from "./small-files.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
@@ -21,7 +22,7 @@ function hashPool(): HashPool {
   return pool;
 }
 
-const peers: PeerApi = {
+const peers: Peers = {
   async helia(count) {
     const set = smallFiles(count);
     const contents = Array.from({ length: count }, (_, i) => ({ path: filePath(i, set), content: smallFile(i) }));
@@ -70,6 +71,13 @@ const peers: PeerApi = {
     const ms = performance.now() - from;
     db.close();
     return ms;
+  },
+
+  async read(file) {
+    const from = performance.now();
+    const buffers = new ReadBuffers();
+    for await (const { buffer } of readByteStream(file.stream(), buffers) ?? []) buffers.give(buffer);
+    return performance.now() - from;
   },
 
   async sha256(bytes) {
@@ -162,7 +170,7 @@ function deleteDatabase(name: string): Promise<void> {
   });
 }
 
-type Request = { [K in keyof PeerApi]: { id: number; method: K; args: Parameters<PeerApi[K]> } }[keyof PeerApi];
+type Request = { [K in keyof Peers]: { id: number; method: K; args: Parameters<Peers[K]> } }[keyof Peers];
 
 self.onmessage = async ({ data: { id, method, args } }: MessageEvent<Request>) => {
   try {
