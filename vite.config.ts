@@ -5,7 +5,7 @@ import { firefox, webkit } from "./test/setup/plain-browser.ts";
 import { chromiumPath } from "./test/setup/tools.ts";
 
 const playwrightChromium = playwright({
-  launchOptions: { executablePath: chromiumPath(), args: ["--no-sandbox", "--disable-dev-shm-usage"] },
+  launchOptions: { executablePath: chromiumPath(), args: ["--no-sandbox", "--disable-dev-shm-usage", "--js-flags=--expose-gc"] },
 });
 
 function inBrowser(

@@ -38,6 +38,12 @@ interface FillingReader {
 }
 
 /**
+ * Held while they are read: Chromium takes a byte stream of a Blob for garbage, though a read of it is pending, when nothing but that read
+ * leads to it, and the read never settles.
+ */
+const underWay = new Set<ReadableStreamBYOBReader>();
+
+/**
  * Iterates over a byte stream in pieces of 512 KiB and later up to 2 MiB, each of which begins a buffer of its own, that the caller may give to `buffers`.
  * `undefined` if `stream` is none. Ends as `iterate` does.
  */
@@ -73,6 +79,7 @@ async function* read(
     return read;
   };
   let finished = false;
+  underWay.add(reader);
   try {
     signal?.throwIfAborted();
     let next = ask();
@@ -86,6 +93,7 @@ async function* read(
     }
     finished = true;
   } finally {
+    underWay.delete(reader);
     signal?.removeEventListener("abort", cancel);
     if (!finished) cancel();
     reader.releaseLock();
