@@ -76,6 +76,8 @@ export class Store extends EventTarget {
     this.#api = worker.api;
     this.#changes = changes;
     changes.onmessage = ({ data }: MessageEvent<Change>) => {
+      // The worker may hear of it later than we do, and whoever is told may ask at once.
+      this.#api.changed().catch(() => {});
       if (data !== "collect") this.dispatchEvent(new Event("change"));
     };
   }

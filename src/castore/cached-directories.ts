@@ -2,7 +2,7 @@ import { type Digest, digestKey } from "./digest.ts";
 import type { Directory } from "./directory.ts";
 import type { DirectoryService } from "./directory-service.ts";
 
-/** Entries of all kept directories together: some 2 MB. */
+/** Entries of all kept directories together: some 5 MB. */
 const KEPT_ENTRIES = 8192;
 
 /**

@@ -1,4 +1,4 @@
-/** What a worker did. Of what it collected as garbage only other workers need to know. */
+/** What a worker did. That it collected garbage is nothing a page need be told. */
 export type Change = "write" | "delete" | "repair" | "collect";
 
 /** Where workers tell every tab that store paths came or went. */

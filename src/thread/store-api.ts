@@ -48,6 +48,8 @@ export interface StoreApi {
   pin(name: string, storePath: string): Promise<void>;
   unpin(name: string): Promise<boolean>;
   pins(): Promise<Pin[]>;
+  /** The page heard of a change: what it asks from now on is answered from the store, not from what was read before. */
+  changed(): void;
   destroy(name: string): Promise<void>;
   close(): Promise<void>;
 }

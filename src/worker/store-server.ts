@@ -2,7 +2,6 @@ import { connectCacheCastore } from "../backends/cache-castore.ts";
 import { ReadBuffers, readByteStream } from "../byte-stream.ts";
 import { concatBytes, decodeUtf8, quote, quoteBytes } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
-import { CachedDirectories } from "../castore/cached-directories.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { DirectoryEntry, DirectorySizeRule } from "../castore/directory.ts";
 import { fileEntry } from "../castore/file-entry.ts";
@@ -20,11 +19,12 @@ import type { Addressing } from "../store/addressing.ts";
 import { BinaryCache } from "../store/binary-cache.ts";
 import { requirePathInfo } from "../store/closure.ts";
 import { importEntries, importNar, type ReadOptions } from "../store/import.ts";
-import { listDirectory, resolvePath } from "../store/list.ts";
+import { resolvePath } from "../store/list.ts";
 import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
 import { listNode } from "../store/nar-listing.ts";
 import type { PathInfo } from "../store/path-info.ts";
+import { PathResolver } from "../store/path-resolver.ts";
 import { scanReferences } from "../store/scan-references.ts";
 import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
 import { checkSignatures } from "../store/signatures.ts";
@@ -75,8 +75,7 @@ interface OpenedStore {
   readonly pool: HashEngine;
   /** What is committed. */
   readonly services: LocalStoreServices;
-  /** For looking at paths, one after the other. */
-  readonly directories: CachedDirectories;
+  readonly resolver: PathResolver;
   readonly durability: "strict" | "relaxed";
   readonly changes: BroadcastChannel;
 }
@@ -108,14 +107,10 @@ export class StoreServer implements StoreApi {
       const packed = await openPackedStore(name, options.storage);
       const services = packedReader(packed, pool);
       const changes = changeChannel(name);
-      // A damaged object would be read for as long as nothing is missing, though another tab has fetched a good one.
-      // And what another tab collected as garbage is held for as long as we have it open.
-      const directories = new CachedDirectories(services.directories);
-      changes.onmessage = () => {
-        packed.sweepLater();
-        directories.clear();
-      };
-      this.#opened = { packed, pool, services, directories, durability: options.durability, changes };
+      const resolver = new PathResolver(services);
+      // What another tab collected as garbage is held for as long as we have it open.
+      changes.onmessage = () => packed.sweepLater();
+      this.#opened = { packed, pool, services, resolver, durability: options.durability, changes };
       const id = await packed.database.read("meta", (store) => store.get("id"));
       return { id: String(id), storage: packed.storage, missingPacks: await packed.missingPacks() };
     } catch (error) {
@@ -164,16 +159,12 @@ export class StoreServer implements StoreApi {
   }
 
   async list(storePath: string, path: string | Uint8Array): Promise<ListEntry[] | undefined> {
-    const { services, directories } = this.#store();
-    const info = await requirePathInfo(services.pathInfos, storePath);
-    const entries = await listDirectory({ ...services, directories }, info.node, path);
+    const entries = await this.#store().resolver.list(storePath, path);
     return entries?.map(listEntry);
   }
 
   async node(storePath: string, path: string | Uint8Array): Promise<Node | undefined> {
-    const { services, directories } = this.#store();
-    const info = await requirePathInfo(services.pathInfos, storePath);
-    return resolvePath({ ...services, directories }, info.node, path);
+    return this.#store().resolver.resolve(storePath, path);
   }
 
   readBlob(digest: Digest, range: { offset: number; length: number }, to: MessagePort): void {
@@ -348,6 +339,10 @@ export class StoreServer implements StoreApi {
     return this.#store().packed.database.read("pins", (store) => store.getAll());
   }
 
+  changed(): void {
+    this.#opened?.resolver.clear();
+  }
+
   /** Deletes the store with all that is in it. Others that have it open are closed. */
   async destroy(name: string): Promise<void> {
     await this.close();
@@ -365,12 +360,14 @@ export class StoreServer implements StoreApi {
 
   #store(): OpenedStore {
     if (!this.#opened) throw new StoreError("closed", "the store is not open");
+    // Not all questions get as far as the database.
+    this.#opened.packed.database.ended.throwIfAborted();
     return this.#opened;
   }
 
   /** What ended while the store was being closed has no channel any more, and is done all the same. */
   #tell(store: OpenedStore, change: Change): void {
-    store.directories.clear();
+    store.resolver.clear();
     if (this.#opened === store) store.changes.postMessage(change);
   }
 
@@ -379,11 +376,16 @@ export class StoreServer implements StoreApi {
     return this.#run(operation, async (options) => {
       const store = this.#store();
       const { packed, pool, durability } = store;
-      const result = await writePacked(packed, pool, { durability, signal: options.signal }, (services, session) =>
-        work({ services, session, pool }, options),
-      );
-      this.#tell(store, "write");
-      return result;
+      let used: WriteSession | undefined;
+      try {
+        return await writePacked(packed, pool, { durability, signal: options.signal }, (services, session) => {
+          used = session;
+          return work({ services, session, pool }, options);
+        });
+      } finally {
+        // What fails or is aborted may have made some store paths before.
+        if (used?.mayHaveCommitted) this.#tell(store, "write");
+      }
     });
   }
 

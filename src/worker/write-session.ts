@@ -65,6 +65,7 @@ export class WriteSession implements WritableObjects {
   #buffered = 0;
   /** Whether a commit was tried that may have got further than we were told. */
   #isUnclear = false;
+  #hasTried = false;
   /** The first entry that may be ours. */
   #firstEntry: number;
   /** One call after the other touches packs. */
@@ -78,6 +79,11 @@ export class WriteSession implements WritableObjects {
     this.#durability = durability;
     this.#firstEntry = store.table.count;
     this.#endDeparture = store.onDrop((record) => this.#departed.add(record));
+  }
+
+  /** Whether a commit was tried: something may be visible then, however the session ended. */
+  get mayHaveCommitted(): boolean {
+    return this.#hasTried;
   }
 
   async has(kind: ObjectKind, digests: readonly Digest[]): Promise<boolean[]> {
@@ -131,6 +137,7 @@ export class WriteSession implements WritableObjects {
         await Promise.all(this.#finishing.values());
         if (this.#failure) throw this.#failure.error;
         this.#isUnclear = true;
+        this.#hasTried = true;
         const gone = await this.#publish(names, change);
         this.#isUnclear = false;
         if (!gone) break;

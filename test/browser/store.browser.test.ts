@@ -5,6 +5,7 @@ import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
 import { STORE_DAEMONS } from "../conformance/daemon-urls.ts";
 import { watchPorts } from "../thread/watched-ports.ts";
+import { narOf } from "../worker/trees.ts";
 
 const opened: Store[] = [];
 afterEach(async () => {
@@ -175,6 +176,42 @@ describe("what was imported", () => {
     const { storePath } = await mine.importNar(new Blob([sampleNar()]), { name: "sample" });
     await changed;
     expect((await other.pathInfo(storePath))?.storePath).toBe(storePath);
+  });
+
+  test("shows up in other tabs though another path that was to come with it could not be had", async () => {
+    const name = crypto.randomUUID();
+    const [source, mine, other] = [await open(), await open(name), await open(name)];
+    const tag = crypto.randomUUID();
+    const infos = await Promise.all(
+      // Nothing that other tests look for.
+      ["one", "two", "three"].map((label) => source.importNar(new Blob(narOf({ [tag]: label })), { name: label })),
+    );
+    const paths = infos.map(({ storePath }) => storePath);
+    await source.push(connectRemote(STORE_DAEMONS[0]), paths);
+    const changed = new Promise((resolve) => other.addEventListener("change", resolve, { once: true }));
+    const remote = connectRemote(STORE_DAEMONS[0], {
+      fetch: async (input, init) => {
+        for await (const _ of mine.pathInfos()) throw new TypeError("the network is gone");
+        return fetch(input, init);
+      },
+    });
+    await expect(mine.pull(remote, paths)).rejects.toMatchObject({ code: "unavailable" });
+    await changed;
+    expect(await collect(other.pathInfos())).toHaveLength(1);
+  });
+
+  test("has no files any more once it is deleted, here or in another tab", async () => {
+    const name = crypto.randomUUID();
+    const [mine, other] = [await open(name), await open(name)];
+    for (const deleting of [mine, other]) {
+      const { storePath } = await mine.importNar(new Blob([sampleNar()]), { name: "sample" });
+      expect(await (await mine.file(storePath, "a.txt"))?.text()).toBe("hello");
+      const changed = new Promise((resolve) => mine.addEventListener("change", resolve, { once: true }));
+      await deleting.delete(storePath);
+      await changed;
+      await expect(mine.file(storePath, "a.txt")).rejects.toMatchObject({ code: "not-found" });
+      await expect(collect(mine.list(storePath))).rejects.toMatchObject({ code: "not-found" });
+    }
   });
 
   test("is deleted, and its content collected, but not what others use", async () => {
