@@ -1,8 +1,12 @@
 import { expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
+import { decodeUtf8, utf8 } from "../../src/bytes.ts";
 import { BlobUploader } from "../../src/castore/blob-uploader.ts";
+import { digestOf } from "../../src/castore/digest.ts";
 import { StoreError } from "../../src/error.ts";
 import { folderEntries } from "../../src/worker/folder-entries.ts";
+import { pseudoRandom } from "../conformance/content.ts";
+import { hasOpfs } from "../conformance/packed-backend.browser.ts";
 
 /** Long enough to be streamed, and gone when it is. */
 class LostFile extends File {
@@ -44,3 +48,52 @@ test("an abort, and an error of what takes the content, come out as they are", a
   full.drain = () => Promise.reject(new StoreError("quota", "no room left"));
   await expect(readFolder(new File([new Uint8Array(300 * 1024)], "fine"), full)).rejects.toMatchObject({ code: "quota" });
 });
+
+test("files come in order with their content, whatever is read together", async () => {
+  const contents = Array.from({ length: 300 }, (_, i) => pseudoRandom(i % 70 === 69 ? 300 * 1024 + i : (i * 7919) % 40_000, i + 1));
+  const files = contents.map((bytes, i) => ({
+    path: `in/${i % 3}/${String(i).padStart(3, "0")}`,
+    file: new File([bytes.slice()], String(i)),
+  }));
+  const store = createMemoryStore();
+  const gathering = new BlobUploader(store.blobs);
+  const found = [];
+  const told: number[] = [];
+  const onProgress = ({ loaded }: { loaded: number }): unknown => told.push(loaded);
+  for await (const entry of folderEntries({ files }, gathering, { onProgress })) found.push(entry);
+  await gathering.flush();
+  const size = contents.reduce((sum, { length }) => sum + length, 0);
+  expect(told.at(-1)).toBe(size);
+  const inOrder = [0, 1, 2].map((rest) => files.filter((_, i) => i % 3 === rest));
+  expect(found.map(({ path }) => path.map(decodeUtf8).join("/"))).toEqual([
+    ...inOrder.flatMap((some, i) => [...some.map(({ path }) => path), `in/${i}`]),
+    "in",
+    "",
+  ]);
+  const digests = found.flatMap((entry) =>
+    entry.kind === "file" ? [[Number(decodeUtf8(entry.path.at(-1) ?? utf8(""))), entry.contents.digest]] : [],
+  );
+  expect(digests).toHaveLength(300);
+  for (const [i, digest] of digests) expect(digest).toEqual(digestOf(contents[Number(i)] ?? utf8("none")));
+});
+
+if (!(await hasOpfs())) test.skip("a file that is gone is named, among others (this browser has no OPFS)", () => {});
+else
+  test("a file that is gone is named, among others", async () => {
+    const root = await navigator.storage.getDirectory();
+    const directory = await root.getDirectoryHandle(crypto.randomUUID(), { create: true });
+    const files = [];
+    for (const name of ["first", "gone", "last"]) {
+      const handle = await directory.getFileHandle(name, { create: true });
+      const writable = await handle.createWritable();
+      await writable.write(name);
+      await writable.close();
+      files.push({ path: `in/${name}`, file: await handle.getFile() });
+    }
+    await directory.removeEntry("gone");
+    const reading = (async () => {
+      for await (const _ of folderEntries({ files }, uploader(), {}));
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("in/gone") });
+    await root.removeEntry(directory.name, { recursive: true });
+  });
