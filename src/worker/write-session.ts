@@ -289,7 +289,6 @@ export class WriteSession implements WritableObjects {
   /** True if something that was relied on is gone; then nothing was written. */
   async #publish(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<boolean> {
     const relied = this.#relied.records();
-    const entries = this.#entries();
     return this.#store.database.write(
       [...new Set<StoreName>(["packs", "meta", ...names])],
       this.#durability,
@@ -297,11 +296,7 @@ export class WriteSession implements WritableObjects {
         const packs = transaction.objectStore("packs");
         const keys = await Promise.all(relied.map(({ key }) => packs.getKey(key)));
         if (keys.includes(undefined)) return true;
-        for (const record of this.#packs) {
-          const { pack, storage, size } = record;
-          const value: PackRecord = { pack, storage, size, entries: entries.get(record)?.bytes ?? new Uint8Array(0) };
-          await packs.put(value, record.key);
-        }
+        for (const [key, value] of this.#packRecords()) await packs.put(value, key);
         for (const { key } of this.#replaced) await packs.delete(key);
         if (this.#packs.length > 0 || this.#replaced.size > 0) await increment(transaction, "generation");
         await change(transaction);
@@ -310,15 +305,21 @@ export class WriteSession implements WritableObjects {
     );
   }
 
-  #entries(): Map<IndexRecord, EntryWriter> {
+  /** With their keys; one after the other, as a million entries take 40 MB. Packs are written in turn, and entries lie in their order. */
+  *#packRecords(): Generator<[key: string, record: PackRecord]> {
     const { table } = this.#store;
-    const writers = new Map(this.#packs.map((record) => [record, new EntryWriter(record.count)]));
-    if (writers.size === 0) return writers;
-    for (let entry = this.#firstEntry; entry < table.count; entry++) {
-      const location = table.location(entry);
-      writers.get(location.record)?.add({ digest: table.digest(entry), ...location });
+    let entry = this.#firstEntry;
+    for (const { key, pack, storage, size, count } of this.#packs) {
+      const entries = new EntryWriter(count);
+      for (let found = 0; found < count; entry++) {
+        // Between ours lies what others committed meanwhile.
+        const location = table.location(entry);
+        if (location.record.pack !== pack) continue;
+        entries.add({ digest: table.digest(entry), ...location });
+        found++;
+      }
+      yield [key, { pack, storage, size, entries: entries.bytes }];
     }
-    return writers;
   }
 
   /** Writes what was relied on and is not there any more, with all that it refers to, from where it was. */
