@@ -42,15 +42,15 @@ export async function* folderEntries(
   const items = "handle" in source ? handleItems(source.handle) : listItems(source.files);
   const total = "handle" in source ? undefined : source.files.reduce((sum, { file }) => sum + file.size, 0);
   let loaded = 0;
-  for await (const { entries, contents } of ahead(batches(opened(items)), BATCHES_AHEAD, startReading)) {
-    const short = await contents;
+  const opened = ahead(items, OPENED_AHEAD, open);
+  for await (const { entries, contents } of ahead(batches(opened), BATCHES_AHEAD, read)) {
     for (const entry of entries) {
       options.signal?.throwIfAborted();
       if (entry.kind === "directory") {
         yield entry;
         continue;
       }
-      const content = short.get(entry);
+      const content = contents.get(entry);
       uploader.begin();
       for await (const bytes of content ? [content] : readLong(entry, options.signal)) {
         uploader.write(bytes);
@@ -65,16 +65,12 @@ export async function* folderEntries(
   }
 }
 
-async function* opened(items: AsyncIterable<FolderItem>): AsyncGenerator<FolderEntry> {
-  const start = (item: FolderItem): FolderEntry | Promise<FolderEntry> => (item.kind === "directory" ? item : handled(open(item)));
-  for await (const entry of ahead(items, OPENED_AHEAD, start)) yield entry;
-}
-
-async function open({ path, open }: Extract<FolderItem, { kind: "file" }>): Promise<FolderFile> {
+async function open(item: FolderItem): Promise<FolderEntry> {
+  if (item.kind === "directory") return item;
   try {
-    return { kind: "file", path, file: await open() };
+    return { kind: "file", path: item.path, file: await item.open() };
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(item.path, error);
   }
 }
 
@@ -95,11 +91,11 @@ async function* batches(entries: AsyncIterable<FolderEntry>): AsyncGenerator<Fol
 interface Batch {
   readonly entries: readonly FolderEntry[];
   /** Of the short files. */
-  readonly contents: Promise<ReadonlyMap<FolderEntry, Uint8Array>>;
+  readonly contents: ReadonlyMap<FolderEntry, Uint8Array>;
 }
 
-function startReading(entries: readonly FolderEntry[]): Batch {
-  return { entries, contents: handled(readShort(entries.filter(isShort))) };
+async function read(entries: readonly FolderEntry[]): Promise<Batch> {
+  return { entries, contents: await readShort(entries.filter(isShort)) };
 }
 
 function isShort(entry: FolderEntry): entry is FolderFile {
@@ -136,12 +132,6 @@ async function readAlone({ path, file }: FolderFile): Promise<Uint8Array> {
   }
 }
 
-/** It is awaited when its turn comes; until then nobody may call it unhandled. */
-function handled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
-}
-
 async function* readLong({ path, file }: FolderFile, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   try {
     yield* iterate(file.stream(), signal);
@@ -157,18 +147,18 @@ function unreadable(path: EntryPath, cause: unknown): StoreError {
   return new StoreError("unavailable", `file ${quote(shown)} can't be read: ${why}`, { cause });
 }
 
-/** Yields what `start(item)` gives, of each item in order, having started up to `count` of them. */
-async function* ahead<In, Out>(
-  items: AsyncIterable<In>,
-  count: number,
-  start: (item: In) => Out | Promise<Out>,
-): AsyncGenerator<Out> {
-  const started: (Out | Promise<Out>)[] = [];
+/** Yields what `start(item)` resolves to, of each item in order, having started up to `count` of them. */
+async function* ahead<In, Out>(items: AsyncIterable<In>, count: number, start: (item: In) => Promise<Out>): AsyncGenerator<Out> {
+  const started: Promise<Out>[] = [];
   for await (const item of items) {
-    started.push(start(item));
-    if (started.length >= count) yield started.shift() as Out | Promise<Out>;
+    const result = start(item);
+    // It is awaited when its turn comes; until then nobody may call it unhandled.
+    result.catch(() => {});
+    started.push(result);
+    if (started.length >= count) yield started.shift() as Promise<Out>;
   }
-  yield* started;
+  // Not `yield*`: WebKit never settles when it comes to one that was rejected.
+  for (const result of started) yield result;
 }
 
 /** Depth first, directories after what is in them. */
