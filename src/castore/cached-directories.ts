@@ -1,3 +1,4 @@
+import { RecentlyUsed } from "../recently-used.ts";
 import { type Digest, digestKey } from "./digest.ts";
 import type { Directory } from "./directory.ts";
 import type { DirectoryService } from "./directory-service.ts";
@@ -11,9 +12,7 @@ const KEPT_ENTRIES = 8192;
  */
 export class CachedDirectories implements DirectoryService {
   readonly #directories: DirectoryService;
-  /** Least recently used first. */
-  readonly #kept = new Map<string, Directory>();
-  #entries = 0;
+  readonly #kept = new RecentlyUsed<string, Directory>(KEPT_ENTRIES, ({ entries }) => entries.length + 1);
 
   constructor(directories: DirectoryService) {
     this.#directories = directories;
@@ -21,23 +20,15 @@ export class CachedDirectories implements DirectoryService {
 
   clear(): void {
     this.#kept.clear();
-    this.#entries = 0;
   }
 
   async get(digest: Digest, options?: { signal?: AbortSignal | undefined }): Promise<Directory | undefined> {
     options?.signal?.throwIfAborted();
     const key = digestKey(digest);
     const kept = this.#kept.get(key);
-    const directory = kept ?? (await this.#directories.get(digest, options));
-    if (!directory) return undefined;
-    if (this.#kept.delete(key)) this.#entries -= directory.entries.length + 1;
-    this.#kept.set(key, directory);
-    this.#entries += directory.entries.length + 1;
-    for (const [oldest, { entries }] of this.#kept) {
-      if (this.#entries <= KEPT_ENTRIES) break;
-      this.#kept.delete(oldest);
-      this.#entries -= entries.length + 1;
-    }
+    if (kept) return kept;
+    const directory = await this.#directories.get(digest, options);
+    if (directory) this.#kept.set(key, directory);
     return directory;
   }
 

@@ -2,6 +2,7 @@ import { equalBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { checkOutboard, decodeOutboard, type Outboard } from "../hash/outboard.ts";
+import { RecentlyUsed } from "../recently-used.ts";
 import { iterate } from "../stream.ts";
 import { type Digest, digestKey, formatDigest } from "./digest.ts";
 
@@ -12,7 +13,7 @@ const BUFFER = 512 * 1024;
 /** Outboards of a store's blobs: decoded and checked, or made from the content where the store has none. */
 export class Outboards {
   #engine: HashEngine;
-  #known = new Map<string, Outboard>();
+  readonly #known = new RecentlyUsed<string, Outboard>(KEPT);
 
   constructor(engine: HashEngine) {
     this.#engine = engine;
@@ -25,14 +26,10 @@ export class Outboards {
    */
   async get(digest: Digest, bao: Uint8Array | undefined, open: () => Promise<ReadableStream<Uint8Array>>): Promise<Outboard> {
     const key = digestKey(digest);
-    const outboard = this.#known.get(key) ?? (bao ? decode(digest, bao) : await this.#make(digest, await open()));
-    // The last one in order is the one that was used last.
-    this.#known.delete(key);
+    const known = this.#known.get(key);
+    if (known) return known;
+    const outboard = bao ? decode(digest, bao) : await this.#make(digest, await open());
     this.#known.set(key, outboard);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= KEPT) break;
-      this.#known.delete(oldest);
-    }
     return outboard;
   }
 

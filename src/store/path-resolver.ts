@@ -2,6 +2,7 @@ import { CachedDirectories } from "../castore/cached-directories.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
+import { RecentlyUsed } from "../recently-used.ts";
 import { requirePathInfo } from "./closure.ts";
 import { listDirectory, resolvePath } from "./list.ts";
 import type { PathInfo } from "./path-info.ts";
@@ -18,8 +19,8 @@ export class PathResolver {
   readonly #castore: CastoreServices;
   readonly #directories: CachedDirectories;
   readonly #pathInfos: StoreServices["pathInfos"];
-  /** By hash part, least recently used first. Of a path that is not there, nothing is kept. */
-  readonly #kept = new Map<string, Promise<PathInfo | undefined>>();
+  /** By hash part. Of a path that is not there, nothing is kept. */
+  readonly #kept = new RecentlyUsed<string, Promise<PathInfo | undefined>>(KEPT);
 
   constructor({ blobs, directories, pathInfos }: StoreServices) {
     this.#directories = new CachedDirectories(directories);
@@ -48,14 +49,11 @@ export class PathResolver {
   }
 
   async #get(hashPart: string): Promise<PathInfo | undefined> {
-    // What was asked for before a `clear` isn't kept after it, whenever its answer comes.
-    const asked = this.#kept.get(hashPart) ?? this.#pathInfos.get(hashPart);
-    this.#kept.delete(hashPart);
+    const kept = this.#kept.get(hashPart);
+    if (kept) return kept;
+    const asked = this.#pathInfos.get(hashPart);
+    // Before its answer: what was asked for before a `clear` isn't kept after it.
     this.#kept.set(hashPart, asked);
-    for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= KEPT) break;
-      this.#kept.delete(oldest);
-    }
     let info: PathInfo | undefined;
     try {
       info = await asked;

@@ -309,12 +309,13 @@ export class WriteSession implements WritableObjects {
   *#packRecords(): Generator<[key: string, record: PackRecord]> {
     const { table } = this.#store;
     let entry = this.#firstEntry;
-    for (const { key, pack, storage, size, count } of this.#packs) {
+    for (const record of this.#packs) {
+      const { key, pack, storage, size, count } = record;
       const entries = new EntryWriter(count);
       for (let found = 0; found < count; entry++) {
         // Between ours lies what others committed meanwhile.
         const location = table.location(entry);
-        if (location.record.pack !== pack) continue;
+        if (location.record !== record) continue;
         entries.add({ digest: table.digest(entry), ...location });
         found++;
       }

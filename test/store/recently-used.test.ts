@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { RecentlyUsed } from "../../src/recently-used.ts";
+
+const kept = <K, V>(map: RecentlyUsed<K, V>, keys: readonly K[]): K[] => keys.filter((key) => map.get(key) !== undefined);
+
+test("what was not used for longest goes first, and asking is using", () => {
+  const map = new RecentlyUsed<string, number>(2);
+  map.set("a", 1);
+  map.set("b", 2);
+  expect(map.get("a")).toBe(1);
+  map.set("c", 3);
+  expect(kept(map, ["a", "b", "c"])).toEqual(["a", "c"]);
+});
+
+test("sizes are those of what is held now", () => {
+  const map = new RecentlyUsed<string, string>(10, ({ length }) => length);
+  map.set("a", "12345678");
+  map.set("a", "1234");
+  map.set("b", "123456");
+  expect(kept(map, ["a", "b"])).toEqual(["a", "b"]);
+  map.delete("a");
+  map.delete("none");
+  map.set("c", "1234");
+  expect(kept(map, ["a", "b", "c"])).toEqual(["b", "c"]);
+  map.clear();
+  expect(kept(map, ["b", "c"])).toEqual([]);
+  map.set("d", "1234567890");
+  expect(map.get("d")).toBe("1234567890");
+});
+
+test("what is larger than the limit is not held, nor anything beside it", () => {
+  const map = new RecentlyUsed<string, string>(3, ({ length }) => length);
+  map.set("a", "1");
+  map.set("b", "1234");
+  expect(kept(map, ["a", "b"])).toEqual([]);
+});
