@@ -11,7 +11,7 @@ import { InlineHashEngine } from "./hash/inline-engine.ts";
 import { changeChannel } from "./thread/change-channel.ts";
 import type { StoreApi } from "./thread/store-api.ts";
 import { handleThrownErrors } from "./thread/thrown-errors.ts";
-import { untilAborted } from "./thread/until-aborted.ts";
+import { untilAborted } from "./until-aborted.ts";
 import { StoreServer } from "./worker/store-server.ts";
 
 export { connectRemote, type Remote, type RemoteOptions } from "./browser/remote.ts";

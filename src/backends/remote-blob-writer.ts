@@ -1,6 +1,6 @@
-import { equalBytes } from "../bytes.ts";
+import { EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import type { BlobWriter } from "../castore/blob-service.ts";
-import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
+import { asDigest, type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import { checkAttached } from "../hash/attached.ts";
 import type { HashStream } from "../hash/engine.ts";
@@ -50,7 +50,9 @@ export class RemoteBlobWriter implements BlobWriter {
   async close(): Promise<{ digest: Digest; size: number }> {
     this.#checkOpen();
     try {
-      const digest = this.#call ? await this.#finish(this.#call) : EMPTY_DIGEST;
+      // One empty message stands for the empty blob: some servers end a call without any.
+      if (!this.#call) await this.#send(EMPTY_BYTES);
+      const digest = await this.#finish(this.#begin());
       this.#end();
       return { digest, size: this.#size };
     } catch (error) {

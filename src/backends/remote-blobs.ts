@@ -7,15 +7,18 @@ import {
   SMALL_BLOB_LIMIT,
   type StatBlobOptions,
 } from "../castore/blob-service.ts";
-import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
+import { asDigest, type Digest, digestKey, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { type ByteRange, checkedRange } from "../hash/group-tree.ts";
+import { type Outboard, outboardOf } from "../hash/outboard.ts";
 import { TaskPool } from "../task-pool.ts";
 import { cutBlobPieces } from "../wire/blob-message.ts";
 import { RemoteBlobWriter } from "./remote-blob-writer.ts";
 import { REMOTE_CONCURRENCY, type RemoteConnection } from "./remote-connection.ts";
 import { RemoteRanges } from "./remote-ranges.ts";
+
+const EMPTY_OUTBOARD: Outboard = outboardOf(EMPTY_BYTES).outboard;
 
 interface Abortable {
   signal?: AbortSignal | undefined;
@@ -36,7 +39,8 @@ export class RemoteBlobService implements BlobService {
   stat(digests: readonly Digest[], options: StatBlobOptions = {}): Promise<(BlobStat | undefined)[]> {
     const { signal, outboard = false } = options;
     return forEach(digests, signal, async (digest) => {
-      if (!outboard && equalBytes(digest, EMPTY_DIGEST)) return { chunks: [] };
+      // snix has no empty blob before somebody puts one.
+      if (equalBytes(digest, EMPTY_DIGEST)) return { chunks: [], outboard: outboard ? EMPTY_OUTBOARD : undefined };
       const stat = this.#connection.call(`asking for blob ${formatDigest(digest)}`, signal, (client, signal) =>
         client.statBlob(digest, outboard, signal),
       );
@@ -119,16 +123,16 @@ export class RemoteBlobService implements BlobService {
   async putMany(blobs: readonly Uint8Array[], options: Abortable = {}): Promise<Digest[]> {
     options.signal?.throwIfAborted();
     const digests = (await this.#engine.blake3Many(blobs)).map((digest) => asDigest(digest));
-    return forEach(digests, options.signal, async (digest, i) => {
-      const bytes = blobs[i] ?? EMPTY_BYTES;
-      if (bytes.length === 0) return digest;
+    // Each content once, the empty blob too: stock snix has it only after somebody put it.
+    const distinct = new Map(digests.map((digest, i) => [digestKey(digest), { digest, bytes: blobs[i] ?? EMPTY_BYTES }]));
+    await forEach([...distinct.values()], options.signal, async ({ digest, bytes }) => {
       const what = `writing blob ${formatDigest(digest)}`;
       const answered = await this.#connection.call(what, options.signal, (client, signal) => client.putBlob(pieces(bytes), signal));
       if (!equalBytes(answered, digest)) {
         throw new StoreError("corrupt", `${what}, ${this.#connection.name} answered the digest ${formatDigest(answered)}`);
       }
-      return digest;
     });
+    return digests;
   }
 
   async #content(digest: Digest, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>> {
@@ -199,7 +203,9 @@ function clamp(value: number, max: number): number {
   return Math.min(Math.max(value, 0), max);
 }
 
+/** One empty piece for no bytes: some servers end a call without any message. */
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length === 0) yield bytes;
   yield* cutBlobPieces(bytes);
 }
 

@@ -2,6 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Code } from "@connectrpc/connect";
 import { EMPTY_DIGEST } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { createStoreClient, type StoreClient } from "../wire/client.ts";
 import type { WireFamily } from "../wire/family.ts";
 import { fromConnectError, isStatus, isUnimplemented } from "../wire/status.ts";
@@ -28,6 +29,11 @@ export class RemoteConnection {
     this.name = name;
     this.#transport = transport;
     if (family) this.#client = Promise.resolve(createStoreClient(transport, family));
+  }
+
+  /** Which names the remote's services have. */
+  async family(): Promise<WireFamily> {
+    return (await this.#findClient(undefined)).family;
   }
 
   /** One call. @param what is done, for messages: `reading blob ...` */
@@ -97,13 +103,7 @@ export class RemoteConnection {
         this.#client = undefined;
       });
     }
-    const client = this.#client;
-    if (!signal) return client;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => reject(signal.reason);
-      signal.addEventListener("abort", onAbort);
-      client.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-    });
+    return untilAborted(this.#client, signal);
   }
 
   async #probe(): Promise<StoreClient> {

@@ -1,12 +1,13 @@
 import { equalBytes } from "../bytes.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
-import type { Directory } from "../castore/directory.ts";
+import type { Directory, DirectorySizeRule } from "../castore/directory.ts";
 import { LeavesToRootValidator, RootToLeavesValidator } from "../castore/directory-closure.ts";
 import { directoryDigest } from "../castore/directory-codec.ts";
 import type { DirectoryService } from "../castore/directory-service.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { checkDirectoryMessageSize } from "../wire/directory-message.ts";
 import type { RemoteConnection } from "./remote-connection.ts";
+import { RemoteSizeRules } from "./remote-size-rules.ts";
 
 interface Abortable {
   signal?: AbortSignal | undefined;
@@ -15,9 +16,11 @@ interface Abortable {
 /** Directories behind a connection. Every one is checked against its digest, and closures against both orders' rules. */
 export class RemoteDirectoryService implements DirectoryService {
   #connection: RemoteConnection;
+  #sizeRules: RemoteSizeRules;
 
   constructor(connection: RemoteConnection) {
     this.#connection = connection;
+    this.#sizeRules = new RemoteSizeRules(connection);
   }
 
   async get(digest: Digest, options: Abortable = {}): Promise<Directory | undefined> {
@@ -80,6 +83,10 @@ export class RemoteDirectoryService implements DirectoryService {
       "corrupt",
       `${what}, ${this.#connection.name} answered the root ${formatDigest(answered)} instead of ${expected}`,
     );
+  }
+
+  sizeRules(options: Abortable = {}): Promise<readonly DirectorySizeRule[]> {
+    return this.#sizeRules.get(options.signal);
   }
 
   async *#checkClosure(digest: Digest, first: Directory, rest: AsyncGenerator<Directory>): AsyncGenerator<Directory> {

@@ -1,6 +1,6 @@
 import { StoreError } from "../error.ts";
 import { changeChannel } from "../thread/change-channel.ts";
-import { untilAborted } from "../thread/until-aborted.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { forget, wasEvicted } from "./eviction.ts";
 import { Store } from "./store.ts";
 import { StoreWorker } from "./store-worker-client.ts";

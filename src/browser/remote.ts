@@ -5,7 +5,7 @@ import type { RemoteAddress } from "../thread/store-api.ts";
 export interface RemoteOptions {
   /** What is spoken: `connect` by default. Plain gRPC is not to be had in a page. */
   protocol?: "connect" | "grpc-web" | undefined;
-  /** How the remote counts directory sizes and names its services; found out by default. */
+  /** The names of the remote's services. `auto`, the default, finds out. */
   dialect?: "auto" | "tvix" | "snix" | undefined;
   /** In the place of the worker's own `fetch`. Called in the page, for each request. */
   fetch?: typeof globalThis.fetch | undefined;

@@ -2,7 +2,7 @@ import { type Remote as ComlinkRemote, wrap } from "comlink";
 import { StoreError } from "../error.ts";
 import type { StoreApi } from "../thread/store-api.ts";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
-import { untilAborted } from "../thread/until-aborted.ts";
+import { untilAborted } from "../until-aborted.ts";
 
 /** How long a worker may take to start before it is taken for dead, in milliseconds. It loads one script and compiles 20 kB. */
 const START_TIMEOUT = 30_000;

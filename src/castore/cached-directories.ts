@@ -1,6 +1,6 @@
 import { RecentlyUsed } from "../recently-used.ts";
 import { type Digest, digestKey } from "./digest.ts";
-import type { Directory } from "./directory.ts";
+import type { Directory, DirectorySizeRule } from "./directory.ts";
 import type { DirectoryService } from "./directory-service.ts";
 
 /** Entries of all kept directories together: some 5 MB. */
@@ -41,5 +41,9 @@ export class CachedDirectories implements DirectoryService {
     options?: { signal?: AbortSignal | undefined },
   ): Promise<Digest> {
     return this.#directories.put(directories, options);
+  }
+
+  sizeRules(options?: { signal?: AbortSignal | undefined }): Promise<readonly DirectorySizeRule[]> {
+    return this.#directories.sizeRules(options);
   }
 }

@@ -1,14 +1,19 @@
 import { StoreError } from "../error.ts";
 import { type Digest, digestKey, formatDigest } from "./digest.ts";
-import { checkDirectory, childDirectories, type Directory, type DirectorySizeRule, directorySize } from "./directory.ts";
+import {
+  checkDirectory,
+  childDirectories,
+  type Directory,
+  type DirectorySizeRule,
+  directorySize,
+  SIZE_RULES,
+} from "./directory.ts";
 import { directoryDigest } from "./directory-codec.ts";
 
 /**
  * The two orders in which a closure of directories travels, and their checks. Both hold a digest and a size per directory, not the
  * directories themselves.
  */
-
-const SIZE_RULES: readonly DirectorySizeRule[] = ["documented", "doubled"];
 
 /** The rules that can still hold for a stream, and what each gives as the size of a directory in it. */
 interface Sizes {

@@ -1,5 +1,5 @@
 import type { Digest } from "./digest.ts";
-import type { Directory } from "./directory.ts";
+import type { Directory, DirectorySizeRule } from "./directory.ts";
 
 /**
  * Directories, named by the digest of their canonical encoding.
@@ -22,4 +22,11 @@ export interface DirectoryService {
    * `LeavesToRootValidator`; a broken one rejects with `invalid`, and then the root is not visible. Resolves when all can be read back.
    */
   put(directories: Iterable<Directory> | AsyncIterable<Directory>, options?: { signal?: AbortSignal | undefined }): Promise<Digest>;
+
+  /**
+   * The size rules that `put` accepts, never none, the one first that new trees should use. Every
+   * writer asks, because the rule decides the digests. May write a small tree to find out, so ask
+   * only before a write.
+   */
+  sizeRules(options?: { signal?: AbortSignal | undefined }): Promise<readonly DirectorySizeRule[]>;
 }

@@ -1,7 +1,7 @@
 import { equalBytes } from "../bytes.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { type Digest, digestKey, digestOf, EMPTY_DIGEST, formatDigest } from "./digest.ts";
-import { childDirectories, type Directory } from "./directory.ts";
+import { childDirectories, type Directory, type DirectorySizeRule, SIZE_RULES } from "./directory.ts";
 import { LeavesToRootValidator } from "./directory-closure.ts";
 import { decodeDirectory, encodeDirectory } from "./directory-codec.ts";
 import type { DirectoryService } from "./directory-service.ts";
@@ -56,6 +56,11 @@ export class StoredDirectoryService implements DirectoryService {
     options?.signal?.throwIfAborted();
     await this.#store.putMany(batch);
     return root;
+  }
+
+  /** Our own stores keep trees of either rule as they were sent. */
+  async sizeRules(): Promise<readonly DirectorySizeRule[]> {
+    return SIZE_RULES;
   }
 
   /** Breadth first, a level's directories in batches. */

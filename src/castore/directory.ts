@@ -13,41 +13,37 @@ export interface DirectoryEntry {
 }
 
 /**
- * How `DirectoryNode.size` counts.
+ * How `DirectoryNode.size` counts:
  *
  * - `documented`: the number of entries, plus the sizes of the child directories.
- * - `doubled`: the same with one more for each child directory, so that directories count twice: once as an entry, once as a child.
- *   tvix since 2024-08 and snix do so.
+ * - `doubled`: twice the number of entries, plus the sizes of the child directories. snix counts
+ *   this way, and tvix has done so since 2024-08.
  *
- * The size is a part of the parent's message: the two rules give different digests for any tree that is more than one level deep,
- * and each side rejects the other's.
+ * The size is part of the parent's message, so the two rules give different digests to every
+ * directory that holds another non-empty one. Stock peers know one rule and refuse trees that use
+ * the other one. Nothing else about a peer tells which rule it uses.
  */
 export type DirectorySizeRule = "documented" | "doubled";
 
-/** The size that a node which refers to `directory` must have. @throws StoreError `invalid` past 64 bits */
+/** All rules, the one first that our own stores use for new trees. */
+export const SIZE_RULES: readonly DirectorySizeRule[] = ["documented", "doubled"];
+
+/** How often an entry counts. */
+const ENTRY_WEIGHT: Readonly<Record<DirectorySizeRule, bigint>> = { documented: 1n, doubled: 2n };
+
+/** The size that a node which refers to `directory` must have. A node has room for 64 bits of it. */
 export function directorySize(directory: Directory, rule: DirectorySizeRule): bigint {
-  let size = BigInt(directory.entries.length);
-  for (const { node } of directory.entries) {
-    if (node.kind === "directory") size += node.size + (rule === "doubled" ? 1n : 0n);
-  }
-  if (size > MAX_UINT64) throw new StoreError("invalid", "the sizes of a directory's children add up to more than 64 bits");
+  let size = BigInt(directory.entries.length) * ENTRY_WEIGHT[rule];
+  for (const { node } of directory.entries) if (node.kind === "directory") size += node.size;
   return size;
 }
 
 /**
- * By which rule `directory` has `size`. `undefined` if by both, which is so as long as it has no directory in it; or by neither, as
- * `hasDirectorySize` tells.
+ * The rules by which `directory` has `size`: both for an empty directory, one for any other
+ * directory of a proper tree, none if the size is wrong.
  */
-export function sizeRuleShownBy(directory: Directory, size: bigint): DirectorySizeRule | undefined {
-  const documented = directorySize(directory, "documented") === size;
-  const doubled = directorySize(directory, "doubled") === size;
-  if (documented === doubled) return undefined;
-  return documented ? "documented" : "doubled";
-}
-
-/** Whether `directory` has `size` by either rule. */
-export function hasDirectorySize(directory: Directory, size: bigint): boolean {
-  return directorySize(directory, "documented") === size || directorySize(directory, "doubled") === size;
+export function sizeRulesOf(directory: Directory, size: bigint): DirectorySizeRule[] {
+  return SIZE_RULES.filter((rule) => directorySize(directory, rule) === size);
 }
 
 /** A directory of `entries`, sorted. The array is not changed. @throws StoreError `invalid` */
@@ -70,8 +66,9 @@ export function checkDirectory(directory: Directory): void {
     }
     previous = name;
   }
-  // The sum must fit; which rule the parent follows is not known here.
-  directorySize(directory, "documented");
+  // Which rule the parent follows is not known here. This one gives the smaller size.
+  if (directorySize(directory, "documented") > MAX_UINT64)
+    throw new StoreError("invalid", "the sizes of a directory's children add up to more than 64 bits");
 }
 
 /** The entry of this name, by binary search. */

@@ -22,8 +22,6 @@ export type IngestionEntry =
 export type IngestionEntries = AsyncIterable<IngestionEntry | readonly IngestionEntry[]> | Iterable<IngestionEntry>;
 
 export interface IngestOptions {
-  /** How directories count their size; `documented` if not given. */
-  sizeRule?: DirectorySizeRule | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -47,7 +45,7 @@ export async function ingestEntries(
   entries: IngestionEntries,
   options: IngestOptions = {},
 ): Promise<Node> {
-  const tree = new TreeBuilder(uploader, options.sizeRule ?? "documented");
+  const tree = new TreeBuilder(uploader, () => preferredRule(castore, options.signal));
   const directories = tree.directories(entries);
   const first = await directories.next();
   if (!first.done) {
@@ -78,6 +76,12 @@ export async function ingest(
   }
 }
 
+async function preferredRule(castore: CastoreServices, signal: AbortSignal | undefined): Promise<DirectorySizeRule> {
+  const [rule] = await castore.directories.sizeRules({ signal });
+  if (!rule) throw new StoreError("internal", "the directory service accepts no size rule");
+  return rule;
+}
+
 /** What a directory holds: a node, or what becomes one when its digest is known. */
 type PendingEntry = { name: Uint8Array } & (
   | { node: Node }
@@ -99,16 +103,19 @@ const MAX_WAITING = 1024;
 
 class TreeBuilder {
   #uploader: BlobUploader;
-  #sizeRule: DirectorySizeRule;
+  #findRule: () => Promise<DirectorySizeRule>;
+  /** Known from the first directory on. */
+  #sizeRule: DirectorySizeRule | undefined;
   /** The directories that the last entry was in, from the root down, none of which has come itself yet. */
   #open: PendingDirectory[] = [];
   /** Directories that came, in their order, and wait for digests of files. */
   #queue: PendingDirectory[] = [];
   #root: PendingEntry | undefined;
 
-  constructor(uploader: BlobUploader, sizeRule: DirectorySizeRule) {
+  /** @param findRule called once, if there is a directory */
+  constructor(uploader: BlobUploader, findRule: () => Promise<DirectorySizeRule>) {
     this.#uploader = uploader;
-    this.#sizeRule = sizeRule;
+    this.#findRule = findRule;
   }
 
   /** Leaves first. */
@@ -117,10 +124,10 @@ class TreeBuilder {
       if ("kind" in some) this.#add(some);
       else for (const entry of some) this.#add(entry);
       if (this.#queue.length > MAX_WAITING) await this.#uploader.flush();
-      yield* this.#ready();
+      yield* await this.#ready();
     }
     await this.#uploader.flush();
-    yield* this.#ready();
+    yield* await this.#ready();
   }
 
   root(): Node {
@@ -177,7 +184,13 @@ class TreeBuilder {
   }
 
   /** Those at the front of the queue whose files all have their digests by now. */
-  *#ready(): Generator<Directory> {
+  async #ready(): Promise<Iterable<Directory>> {
+    if (this.#queue.length === 0) return [];
+    this.#sizeRule ??= await this.#findRule();
+    return this.#resolveQueue(this.#sizeRule);
+  }
+
+  *#resolveQueue(sizeRule: DirectorySizeRule): Generator<Directory> {
     let count = 0;
     for (const { entries, resolved } of this.#queue) {
       while (resolved.length < entries.length) {
@@ -189,7 +202,7 @@ class TreeBuilder {
       if (resolved.length < entries.length) break;
       const pending = this.#queue[count++] as PendingDirectory;
       const directory = makeDirectory(resolved);
-      pending.node = directoryNode(directory, this.#sizeRule);
+      pending.node = directoryNode(directory, sizeRule);
       entries.length = 0;
       resolved.length = 0;
       yield directory;

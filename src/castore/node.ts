@@ -9,7 +9,7 @@ export interface DirectoryNode {
   readonly kind: "directory";
   /** Of the Directory's canonical encoding. */
   readonly digest: Digest;
-  /** Number of entries beneath, by the `DirectorySizeRule` of the store that it comes from. Unsigned 64-bit. */
+  /** Size by the `DirectorySizeRule` that the whole tree uses. Unsigned 64-bit. */
   readonly size: bigint;
 }
 

@@ -29,6 +29,7 @@ export function putAfter(directories: DirectoryService, flush: () => Promise<voi
     get: (digest, options) => directories.get(digest, options),
     getClosure: (digest, options) => directories.getClosure(digest, options),
     put: (closure, options) => directories.put(flushedAround(closure, flush), options),
+    sizeRules: (options) => directories.sizeRules(options),
   };
 }
 

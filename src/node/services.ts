@@ -24,8 +24,6 @@ export interface OpenedServices extends StoreServices {
   readonly uploads: CacheUploads;
   /** Resolves when what was put before survives a crash. */
   flush(): Promise<void>;
-  /** Of a remote that keeps the directories: how it counts their sizes. */
-  readonly sizeRule?: RemoteStore["sizeRule"] | undefined;
   /** Of a remote that keeps both blobs and directories. */
   readonly calculateNar?: RemoteStore["calculateNar"] | undefined;
   /** Brings what was put to the disk, and ends connections. */
@@ -38,7 +36,6 @@ interface Opened {
   readonly directories?: StoreServices["directories"];
   readonly pathInfos?: StoreServices["pathInfos"];
   readonly uploads?: CacheUploads;
-  readonly sizeRule?: RemoteStore["sizeRule"];
   readonly calculateNar?: RemoteStore["calculateNar"];
   readonly flush?: () => Promise<void>;
   readonly close?: () => Promise<void>;
@@ -76,7 +73,7 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
   };
   try {
     const { blobs, calculateNar: calculateThere } = await at(parsed.blobs);
-    const { directories, sizeRule } = await at(parsed.directories);
+    const { directories } = await at(parsed.directories);
     if (!directories) throw new UsageError("an address does not have the service that it was given for");
     const listed = isNixCache(parsed.pathInfos) ? undefined : await at(parsed.pathInfos);
     const flush = async () => {
@@ -96,7 +93,6 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
       pathInfos: alone ? pathInfos : publishAfter(pathInfos, flush),
       uploads,
       flush,
-      sizeRule,
       calculateNar,
       close: closeAll,
     };
@@ -121,8 +117,8 @@ async function open(address: OpenableAddress, engine: HashEngine): Promise<Opene
     default: {
       const connection = connectGrpc(address);
       const store = connectRemoteStore(connection.transport, { name: formatAddress(address) });
-      const { blobs, directories, pathInfos, sizeRule, calculateNar } = store;
-      return { blobs, directories, pathInfos, sizeRule, calculateNar, close: connection.close };
+      const { blobs, directories, pathInfos, calculateNar } = store;
+      return { blobs, directories, pathInfos, calculateNar, close: connection.close };
     }
   }
 }

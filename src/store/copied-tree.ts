@@ -1,5 +1,5 @@
 import { type Digest, digestKey, formatDigest } from "../castore/digest.ts";
-import type { Directory, DirectorySizeRule } from "../castore/directory.ts";
+import { type Directory, type DirectorySizeRule, sizeRulesOf } from "../castore/directory.ts";
 import { directoryNode } from "../castore/directory-codec.ts";
 import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import type { DirectoryNode } from "../castore/node.ts";
@@ -21,23 +21,37 @@ interface Frame {
 export class CopiedTree {
   readonly root: DirectoryNode;
   readonly #reader: DirectoryReader;
-  readonly #rule: DirectorySizeRule | undefined;
+  #rule: DirectorySizeRule | undefined;
   readonly #signal: AbortSignal | undefined;
   /** Of directories that were encoded anew, by their digest at the source. */
   readonly #nodes = new Map<string, DirectoryNode>();
 
-  /** @param rule how sizes are to be counted; `undefined` keeps what is there */
-  constructor(from: CastoreServices, root: DirectoryNode, rule: DirectorySizeRule | undefined, signal: AbortSignal | undefined) {
+  constructor(from: CastoreServices, root: DirectoryNode, signal: AbortSignal | undefined) {
     this.root = root;
     this.#reader = new DirectoryReader(from.directories, root.digest, signal);
-    this.#rule = rule;
     this.#signal = signal;
   }
 
-  /** Finds out what every directory will be; to be called first. Without a rule there is nothing to do. */
-  async prepare(): Promise<void> {
-    if (!this.#rule) return;
+  /**
+   * The size rules that the tree shows: both for an empty root.
+   *
+   * @throws StoreError `corrupt` if the root's node has a size that is wrong by every rule
+   */
+  async rules(): Promise<DirectorySizeRule[]> {
+    const { digest, size } = this.root;
+    const rules = sizeRulesOf(await this.read(digest), size);
+    if (rules.length > 0) return rules;
+    throw new StoreError("corrupt", `directory ${formatDigest(digest)} is referred to by the size ${size}, which is wrong`);
+  }
+
+  /** Encodes every directory anew, with sizes by `rule`. To be called before the other methods. */
+  async encodeBy(rule: DirectorySizeRule): Promise<void> {
+    this.#rule = rule;
     for await (const _ of this.leavesFirst());
+  }
+
+  get isEncodedAnew(): boolean {
+    return this.#rule !== undefined;
   }
 
   /** The node that stands for `node` at the target. */

@@ -1,4 +1,4 @@
-import { equalBytes } from "../bytes.ts";
+import { EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import { type BlobService, SMALL_BLOB_LIMIT } from "../castore/blob-service.ts";
 import { type Digest, digestKey, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import type { FileNode } from "../castore/node.ts";
@@ -65,7 +65,12 @@ export class BlobCopier {
   async add(file: FileNode): Promise<void> {
     this.#controller.signal.throwIfAborted();
     const key = digestKey(file.digest);
-    if (this.#seen.has(key) || equalBytes(file.digest, EMPTY_DIGEST)) {
+    if (!this.#seen.has(key) && equalBytes(file.digest, EMPTY_DIGEST)) {
+      this.#seen.add(key);
+      // It counts as there everywhere, but stock snix has it only once it was put.
+      await this.#pool.run(async () => void (await this.#to.putMany([EMPTY_BYTES], { signal: this.#controller.signal })));
+    }
+    if (this.#seen.has(key)) {
       this.#onBytes(Number(file.size));
       return;
     }

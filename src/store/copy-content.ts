@@ -18,7 +18,7 @@ const WORTH_ASKING = 16n;
 
 export interface CopyContentOptions {
   signal?: AbortSignal | undefined;
-  /** How the target counts directory sizes; `undefined` if directories are to stay as they are. */
+  /** The size rule that the copied tree must use. By default the target is asked for its rules. */
   sizeRule?: DirectorySizeRule | undefined;
   /** Whether a directory that the target has is taken to mean that it has all that is beneath it, blobs too. */
   trustTarget: boolean;
@@ -29,7 +29,7 @@ export interface CopyContentOptions {
 }
 
 export interface CopiedContent {
-  /** What the content is at the target: another node only where directories were encoded anew. */
+  /** The content's node at the target. It differs only if the target takes no tree of the source's size rule. */
   readonly node: Node;
   /** Directories and blobs that were missing there. */
   readonly objects: number;
@@ -50,12 +50,14 @@ export async function copyContent(
   options: CopyContentOptions,
 ): Promise<CopiedContent> {
   if (node.kind === "symlink") return { node, objects: 0, bytes: 0 };
+  if (node.kind === "directory" && options.trustTarget && (await has(to, node, options.signal)))
+    return { node, objects: 0, bytes: 0 };
   const copier = new BlobCopier(from.blobs, to.blobs, options);
-  const tree = node.kind === "directory" ? new CopiedTree(from, node, options.sizeRule, options.signal) : undefined;
+  const tree = node.kind === "directory" ? new CopiedTree(from, node, options.signal) : undefined;
   try {
     let directories = 0;
     if (node.kind === "file") await copier.add(node);
-    await tree?.prepare();
+    if (tree) await adaptSizeRule(tree, to, options);
     if (tree) directories = await copyBlobsBeneath(tree, to, copier, options);
     await copier.finish();
     if (tree && directories > 0) {
@@ -75,6 +77,15 @@ export async function copyContent(
   }
 }
 
+/** Keeps the tree's digests if the target takes its size rule, and encodes it anew otherwise. */
+async function adaptSizeRule(tree: CopiedTree, to: CastoreServices, options: CopyContentOptions): Promise<void> {
+  const { signal, sizeRule } = options;
+  const used = await tree.rules();
+  const accepted = sizeRule ? [sizeRule] : await to.directories.sizeRules({ signal });
+  const [preferred] = accepted;
+  if (preferred && !accepted.some((rule) => used.includes(rule))) await tree.encodeBy(preferred);
+}
+
 /** Goes down from the root, level by level, but not into what the target has. @returns how many directories it hasn't */
 async function copyBlobsBeneath(
   tree: CopiedTree,
@@ -91,7 +102,7 @@ async function copyBlobsBeneath(
       signal?.throwIfAborted();
       const some = level.slice(i, i + CONCURRENCY);
       const present = await Promise.all(
-        some.map((node) => trustTarget && (node === tree.root || node.size >= WORTH_ASKING) && has(to, tree.target(node), signal)),
+        some.map((node) => trustTarget && isWorthAsking(tree, node) && has(to, tree.target(node), signal)),
       );
       for (const [j, node] of some.entries()) {
         if (present[j]) continue;
@@ -108,6 +119,11 @@ async function copyBlobsBeneath(
     level = next;
   }
   return missing;
+}
+
+/** The root was asked for already, unless it has another digest at the target. */
+function isWorthAsking(tree: CopiedTree, node: DirectoryNode): boolean {
+  return node === tree.root ? tree.isEncodedAnew : node.size >= WORTH_ASKING;
 }
 
 async function has(to: CastoreServices, { digest }: DirectoryNode, signal: AbortSignal | undefined): Promise<boolean> {

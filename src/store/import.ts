@@ -1,5 +1,4 @@
 import type { BlobUploader } from "../castore/blob-uploader.ts";
-import type { DirectorySizeRule } from "../castore/directory.ts";
 import { fileEntry } from "../castore/file-entry.ts";
 import { type IngestionEntries, ingest } from "../castore/ingest.ts";
 import { narEntries } from "../castore/nar-entries.ts";
@@ -21,10 +20,7 @@ import { checkNarSizeAndHash } from "./path-info-check.ts";
 import { checkSameContent, publishPathInfo } from "./publish.ts";
 import type { StoreServices } from "./services.ts";
 
-export interface ImportOptions extends OperationOptions {
-  /** How directories count their size; `documented` by default. */
-  sizeRule?: DirectorySizeRule | undefined;
-}
+export type ImportOptions = OperationOptions;
 
 export interface ReadOptions {
   /**

@@ -16,6 +16,7 @@ export function readOnly(store: StoreServices): StoreServices {
       get: (digest, options) => directories.get(digest, options),
       getClosure: (digest, options) => directories.getClosure(digest, options),
       put: refuse,
+      sizeRules: (options) => directories.sizeRules(options),
     },
     pathInfos: {
       get: (hashPart, options) => pathInfos.get(hashPart, options),

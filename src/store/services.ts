@@ -1,4 +1,3 @@
-import type { DirectorySizeRule } from "../castore/directory.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import type { NarSizeAndHash } from "./nar.ts";
@@ -21,12 +20,6 @@ export type CalculateNarThere = (node: Node, options?: { signal?: AbortSignal | 
 export interface RemoteStore extends StoreServices {
   /** For messages: the address as the user gave it. */
   readonly name: string;
-
-  /**
-   * How this remote counts directory sizes: as given, or found out by asking it; `undefined` if it can't be told because it holds
-   * no directory that would show it, and then either is worth a try.
-   */
-  sizeRule(options?: { signal?: AbortSignal | undefined }): Promise<DirectorySizeRule | undefined>;
 
   /** Has the remote calculate size and hash of a NAR of what it holds. @throws StoreError `not-found` or `conflict` if content is missing */
   calculateNar: CalculateNarThere;

@@ -1,4 +1,4 @@
-import { hasDirectorySize, sizeRuleShownBy } from "../castore/directory.ts";
+import { sizeRulesOf } from "../castore/directory.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../error.ts";
@@ -132,12 +132,10 @@ export class Substituter {
     options: { narSize: number; trustTarget: boolean; onRead: (bytes: number) => void; signal: AbortSignal | undefined },
   ): Promise<Node | undefined> {
     const { narSize, trustTarget, onRead, signal } = options;
-    let sizeRule: "documented" | undefined;
     if (node.kind === "directory") {
       const here = await store.directories.get(node.digest, { signal });
       const root = here ?? (await from.directories.get(node.digest, { signal }));
-      if (!root || !hasDirectorySize(root, node.size)) return undefined;
-      if (sizeRuleShownBy(root, node.size) === "doubled") sizeRule = "documented";
+      if (!root || sizeRulesOf(root, node.size).length === 0) return undefined;
     }
     // What is mostly missing comes faster as one stream.
     const missing = trustTarget ? await missingContent(from, store, node, { limit: narSize, signal }) : undefined;
@@ -150,7 +148,6 @@ export class Substituter {
     };
     return (
       await copyContent(from, store, node, {
-        sizeRule,
         trustTarget,
         reuseChunks: true,
         seen: missing?.present,
@@ -174,6 +171,6 @@ const MIN_ENTRY_SIZE = narEntrySize(1) + Math.min(narFileSize(0, false), narSyml
 function minNarSize(node: Node): number {
   if (node.kind === "file") return NAR_HEADER_SIZE + narFileSize(Number(node.size), node.executable);
   if (node.kind === "symlink") return NAR_HEADER_SIZE + narSymlinkSize(node.target.length);
-  // Sizes that count directories twice are at most twice as large.
+  // A doubled size is twice the number of entries beneath.
   return NAR_HEADER_SIZE + NAR_DIRECTORY_SIZE + (Number(node.size) * MIN_ENTRY_SIZE) / 2;
 }

@@ -1,4 +1,3 @@
-import type { DirectorySizeRule } from "../castore/directory.ts";
 import type { Node } from "../castore/node.ts";
 import { isStoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
@@ -29,9 +28,6 @@ export interface CopyPathsOptions extends OperationOptions {
   engine: HashEngine;
   /** Whether all that the paths refer to goes along; by default it does. */
   closure?: boolean | undefined;
-  /** How source and target count directory sizes. Directories are encoded anew if the target's rule is given, and not the source's. */
-  fromRule?: DirectorySizeRule | undefined;
-  toRule?: DirectorySizeRule | undefined;
   /**
    * Whether NAR size, NAR hash and content address are calculated from the target's own copy before a PathInfo is put there; by
    * default they are. Only for a source whose path infos are verified, as in a push from a store of our own, is it right not to.
@@ -106,7 +102,6 @@ class Copy {
   readonly #from: StoreServices;
   readonly #to: StoreServices;
   readonly #options: CopyPathsOptions;
-  readonly #sizeRule: DirectorySizeRule | undefined;
   readonly #seen = new Set<string>();
   readonly #copying: PathProgress;
   readonly #verifying: PathProgress;
@@ -115,7 +110,6 @@ class Copy {
     this.#from = from;
     this.#to = to;
     this.#options = options;
-    this.#sizeRule = options.fromRule === options.toRule ? undefined : options.toRule;
     const total = paths.reduce((sum, info) => sum + info.narSize, 0);
     this.#copying = new PathProgress("copying", total, options.onProgress);
     this.#verifying = new PathProgress("verifying", total, options.onProgress);
@@ -131,7 +125,7 @@ class Copy {
     try {
       await this.#publish({ ...info, node: copied.node }, verify);
     } catch (error) {
-      if (!isContentMissing(error)) throw error;
+      if (!isContentMissing(error, this.#options.calculateNar !== undefined)) throw error;
       // The target had a directory, but not all that is beneath it: it was there before what it refers to, and then something broke.
       const again = await this.#copy(info.node, false);
       copied = { node: again.node, objects: copied.objects + again.objects, bytes: copied.bytes + again.bytes };
@@ -150,7 +144,6 @@ class Copy {
   #copy(node: Node, trustTarget: boolean): Promise<CopiedContent> {
     return copyContent(this.#from, this.#to, node, {
       signal: this.#options.signal,
-      sizeRule: this.#sizeRule,
       trustTarget,
       reuseChunks: this.#options.reuseChunks,
       onBytes: (bytes) => this.#copying.add(bytes),
@@ -170,8 +163,12 @@ class Copy {
   }
 }
 
-/** Our own reads say `not-found`; a remote that is given a PathInfo answers FAILED_PRECONDITION, which is `conflict` here, or NOT_FOUND. */
-function isContentMissing(error: unknown): boolean {
+/**
+ * Whether `error` may mean that the target lacks content. Our own reads say `not-found`. A daemon
+ * answers NOT_FOUND, FAILED_PRECONDITION (`conflict` here) or, as snix does, DATA_LOSS (`corrupt`).
+ */
+function isContentMissing(error: unknown, calculatedThere: boolean): boolean {
+  if (calculatedThere && isStoreError(error, "corrupt")) return true;
   return isStoreError(error, "not-found") || isStoreError(error, "conflict");
 }
 

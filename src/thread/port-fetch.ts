@@ -1,7 +1,7 @@
 import { StoreError } from "../error.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 import { receiveStream, sendStream } from "./port-stream.ts";
-import { untilAborted } from "./until-aborted.ts";
 
 /** A page's own `fetch`, for the worker: one message a request over a port, bodies of answers as streams. */
 interface FetchRequest {

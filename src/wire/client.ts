@@ -1,10 +1,11 @@
 import { type CallOptions, Code, createClient, type Transport } from "@connectrpc/connect";
 import type { BlobStat } from "../castore/blob-service.ts";
 import type { Digest } from "../castore/digest.ts";
-import type { Directory } from "../castore/directory.ts";
+import type { Directory, DirectorySizeRule } from "../castore/directory.ts";
 import type { Node } from "../castore/node.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { type BlobStatMessage, blobStatFromMessage } from "./blob-message.ts";
+import { type CapabilitiesMessage, sizeRulesFromMessage } from "./capabilities-message.ts";
 import { type DirectoryMessage, directoryFromMessage, directoryToMessage } from "./directory-message.ts";
 import type { WireFamily } from "./family.ts";
 import { BlobService as SnixBlobService } from "./gen/snix/castore/v1/rpc_blobstore_pb.ts";
@@ -14,6 +15,7 @@ import { BlobService } from "./gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { DirectoryService } from "./gen/tvix/castore/v1/rpc_directory_pb.ts";
 import { PathInfoService } from "./gen/tvix/store/v1/rpc_pathinfo_pb.ts";
 import { BlobSliceService } from "./gen/tvix_store_web/castore/v1/rpc_blob_slices_pb.ts";
+import { CapabilityService } from "./gen/tvix_store_web/castore/v1/rpc_capabilities_pb.ts";
 import { nodeToOneof, type Received } from "./node-message.ts";
 import {
   baseNameFromMessage,
@@ -51,14 +53,20 @@ export interface StoreClient {
   putPathInfo(info: PathInfo, signal?: AbortSignal): Promise<PathInfo>;
   listPathInfos(signal?: AbortSignal): AsyncIterable<PathInfo>;
   calculateNar(node: Node, signal?: AbortSignal): Promise<NarFacts>;
+  /** The size rules that `putDirectories` may use. An extension that only some servers have. */
+  sizeRules(signal?: AbortSignal): Promise<DirectorySizeRule[]>;
 }
 
 /** A client of the services under one family's names. */
 export function createStoreClient(transport: Transport, family: WireFamily): StoreClient {
-  const slices = createClient(BlobSliceService, transport);
+  const extensions = {
+    slices: createClient(BlobSliceService, transport),
+    capabilities: createClient(CapabilityService, transport),
+  };
   if (family === "snix") {
     const pathInfos = createClient(SnixPathInfoService, transport);
-    return storeClient(family, createClient(SnixBlobService, transport), slices, createClient(SnixDirectoryService, transport), {
+    const castore = { blobs: createClient(SnixBlobService, transport), directories: createClient(SnixDirectoryService, transport) };
+    return storeClient(family, castore, extensions, {
       get: pathInfos.get,
       list: pathInfos.list,
       put: (info, options) => pathInfos.put(pathInfoToSnix(info), options),
@@ -66,16 +74,24 @@ export function createStoreClient(transport: Transport, family: WireFamily): Sto
     });
   }
   const pathInfos = createClient(PathInfoService, transport);
-  return storeClient(family, createClient(BlobService, transport), slices, createClient(DirectoryService, transport), {
+  const castore = { blobs: createClient(BlobService, transport), directories: createClient(DirectoryService, transport) };
+  return storeClient(family, castore, extensions, {
     get: pathInfos.get,
     list: pathInfos.list,
     put: (info, options) => pathInfos.put(pathInfoToTvix(info), options),
-    // tvix's first version wants a name here, and makes nothing of it.
-    calculate: (node, options) => pathInfos.calculateNAR({ node: nodeToOneof(node, NAME_OF_NO_MEANING) }, options),
+    calculate: async (node, options) => {
+      try {
+        return await pathInfos.calculateNAR({ node: nodeToOneof(node, NAME_WITHOUT_MEANING) }, options);
+      } catch (error) {
+        // tvix's first version demands a name here, later ones refuse it.
+        if (!isStatus(error, Code.InvalidArgument)) throw error;
+        return pathInfos.calculateNAR({ node: nodeToOneof(node) }, options);
+      }
+    },
   });
 }
 
-const NAME_OF_NO_MEANING = new TextEncoder().encode("root");
+const NAME_WITHOUT_MEANING = new TextEncoder().encode("root");
 
 /** What the generated clients of both families have in common. */
 interface BlobCalls {
@@ -84,11 +100,14 @@ interface BlobCalls {
   put(request: AsyncIterable<{ data: Uint8Array }>, options?: CallOptions): Promise<{ digest: Uint8Array }>;
 }
 
-interface SliceCalls {
-  readSlice(
-    request: { digest: Uint8Array; offset: bigint; length: bigint },
-    options?: CallOptions,
-  ): AsyncIterable<{ data: Uint8Array }>;
+interface ExtensionCalls {
+  slices: {
+    readSlice(
+      request: { digest: Uint8Array; offset: bigint; length: bigint },
+      options?: CallOptions,
+    ): AsyncIterable<{ data: Uint8Array }>;
+  };
+  capabilities: { get(request: object, options?: CallOptions): Promise<CapabilitiesMessage> };
 }
 
 interface DirectoryCalls {
@@ -108,9 +127,8 @@ interface PathInfoCalls {
 
 function storeClient(
   family: WireFamily,
-  blobs: BlobCalls,
-  slices: SliceCalls,
-  directories: DirectoryCalls,
+  { blobs, directories }: { blobs: BlobCalls; directories: DirectoryCalls },
+  { slices, capabilities }: ExtensionCalls,
   pathInfos: PathInfoCalls,
 ): StoreClient {
   const client: StoreClient = {
@@ -139,6 +157,7 @@ function storeClient(
     listPathInfos: (signal) =>
       map(pathInfos.list({}, callOptions(signal)), (message) => pathInfoFromMessage(message, gaps(signal))),
     calculateNar: async (node, signal) => narFactsFromMessage(await pathInfos.calculate(node, callOptions(signal))),
+    sizeRules: async (signal) => sizeRulesFromMessage(await capabilities.get({}, callOptions(signal))),
   };
   const gaps = (signal?: AbortSignal): PathInfoGaps => ({
     calculateNar: (node) => client.calculateNar(node, signal),

@@ -1,7 +1,7 @@
 /**
- * Which names the services have. tvix's and its successor snix's messages differ in names alone, so all conversions are written once,
- * over what their generated types have in common.
+ * The package names of a peer's services. The messages of tvix and of its successor snix differ in
+ * names only, so each conversion is written once, over what their generated types have in common.
  *
- * A family does not tell how directory sizes are counted: tvix has doubled them under its own names since 2024-08.
+ * tvix's names don't tell how directory sizes count: tvix has doubled them since 2024-08.
  */
 export type WireFamily = "tvix" | "snix";

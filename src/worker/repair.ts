@@ -1,4 +1,7 @@
-import type { DirectorySizeRule } from "../castore/directory.ts";
+import { equalBytes } from "../bytes.ts";
+import { type DirectorySizeRule, SIZE_RULES, sizeRulesOf } from "../castore/directory.ts";
+import type { Node } from "../castore/node.ts";
+import type { CastoreServices } from "../castore/services.ts";
 import { isStoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { parseHashPart } from "../nix/store-path.ts";
@@ -22,12 +25,9 @@ export async function repair(
   engine: HashEngine,
   { damaged, roots }: Pick<Verified, "damaged" | "roots">,
   remote: RemoteStore,
-  rule: DirectorySizeRule,
   options: OperationOptions,
 ): Promise<number> {
   let repaired = 0;
-  const remoteRule = await remote.sizeRule(options);
-  const sizeRule = remoteRule === rule ? undefined : rule;
   let loaded = 0;
   const onBytes = (bytes: number): void => {
     loaded += bytes;
@@ -40,11 +40,11 @@ export async function repair(
     async (services, session) => {
       for (const { storePath, node } of roots) {
         try {
-          // Where it counts directory sizes in another way, it has the same content under another digest.
           const known = storePath === undefined ? undefined : await remote.pathInfos.get(parseHashPart(storePath), options);
-          await copyContent(remote, services, known?.node ?? node, {
+          const there = known?.node ?? node;
+          await copyContent(remote, services, there, {
             signal: options.signal,
-            sizeRule,
+            sizeRule: await ownRule(node, there, remote, options.signal),
             trustTarget: false,
             onBytes,
           });
@@ -69,4 +69,20 @@ export async function repair(
     await store.refresh();
   }
   return repaired;
+}
+
+/**
+ * The rule that `own`, whose content is damaged, was encoded by. The remote may have the same content
+ * under another digest, because it uses the other rule.
+ */
+async function ownRule(
+  own: Node,
+  there: Node,
+  remote: CastoreServices,
+  signal: AbortSignal | undefined,
+): Promise<DirectorySizeRule | undefined> {
+  if (own.kind !== "directory" || there.kind !== "directory" || equalBytes(own.digest, there.digest)) return undefined;
+  const root = await remote.directories.get(there.digest, { signal });
+  const used = root ? sizeRulesOf(root, there.size) : [];
+  return SIZE_RULES.find((rule) => !used.includes(rule));
 }

@@ -3,12 +3,12 @@ import { ReadBuffers, readByteStream } from "../byte-stream.ts";
 import { concatBytes, decodeUtf8, quote, quoteBytes } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import type { Digest } from "../castore/digest.ts";
-import type { DirectoryEntry, DirectorySizeRule } from "../castore/directory.ts";
+import type { DirectoryEntry } from "../castore/directory.ts";
 import { fileEntry } from "../castore/file-entry.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import { tarEntries } from "../castore/tar-entries.ts";
 import { decompressed } from "../compression/decompress.ts";
-import { isStoreError, StoreError } from "../error.ts";
+import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { HashPool } from "../hash/pool.ts";
 import { parsePublicKeys } from "../nix/key.ts";
@@ -26,7 +26,7 @@ import { listNode } from "../store/nar-listing.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { PathResolver } from "../store/path-resolver.ts";
 import { scanReferences } from "../store/scan-references.ts";
-import type { LocalStoreServices, RemoteStore } from "../store/services.ts";
+import type { LocalStoreServices } from "../store/services.ts";
 import { checkSignatures } from "../store/signatures.ts";
 import { type SubstituteReport, substitutePaths } from "../store/substitute.ts";
 import { copyPaths, type SyncReport } from "../store/sync.ts";
@@ -66,9 +66,6 @@ import { spawnHashWorker } from "./spawn-hash-worker.ts";
 import { storageUsage } from "./usage.ts";
 import { verifyStore } from "./verify.ts";
 import type { WriteSession } from "./write-session.ts";
-
-/** How our own stores count directory sizes. */
-const OWN_RULE: DirectorySizeRule = "documented";
 
 interface OpenedStore {
   readonly packed: PackedStore;
@@ -233,15 +230,7 @@ export class StoreServer implements StoreApi {
   async pull(address: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
     return this.#write(operation, async ({ services, pool }, operationOptions) => {
       const remote = connectRemoteAddress(address, pool);
-      const fromRule = await remote.sizeRule(operationOptions);
-      return copyPaths(remote, services, storePaths, {
-        ...operationOptions,
-        ...options,
-        engine: pool,
-        fromRule,
-        toRule: OWN_RULE,
-        reuseChunks: true,
-      });
+      return copyPaths(remote, services, storePaths, { ...operationOptions, ...options, engine: pool, reuseChunks: true });
     });
   }
 
@@ -269,17 +258,8 @@ export class StoreServer implements StoreApi {
     const { services, pool } = this.#store();
     return this.#run(operation, async (operationOptions) => {
       const remote = connectRemoteAddress(address, pool);
-      const copy = (toRule: DirectorySizeRule | undefined) =>
-        // What we hold was checked when it came.
-        copyPaths(services, remote, storePaths, {
-          ...operationOptions,
-          ...options,
-          engine: pool,
-          fromRule: OWN_RULE,
-          toRule,
-          verify: false,
-        });
-      return pushInSomeDialect(remote, copy, operationOptions);
+      // What we hold was checked when it came.
+      return copyPaths(services, remote, storePaths, { ...operationOptions, ...options, engine: pool, verify: false });
     });
   }
 
@@ -309,7 +289,7 @@ export class StoreServer implements StoreApi {
           const verified = await verifyStore(packed, pool, options);
           if (!address || verified.roots.length === 0) return verified.report;
           const remote = connectRemoteAddress(address, pool);
-          const refetched = await repair(packed, pool, verified, remote, OWN_RULE, options);
+          const refetched = await repair(packed, pool, verified, remote, options);
           this.#tell(store, "repair");
           return { ...verified.report, refetched };
         }),
@@ -428,24 +408,6 @@ async function requireNode(services: LocalStoreServices, storePath: string, path
   if (node) return node;
   const shown = typeof path === "string" ? quote(path) : quoteBytes(path);
   throw new StoreError("not-found", `${info.storePath} has nothing at ${shown}`);
-}
-
-/** If the remote holds nothing that would show its dialect, ours is tried first; a remote of the other one refuses it. */
-async function pushInSomeDialect(
-  remote: RemoteStore,
-  copy: (rule: DirectorySizeRule | undefined) => Promise<SyncReport>,
-  options: OperationOptions,
-): Promise<SyncReport> {
-  const rule = await remote.sizeRule(options);
-  if (rule) return copy(rule);
-  try {
-    return await copy(OWN_RULE);
-  } catch (error) {
-    if (!isStoreError(error, "invalid")) throw error;
-    return copy("doubled").catch(() => {
-      throw error;
-    });
-  }
 }
 
 /** Nothing of `stream` is taken, not even its lock, before the first byte is asked for. */

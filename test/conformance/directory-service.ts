@@ -85,6 +85,15 @@ export function directoryServiceSuite(backend: Backend): void {
       expect(await directories.put(stream())).toEqual(directoryDigest(root));
     });
 
+    test("says which size rules it accepts, and accepts them", async () => {
+      const rules = await directories.sizeRules();
+      expect(rules.length).toBeGreaterThan(0);
+      for (const rule of rules) {
+        const sent = tree(`a rule that is accepted: ${rule}`, rule);
+        expect(await directories.put(sent)).toEqual(directoryDigest(sent.at(-1) as Directory));
+      }
+    });
+
     test("deep and wide", async () => {
       const sent: Directory[] = [];
       let node: Node = file("bottom");

@@ -291,12 +291,8 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await collect(store.pathInfos.list())).toEqual([]);
   });
 
-  test.each(["documented", "doubled"] as const)("finds out that sizes are %s", async (rule) => {
-    expect(await remote.sizeRule()).toBeUndefined();
-    await store.pathInfos.put(await pathInfoOf(EMPTY_FILE));
-    expect(await remote.sizeRule()).toBeUndefined();
-    await store.pathInfos.put(await pathInfoOf(await putTree(rule), { storePath: `/nix/store/${HASH_B}-tree` }));
-    expect(await remote.sizeRule()).toBe(rule);
+  test("says which size rules it takes: its own first, but either", async () => {
+    expect(await remote.directories.sizeRules()).toEqual(["documented", "doubled"]);
   });
 });
 
@@ -327,12 +323,10 @@ describe("a remote store", () => {
   test("takes the dialect that it is given", async () => {
     const transport = (transports["gRPC over HTTP/2"] as () => Transport)();
     const snix = connectRemoteStore(transport, { name: "s", dialect: "snix" });
-    expect(await snix.sizeRule()).toBe("doubled");
     const info = await pathInfoOf(await putTree("doubled"));
     expect(await snix.pathInfos.put(info)).toEqual(info);
     expect(await snix.pathInfos.get(HASH_A)).toEqual(info);
     expect((await write(snix, utf8("by snix's name"))).digest).toEqual(digestOf(utf8("by snix's name")));
-    expect(await connectRemoteStore(transport, { name: "t", dialect: "tvix" }).sizeRule()).toBe("documented");
   });
 
   test("that can't be reached is unavailable", async () => {

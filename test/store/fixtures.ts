@@ -85,6 +85,20 @@ export async function failure(promise: Promise<unknown>): Promise<unknown> {
   throw new Error("it should have failed");
 }
 
+/** The same store, which takes new trees of one size rule only. */
+export function withSizeRule<S extends StoreServices>(store: S, sizeRule: DirectorySizeRule): S {
+  const { directories } = store;
+  return {
+    ...store,
+    directories: {
+      get: (digest, options) => directories.get(digest, options),
+      getClosure: (digest, options) => directories.getClosure(digest, options),
+      put: (closure, options) => directories.put(closure, options),
+      sizeRules: async () => [sizeRule],
+    },
+  };
+}
+
 /** `files` by their paths, as a store path. */
 export function importFiles(
   store: StoreServices,
@@ -93,7 +107,7 @@ export function importFiles(
   sizeRule?: DirectorySizeRule,
 ): Promise<PathInfo> {
   return importEntries(
-    store,
+    sizeRule ? withSizeRule(store, sizeRule) : store,
     engine,
     async function* (uploader): AsyncGenerator<IngestionEntry> {
       let open: string[] = [];
@@ -116,6 +130,6 @@ export function importFiles(
       yield* leave([]);
       yield { kind: "directory", path: [] };
     },
-    { name, sizeRule },
+    { name },
   );
 }

@@ -11,11 +11,12 @@ import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
 import { copyPaths } from "../../src/store/sync.ts";
-import { engine, failure, importFiles, SAMPLE, Source, sampleNar } from "./fixtures.ts";
+import { engine, failure, importFiles, SAMPLE, Source, sampleNar, withSizeRule } from "./fixtures.ts";
 
 async function sampleStore(sizeRule?: DirectorySizeRule): Promise<LocalStoreServices> {
   const store = createMemoryStore();
-  for (const text of SAMPLE) await importNar(store, engine, new Source(sampleNar(text)), { narInfo: text, sizeRule });
+  const writer = sizeRule ? withSizeRule(store, sizeRule) : store;
+  for (const text of SAMPLE) await importNar(writer, engine, new Source(sampleNar(text)), { narInfo: text });
   return store;
 }
 
@@ -155,18 +156,34 @@ describe("copyPaths", () => {
   test.each<[DirectorySizeRule, DirectorySizeRule]>([
     ["documented", "doubled"],
     ["doubled", "documented"],
-  ])("directories that count their size as %s are encoded anew as %s", async (fromRule, toRule) => {
+  ])("a tree with %s sizes is encoded anew for a target that takes %s sizes only", async (fromRule, toRule) => {
     const from = await sampleStore(fromRule);
     const expected = await sampleStore(toRule);
     const to = createMemoryStore();
     const paths = (await listed(from)).map((info) => info.storePath);
-    await copyPaths(from, to, paths, { engine, fromRule, toRule });
+    await copyPaths(from, withSizeRule(to, toRule), paths, { engine });
     expect(await listed(to)).toEqual(await listed(expected));
     expect(await listed(to)).not.toEqual(await listed(from));
-    // The rule of the source need not be known.
-    const again = createMemoryStore();
-    await copyPaths(from, again, paths, { engine, toRule });
-    expect(await listed(again)).toEqual(await listed(expected));
+    expect(await copyPaths(from, withSizeRule(to, toRule), paths, { engine })).toMatchObject({ paths: 0, objects: 0 });
+  });
+
+  test.each<DirectorySizeRule>(["documented", "doubled"])("a tree with %s sizes keeps its digests where it may", async (rule) => {
+    const from = await sampleStore(rule);
+    const to = createMemoryStore();
+    const paths = (await listed(from)).map((info) => info.storePath);
+    await copyPaths(from, to, paths, { engine });
+    expect(await listed(to)).toEqual(await listed(from));
+    // Back to where only this rule is known, nothing is left to do.
+    for (const info of await listed(from)) await from.pathInfos.delete(info.storePath.slice(11, 43));
+    expect(await copyPaths(to, withSizeRule(from, rule), paths, { engine })).toMatchObject({ paths: paths.length, objects: 0 });
+  });
+
+  test("a root whose node has a wrong size is corrupt", async () => {
+    const from = createMemoryStore();
+    const info = await importFiles(from, "wrong-size", { "a/b": utf8("b"), c: utf8("c") });
+    if (info.node.kind !== "directory") throw new Error("it is a directory");
+    await from.pathInfos.put({ ...info, node: { ...info.node, size: 77n } });
+    expect(await failure(copyPaths(from, createMemoryStore(), [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
   });
 
   test("a missing path is not-found, and nothing moves", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { untilAborted } from "../../src/thread/until-aborted.ts";
+import { untilAborted } from "../../src/until-aborted.ts";
 import { watchedSignal } from "./watched-signal.ts";
 
 const never = new Promise<never>(() => {});

@@ -69,7 +69,7 @@ async function makeRemote(...trees: readonly Tree[]): Promise<RemoteStore> {
     await importNar(memory, engine, source(), { name: ["a", "b", "c"][i] as string });
   }
   const calculate = (node: Node) => calculateNar(memory, engine, node);
-  return { ...memory, name: "memory", sizeRule: async () => "documented", calculateNar: calculate };
+  return { ...memory, name: "memory", calculateNar: calculate };
 }
 
 async function world(storage: Storage): Promise<World> {
@@ -83,7 +83,7 @@ async function world(storage: Storage): Promise<World> {
 
 async function repaired(store: PackedStore, remote: RemoteStore): Promise<number> {
   return store.locks.collecting(undefined, () =>
-    store.holding(async () => repair(store, engine, await verifyStore(store, engine, {}), remote, "documented", {})),
+    store.holding(async () => repair(store, engine, await verifyStore(store, engine, {}), remote, {})),
   );
 }
 

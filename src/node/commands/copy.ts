@@ -91,9 +91,6 @@ async function copyFrom(
         signal,
         calculateNar,
         onPath,
-        fromRule: await other.sizeRule?.({ signal }),
-        // An embedded store keeps what it gets: it should be as what is imported there.
-        toRule: store.sizeRule ? await store.sizeRule({ signal }) : "documented",
         reuseChunks: true,
       });
     } finally {

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type DirectorySizeRule, directorySize } from "../../castore/directory.ts";
+import { sizeRulesOf } from "../../castore/directory.ts";
 import type { Node } from "../../castore/node.ts";
 import { isStoreError, StoreError } from "../../error.ts";
 import type { HashEngine } from "../../hash/engine.ts";
@@ -32,8 +32,6 @@ export interface PathInfoHandlerOptions {
 interface GetRequest {
   byWhat: { case: "byOutputHash"; value: Uint8Array } | { case: undefined; value?: undefined };
 }
-
-const SIZE_RULES: readonly DirectorySizeRule[] = ["documented", "doubled"];
 
 /** `PathInfoService` of tvix and of snix. @param toMessage gives a PathInfo the form of the family */
 export function pathInfoHandlers<Message>(
@@ -124,6 +122,6 @@ async function checkRootSize(store: StoreServices, node: Node, signal: AbortSign
   if (node.kind !== "directory") return;
   const directory = await store.directories.get(node.digest, { signal });
   // Missing content is reported by whoever reads it all.
-  if (!directory || SIZE_RULES.some((rule) => directorySize(directory, rule) === node.size)) return;
+  if (!directory || sizeRulesOf(directory, node.size).length > 0) return;
   throw new StoreError("invalid", `the root directory does not have the size ${node.size}`);
 }

@@ -13,8 +13,10 @@ import { BlobService } from "../../wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts"
 import { DirectoryService } from "../../wire/gen/tvix/castore/v1/rpc_directory_pb.ts";
 import { PathInfoService } from "../../wire/gen/tvix/store/v1/rpc_pathinfo_pb.ts";
 import { BlobSliceService } from "../../wire/gen/tvix_store_web/castore/v1/rpc_blob_slices_pb.ts";
+import { CapabilityService } from "../../wire/gen/tvix_store_web/castore/v1/rpc_capabilities_pb.ts";
 import { pathInfoToSnix, pathInfoToTvix } from "../../wire/path-info-message.ts";
 import { blobHandlers, blobSliceHandlers } from "./blob-handlers.ts";
+import { capabilityHandlers } from "./capability-handlers.ts";
 import { directoryHandlers } from "./directory-handlers.ts";
 import { healthHandlers } from "./health.ts";
 import { type PathInfoHandlerOptions, pathInfoHandlers } from "./path-info-handlers.ts";
@@ -31,6 +33,7 @@ const SERVICES = [
   SnixDirectoryService,
   SnixPathInfoService,
   BlobSliceService,
+  CapabilityService,
   Health,
   ServerReflection,
   ServerReflectionAlpha,
@@ -53,6 +56,7 @@ export function rpcRoutes(store: StoreServices, options: PathInfoHandlerOptions)
       .service(BlobService, blobs)
       .service(SnixBlobService, blobs)
       .service(BlobSliceService, blobSliceHandlers(store.blobs))
+      .service(CapabilityService, capabilityHandlers(store.directories))
       .service(DirectoryService, directories, STRICT_JSON)
       .service(SnixDirectoryService, directories, STRICT_JSON)
       .rpc(PathInfoService.method.get, pathInfos.get)

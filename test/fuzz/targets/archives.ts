@@ -2,7 +2,7 @@ import { concatBytes, utf8 } from "../../../src/bytes.ts";
 import type { BlobService } from "../../../src/castore/blob-service.ts";
 import { BlobUploader } from "../../../src/castore/blob-uploader.ts";
 import { EMPTY_DIGEST } from "../../../src/castore/digest.ts";
-import type { Directory } from "../../../src/castore/directory.ts";
+import { type Directory, SIZE_RULES } from "../../../src/castore/directory.ts";
 import { directoryDigest } from "../../../src/castore/directory-codec.ts";
 import { type IngestionEntry, ingestEntries } from "../../../src/castore/ingest.ts";
 import { narEntries } from "../../../src/castore/nar-entries.ts";
@@ -160,6 +160,9 @@ const NOWHERE: CastoreServices = {
       for await (const directory of directories) last = directory;
       if (!last) throw new Broken("an import put no directories");
       return directoryDigest(last);
+    },
+    async sizeRules() {
+      return SIZE_RULES;
     },
   },
 };

@@ -1,6 +1,6 @@
 /**
- * Settles as `work` does, or rejects with `signal.reason` at an abort, whichever comes first; `work` itself goes on. For signals that
- * live long: unlike `Promise.race` with a promise that does, nothing of the call stays behind once it has settled.
+ * Settles as `work` does, or rejects with `signal.reason` at an abort, whichever comes first. `work`
+ * itself goes on. Unlike `Promise.race`, it leaves no listener at a signal that lives long.
  */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
   if (!signal) return work;
