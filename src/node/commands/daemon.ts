@@ -94,6 +94,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
       routes: rpcRoutes(store, {
         calculateNar: (node, options) => calculateNar(store, engine, node, options),
         engine,
+        derived: opened.directories,
       }),
       fallback: (request, answer) => {
         if (!binaryCache(request, answer)) answerStatic(viewer, request, answer);

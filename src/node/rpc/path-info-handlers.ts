@@ -33,11 +33,15 @@ interface GetRequest {
   byWhat: { case: "byOutputHash"; value: Uint8Array } | { case: undefined; value?: undefined };
 }
 
-/** `PathInfoService` of tvix and of snix. @param toMessage gives a PathInfo the form of the family */
+/**
+ * `PathInfoService` of tvix and of snix.
+ *
+ * @param toMessage the message of the family for a PathInfo
+ */
 export function pathInfoHandlers<Message>(
   store: StoreServices,
   options: PathInfoHandlerOptions,
-  toMessage: (info: PathInfo) => Message,
+  toMessage: (info: PathInfo, signal: AbortSignal) => Promise<Message>,
 ) {
   const engine = options.engine ?? new InlineHashEngine();
 
@@ -83,7 +87,7 @@ export function pathInfoHandlers<Message>(
       const hashPart = hashPartFromBytes(byWhat.value);
       const info = await store.pathInfos.get(hashPart, { signal });
       if (!info) throw new StoreError("not-found", `store path ${hashPart} is not in the store`);
-      return toMessage(info);
+      return toMessage(info, signal);
     }),
 
     put: answer(async (request: PathInfoMessage, { signal }): Promise<Message> => {
@@ -103,7 +107,7 @@ export function pathInfoHandlers<Message>(
         );
       }
       await checkClaimedAddress(info, signal);
-      return toMessage(await store.pathInfos.put(info, { signal }));
+      return toMessage(await store.pathInfos.put(info, { signal }), signal);
     }),
 
     calculateNAR: answer(async (request: NodeMessage, { signal }) =>
@@ -112,7 +116,7 @@ export function pathInfoHandlers<Message>(
     ),
 
     list: answerStream(async function* (_request: unknown, { signal }): AsyncGenerator<Message> {
-      for await (const info of store.pathInfos.list({ signal })) yield toMessage(info);
+      for await (const info of store.pathInfos.list({ signal })) yield await toMessage(info, signal);
     }),
   };
 }

@@ -1,5 +1,7 @@
 import type { ConnectRouter } from "@connectrpc/connect";
+import type { DirectoryService as Directories } from "../../castore/directory-service.ts";
 import type { StoreServices } from "../../store/services.ts";
+import { TreesByRule } from "../../store/trees-by-rule.ts";
 import { Health } from "../../wire/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection, type ServerReflectionRequest } from "../../wire/gen/grpc/reflection/v1/reflection_pb.ts";
 import {
@@ -45,13 +47,25 @@ const SERVICES = [
  */
 const STRICT_JSON = { jsonOptions: { ignoreUnknownFields: false } };
 
+export interface RpcOptions extends PathInfoHandlerOptions {
+  /**
+   * Where directories are kept that follow from others, if not in the store itself: for a store that
+   * refuses writes.
+   */
+  derived?: Directories | undefined;
+}
+
 /** `store` under tvix's and snix's names, with health and reflection. */
-export function rpcRoutes(store: StoreServices, options: PathInfoHandlerOptions): Routes {
+export function rpcRoutes(store: StoreServices, options: RpcOptions): Routes {
   return (router, closing) => {
     const blobs = blobHandlers(store.blobs);
     const directories = directoryHandlers(store.directories);
-    const pathInfos = pathInfoHandlers(store, options, pathInfoToTvix);
-    const snixPathInfos = pathInfoHandlers(store, options, pathInfoToSnix);
+    const pathInfos = pathInfoHandlers(store, options, async (info) => pathInfoToTvix(info));
+    // Stock clients of these names know doubled sizes only.
+    const trees = new TreesByRule({ ...store, directories: options.derived ?? store.directories }, "doubled");
+    const snixPathInfos = pathInfoHandlers(store, options, async (info, signal) =>
+      pathInfoToSnix({ ...info, node: await trees.node(info.node, { signal }) }),
+    );
     router
       .service(BlobService, blobs)
       .service(SnixBlobService, blobs)
