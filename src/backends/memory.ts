@@ -7,6 +7,7 @@ import { InlineHashEngine } from "../hash/inline-engine.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
+import { mergePathInfo } from "../store/path-info-merge.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import type { LocalStoreServices } from "../store/services.ts";
 
@@ -63,8 +64,10 @@ export class MemoryPathInfoService implements LocalPathInfoService {
 
   async put(info: PathInfo): Promise<PathInfo> {
     checkPathInfo(info);
-    this.#infos.set(parseHashPart(info.storePath), info);
-    return info;
+    const hashPart = parseHashPart(info.storePath);
+    const merged = mergePathInfo(info, this.#infos.get(hashPart));
+    this.#infos.set(hashPart, merged);
+    return merged;
   }
 
   async *list(): AsyncGenerator<PathInfo> {

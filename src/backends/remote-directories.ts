@@ -6,8 +6,8 @@ import { directoryDigest } from "../castore/directory-codec.ts";
 import type { DirectoryService } from "../castore/directory-service.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { checkDirectoryMessageSize } from "../wire/directory-message.ts";
+import type { RemoteCapabilities } from "./remote-capabilities.ts";
 import type { RemoteConnection } from "./remote-connection.ts";
-import { RemoteSizeRules } from "./remote-size-rules.ts";
 
 interface Abortable {
   signal?: AbortSignal | undefined;
@@ -16,11 +16,11 @@ interface Abortable {
 /** Directories behind a connection. Every one is checked against its digest, and closures against both orders' rules. */
 export class RemoteDirectoryService implements DirectoryService {
   #connection: RemoteConnection;
-  #sizeRules: RemoteSizeRules;
+  #capabilities: RemoteCapabilities;
 
-  constructor(connection: RemoteConnection) {
+  constructor(connection: RemoteConnection, capabilities: RemoteCapabilities) {
     this.#connection = connection;
-    this.#sizeRules = new RemoteSizeRules(connection);
+    this.#capabilities = capabilities;
   }
 
   async get(digest: Digest, options: Abortable = {}): Promise<Directory | undefined> {
@@ -86,7 +86,7 @@ export class RemoteDirectoryService implements DirectoryService {
   }
 
   sizeRules(options: Abortable = {}): Promise<readonly DirectorySizeRule[]> {
-    return this.#sizeRules.get(options.signal);
+    return this.#capabilities.sizeRules(options.signal);
   }
 
   async *#checkClosure(digest: Digest, first: Directory, rest: AsyncGenerator<Directory>): AsyncGenerator<Directory> {

@@ -2,7 +2,9 @@ import { isStoreError, StoreError } from "../error.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
+import { mergePathInfo } from "../store/path-info-merge.ts";
 import type { PathInfoService } from "../store/path-info-service.ts";
+import type { RemoteCapabilities } from "./remote-capabilities.ts";
 import type { RemoteConnection } from "./remote-connection.ts";
 
 interface Abortable {
@@ -12,9 +14,11 @@ interface Abortable {
 /** Path infos behind a connection. They are what the remote says: whether their content is so shows when it was copied. */
 export class RemotePathInfoService implements PathInfoService {
   #connection: RemoteConnection;
+  #capabilities: RemoteCapabilities;
 
-  constructor(connection: RemoteConnection) {
+  constructor(connection: RemoteConnection, capabilities: RemoteCapabilities) {
     this.#connection = connection;
+    this.#capabilities = capabilities;
   }
 
   async get(hashPart: string, options: Abortable = {}): Promise<PathInfo | undefined> {
@@ -30,10 +34,14 @@ export class RemotePathInfoService implements PathInfoService {
     }
   }
 
+  /** A stock remote overwrites, so for one the merge is made here, as well as it can be from afar. */
   async put(info: PathInfo, options: Abortable = {}): Promise<PathInfo> {
     checkPathInfo(info);
     const what = `writing ${info.storePath}`;
-    const stored = await this.#connection.call(what, options.signal, (client, signal) => client.putPathInfo(info, signal));
+    const merges = await this.#capabilities.mergesPathInfos(options.signal);
+    const earlier = merges ? undefined : await this.get(parseHashPart(info.storePath), options);
+    const merged = mergePathInfo(info, earlier);
+    const stored = await this.#connection.call(what, options.signal, (client, signal) => client.putPathInfo(merged, signal));
     this.#checkHashPart(what, stored, parseHashPart(info.storePath));
     return stored;
   }

@@ -3,6 +3,7 @@ import type { HashEngine } from "../hash/engine.ts";
 import { InlineHashEngine } from "../hash/inline-engine.ts";
 import type { RemoteStore } from "../store/services.ts";
 import { RemoteBlobService } from "./remote-blobs.ts";
+import { RemoteCapabilities } from "./remote-capabilities.ts";
 import { RemoteConnection } from "./remote-connection.ts";
 import { RemoteDirectoryService } from "./remote-directories.ts";
 import { RemotePathInfoService } from "./remote-path-infos.ts";
@@ -20,11 +21,12 @@ export interface RemoteStoreOptions {
 export function connectRemoteStore(transport: Transport, options: RemoteStoreOptions): RemoteStore {
   const { name, dialect = "auto", engine = new InlineHashEngine() } = options;
   const connection = new RemoteConnection(transport, name, dialect === "auto" ? undefined : dialect);
+  const capabilities = new RemoteCapabilities(connection);
   return {
     name,
     blobs: new RemoteBlobService(connection, engine),
-    directories: new RemoteDirectoryService(connection),
-    pathInfos: new RemotePathInfoService(connection),
+    directories: new RemoteDirectoryService(connection, capabilities),
+    pathInfos: new RemotePathInfoService(connection, capabilities),
     calculateNar: (node, { signal } = {}) =>
       connection.call("calculating a NAR", signal, (client, signal) => client.calculateNar(node, signal)),
   };

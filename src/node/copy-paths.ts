@@ -8,7 +8,7 @@ import { checkContentAddress } from "../store/content-address-check.ts";
 import { calculateNar } from "../store/nar.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkNarSizeAndHash, normalizePathInfo } from "../store/path-info-check.ts";
-import { checkSameContent, publishPathInfo } from "../store/publish.ts";
+import { checkSameContent } from "../store/path-info-merge.ts";
 import type { StoreServices } from "../store/services.ts";
 import { fsEntries } from "./fs-entries.ts";
 import type { PathGraphEntry } from "./path-graph.ts";
@@ -56,7 +56,7 @@ export async function* copyPaths(
     const info = normalizePathInfo({ ...entry, node });
     if (!earlier) checkNarSizeAndHash(info, await calculateNar(store, engine, node, { signal }));
     await checkContentAddress(store, engine, info, { signal });
-    yield await publishPathInfo(store.pathInfos, info, { signal });
+    yield await store.pathInfos.put(info, { signal });
     there.add(hashPart);
   }
 }

@@ -1,12 +1,14 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { equalBytes } from "../bytes.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { DirectoryStore } from "../castore/directory-store.ts";
 import { StoreError } from "../error.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
+import { mergePathInfo } from "../store/path-info-merge.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import { decodePathInfo, encodePathInfo } from "../wire/stored-messages.ts";
 import { writeError } from "./file-error.ts";
@@ -101,18 +103,37 @@ export class LmdbPathInfoService implements LocalPathInfoService {
   }
 
   async get(hashPart: string): Promise<PathInfo | undefined> {
-    const bytes = asBytes(this.#database.getBinary(Buffer.from(hashPart)));
+    const bytes = this.#read(hashPart);
     return bytes && this.#decode(hashPart, bytes);
   }
 
   async put(info: PathInfo): Promise<PathInfo> {
     checkPathInfo(info);
-    const bytes = encodePathInfo(info);
-    await written(`can't store the path info of ${info.storePath}`, () =>
-      this.#database.put(Buffer.from(parseHashPart(info.storePath)), asBuffer(bytes)),
+    const hashPart = parseHashPart(info.storePath);
+    for (;;) {
+      const earlier = this.#read(hashPart);
+      const merged = mergePathInfo(info, earlier && (await this.#decode(hashPart, earlier)));
+      if (!(await this.#replace(hashPart, earlier, encodePathInfo(merged)))) continue;
+      await this.#flush();
+      return merged;
+    }
+  }
+
+  /** Writes `bytes` if the record is still `earlier`, in one step. Whether it was. */
+  #replace(hashPart: string, earlier: Uint8Array | undefined, bytes: Uint8Array): Promise<boolean> {
+    return written(`can't store the path info of ${hashPart}`, () =>
+      this.#database.transaction(() => {
+        const now = this.#read(hashPart);
+        if (now && earlier ? !equalBytes(now, earlier) : now !== earlier) return false;
+        this.#database.putSync(Buffer.from(hashPart), asBuffer(bytes));
+        return true;
+      }),
     );
-    await this.#flush();
-    return info;
+  }
+
+  /** A copy: the database's own buffer is used again for the next read. */
+  #read(hashPart: string): Uint8Array | undefined {
+    return asBytes(this.#database.getBinary(Buffer.from(hashPart)))?.slice();
   }
 
   async *list(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<PathInfo> {

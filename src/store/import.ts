@@ -17,7 +17,7 @@ import { calculateNar, type NarSizeAndHash, narSize } from "./nar.ts";
 import { pathInfoFromNarInfo } from "./nar-info.ts";
 import type { PathInfo } from "./path-info.ts";
 import { checkNarSizeAndHash } from "./path-info-check.ts";
-import { checkSameContent, publishPathInfo } from "./publish.ts";
+import { checkSameContent } from "./path-info-merge.ts";
 import type { StoreServices } from "./services.ts";
 
 export type ImportOptions = OperationOptions;
@@ -62,7 +62,7 @@ export async function importEntries(
   const node = addressedNode(await ingest(store, entries, options), addressing);
   const total = options.onProgress && (await narSize(store, node, options));
   const nar = await calculateNar(store, engine, node, { ...options, total });
-  return publishPathInfo(store.pathInfos, await addressedPathInfo(store, engine, node, nar, addressing, options), options);
+  return store.pathInfos.put(await addressedPathInfo(store, engine, node, nar, addressing, options), options);
 }
 
 /**
@@ -106,7 +106,7 @@ export async function importNar(
       const node = addressedNode(content, addressing);
       const nar = node === content ? read : await calculateNar(store, engine, node, { signal: options.signal });
       const info = await addressedPathInfo(store, engine, node, nar, addressing, options);
-      return await publishPathInfo(store.pathInfos, info, options);
+      return await store.pathInfos.put(info, options);
     }
     const info = pathInfoFromNarInfo(narInfo, content);
     checkNarSizeAndHash(info, read);
@@ -114,7 +114,7 @@ export async function importNar(
       signal: options.signal,
       storeDir: options.narInfo === undefined ? undefined : options.storeDir,
     });
-    return await publishPathInfo(store.pathInfos, info, options);
+    return await store.pathInfos.put(info, options);
   } catch (error) {
     await input.cancel();
     options.signal?.throwIfAborted();

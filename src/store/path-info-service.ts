@@ -11,8 +11,10 @@ export interface PathInfoService {
   get(hashPart: string, options?: { signal?: AbortSignal | undefined }): Promise<PathInfo | undefined>;
 
   /**
-   * Stores `info` in the place of what was there under the same hash part, and answers what was stored. Its content must be there
-   * already: this is what makes it visible. Resolves when it survives a crash, where the backend can promise that at all.
+   * Makes a store path visible, whose content must be there already, or adds to what is known of it.
+   * The rules are those of `mergePathInfo`: signatures add up, and other content or other references
+   * reject with `conflict`. That is one atomic step, but for stock remotes, which overwrite. Resolves
+   * to what is stored, when it survives a crash, where the backend can promise that at all.
    */
   put(info: PathInfo, options?: { signal?: AbortSignal | undefined }): Promise<PathInfo>;
 

@@ -1,6 +1,6 @@
 import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "./path-info.ts";
-import { checkSameContent } from "./publish.ts";
+import { checkSameContent } from "./path-info-merge.ts";
 import type { StoreServices } from "./services.ts";
 
 /** What is known of a path before its content is here. */
@@ -36,8 +36,7 @@ export async function addToPresent<T extends KnownPath>(
     const earlier = present[i];
     if (!earlier) missing.push(info);
     else if (info.signatures.some((signature) => !earlier.signatures.includes(signature))) {
-      const signatures = [...new Set([...earlier.signatures, ...info.signatures])];
-      await to.pathInfos.put({ ...earlier, signatures }, { signal });
+      await to.pathInfos.put({ ...earlier, signatures: info.signatures }, { signal });
     }
   }
   return missing;

@@ -19,7 +19,6 @@ import { calculateNar } from "./nar.ts";
 import { pathInfoFromNarInfo } from "./nar-info.ts";
 import type { PathInfo } from "./path-info.ts";
 import { checkNarSizeAndHash } from "./path-info-check.ts";
-import { publishPathInfo } from "./publish.ts";
 import type { CalculateNarThere, StoreServices } from "./services.ts";
 import type { TrustedInfo } from "./trust.ts";
 
@@ -81,7 +80,7 @@ export class Substituter {
       options.onProgress?.({ phase: "reading", loaded: read, total: info.narSize });
     };
     const copied = await this.#copy(store, info, onRead, signal);
-    if (copied) return publishPathInfo(store.pathInfos, copied, { signal });
+    if (copied) return store.pathInfos.put(copied, { signal });
     const nar = this.#cache.nar(info, this.#engine, { signal });
     return importNar(store, this.#engine, nar, { narInfo: text, signal, onProgress: ({ loaded }) => onRead(loaded) });
   }

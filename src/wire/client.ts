@@ -1,11 +1,11 @@
 import { type CallOptions, Code, createClient, type Transport } from "@connectrpc/connect";
 import type { BlobStat } from "../castore/blob-service.ts";
 import type { Digest } from "../castore/digest.ts";
-import type { Directory, DirectorySizeRule } from "../castore/directory.ts";
+import type { Directory } from "../castore/directory.ts";
 import type { Node } from "../castore/node.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { type BlobStatMessage, blobStatFromMessage } from "./blob-message.ts";
-import { type CapabilitiesMessage, sizeRulesFromMessage } from "./capabilities-message.ts";
+import { type Capabilities, type CapabilitiesMessage, capabilitiesFromMessage } from "./capabilities-message.ts";
 import { type DirectoryMessage, directoryFromMessage, directoryToMessage } from "./directory-message.ts";
 import type { WireFamily } from "./family.ts";
 import { BlobService as SnixBlobService } from "./gen/snix/castore/v1/rpc_blobstore_pb.ts";
@@ -53,8 +53,8 @@ export interface StoreClient {
   putPathInfo(info: PathInfo, signal?: AbortSignal): Promise<PathInfo>;
   listPathInfos(signal?: AbortSignal): AsyncIterable<PathInfo>;
   calculateNar(node: Node, signal?: AbortSignal): Promise<NarFacts>;
-  /** The size rules that `putDirectories` may use. An extension that only some servers have. */
-  sizeRules(signal?: AbortSignal): Promise<DirectorySizeRule[]>;
+  /** What the server can do beyond the protocol. An extension that only some servers have. */
+  capabilities(signal?: AbortSignal): Promise<Capabilities>;
 }
 
 /** A client of the services under one family's names. */
@@ -157,7 +157,7 @@ function storeClient(
     listPathInfos: (signal) =>
       map(pathInfos.list({}, callOptions(signal)), (message) => pathInfoFromMessage(message, gaps(signal))),
     calculateNar: async (node, signal) => narFactsFromMessage(await pathInfos.calculate(node, callOptions(signal))),
-    sizeRules: async (signal) => sizeRulesFromMessage(await capabilities.get({}, callOptions(signal))),
+    capabilities: async (signal) => capabilitiesFromMessage(await capabilities.get({}, callOptions(signal))),
   };
   const gaps = (signal?: AbortSignal): PathInfoGaps => ({
     calculateNar: (node) => client.calculateNar(node, signal),

@@ -8,6 +8,7 @@ import type { HashEngine } from "../hash/engine.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
+import { mergePathInfo } from "../store/path-info-merge.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import type { LocalStoreServices } from "../store/services.ts";
 import { decodeBlob, encodeBlob } from "./blob-object.ts";
@@ -24,7 +25,7 @@ export interface WriteOptions extends SessionOptions {
 
 /** What is committed, for reading. Content can't be put here; a PathInfo can, in a session of its own. */
 export function packedReader(store: PackedStore, engine: HashEngine): LocalStoreServices {
-  const putAlone = (info: PathInfo): Promise<void> =>
+  const putAlone = (info: PathInfo): Promise<PathInfo> =>
     writing(store, { durability: "strict" }, (session) => putPathInfo(session, info));
   return services(store, new ReadOnlyObjects(store), engine, putAlone);
 }
@@ -71,7 +72,7 @@ function services(
   store: PackedStore,
   objects: WritableObjects,
   engine: HashEngine,
-  putInfo: (info: PathInfo) => Promise<void>,
+  putInfo: (info: PathInfo) => Promise<PathInfo>,
 ): LocalStoreServices {
   return {
     blobs: new ChunkedBlobService(new PackedChunkStore(objects), engine),
@@ -80,12 +81,35 @@ function services(
   };
 }
 
-async function putPathInfo(session: WriteSession, info: PathInfo): Promise<void> {
+/** Reads, merges and writes in the commit's own transaction, so that no other tab comes between. */
+async function putPathInfo(session: WriteSession, info: PathInfo): Promise<PathInfo> {
   await relyOn(session, info.node);
+  const hashPart = parseHashPart(info.storePath);
+  // A conflict is no failure of the session: others of its paths may still be put.
+  let outcome: PathInfo | { readonly failure: unknown } = info;
   await session.commit(["pathInfos"], async (transaction) => {
-    await transaction.objectStore("pathInfos").put(info, parseHashPart(info.storePath));
+    const records = transaction.objectStore("pathInfos");
+    const earlier = await records.get(hashPart);
+    try {
+      outcome = mergePathInfo(info, earlier && undamaged(earlier));
+    } catch (failure) {
+      outcome = { failure };
+      return;
+    }
+    await records.put(outcome, hashPart);
     await increment(transaction, "roots");
   });
+  if ("failure" in outcome) throw outcome.failure;
+  return outcome;
+}
+
+/** `undefined` for a record that breaks a rule: what is put takes its place. */
+function undamaged(record: PathInfo): PathInfo | undefined {
+  try {
+    return checked(record);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -149,9 +173,9 @@ export class PackedDirectoryStore implements DirectoryStore {
 /** Path infos, as records of the database. */
 export class PackedPathInfoService implements LocalPathInfoService {
   readonly #store: PackedStore;
-  readonly #put: (info: PathInfo) => Promise<void>;
+  readonly #put: (info: PathInfo) => Promise<PathInfo>;
 
-  constructor(store: PackedStore, put: (info: PathInfo) => Promise<void>) {
+  constructor(store: PackedStore, put: (info: PathInfo) => Promise<PathInfo>) {
     this.#store = store;
     this.#put = put;
   }
@@ -163,8 +187,7 @@ export class PackedPathInfoService implements LocalPathInfoService {
 
   async put(info: PathInfo): Promise<PathInfo> {
     checkPathInfo(info);
-    await this.#put(info);
-    return info;
+    return this.#put(info);
   }
 
   async *list(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<PathInfo> {

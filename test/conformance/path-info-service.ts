@@ -26,6 +26,10 @@ function known(info: PathInfo | undefined): unknown {
   return info && Object.fromEntries(Object.entries(info).filter(([, value]) => value !== undefined));
 }
 
+function signature(seed: number): string {
+  return `key-${seed % 10}:${btoa(String.fromCharCode(...pseudoRandom(64, seed)))}`;
+}
+
 /** The rules of `PathInfoService`, for any backend. */
 export function pathInfoServiceSuite(backend: Backend): void {
   describe(`PathInfoService: ${backend.name}`, () => {
@@ -81,12 +85,56 @@ export function pathInfoServiceSuite(backend: Backend): void {
       return;
     }
 
-    test("put replaces", async () => {
-      const info = await somePathInfo(store, "replaced-1.0", 21);
+    test("put adds signatures, and a deriver that was not known", async () => {
+      const info = await somePathInfo(store, "signed-1.0", 21);
       await store.pathInfos.put(info);
-      const signed = { ...info, signatures: [`key-2:${btoa(String.fromCharCode(...pseudoRandom(64, 22)))}`] };
-      await store.pathInfos.put(signed);
-      expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(signed));
+      const deriver = `${encodeNixbase32(pseudoRandom(20, 23))}-signed-1.0.drv`;
+      const first = { ...info, deriver, signatures: [signature(22)] };
+      expect(known(await store.pathInfos.put(first))).toEqual(known(first));
+      const both = { ...info, deriver, signatures: [signature(22), signature(24)] };
+      expect(known(await store.pathInfos.put({ ...info, signatures: [signature(24)] }))).toEqual(known(both));
+      expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(both));
+    });
+
+    test("put refuses other content and other references, and what is there stays", async () => {
+      const info = await somePathInfo(store, "kept-1.0", 25);
+      const other = await somePathInfo(store, "other-content", 26);
+      await store.pathInfos.put(info);
+      for (const changed of [
+        { ...other, storePath: info.storePath, signatures: [signature(27)] },
+        { ...info, references: [other.storePath.replace("/nix/store/", "")] },
+      ])
+        await expect(store.pathInfos.put(changed)).rejects.toMatchObject({ name: "StoreError", code: "conflict" });
+      expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(info));
+      // And the service goes on.
+      await store.pathInfos.put(other);
+    });
+
+    test("of several who put at once, none loses a signature", async () => {
+      const info = await somePathInfo(store, "at-once-1.0", 28);
+      const signatures = Array.from({ length: 10 }, (_, i) => signature(200 + i));
+      await Promise.all(signatures.map((one) => store.pathInfos.put({ ...info, signatures: [one] })));
+      const stored = await store.pathInfos.get(parseHashPart(info.storePath));
+      expect([...(stored?.signatures ?? [])].sort()).toEqual([...signatures].sort());
+    });
+
+    test("of several who put other content at once, one wins and the others are told", async () => {
+      const [info, ...others] = await Promise.all([30, 31, 32, 33].map((seed) => somePathInfo(store, `race-${seed}`, seed)));
+      if (!info) throw new Error("none");
+      const all = [info, ...others.map((other) => ({ ...other, storePath: info.storePath }))];
+      const results = await Promise.allSettled(all.map((one) => store.pathInfos.put(one)));
+      const winners = all.filter((_, i) => results[i]?.status === "fulfilled");
+      expect(winners).toHaveLength(1);
+      for (const result of results)
+        if (result.status === "rejected") expect(result.reason).toMatchObject({ name: "StoreError", code: "conflict" });
+      expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(winners[0]));
+    });
+
+    test("refuses more signatures than a path can have", async () => {
+      const info = await somePathInfo(store, "many-signatures-1.0", 34);
+      const signatures = Array.from({ length: 3000 }, (_, i) => `another-${i}-of-${signature(1)}`);
+      await expect(store.pathInfos.put({ ...info, signatures })).rejects.toMatchObject({ code: "invalid" });
+      await store.pathInfos.put({ ...info, signatures: signatures.slice(0, 100) });
     });
 
     test("list has them all", async () => {

@@ -240,7 +240,9 @@ describe("copyPaths", () => {
     ["store path", { storePath: "/nix/store/00000000000000000000000000000000-lie" }],
   ])("a PathInfo with another %s than its content has is corrupt", async (_, change) => {
     const from = createMemoryStore();
-    const info = { ...(await importFiles(from, "lie", { a: utf8("a") })), ...change };
+    const truth = await importFiles(from, "lie", { a: utf8("a") });
+    await from.pathInfos.delete(truth.storePath.slice(11, 43));
+    const info = { ...truth, ...change };
     await from.pathInfos.put(info);
     const to = createMemoryStore();
     expect(await failure(copyPaths(from, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });

@@ -7,7 +7,6 @@ import { checkContentAddress } from "../../store/content-address-check.ts";
 import { pathInfoFromNarInfo } from "../../store/nar-info.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import { checkNarSizeAndHash } from "../../store/path-info-check.ts";
-import { publishPathInfo } from "../../store/publish.ts";
 import type { StoreServices } from "../../store/services.ts";
 import { hasRoot } from "./root.ts";
 import type { CacheUploads } from "./uploads.ts";
@@ -47,7 +46,7 @@ export async function receiveNarInfo(
     if (!isStoreError(error, "corrupt")) throw error;
     throw new StoreError("invalid", error.message, { cause: error });
   }
-  return publishPathInfo(store.pathInfos, info, { signal });
+  return store.pathInfos.put(info, { signal });
 }
 
 async function findContent(

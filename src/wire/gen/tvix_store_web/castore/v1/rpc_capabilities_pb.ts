@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tvix_store_web/castore/v1/rpc_capabilities.proto.
  */
 export const file_tvix_store_web_castore_v1_rpc_capabilities: GenFile = /*@__PURE__*/
-  fileDesc("CjB0dml4X3N0b3JlX3dlYi9jYXN0b3JlL3YxL3JwY19jYXBhYmlsaXRpZXMucHJvdG8SGXR2aXhfc3RvcmVfd2ViLmNhc3RvcmUudjEiGAoWR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdCJaCgxDYXBhYmlsaXRpZXMSSgoUZGlyZWN0b3J5X3NpemVfcnVsZXMYASADKA4yLC50dml4X3N0b3JlX3dlYi5jYXN0b3JlLnYxLkRpcmVjdG9yeVNpemVSdWxlKn0KEURpcmVjdG9yeVNpemVSdWxlEiMKH0RJUkVDVE9SWV9TSVpFX1JVTEVfVU5TUEVDSUZJRUQQABIiCh5ESVJFQ1RPUllfU0laRV9SVUxFX0RPQ1VNRU5URUQQARIfChtESVJFQ1RPUllfU0laRV9SVUxFX0RPVUJMRUQQAjJ2ChFDYXBhYmlsaXR5U2VydmljZRJhCgNHZXQSMS50dml4X3N0b3JlX3dlYi5jYXN0b3JlLnYxLkdldENhcGFiaWxpdGllc1JlcXVlc3QaJy50dml4X3N0b3JlX3dlYi5jYXN0b3JlLnYxLkNhcGFiaWxpdGllc2IGcHJvdG8z");
+  fileDesc("CjB0dml4X3N0b3JlX3dlYi9jYXN0b3JlL3YxL3JwY19jYXBhYmlsaXRpZXMucHJvdG8SGXR2aXhfc3RvcmVfd2ViLmNhc3RvcmUudjEiGAoWR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdCJ1CgxDYXBhYmlsaXRpZXMSSgoUZGlyZWN0b3J5X3NpemVfcnVsZXMYASADKA4yLC50dml4X3N0b3JlX3dlYi5jYXN0b3JlLnYxLkRpcmVjdG9yeVNpemVSdWxlEhkKEW1lcmdlc19wYXRoX2luZm9zGAIgASgIKn0KEURpcmVjdG9yeVNpemVSdWxlEiMKH0RJUkVDVE9SWV9TSVpFX1JVTEVfVU5TUEVDSUZJRUQQABIiCh5ESVJFQ1RPUllfU0laRV9SVUxFX0RPQ1VNRU5URUQQARIfChtESVJFQ1RPUllfU0laRV9SVUxFX0RPVUJMRUQQAjJ2ChFDYXBhYmlsaXR5U2VydmljZRJhCgNHZXQSMS50dml4X3N0b3JlX3dlYi5jYXN0b3JlLnYxLkdldENhcGFiaWxpdGllc1JlcXVlc3QaJy50dml4X3N0b3JlX3dlYi5jYXN0b3JlLnYxLkNhcGFiaWxpdGllc2IGcHJvdG8z");
 
 /**
  * @generated from message tvix_store_web.castore.v1.GetCapabilitiesRequest
@@ -35,6 +35,14 @@ export type Capabilities = Message<"tvix_store_web.castore.v1.Capabilities"> & {
    * @generated from field: repeated tvix_store_web.castore.v1.DirectorySizeRule directory_size_rules = 1;
    */
   directorySizeRules: DirectorySizeRule[];
+
+  /**
+   * Whether PathInfoService.Put adds to what is known of a path and refuses other content with
+   * ALREADY_EXISTS, in one atomic step. A server that doesn't overwrites.
+   *
+   * @generated from field: bool merges_path_infos = 2;
+   */
+  mergesPathInfos: boolean;
 };
 
 /**
