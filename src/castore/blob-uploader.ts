@@ -154,8 +154,9 @@ export class BlobUploader {
   }
 
   async #closeWriter(writer: BlobWriter, blob: MutablePendingBlob): Promise<void> {
-    this.#writer = undefined;
     await this.#behind.run(async () => {
+      // No earlier: if a batch before it failed, this is not run, and `abort` still has the writer.
+      this.#writer = undefined;
       const { digest } = await writer.close();
       blob.digest = digest;
     });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { equalBytes } from "../../src/bytes.ts";
+import type { BlobService } from "../../src/castore/blob-service.ts";
 import { BlobUploader } from "../../src/castore/blob-uploader.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import { pseudoRandom } from "../conformance/content.ts";
@@ -30,4 +31,44 @@ test("files of any length, flushed at any moment, have their own digests and con
     const [stored] = await blobs.readMany([digestOf(content)]);
     expect(stored && equalBytes(stored, content)).toBe(true);
   }
+});
+
+test("the writer of a long file is given up when a batch before it failed", async () => {
+  const { blobs } = createMemoryStore();
+  const failure = new Error("the batch failed");
+  let aborted = 0;
+  const failing: BlobService = {
+    stat: (digests) => blobs.stat(digests),
+    open: (digest) => blobs.open(digest),
+    readMany: (digests) => blobs.readMany(digests),
+    async create() {
+      const writer = await blobs.create();
+      return {
+        write: (bytes) => writer.write(bytes),
+        close: () => writer.close(),
+        async abort(reason) {
+          aborted++;
+          await writer.abort(reason);
+        },
+      };
+    },
+    async putMany() {
+      throw failure;
+    },
+  };
+  const uploader = new BlobUploader(failing);
+  // A full batch, which is put away while the long file is written.
+  for (let i = 0; i < 1024; i++) {
+    uploader.begin();
+    uploader.write(pseudoRandom(10, i + 1));
+    uploader.end();
+  }
+  await uploader.drain();
+  uploader.begin();
+  uploader.write(pseudoRandom(700_000, 1));
+  await uploader.drain();
+  uploader.end();
+  await expect(uploader.drain()).rejects.toBe(failure);
+  await uploader.abort(failure).catch(() => {});
+  expect(aborted).toBe(1);
 });
