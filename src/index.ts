@@ -22,6 +22,7 @@ export type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  NarioOptions,
   NarPart,
   NotTold,
   Pin,

@@ -10,7 +10,7 @@ import type { Addressing } from "../store/addressing.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SubstituteReport } from "../store/substitute.ts";
 import type { SyncReport } from "../store/sync.ts";
-import { iterate } from "../stream.ts";
+import { iterate, streamOf } from "../stream.ts";
 import type { Change } from "../thread/change-channel.ts";
 import { operationPort } from "../thread/operation-port.ts";
 import { receiveStream, sendStream } from "../thread/port-stream.ts";
@@ -21,6 +21,7 @@ import type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  NarioOptions,
   NarPart,
   Pin,
   RemoteAddress,
@@ -118,6 +119,20 @@ export class Store extends EventTarget {
     return this.#importArchive(archive, { format: "nar", ...naming }, options);
   }
 
+  /**
+   * Imports the store paths of a nario, plain or compressed: a file that `nix-store --export`, `nario` or
+   * the command line wrote. Each path shows up when its content is complete, after those that it refers
+   * to. If the import fails, the paths before stay. Signatures are kept and not looked at.
+   *
+   * @returns the store paths, in the order of the nario
+   * @throws StoreError `invalid` for what is no nario, `not-found` if a path refers to one that is neither
+   *   before it nor in the store, `corrupt` if the content has not its content address, `conflict` if the
+   *   store has a path with other content
+   */
+  async importNario(archive: Archive, options: OperationOptions = {}): Promise<PathInfo[]> {
+    return this.#send(archive, options, (source, port) => this.#api.importNario(source, port));
+  }
+
   /** All store paths, ordered by hash. */
   async *pathInfos(options: { signal?: AbortSignal } = {}): AsyncGenerator<PathInfo> {
     for await (const batch of iterate(
@@ -155,6 +170,31 @@ export class Store extends EventTarget {
    */
   nar(storePath: string, { signal, ...part }: NarPart & { signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
     return this.#receive((port) => this.#api.nar(storePath, part, port), signal);
+  }
+
+  /**
+   * Store paths in one file, with their closures by default, which `importNario` and
+   * `nix-store --import` read. Without `storePaths`, the whole store. Progress: `reading`, in bytes of the
+   * NARs. The stream errors with `not-found` if the store lacks one of the paths, and with
+   * `signal.reason` after an abort.
+   */
+  nario(
+    storePaths?: Iterable<string>,
+    { signal, onProgress, ...options }: NarioOptions & OperationOptions = {},
+  ): ReadableStream<Uint8Array> {
+    const { port, reported, finish } = operationPort({ onProgress });
+    const call = <T>(answer: Promise<T>): Promise<T> => this.#call(answer);
+    const wanted = storePaths && [...storePaths];
+    const stream = this.#receive<Uint8Array>((to) => this.#api.nario(wanted, options, transfer(port, [port]), to), signal);
+    const pieces = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        for await (const bytes of iterate(stream)) yield bytes;
+        await call(reported);
+      } finally {
+        finish();
+      }
+    };
+    return streamOf(pieces());
   }
 
   /**

@@ -61,6 +61,7 @@ export { type NarHandler, type NarLimits, NarParser } from "./nar-parser.ts";
 export { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "./nar-size.ts";
 export { NarWriter } from "./nar-writer.ts";
 export { formatNarInfo, NARINFO_MAX_LENGTH, type NarInfo, parseNarInfo } from "./narinfo.ts";
+export { formatNarioInfo, NARIO_END, NARIO_PATH_START, type NarioInfo, NarioReader } from "./nario.ts";
 export { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
 export { ReferenceScanner } from "./reference-scanner.ts";
 export { formatSignature, parseSignature, SIGNATURE_LENGTH, type Signature } from "./signature.ts";

@@ -135,6 +135,23 @@ export class NarParser {
     });
   }
 
+  /**
+   * Parses `chunk` up to the archive's end, for an archive that something else follows.
+   *
+   * @returns a view of what follows in `chunk`; `undefined` while the archive goes on
+   * @throws StoreError `invalid`
+   */
+  pushPart(chunk: Uint8Array): Uint8Array | undefined {
+    return this.#guard(() => {
+      if (this.#ended) throw new StoreError("invalid", "NAR: pushed to after its end");
+      this.#tokens.next(chunk);
+      while (this.#state !== END && this.#step());
+      if (this.#state !== END) return undefined;
+      this.#ended = true;
+      return this.#tokens.take(chunk.length);
+    });
+  }
+
   /** Says that nothing more comes. @throws StoreError `invalid` if the archive is not complete. */
   end(): void {
     this.#guard(() => {
@@ -143,10 +160,10 @@ export class NarParser {
     });
   }
 
-  #guard(step: () => void): void {
+  #guard<T>(step: () => T): T {
     if (this.#failure !== undefined) throw this.#failure.reason;
     try {
-      step();
+      return step();
     } catch (reason) {
       this.#failure = { reason };
       throw reason;

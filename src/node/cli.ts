@@ -7,6 +7,7 @@ import { DAEMON_HELP, runDaemon } from "./commands/daemon.ts";
 import { EXPORT_HELP, runExport } from "./commands/export.ts";
 import { IMPORT_HELP, runImport } from "./commands/import.ts";
 import { LS_HELP, runLs } from "./commands/ls.ts";
+import { NARIO_HELP, runNario } from "./commands/nario.ts";
 import { PATH_INFO_HELP, runPathInfo } from "./commands/path-info.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -20,6 +21,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["import", { help: IMPORT_HELP, run: runImport }],
   ["copy", { help: COPY_HELP, run: runCopy }],
   ["export", { help: EXPORT_HELP, run: runExport }],
+  ["nario", { help: NARIO_HELP, run: runNario }],
   ["ls", { help: LS_HELP, run: runLs }],
   ["cat", { help: CAT_HELP, run: runCat }],
   ["path-info", { help: PATH_INFO_HELP, run: runPathInfo }],
@@ -32,6 +34,7 @@ Commands:
   import     imports files and directories, and prints their store paths
   copy       copies store paths from this machine's Nix store
   export     writes a store path as a NAR
+  nario      exports store paths to one file, imports and lists such files
   ls         lists a directory of a store path
   cat        writes a file of a store path
   path-info  tells what is known of store paths

@@ -14,6 +14,7 @@ export interface StoreApi {
   open(name: string, options: OpenOptions): Promise<OpenReport>;
   importFolder(source: FolderSource, options: Addressing, operation: MessagePort): Promise<ImportedPathInfo>;
   importArchive(source: ArchiveSource, options: ArchiveOptions, operation: MessagePort): Promise<PathInfo>;
+  importNario(source: ArchiveSource, operation: MessagePort): Promise<PathInfo[]>;
   pathInfo(storePath: string): Promise<PathInfo | undefined>;
   /** Sends arrays of PathInfo. */
   pathInfos(to: MessagePort): void;
@@ -24,6 +25,8 @@ export interface StoreApi {
   /** The same for a range that is not worth a stream. */
   readBytes(digest: Digest, range: { offset: number; length: number }): Promise<Uint8Array>;
   nar(storePath: string, part: NarPart, to: MessagePort): void;
+  /** @param storePaths all paths of the store if not given */
+  nario(storePaths: string[] | undefined, options: NarioOptions, operation: MessagePort, to: MessagePort): void;
   /** As JSON. */
   narListing(storePath: string, path: string | Uint8Array): Promise<string>;
   verifySignatures(storePath: string, trustedPublicKeys: string[]): Promise<SignatureReport>;
@@ -118,6 +121,17 @@ export interface NarPart {
   offset?: number | undefined;
   /** Bytes at most; what lies beyond the end is left out. All of it if not given. */
   length?: number | undefined;
+}
+
+/** What a nario holds. */
+export interface NarioOptions {
+  /** Whether the closures of the store paths go along; by default they do. */
+  closure?: boolean | undefined;
+  /**
+   * Whether signatures and content addresses are kept, in a place that Nix skips; by default they are.
+   * Without them the bytes are those that `nix-store --export` writes.
+   */
+  notes?: boolean | undefined;
 }
 
 /** Who vouches for what a store path is. */

@@ -17,12 +17,13 @@ import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { Addressing } from "../store/addressing.ts";
 import { BinaryCache } from "../store/binary-cache.ts";
-import { requirePathInfo } from "../store/closure.ts";
+import { closureOf, requirePathInfo } from "../store/closure.ts";
 import { importEntries, importNar, type ReadOptions } from "../store/import.ts";
 import { resolvePath } from "../store/list.ts";
 import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
 import { listNode } from "../store/nar-listing.ts";
+import { exportNario, importNario } from "../store/nario.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { PathResolver } from "../store/path-resolver.ts";
 import { scanReferences } from "../store/scan-references.ts";
@@ -43,6 +44,7 @@ import type {
   GarbageReport,
   ImportedPathInfo,
   ListEntry,
+  NarioOptions,
   NarPart,
   OpenOptions,
   OpenReport,
@@ -144,6 +146,14 @@ export class StoreServer implements StoreApi {
     });
   }
 
+  async importNario(source: ArchiveSource, operation: MessagePort): Promise<PathInfo[]> {
+    return this.#read(source, operation, async (stream, { services, pool }, { signal }) => {
+      const infos: PathInfo[] = [];
+      for await (const info of importNario(services, pool, decompressed(stream, signal), { signal })) infos.push(info);
+      return infos;
+    });
+  }
+
   async pathInfo(storePath: string): Promise<PathInfo | undefined> {
     return this.#store().services.pathInfos.get(parseHashPart(storePath));
   }
@@ -189,6 +199,21 @@ export class StoreServer implements StoreApi {
     const pieces = async function* (): AsyncGenerator<Uint8Array> {
       const node = await requireNode(services, storePath, path);
       yield* iterate(renderNar(services, node, { range: { offset, length } }));
+    };
+    sendStream(to, new Gathered(pieces()));
+  }
+
+  nario(storePaths: string[] | undefined, options: NarioOptions, operation: MessagePort, to: MessagePort): void {
+    const { services, pool } = this.#store();
+    const { closure = true, notes } = options;
+    const { finish, ...running } = operationOptions(operation);
+    const pieces = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        const infos = await pathsToExport(services, storePaths, closure, running.signal);
+        for await (const bytes of exportNario(services, infos, { ...running, engine: pool, notes })) yield bytes;
+      } finally {
+        finish();
+      }
     };
     sendStream(to, new Gathered(pieces()));
   }
@@ -400,6 +425,26 @@ export class StoreServer implements StoreApi {
 }
 
 type RunningOptions = OperationOptions & { signal: AbortSignal };
+
+/** @param storePaths all of the store if not given, which are closed under references */
+async function pathsToExport(
+  { pathInfos }: LocalStoreServices,
+  storePaths: readonly string[] | undefined,
+  closure: boolean,
+  signal: AbortSignal,
+): Promise<Iterable<PathInfo>> {
+  const infos = new Map<string, PathInfo>();
+  const found = storePaths && closure ? await closureOf(pathInfos, storePaths, { signal }) : [];
+  for (const info of found) infos.set(info.storePath, info);
+  if (!storePaths) for await (const info of pathInfos.list({ signal })) infos.set(info.storePath, info);
+  else if (!closure) {
+    for (const storePath of storePaths) {
+      const info = await requirePathInfo(pathInfos, storePath, { signal });
+      infos.set(info.storePath, info);
+    }
+  }
+  return infos.values();
+}
 
 /** @throws StoreError `not-found` if the store has not the path, or nothing is at `path` inside of it */
 async function requireNode(services: LocalStoreServices, storePath: string, path: string | Uint8Array): Promise<Node> {

@@ -3,6 +3,7 @@ import { archives } from "./archives.ts";
 import { decompressors } from "./compression.ts";
 import { httpTexts } from "./http-texts.ts";
 import { messages } from "./messages.ts";
+import { narios } from "./narios.ts";
 import { nixTexts } from "./nix-texts.ts";
 import { proofs } from "./proofs.ts";
 import { Samples } from "./samples.ts";
@@ -14,6 +15,7 @@ export async function allTargets(root: string): Promise<Target[]> {
     ...nixTexts(samples),
     ...httpTexts(),
     ...archives(samples),
+    ...narios(samples),
     ...messages(),
     ...(await proofs()),
     ...decompressors(samples),

@@ -1,0 +1,149 @@
+import { StoreError } from "../error.ts";
+import type { HashEngine } from "../hash/engine.ts";
+import { formatSri } from "../nix/hash.ts";
+import { formatNarioInfo, NARIO_END, NARIO_PATH_START, type NarioInfo, NarioReader } from "../nix/nario.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import type { OperationOptions } from "../progress.ts";
+import { iterate } from "../stream.ts";
+import { requirePathInfo } from "./closure.ts";
+import { checkContentAddress } from "./content-address-check.ts";
+import { ingestNar } from "./import.ts";
+import { type NarSizeAndHash, renderNar } from "./nar.ts";
+import type { PathInfo } from "./path-info.ts";
+import { normalizePathInfo } from "./path-info-check.ts";
+import { referencesFirst } from "./references-first.ts";
+import type { StoreServices } from "./services.ts";
+
+export interface ExportNarioOptions extends OperationOptions {
+  readonly engine: HashEngine;
+  /** Whether signatures and content addresses are kept, in a place that Nix skips; by default they are. */
+  readonly notes?: boolean | undefined;
+}
+
+/**
+ * `infos` as a nario, which `nix-store --import` reads: each after those that it refers to. Nothing is
+ * held but what is on its way. Progress: `reading`, in bytes of the NARs.
+ *
+ * @throws StoreError `not-found` if content is missing, `corrupt` if it is not what its digest or its
+ *   PathInfo says
+ */
+export async function* exportNario(
+  store: StoreServices,
+  infos: Iterable<PathInfo>,
+  { engine, notes, signal, onProgress }: ExportNarioOptions,
+): AsyncGenerator<Uint8Array> {
+  const ordered = referencesFirst(infos);
+  const total = ordered.reduce((sum, { narSize }) => sum + narSize, 0);
+  let loaded = 0;
+  for (const info of ordered) {
+    signal?.throwIfAborted();
+    yield NARIO_PATH_START;
+    const hash = await engine.stream("sha256");
+    let isRead = false;
+    try {
+      for await (const bytes of iterate(renderNar(store, info.node, { signal }), signal)) {
+        await hash.update(bytes);
+        yield bytes;
+        loaded += bytes.length;
+        onProgress?.({ phase: "reading", loaded, total });
+      }
+      isRead = true;
+    } finally {
+      if (!isRead) hash.abort();
+    }
+    const narHash = formatSri({ algorithm: "sha256", digest: await hash.digest() });
+    if (narHash !== info.narHash)
+      throw new StoreError("corrupt", `the NAR of ${info.storePath} has the hash ${narHash} instead of ${info.narHash}`);
+    yield formatNarioInfo(info, { notes });
+  }
+  yield NARIO_END;
+}
+
+/**
+ * Imports the store paths of a nario, uncompressed, and yields each once it is in the store. A path
+ * shows up when its content is complete, after those that it refers to; its content address is
+ * checked where the nario has one. Signatures are kept and not looked at. If it fails in the middle,
+ * the paths before stay. Progress: `reading`, in bytes.
+ *
+ * @throws StoreError `invalid` for what is no nario, `not-found` if a path refers to one that is
+ *   neither before it nor in the store, `corrupt` if the content has not its content address,
+ *   `conflict` if the store has a path with other content
+ */
+export async function* importNario(
+  store: StoreServices,
+  engine: HashEngine,
+  source: AsyncIterable<Uint8Array>,
+  options: OperationOptions = {},
+): AsyncGenerator<PathInfo> {
+  const { signal } = options;
+  const reader = new NarioReader(counted(source, options));
+  const there = new Set<string>();
+  try {
+    for (let nar = await reader.next(); nar; nar = await reader.next()) {
+      const { node, ...read } = await ingestNar(store, engine, nar, { signal });
+      const said = await reader.info();
+      const info = normalizePathInfo({ ...said, ...read, node });
+      await checkReferences(store, info, there, signal);
+      await checkContentAddress(store, engine, info, { signal });
+      yield await store.pathInfos.put(info, { signal });
+      there.add(parseHashPart(info.storePath));
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** What a nario holds, without its content: NARs are hashed as they pass. */
+export async function* listNario(
+  engine: HashEngine,
+  source: AsyncIterable<Uint8Array>,
+  options: OperationOptions = {},
+): AsyncGenerator<NarioInfo & NarSizeAndHash> {
+  const reader = new NarioReader(counted(source, options));
+  try {
+    for (let nar = await reader.next(); nar; nar = await reader.next()) {
+      const hash = await engine.stream("sha256");
+      let narSize = 0;
+      let isRead = false;
+      try {
+        for await (const bytes of nar) {
+          await hash.update(bytes);
+          narSize += bytes.length;
+        }
+        isRead = true;
+      } finally {
+        if (!isRead) hash.abort();
+      }
+      const narHash = formatSri({ algorithm: "sha256", digest: await hash.digest() });
+      yield { ...(await reader.info()), narSize, narHash };
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+async function checkReferences(
+  store: StoreServices,
+  { storePath, references }: PathInfo,
+  there: ReadonlySet<string>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const reference of references) {
+    const hashPart = parseHashPart(reference);
+    if (there.has(hashPart) || hashPart === parseHashPart(storePath)) continue;
+    await requirePathInfo(store.pathInfos, reference, { signal, referrer: storePath });
+  }
+}
+
+async function* counted(source: AsyncIterable<Uint8Array>, { signal, onProgress }: OperationOptions): AsyncGenerator<Uint8Array> {
+  let loaded = 0;
+  for await (const bytes of source) {
+    signal?.throwIfAborted();
+    loaded += bytes.length;
+    yield bytes;
+    onProgress?.({ phase: "reading", loaded });
+  }
+}
