@@ -1,0 +1,35 @@
+import { StoreError } from "./error.ts";
+
+/**
+ * How long an operation waits for another machine, in milliseconds. `Infinity` waits as long as
+ * timers can: some 24 days. A transfer that goes on, however slowly, has no limit.
+ */
+export interface Timeouts {
+  /**
+   * From a request to the head of its answer; 60,000 by default. A browser's queue of requests to
+   * one host counts too.
+   */
+  readonly connect?: number | undefined;
+  /**
+   * Between two pieces of an answer's body; 300,000 by default, as Nix's
+   * `stalled-download-timeout`.
+   */
+  readonly stall?: number | undefined;
+}
+
+const CONNECT = 60_000;
+const STALL = 300_000;
+
+/** The longest delay that `setTimeout` keeps: it fires at once for a longer one. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/** @throws StoreError `invalid` for a timeout that is not a positive number */
+export function checkTimeouts({ connect = CONNECT, stall = STALL }: Timeouts = {}): { connect: number; stall: number } {
+  return { connect: checkTimeout("connect", connect), stall: checkTimeout("stall", stall) };
+}
+
+function checkTimeout(name: keyof Timeouts, value: unknown): number {
+  if (typeof value !== "number" || !(value > 0))
+    throw new StoreError("invalid", `the timeout ${name} has to be a positive number of milliseconds, not ${String(value)}`);
+  return Math.min(value, MAX_DELAY);
+}

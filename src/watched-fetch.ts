@@ -1,0 +1,141 @@
+import { StoreError } from "./error.ts";
+import { checkTimeouts, type Timeouts } from "./timeouts.ts";
+
+/**
+ * A `fetch` that never waits for ever, and whose failures are `StoreError`s that name the URL:
+ * `unavailable` if the server can't be reached, doesn't answer, or breaks the body off, or if a
+ * timeout passes. The platform's error is the `cause`. An abort rejects with the signal's reason,
+ * also in the middle of the body, and even if `fetch` ignores its signal.
+ *
+ * The answer lacks `url`, `type` and `redirected`.
+ *
+ * @param fetch the platform's by default
+ * @throws StoreError `invalid` for a timeout that is not a positive number
+ */
+export function watchedFetch(fetch?: typeof globalThis.fetch, timeouts?: Timeouts): typeof globalThis.fetch {
+  const limits = checkTimeouts(timeouts);
+  return async (input, init) => {
+    const isRequest = input instanceof Request;
+    const transfer = new Transfer(isRequest ? input.url : String(input), init?.signal ?? (isRequest ? input.signal : undefined));
+    // The platform's own must not be called as a method of ours.
+    const send = fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request));
+    const response = await transfer.head(() => send(input, { ...init, signal: transfer.signal }), limits.connect);
+    if (!response.body) {
+      transfer.end();
+      return response;
+    }
+    const { status, statusText, headers } = response;
+    return new Response(transfer.body(response.body, limits.stall), { status, statusText, headers });
+  };
+}
+
+/** One request and its answer. */
+class Transfer {
+  readonly #url: string;
+  readonly #caller: AbortSignal | undefined;
+  readonly #controller = new AbortController();
+
+  constructor(url: string, caller: AbortSignal | undefined) {
+    this.#url = url;
+    this.#caller = caller;
+    caller?.throwIfAborted();
+    caller?.addEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => this.#controller.abort(this.#caller?.reason);
+
+  /** Aborted by the caller, or by a timeout. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Lets go of the caller's signal. */
+  end(): void {
+    this.#caller?.removeEventListener("abort", this.#onAbort);
+  }
+
+  async head(send: () => Promise<Response>, limit: number): Promise<Response> {
+    const { signal } = this;
+    try {
+      const sent = send();
+      // Nobody reads an answer that comes too late.
+      sent.then((late) => (signal.aborted ? late.body?.cancel() : undefined)).catch(() => {});
+      return await this.#within(sent, limit, "did not answer");
+    } catch (cause) {
+      this.end();
+      throw this.#failure(cause, "can't be reached");
+    }
+  }
+
+  body(body: ReadableStream<Uint8Array>, limit: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const reader = body.getReader();
+    let length = 0;
+    return new ReadableStream<Uint8Array<ArrayBuffer>>(
+      {
+        pull: async (controller) => {
+          try {
+            const { done, value } = await this.#within(reader.read(), limit, `stopped after ${length} bytes, and sent nothing`);
+            if (done) {
+              this.end();
+              controller.close();
+              return;
+            }
+            length += value.length;
+            controller.enqueue(value as Uint8Array<ArrayBuffer>);
+          } catch (cause) {
+            this.end();
+            reader.cancel(cause).catch(() => {});
+            controller.error(this.#failure(cause, `broke off after ${length} bytes`));
+          }
+        },
+        cancel: (reason) => {
+          this.end();
+          reader.cancel(reason).catch(() => {});
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /**
+   * Settles as `work` does, unless the caller aborts or `limit` milliseconds pass before. Both end
+   * the request.
+   */
+  #within<T>(work: Promise<T>, limit: number, late: string): Promise<T> {
+    const { signal } = this;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#controller.abort(new StoreError("unavailable", `${this.#url} ${late} for ${limit / 1000} seconds`));
+      }, limit);
+      const onAbort = (): void => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      };
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort);
+      const settled = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+      };
+      work.then(resolve, reject).then(settled);
+    });
+  }
+
+  #failure(cause: unknown, what: string): unknown {
+    if (this.#caller?.aborted) return this.#caller.reason;
+    if (this.signal.aborted) return this.signal.reason;
+    if (cause instanceof StoreError) return cause;
+    return new StoreError("unavailable", `${this.#url} ${what}${platformReason(cause)}`, { cause });
+  }
+}
+
+/**
+ * What the platform tells of a failure: Node has the socket's error as the cause, browsers say
+ * little.
+ */
+function platformReason(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(inner instanceof Error)) return "";
+  const reason = "code" in inner && typeof inner.code === "string" ? inner.code : inner.message;
+  return reason ? ` (${reason})` : "";
+}

@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest";
+import { Backoff, pause } from "../src/backoff.ts";
+
+/** The delays until it gives up. */
+function delays(backoff: Backoff, hint?: Parameters<Backoff["fail"]>[0]): number[] {
+  const found: number[] = [];
+  for (let delay = backoff.fail(hint); delay !== undefined; delay = backoff.fail(hint)) found.push(delay);
+  return found;
+}
+
+describe("delays", () => {
+  test("are twice as long each time, and the upper half of each is random", () => {
+    const found = Array.from({ length: 50 }, () => delays(new Backoff()));
+    for (const one of found) {
+      expect(one).toHaveLength(4);
+      for (const [i, delay] of one.entries()) {
+        expect(delay).toBeGreaterThanOrEqual(125 * 2 ** i);
+        expect(delay).toBeLessThanOrEqual(250 * 2 ** i);
+      }
+    }
+    expect(new Set(found.map(([first]) => first)).size).toBeGreaterThan(40);
+  });
+
+  test("are longer for a server that has too much to do", () => {
+    const found = delays(new Backoff(), { isBusy: true });
+    expect(found[0]).toBeGreaterThanOrEqual(500);
+    expect(found[3]).toBeLessThanOrEqual(8000);
+  });
+
+  test("are as long as the server asks for, and some more, but a minute at most", () => {
+    for (const delay of delays(new Backoff(), { atLeast: 7000 })) {
+      expect(delay).toBeGreaterThan(7000);
+      expect(delay).toBeLessThanOrEqual(9000);
+    }
+    expect(delays(new Backoff(), { atLeast: Number.POSITIVE_INFINITY })).toEqual([60_000, 60_000, 60_000, 60_000]);
+    for (const delay of delays(new Backoff({ attempts: 50 }))) expect(delay).toBeLessThanOrEqual(60_000);
+  });
+
+  test("begin anew after progress", () => {
+    const backoff = new Backoff();
+    expect(delays(backoff)).toHaveLength(4);
+    expect(backoff.failures).toBe(5);
+    backoff.reset();
+    expect(delays(backoff)).toHaveLength(4);
+  });
+});
+
+describe("pause", () => {
+  test("takes its time", async () => {
+    const started = performance.now();
+    await pause(50);
+    expect(performance.now() - started).toBeGreaterThanOrEqual(45);
+  });
+
+  test("ends at an abort with the reason", async () => {
+    const reason = new Error("enough");
+    await expect(pause(100_000, AbortSignal.abort(reason))).rejects.toBe(reason);
+    const controller = new AbortController();
+    const paused = pause(100_000, controller.signal);
+    controller.abort(reason);
+    await expect(paused).rejects.toBe(reason);
+  });
+});
