@@ -1,50 +1,49 @@
-import { concatBytes, decodeUtf8Strict, equalBytes, quote } from "../bytes.ts";
-import { decompressedAs } from "../compression/decompress.ts";
+import { equalBytes, quote } from "../bytes.ts";
+import { decompressed, decompressedAs } from "../compression/decompress.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { CACHE_INFO_MAX_LENGTH, type CacheInfo, parseCacheInfo } from "../nix/cache-info.ts";
 import { formatNix32 } from "../nix/hash.ts";
 import { NARINFO_MAX_LENGTH, type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
 import { parseHashPart, STORE_DIR } from "../nix/store-path.ts";
-import { iterate } from "../stream.ts";
+import { CacheFiles, type CacheFilesOptions, type RequestOptions } from "./cache-files.ts";
 
-export interface BinaryCacheOptions {
-  /** In the place of the platform's. */
-  fetch?: typeof globalThis.fetch | undefined;
-  /** Sent with each request. */
-  headers?: Readonly<Record<string, string>> | undefined;
-}
+export type BinaryCacheOptions = CacheFilesOptions;
 
-/** A NARInfo file of a cache, as it is and as it is read. */
+/** A NARInfo file of a cache: its text, and the text read. */
 export interface FoundNarInfo {
   readonly text: string;
   readonly info: NarInfo;
 }
 
-type RequestOptions = { signal?: AbortSignal | undefined };
-
-/** What Nix takes for "it is not here", too: object stores say 403 where nobody may list them. */
-const MISSING = [403, 404, 410];
+export interface NarOptions extends RequestOptions {
+  /**
+   * Called when the file is put together from several answers: it may be damaged because they don't
+   * fit together.
+   */
+  readonly onContinued?: (() => void) | undefined;
+}
 
 /**
- * A Nix binary cache over HTTP, for reading. What it says is checked only as far as it can be without trust: that a NARInfo is of the path it was asked
- * for, that the file's size and hash are as promised, and that nothing is asked for outside the cache.
+ * A Nix binary cache over HTTP, for reading. It checks what can be checked without trust: that a
+ * NARInfo is of the path that was asked for, that the file's size and hash are as promised, and
+ * that no URL leads out of the cache. Failures that may pass are retried: see `CacheFiles`.
  */
 export class BinaryCache {
   /** Ends in a slash. */
   readonly url: string;
-  readonly #fetch: typeof globalThis.fetch;
-  readonly #headers: [string, string][];
+  readonly #files: CacheFiles;
 
-  /** @throws StoreError `invalid` if `url` is no address of HTTP or HTTPS, or has a query or a user */
-  constructor(url: string, { fetch, headers }: BinaryCacheOptions = {}) {
+  /**
+   * @throws StoreError `invalid` if `url` is no address of HTTP or HTTPS, or has a query or a user;
+   *   or for a timeout that is not a positive number
+   */
+  constructor(url: string, options: BinaryCacheOptions = {}) {
     const parsed = URL.canParse(url) ? new URL(url) : undefined;
     if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.search || parsed.hash || parsed.username || parsed.password)
       throw new StoreError("invalid", `not the address of a binary cache: ${quote(url)}`);
     this.url = parsed.href.endsWith("/") ? parsed.href : `${parsed.href}/`;
-    // The platform's own must not be called as a method of ours.
-    this.#fetch = fetch ?? ((...request) => globalThis.fetch(...request));
-    this.#headers = [...new Headers(headers)];
+    this.#files = new CacheFiles(options);
   }
 
   /** @throws StoreError `not-found` if there is no cache, `invalid` if it is one for another store directory */
@@ -74,71 +73,67 @@ export class BinaryCache {
   }
 
   /**
-   * The NAR of `info`, decompressed. Its own size and hash are for the reader to check; that of the file as it is served is checked when
-   * it ends, as far as `info` tells.
+   * The NAR of `info`, decompressed. The reader has to check the NAR's own size and hash. Size and
+   * hash of the file as it is served are checked at its end, as far as `info` has them.
    *
-   * @throws StoreError `not-found`; on the way `corrupt`, `invalid` for damaged compression
+   * @throws StoreError `not-found`; on the way `corrupt`, `unavailable`, `invalid` for damaged
+   *   compression
    */
-  async *nar(info: NarInfo, engine: HashEngine, { signal }: RequestOptions = {}): AsyncGenerator<Uint8Array> {
-    const response = await this.#get(this.#resolve(info), signal);
-    if (!response?.body) throw new StoreError("not-found", `${this.url} has the NARInfo of ${info.storePath}, but not its NAR`);
-    yield* decompressedAs(checkedFile(iterate(response.body, signal), info, engine), info.compression ?? "bzip2", signal);
+  async *nar(info: NarInfo, engine: HashEngine, options: NarOptions = {}): AsyncGenerator<Uint8Array> {
+    const url = this.#resolve(info);
+    // Without a name, or with an empty one, Nix takes it for bzip2.
+    const compression = info.compression || "bzip2";
+    const size = info.fileSize ?? (compression === "none" ? info.narSize : undefined);
+    const file = this.#files.stream(url, { ...options, size });
+    yield* decompressedAs(checkedFile(file, info, engine), compression, options.signal);
   }
 
-  /** @throws StoreError `invalid` for a URL that leads out of the cache */
+  /**
+   * The address of the NAR, whose URL is relative to the cache's.
+   *
+   * @throws StoreError `invalid` for a URL that leads out of the cache
+   */
   #resolve({ storePath, url }: NarInfo): string {
-    // Slashes and dots that are escaped mean the same to some servers, and are of no use to a cache.
-    const isPlain = !/%(?:2e|2f|5c)/i.test(url) && !/(^|[/\\])\.\.?([/\\?#]|$)/.test(url);
-    const isRelative = isPlain && !/^[/\\]|^[a-z][a-z0-9+.-]*:/i.test(url);
-    const href = URL.canParse(url, this.url) ? new URL(url, this.url).href : "";
-    if (!isRelative || !href.startsWith(this.url))
+    const isRelative = !/^[/\\]|^[a-z][a-z0-9+.-]*:/i.test(url);
+    const resolved = isRelative && URL.canParse(url, this.url) ? new URL(url, this.url) : undefined;
+    const href = resolved?.href ?? "";
+    if (!resolved || !href.startsWith(this.url) || href === this.url || /\\/.test(url) || hasHiddenDots(resolved.pathname))
       throw new StoreError("invalid", `the NARInfo of ${storePath} has a URL that leads out of ${this.url}: ${quote(url)}`);
     return href;
   }
 
-  async #text(name: string, maxLength: number, { signal }: RequestOptions): Promise<string | undefined> {
-    const response = await this.#get(`${this.url}${name}`, signal);
-    if (!response) return undefined;
-    const parts: Uint8Array[] = [];
-    let length = 0;
-    if (response.body) {
-      for await (const bytes of iterate(response.body, signal)) {
-        length += bytes.length;
-        if (length > maxLength) throw new StoreError("invalid", `${this.url}${name} is longer than ${maxLength} bytes`);
-        parts.push(bytes);
-      }
-    }
-    const text = decodeUtf8Strict(concatBytes(parts));
-    if (text === undefined) throw new StoreError("invalid", `${this.url}${name} is not UTF-8`);
-    return text;
-  }
-
-  async #get(url: string, signal: AbortSignal | undefined): Promise<Response | undefined> {
-    let response: Response;
-    try {
-      response = await this.#fetch(url, { headers: this.#headers, ...(signal && { signal }) });
-    } catch (cause) {
-      signal?.throwIfAborted();
-      throw new StoreError("unavailable", `${url} can't be reached`, { cause });
-    }
-    if (response.ok) return response;
-    await response.body?.cancel().catch(() => {});
-    if (MISSING.includes(response.status)) return undefined;
-    throw new StoreError(response.status === 401 ? "denied" : "unavailable", `${url} answers ${response.status}`);
+  /** Nix may have uploaded it in a `Content-Encoding` that not every platform decodes. */
+  #text(name: string, maxLength: number, options: RequestOptions): Promise<string | undefined> {
+    return this.#files.text(`${this.url}${name}`, maxLength, { ...options, decode: decompressed });
   }
 }
 
-/** The same bytes, which throw at their end if they are not those that `info` promises. */
+/**
+ * Whether a part of the path is `.` or `..` to a server that decodes escaped slashes and dots
+ * before it looks at them.
+ */
+function hasHiddenDots(pathname: string): boolean {
+  const decoded = pathname.replace(/%2f|%5c/gi, "/").replace(/%2e/gi, ".");
+  return decoded.split("/").some((part) => part === "." || part === "..");
+}
+
+/**
+ * Bytes beyond the NAR's that a file of unknown size may have: compression makes it a little larger
+ * at worst, and a file without an end has to end somewhere.
+ */
+const OVERHEAD = 1024 * 1024;
+
+/** Passes `bytes` on. Throws at their end if they are not the file that `info` promises. */
 async function* checkedFile(bytes: AsyncIterable<Uint8Array>, info: NarInfo, engine: HashEngine): AsyncGenerator<Uint8Array> {
-  const { fileHash, fileSize, storePath } = info;
+  const { fileHash, fileSize, narSize, storePath } = info;
+  const limit = fileSize ?? Math.ceil(narSize * 1.25) + OVERHEAD;
   const hash = fileHash && (await engine.stream(fileHash.algorithm));
   let length = 0;
   let ended = false;
   try {
     for await (const piece of bytes) {
       length += piece.length;
-      if (fileSize !== undefined && length > fileSize)
-        throw new StoreError("corrupt", `the NAR file of ${storePath} has more than ${fileSize} bytes`);
+      if (length > limit) throw new StoreError("corrupt", `the NAR file of ${storePath} has more than ${limit} bytes`);
       await hash?.update(piece);
       yield piece;
     }
