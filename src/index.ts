@@ -12,6 +12,7 @@ export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from
 export type { NarListingJson, NarListingJsonNode } from "./nix/nar-listing.ts";
 export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
 export type { Addressing } from "./store/addressing.ts";
+export { type FailedPath, FailedPathsError, type PathsReport } from "./store/failed-paths.ts";
 export type { PathInfo } from "./store/path-info.ts";
 export type { CheckedSignature, SignatureState } from "./store/signatures.ts";
 export type { SubstituteReport } from "./store/substitute.ts";
@@ -30,3 +31,4 @@ export type {
   StorageUsage,
   VerifyReport,
 } from "./thread/store-api.ts";
+export type { Timeouts } from "./timeouts.ts";

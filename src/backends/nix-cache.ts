@@ -8,6 +8,7 @@ import type { PathInfoService } from "../store/path-info-service.ts";
 import type { CalculateNarThere } from "../store/services.ts";
 import { findSubstitute, Substituter } from "../store/substituter.ts";
 import { checkTrust, type TrustPolicy } from "../store/trust.ts";
+import { untilAborted } from "../until-aborted.ts";
 
 export interface NixCacheOptions {
   readonly engine: HashEngine;
@@ -75,6 +76,8 @@ export class NixCachePathInfoService implements PathInfoService {
       if (--shared.waiting === 0) {
         this.#leave(wanted, shared);
         shared.stop.abort(signal?.reason);
+        // Nothing of it goes on when the last one is told.
+        await shared.info.catch(() => {});
       }
     }
   }
@@ -105,7 +108,7 @@ export class NixCachePathInfoService implements PathInfoService {
 
   async #import(wanted: string, signal: AbortSignal): Promise<PathInfo | undefined> {
     await this.#checkCache();
-    const substitute = await findSubstitute(this.#cache, wanted, signal);
+    const substitute = await findSubstitute(this.#cache, wanted, { signal });
     if (!substitute) return undefined;
     await checkTrust(substitute, this.#trust);
     const info = await this.#substituter.import({ ...this.#content, pathInfos: UNPUBLISHED }, substitute, { signal });
@@ -140,13 +143,3 @@ const UNPUBLISHED: PathInfoService = {
   put: async (info) => info,
   async *list() {},
 };
-
-/** Settles as `promise` does, or rejects with the signal's reason if that comes first. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
-}

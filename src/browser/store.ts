@@ -266,12 +266,21 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Imports store paths, with all that they refer to, from a Nix binary cache, whose address is that of its `nix-cache-info`'s directory. What
-   * is there already is left alone. NARs come plain or compressed with xz, zstd, bzip2 or gzip. A path that is not trusted ends it before any NAR is read;
-   * each path shows up after those that it refers to.
+   * Imports store paths, with all that they refer to, from a Nix binary cache, whose address is
+   * that of its `nix-cache-info`'s directory. What is there already is left alone. NARs come plain
+   * or compressed with xz, zstd, bzip2 or gzip. A path that is not trusted ends it before any NAR
+   * is read; each path shows up after those that it refers to. Requests that fail for a reason that
+   * may pass are retried.
    *
-   * @throws StoreError `not-found`; `denied` for a path that is neither signed by one of the keys nor content-addressed; `corrupt` or `invalid` for
-   *   what is not as it was promised; `unavailable` if the cache can't be reached, or forbids pages to read it (CORS)
+   * A path that fails leaves out those that refer to it, and no others: it rejects at the end, when
+   * the others are there.
+   *
+   * @throws FailedPathsError which names the paths that failed, has the report, and the code of the
+   *   first failure: `not-found`, `corrupt` or `invalid` for what is not as it was promised,
+   *   `unavailable`
+   * @throws StoreError before any NAR is read: `denied` for a path that is neither signed by one of
+   *   the keys nor content-addressed; `not-found` if there is no cache; `unavailable` if the cache
+   *   can't be reached, or forbids pages to read it (CORS)
    */
   async importBinaryCache(
     url: string,

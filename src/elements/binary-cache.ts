@@ -1,6 +1,7 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import type { Store } from "../browser/store.ts";
 import { parseHashPart } from "../nix/store-path.ts";
+import { describeFailedPath, type FailedPath, FailedPathsError } from "../store/failed-paths.ts";
 import type { SubstituteReport } from "../store/substitute.ts";
 import { showText } from "./file-name.ts";
 import { keptKeys } from "./kept-keys.ts";
@@ -15,6 +16,14 @@ const ROOT = new Uint8Array(0);
 
 /** More are counted, not listed. */
 const LISTED = 20;
+
+/** What an import did. */
+interface Result {
+  readonly report: SubstituteReport;
+  /** The paths that were asked for and are there. */
+  readonly storePaths: readonly string[];
+  readonly failures: readonly FailedPath[];
+}
 
 /**
  * Imports store paths from a Nix binary cache, as far as the reader's keys signed them.
@@ -35,8 +44,7 @@ export class TvixBinaryCache extends LitElement {
   declare private typed: string;
   /** Whether to take what no trusted key signed. */
   declare private unsigned: boolean;
-  /** What came, and the paths that were asked for. */
-  declare private result: { report: SubstituteReport; storePaths: readonly string[] } | undefined;
+  declare private result: Result | undefined;
   readonly #task = new Task(this);
 
   constructor() {
@@ -161,21 +169,26 @@ export class TvixBinaryCache extends LitElement {
     `;
   }
 
-  #outcome({ report, storePaths }: NonNullable<TvixBinaryCache["result"]>): TemplateResult {
+  #outcome({ report, storePaths, failures }: Result): TemplateResult {
     const more = storePaths.length - LISTED;
     return html`
-      <div class="notice done" role="status">
-        <p>${summary(report)}</p>
-        <ul aria-label="Imported store paths">
-          ${storePaths
-            .slice(0, LISTED)
-            .map(
-              (storePath) =>
-                html`<li><a href=${formatRoute({ storePath, path: ROOT })} title=${storePath}>Open ${nameOf(storePath)}</a></li>`,
-            )}
-          ${more > 0 ? html`<li class="dim">and ${plural(more, "other")}</li>` : nothing}
-        </ul>
-      </div>
+      ${failures.length > 1 ? failedList(failures) : nothing}
+      ${
+        report.failed > 0 && report.paths + report.reused === 0
+          ? nothing
+          : html`<div class="notice done" role="status">
+              <p>${summary(report)}</p>
+              <ul aria-label="Imported store paths">
+                ${storePaths
+                  .slice(0, LISTED)
+                  .map(
+                    (storePath) =>
+                      html`<li><a href=${formatRoute({ storePath, path: ROOT })} title=${storePath}>Open ${nameOf(storePath)}</a></li>`,
+                  )}
+                ${more > 0 ? html`<li class="dim">and ${plural(more, "other")}</li>` : nothing}
+              </ul>
+            </div>`
+      }
     `;
   }
 
@@ -194,12 +207,13 @@ export class TvixBinaryCache extends LitElement {
       "Importing",
       async (options) => {
         const trust = { trustedPublicKeys: keptKeys(), requireSignatures: !unsigned };
-        const report = await store.importBinaryCache(address, words, { ...trust, ...options });
-        const infos = await Promise.all(words.map((word) => store.pathInfo(word)));
-        this.result = { report, storePaths: infos.flatMap((info) => info?.storePath ?? []) };
+        try {
+          await this.#show(store, words, await store.importBinaryCache(address, words, { ...trust, ...options }), []);
+        } catch (error) {
+          if (error instanceof FailedPathsError) await this.#show(store, words, error.report, error.failures);
+          throw error;
+        }
         this.typed = "";
-        if (report.paths > 0)
-          this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: report.paths }, bubbles: true, composed: true }));
         return "";
       },
       "Cancelled. Store paths that had come whole by then are kept.",
@@ -208,6 +222,13 @@ export class TvixBinaryCache extends LitElement {
     await done;
     await this.#reveal();
   };
+
+  async #show(store: Store, words: readonly string[], report: SubstituteReport, failures: readonly FailedPath[]): Promise<void> {
+    const infos = await Promise.all(words.map((word) => store.pathInfo(word)));
+    this.result = { report, storePaths: infos.flatMap((info) => info?.storePath ?? []), failures };
+    if (report.paths > 0)
+      this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: report.paths }, bubbles: true, composed: true }));
+  }
 
   /** How it goes is told below the form, which may be as long as the panel. */
   async #reveal(): Promise<void> {
@@ -225,8 +246,23 @@ function isStorePath(word: string): boolean {
   }
 }
 
-function summary({ paths, bytes, reused }: SubstituteReport): string {
-  if (paths === 0) return "Nothing to do: everything was there already.";
-  const came = `Imported ${plural(paths, "path")}: ${showSize(bytes)} of NARs.`;
-  return reused > 0 ? `${came} ${plural(reused, "path")} ${reused === 1 ? "was" : "were"} there already.` : came;
+function failedList(failures: readonly FailedPath[]): TemplateResult {
+  const more = failures.length - LISTED;
+  return html`
+    <div class="notice failed">
+      <ul aria-label="Store paths that failed">
+        ${failures.slice(0, LISTED).map((failure) => html`<li>${describeFailedPath(failure)}</li>`)}
+        ${more > 0 ? html`<li class="dim">and ${plural(more, "other")}</li>` : nothing}
+      </ul>
+    </div>
+  `;
+}
+
+function summary({ paths, bytes, reused, retried, failed }: SubstituteReport): string {
+  if (paths === 0 && failed === 0) return "Nothing to do: everything was there already.";
+  const sentences = [`Imported ${plural(paths, "path")}: ${showSize(bytes)} of NARs.`];
+  if (failed > 0) sentences.push(`${plural(failed, "path")} failed.`);
+  if (reused > 0) sentences.push(`${plural(reused, "path")} ${reused === 1 ? "was" : "were"} there already.`);
+  if (retried > 0) sentences.push(`${plural(retried, "request")} had to be repeated.`);
+  return sentences.join(" ");
 }

@@ -1,4 +1,5 @@
 import { isStoreError, type StoreErrorCode } from "../error.ts";
+import { FailedPathsError } from "../store/failed-paths.ts";
 
 const WHAT_TO_DO: Partial<Record<StoreErrorCode, string>> = {
   quota: "There is no room left for this site's data. Delete some store paths, or free space on the disk.",
@@ -11,6 +12,8 @@ const WHAT_TO_DO: Partial<Record<StoreErrorCode, string>> = {
 
 /** An error in words for a reader, the library's own message included. */
 export function describeFailure(error: unknown): string {
+  // The advice for its code is about all that was asked for.
+  if (error instanceof FailedPathsError && error.report.failed > 1) return `${capital(error.message)}.`;
   if (isStoreError(error)) {
     const advice = WHAT_TO_DO[error.code];
     const message = capital(error.message);

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { isStoreError } from "../error.ts";
+import { describeFailedPath, FailedPathsError } from "../store/failed-paths.ts";
 import { type CliContext, writeOut } from "./cli-context.ts";
 import { CAT_HELP, runCat } from "./commands/cat.ts";
 import { COPY_HELP, runCopy } from "./commands/copy.ts";
@@ -48,7 +49,8 @@ const PROGRAM = "tvix-store-web";
  * Runs the program.
  *
  * @param argv what follows the program's name
- * @returns the exit status: 0, 1 if it failed or 2 if it was called wrongly, with the reason in one line on standard error
+ * @returns the exit status: 0, 1 if it failed or 2 if it was called wrongly, with the reason in one
+ *   line on standard error, or in one line for each store path that failed
  */
 export async function main(argv: readonly string[], context: CliContext): Promise<number> {
   try {
@@ -57,7 +59,8 @@ export async function main(argv: readonly string[], context: CliContext): Promis
   } catch (error) {
     const usage = error instanceof UsageError || isParseArgsError(error);
     const hint = usage ? ` (${PROGRAM} ${COMMANDS.has(argv[0] ?? "") ? `${argv[0]} ` : ""}--help tells more)` : "";
-    await writeOut(context.stderr, `${PROGRAM}: ${oneLine(reasonOf(error, context.signal))}${hint}\n`).catch(() => {});
+    const lines = reasonsOf(error, context.signal).map((reason) => `${PROGRAM}: ${oneLine(reason)}${hint}\n`);
+    await writeOut(context.stderr, lines.join("")).catch(() => {});
     return usage ? 2 : 1;
   }
 }
@@ -77,6 +80,11 @@ async function dispatch(argv: readonly string[], context: CliContext): Promise<v
 
 function isParseArgsError(error: unknown): boolean {
   return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS_");
+}
+
+function reasonsOf(error: unknown, signal: AbortSignal): string[] {
+  if (error instanceof FailedPathsError) return error.failures.map(describeFailedPath);
+  return [reasonOf(error, signal)];
 }
 
 function reasonOf(error: unknown, signal: AbortSignal): string {

@@ -6,6 +6,7 @@ export { type NixCacheOptions, NixCachePathInfoService } from "../backends/nix-c
 export { connectRemoteStore } from "../backends/remote.ts";
 export type { Addressing } from "../store/addressing.ts";
 export { BinaryCache, type BinaryCacheOptions } from "../store/binary-cache.ts";
+export { type FailedPath, FailedPathsError, type PathsReport } from "../store/failed-paths.ts";
 export { importEntries, importFile, importNar } from "../store/import.ts";
 export { importDerivation } from "../store/import-derivation.ts";
 export { calculateNar, renderNar } from "../store/nar.ts";
@@ -13,6 +14,7 @@ export { type PathInfoJson, pathInfosToJson } from "../store/path-info-json.ts";
 export { type SubstituteOptions, type SubstituteReport, substitutePaths } from "../store/substitute.ts";
 export { copyPaths as copyBetweenStores } from "../store/sync.ts";
 export type { TrustPolicy } from "../store/trust.ts";
+export type { Timeouts } from "../timeouts.ts";
 
 export { formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
 export { importBinaryCacheDir } from "./binary-cache-dir.ts";

@@ -1,3 +1,4 @@
+import { allEnded } from "../all-ended.ts";
 import { equalBytes } from "../bytes.ts";
 import { digestKey, formatDigest } from "../castore/digest.ts";
 import type { DirectorySizeRule } from "../castore/directory.ts";
@@ -101,9 +102,9 @@ async function copyBlobsBeneath(
     for (let i = 0; i < level.length; i += CONCURRENCY) {
       signal?.throwIfAborted();
       const some = level.slice(i, i + CONCURRENCY);
-      const present = await Promise.all(
-        some.map((node) => trustTarget && isWorthAsking(tree, node) && has(to, tree.target(node), signal)),
-      );
+      const isPresent = async (node: DirectoryNode): Promise<boolean> =>
+        trustTarget && isWorthAsking(tree, node) && has(to, tree.target(node), signal);
+      const present = await allEnded(some.map(isPresent));
       for (const [j, node] of some.entries()) {
         if (present[j]) continue;
         missing++;

@@ -1,3 +1,4 @@
+import { allEnded } from "../all-ended.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { PathInfo } from "./path-info.ts";
 import { checkSameContent } from "./path-info-merge.ts";
@@ -24,7 +25,7 @@ export async function addToPresent<T extends KnownPath>(
   for (let i = 0; i < infos.length; i += CONCURRENCY) {
     signal?.throwIfAborted();
     const some = infos.slice(i, i + CONCURRENCY);
-    present.push(...(await Promise.all(some.map((info) => to.pathInfos.get(parseHashPart(info.storePath), { signal })))));
+    present.push(...(await allEnded(some.map((info) => to.pathInfos.get(parseHashPart(info.storePath), { signal })))));
   }
   // First all of them, so that a conflict changes nothing.
   for (const [i, info] of infos.entries()) {

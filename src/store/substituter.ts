@@ -9,7 +9,8 @@ import { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSyml
 import type { NarInfo } from "../nix/narinfo.ts";
 import { formatSignature } from "../nix/signature.ts";
 import type { OperationOptions } from "../progress.ts";
-import type { BinaryCache } from "./binary-cache.ts";
+import type { BinaryCache, NarOptions } from "./binary-cache.ts";
+import type { RequestOptions } from "./cache-files.ts";
 import { nodeOfNarUrl } from "./castore-url.ts";
 import { checkContentAddress } from "./content-address-check.ts";
 import { copyContent } from "./copy-content.ts";
@@ -32,9 +33,9 @@ export interface Substitute extends TrustedInfo {
 export async function findSubstitute(
   cache: BinaryCache,
   hashPart: string,
-  signal: AbortSignal | undefined,
+  options: RequestOptions,
 ): Promise<Substitute | undefined> {
-  const found = await cache.narInfo(hashPart, { signal });
+  const found = await cache.narInfo(hashPart, options);
   if (!found) return undefined;
   const { storePath, narHash, narSize, references, ca, signatures } = found.info;
   return {
@@ -46,6 +47,10 @@ export async function findSubstitute(
     ca: ca && formatContentAddress(ca),
     signatures: signatures.map(formatSignature),
   };
+}
+
+export interface SubstituterOptions extends OperationOptions, RequestOptions {
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Failures of the services for which a NAR may stand in. Content that isn't as its digest says is not among them: it should be known. */
@@ -71,8 +76,8 @@ export class Substituter {
   }
 
   /** Progress: `reading`, in bytes of the NAR. */
-  async import(store: StoreServices, { info, text }: Substitute, options: OperationOptions): Promise<PathInfo> {
-    const { signal } = options;
+  async import(store: StoreServices, { info, text }: Substitute, options: SubstituterOptions): Promise<PathInfo> {
+    const { signal, onRetry } = options;
     let read = 0;
     // It begins again where the NAR stands in.
     const onRead = (loaded: number): void => {
@@ -81,8 +86,27 @@ export class Substituter {
     };
     const copied = await this.#copy(store, info, onRead, signal);
     if (copied) return store.pathInfos.put(copied, { signal });
-    const nar = this.#cache.nar(info, this.#engine, { signal });
-    return importNar(store, this.#engine, nar, { narInfo: text, signal, onProgress: ({ loaded }) => onRead(loaded) });
+    const readNar = (narOptions: NarOptions): Promise<PathInfo> =>
+      importNar(store, this.#engine, this.#cache.nar(info, this.#engine, { signal, onRetry, ...narOptions }), {
+        narInfo: text,
+        signal,
+        onProgress: ({ loaded }) => onRead(loaded),
+      });
+    let isContinued = false;
+    try {
+      return await readNar({
+        onContinued: () => {
+          isContinued = true;
+        },
+      });
+    } catch (error) {
+      const isDamaged = isStoreError(error, "corrupt") || isStoreError(error, "invalid");
+      if (!isContinued || !isDamaged) throw error;
+      // A cache that compresses as it sends may send other bytes each time, and then the parts
+      // don't fit together.
+      onRetry?.();
+      return readNar({});
+    }
   }
 
   /** What to publish, whose content is here and was checked; `undefined` if the NAR has to be read. */

@@ -1,4 +1,5 @@
 import { STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "../error.ts";
+import { FailedPathsError, type PathsReport } from "../store/failed-paths.ts";
 
 /**
  * Errors in a form that `postMessage` carries whole. Structured clone keeps neither the class nor the `code` of an error, and
@@ -10,6 +11,13 @@ export interface ThreadError {
   readonly stack?: string | undefined;
   readonly code?: StoreErrorCode | undefined;
   readonly cause?: ThreadError | undefined;
+  /** Of a `FailedPathsError`. */
+  readonly failedPaths?: PackedFailedPaths | undefined;
+}
+
+interface PackedFailedPaths {
+  readonly failures: readonly { storePath: string; code: StoreErrorCode; message: string; because: string | undefined }[];
+  readonly report: PathsReport;
 }
 
 /** Deep enough for any real chain of causes; a cycle ends here too. */
@@ -23,11 +31,29 @@ export function packError(error: unknown, depth = 0): ThreadError {
     stack: error.stack,
     code: error instanceof StoreError ? error.code : undefined,
     cause: error.cause === undefined || depth === MAX_CAUSES ? undefined : packError(error.cause, depth + 1),
+    failedPaths: error instanceof FailedPathsError ? packFailedPaths(error) : undefined,
+  };
+}
+
+/** Without stacks and causes: there may be very many. */
+function packFailedPaths({ failures, report }: FailedPathsError): PackedFailedPaths {
+  return {
+    failures: failures.map(({ storePath, error: { code, message }, because }) => ({ storePath, code, message, because })),
+    report,
   };
 }
 
 export function unpackError(packed: ThreadError): Error {
   const options = packed.cause && { cause: unpackError(packed.cause) };
+  if (packed.failedPaths) {
+    const { failures, report } = packed.failedPaths;
+    const unpacked = failures.map(({ storePath, code, message, because }) => ({
+      storePath,
+      error: new StoreError(code, message),
+      because,
+    }));
+    return withStack(new FailedPathsError(unpacked, report), packed);
+  }
   const code = STORE_ERROR_CODES.find((known) => known === packed.code);
   if (code) return withStack(new StoreError(code, packed.message, options), packed);
   // Aborts and quota errors are recognised by the name that the platform gave them.

@@ -5,6 +5,7 @@ import type { PathInfo } from "../store/path-info.ts";
 import type { CheckedSignature } from "../store/signatures.ts";
 import type { SubstituteReport } from "../store/substitute.ts";
 import type { SyncReport } from "../store/sync.ts";
+import type { Timeouts } from "../timeouts.ts";
 
 /**
  * What the store worker offers to the page, over Comlink. Each long call takes a port for abort and progress (`operation-port.ts`),
@@ -167,6 +168,8 @@ export interface BinaryCacheImport extends SyncOptions {
   requireSignatures?: boolean | undefined;
   /** Sent with each request. */
   headers?: Readonly<Record<string, string>> | undefined;
+  /** After which a request counts as failed, and is tried again. */
+  timeouts?: Timeouts | undefined;
 }
 
 export interface GarbageReport {

@@ -262,18 +262,20 @@ export class StoreServer implements StoreApi {
   async importBinaryCache(
     url: string,
     storePaths: string[],
-    { trustedPublicKeys = [], requireSignatures = true, closure, headers }: BinaryCacheImport,
+    { trustedPublicKeys = [], requireSignatures = true, closure, headers, timeouts }: BinaryCacheImport,
     operation: MessagePort,
   ): Promise<SubstituteReport> {
-    const cache = new BinaryCache(url, { headers });
+    const cache = new BinaryCache(url, { headers, timeouts });
     const keys = parsePublicKeys(trustedPublicKeys);
     return this.#write(operation, async ({ services, pool }, options) => {
-      await cache.info(options);
+      let retried = 0;
+      await cache.info({ ...options, onRetry: () => retried++ });
       return substitutePaths(services, cache, storePaths, {
         ...options,
+        retried,
         closure,
         engine: pool,
-        castore: connectCacheCastore(cache.url, pool, { headers }),
+        castore: connectCacheCastore(cache.url, pool, { headers, timeouts }),
         trust: requireSignatures ? { keys } : "all",
       });
     });

@@ -117,6 +117,19 @@ test("unsigned paths come when the reader says so; what is content-addressed nee
   await expect(info.getByRole("list", { name: "Signatures" })).toContainText("key not known");
 });
 
+test("a path that fails leaves out those that refer to it alone, and each is told", async ({ page, fixturesUrl }) => {
+  const narInfo = await readFile(join(ROOT, "test/fixtures/sample", `${ADDRESSED.slice(11, 43)}.narinfo`), "utf8");
+  const nar = /^URL: (.*)$/m.exec(narInfo)?.[1] ?? "";
+  await page.route(`**/${nar}`, (route) => route.fulfill({ status: 404, headers: { "access-control-allow-origin": "*" } }));
+  const form = await openForm(page, `${fixturesUrl}sample/`, `${DOC}\n${ADDRESSED}`);
+  await form.getByLabel("Take paths that none of these keys signed").check();
+  await form.getByRole("button", { name: "Import 2 paths" }).click();
+  await expect(form.getByRole("alert")).toContainText(ADDRESSED);
+  await expect(form.getByText(/^Imported 2 paths: .* 1 path failed\.$/)).toBeVisible();
+  await expect(form.getByRole("link", { name: "Open hello-tvix-1.0-doc" })).toBeVisible();
+  expect(await stored(page)).toHaveLength(2);
+});
+
 test("an import is cancelled, and what is no cache is said", async ({ page, fixturesUrl }) => {
   await page.route("**/nar/**", () => {});
   const form = await openForm(page, `${fixturesUrl}sample/`, DOC);

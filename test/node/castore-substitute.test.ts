@@ -148,7 +148,7 @@ describe("the second version of a path, one percent of which is other", () => {
 
     const loaded: number[] = [];
     const report = await substitute(store, url, second, wire.fetch, { onProgress: (progress) => loaded.push(progress.loaded) });
-    expect(report).toEqual({ paths: 1, bytes: second.narSize, reused: 0 });
+    expect(report).toEqual({ paths: 1, bytes: second.narSize, reused: 0, retried: 0, failed: 0 });
     const part = wire.take();
     expect(part.nars).toBe(0);
     expect(part.bytes).toBeLessThan(full.bytes / 8);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -10,11 +10,14 @@ import { BinaryCache } from "../../src/store/binary-cache.ts";
 import { closureOf } from "../../src/store/closure.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { LocalStoreServices } from "../../src/store/services.ts";
+import type { Script } from "../setup/flaky-script.ts";
+import { startFlakyServer } from "../setup/flaky-server.ts";
 import { SAMPLE } from "../store/fixtures.ts";
 import { type CacheServer, SAMPLE_KEY, sampleStore, startCache } from "./cache-server.ts";
 import { runCli, startDaemon } from "./run-cli.ts";
 
 const engine = new NodeHashEngine();
+const SAMPLE_DIR = join(import.meta.dirname, "../fixtures/sample");
 /** Refers to others, which refer to others. */
 const DEMO = /StorePath: (.*-hello-tvix-demo-1.0)\n/.exec(SAMPLE.join(""))?.[1] as string;
 const HASH_PART = DEMO.slice(11, 43);
@@ -40,6 +43,7 @@ describe("as path infos", () => {
 
   function open(fetch: (url: string, init?: RequestInit) => Promise<Response> = globalThis.fetch, keys = SAMPLE_KEY) {
     const opened = new BinaryCache(cache.address, {
+      retry: { delay: 1 },
       fetch: (url, init) => {
         fetches++;
         return fetch(String(url), init);
@@ -102,6 +106,37 @@ describe("as path infos", () => {
     expect(cache.asked.some((path) => path.startsWith("/nar/"))).toBe(false);
   });
 
+  test("what the last one gives up has ended when it is told so", async () => {
+    let reading = 0;
+    const pathInfos = open(async (url, init) => {
+      if (!url.includes("/nar/")) return fetch(url, init);
+      reading++;
+      // A body without an end.
+      const body = new ReadableStream<Uint8Array>({
+        pull: () => new Promise(() => {}),
+        cancel: () => void reading--,
+      });
+      return new Response(body);
+    });
+    const controller = new AbortController();
+    const impatient = pathInfos.get(HASH_PART, { signal: controller.signal });
+    await expect.poll(() => reading).toBe(1);
+    controller.abort(new Error("enough"));
+    await expect(impatient).rejects.toThrow("enough");
+    expect(reading).toBe(0);
+  });
+
+  test("what fails for a while is tried again at once", async () => {
+    const failures = new Map<string, number>();
+    const pathInfos = open(async (url, init) => {
+      const before = failures.get(url) ?? 0;
+      failures.set(url, before + 1);
+      return before < 3 ? new Response("", { status: 502 }) : fetch(url, init);
+    });
+    expect(await pathInfos.get(HASH_PART)).toMatchObject({ storePath: DEMO });
+    expect([...failures.values()]).toEqual([4, 4, 4]);
+  });
+
   test.each<[string, (url: string) => Response | undefined, string]>([
     ["no cache at all", () => new Response("", { status: 404 }), "unavailable"],
     ["one for another store", (url) => (url.endsWith("-info") ? new Response("StoreDir: /gnu/store\n") : undefined), "invalid"],
@@ -159,6 +194,33 @@ describe("on the command line", () => {
     expect(stdout).toHaveLength(0);
     expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
     for (const path of closure) expect((await runCli(["export", ...services, path])).status).toBe(1);
+  });
+
+  test("copy --from a binary cache goes on without a path that fails, and has a line for each that failed", async () => {
+    const server = await startFlakyServer((path) => readFile(join(SAMPLE_DIR, path)).catch(() => undefined));
+    const services = at(`file:${join(dir, "store")}`);
+    const copy = (script: Script) => {
+      const from = `nix+${server.cache(script)}?trusted-public-keys=${encodeURIComponent(SAMPLE_KEY)}`;
+      return runCli(["copy", ...services, "--from", from, DEMO]);
+    };
+    try {
+      // A path in the middle.
+      const bad = SAMPLE.find((text) => text.includes(`StorePath: ${closure.at(-2)}\n`)) ?? "";
+      const failing = await copy({ steps: { [/^URL: (.*)$/m.exec(bad)?.[1] ?? ""]: [404] } });
+      expect(failing.status).toBe(1);
+      const came = failing.stdout.toString().trimEnd().split("\n");
+      const lines = failing.stderr.trimEnd().split("\n");
+      const missing = closure.filter((path) => !came.includes(path));
+      expect(came).toEqual(closure.filter((path) => !missing.includes(path)));
+      expect(missing).toEqual(closure.slice(-2));
+      expect(lines).toHaveLength(missing.length);
+      for (const [i, path] of missing.entries()) expect(lines[i]).toMatch(new RegExp(`^tvix-store-web: .*${path}`));
+      const again = await copy({ steps: { "": ["reset"] } });
+      expect(again).toMatchObject({ status: 0, stderr: "" });
+      expect(again.stdout.toString()).toBe(closure.map((path) => `${path}\n`).join(""));
+    } finally {
+      server.close();
+    }
   });
 
   test("copy --from takes all that is said if no signature is wanted", async () => {

@@ -7,6 +7,7 @@ import { generateSecretKey } from "../../src/nix/ed25519.ts";
 import { parsePublicKey, publicKeyOf } from "../../src/nix/key.ts";
 import { parseNarInfo } from "../../src/nix/narinfo.ts";
 import { parseHashPart } from "../../src/nix/store-path.ts";
+import { compressZstd } from "../../src/node/zstd.ts";
 import { BinaryCache } from "../../src/store/binary-cache.ts";
 import { renderNar } from "../../src/store/nar.ts";
 import type { LocalStoreServices } from "../../src/store/services.ts";
@@ -32,6 +33,7 @@ beforeEach(() => {
 /** The sample's cache, but for what `answer` says. */
 function cache(answer: Answer = () => undefined, url = "https://cache.test/some/where"): BinaryCache {
   return new BinaryCache(url, {
+    retry: { delay: 1 },
     fetch: async (request) => {
       const path = new URL(String(request)).pathname.replace("/some/where/", "");
       asked.push(path);
@@ -80,7 +82,7 @@ test("a closure comes with all that it refers to, once, and its NARs are those o
   }
   expect(new Set(asked).size).toBe(asked.length);
   asked = [];
-  expect(await substitute(cache())).toEqual({ paths: 0, bytes: 0, reused: paths.length });
+  expect(await substitute(cache())).toEqual({ paths: 0, bytes: 0, reused: paths.length, retried: 0, failed: 0 });
   expect(asked.some((path) => path.startsWith("nar/"))).toBe(false);
 });
 
@@ -99,6 +101,32 @@ test("a compressed NAR is the same", async () => {
   );
   await substitute(from, { closure: false });
   expect(await stored()).toEqual([ROOT.storePath]);
+});
+
+describe("a NARInfo in a Content-Encoding that the platform doesn't know", () => {
+  const name = `${parseHashPart(ROOT.storePath)}.narinfo`;
+  const text = Buffer.from(SAMPLE[INFOS.indexOf(ROOT)] ?? "");
+
+  test.each([
+    ["gzip", () => gzipSync(text)],
+    ["zstd", () => compressZstd(text)],
+  ] as const)("%s", async (_, encode) => {
+    const encoded = new Uint8Array(await encode());
+    await substitute(
+      cache((path) => (path === name ? encoded : undefined)),
+      { closure: false },
+    );
+    expect(await stored()).toEqual([ROOT.storePath]);
+  });
+
+  test.each([
+    ["a bomb", () => gzipSync(Buffer.alloc(50_000_000))],
+    ["no text", () => gzipSync(Buffer.alloc(100, 0xff))],
+    ["damage", () => gzipSync(text).subarray(0, 60)],
+  ])("%s", async (_, encode) => {
+    const from = cache((path) => (path === name ? new Uint8Array(encode()) : undefined));
+    await expect(substitute(from)).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
+  });
 });
 
 describe("refused before any NAR is read", () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { StoreError } from "../../src/error.ts";
+import { isStoreError, StoreError } from "../../src/error.ts";
+import { FailedPathsError } from "../../src/store/failed-paths.ts";
 import { packError, unpackError } from "../../src/thread/packed-error.ts";
 
 const carried = (error: unknown): Error => unpackError(structuredClone(packError(error)));
@@ -32,4 +33,20 @@ test("what can't be cloned, a cycle of causes, or a code that nobody knows does 
   });
   const unknown = { ...packError(new Error("strange")), code: "toString" as never };
   expect(unpackError(unknown)).not.toBeInstanceOf(StoreError);
+});
+
+test("store paths that failed arrive with the report", () => {
+  const report = { paths: 3, bytes: 100, reused: 1, retried: 4, failed: 2 };
+  const first = { storePath: "/nix/store/a", error: new StoreError("corrupt", "a is damaged", { cause: new TypeError("x") }) };
+  const second = { storePath: "/nix/store/b", error: new StoreError("corrupt", "b needs a"), because: "/nix/store/a" };
+  const error = new FailedPathsError([first, second], report);
+  const arrived = carried(error);
+  if (!(arrived instanceof FailedPathsError)) throw arrived;
+  expect(arrived).toMatchObject({ name: "StoreError", code: "corrupt", message: error.message, stack: error.stack, report });
+  expect(arrived.failures.map(({ storePath, because }) => [storePath, because])).toEqual([
+    ["/nix/store/a", undefined],
+    ["/nix/store/b", "/nix/store/a"],
+  ]);
+  for (const [i, failure] of arrived.failures.entries())
+    expect([isStoreError(failure.error, "corrupt"), failure.error.message]).toEqual([true, error.failures[i]?.error.message]);
 });

@@ -1,0 +1,201 @@
+import { isStoreError, StoreError, type StoreErrorCode } from "../error.ts";
+import { parseHashPart } from "../nix/store-path.ts";
+import { TaskPool } from "../task-pool.ts";
+import type { BinaryCache } from "./binary-cache.ts";
+import type { FailedPath, PathsReport } from "./failed-paths.ts";
+import { Outage } from "./outage.ts";
+import type { PathInfoService } from "./path-info-service.ts";
+import type { StoreServices } from "./services.ts";
+import type { SubstituteOptions } from "./substitute.ts";
+import { type Substitute, Substituter } from "./substituter.ts";
+
+export interface ImportSubstitutesOptions extends SubstituteOptions {
+  /** Those of the paths that the store lacks. */
+  readonly missing: ReadonlySet<Substitute>;
+  /** Other paths, which can't be had. */
+  readonly failures: readonly FailedPath[];
+  readonly onRetry: () => void;
+  /** Gets the paths that came, and their bytes. */
+  readonly report: PathsReport;
+}
+
+const CONCURRENCY = 4;
+
+/** Failures of the store that every path would meet. */
+const STORE_FAILED: readonly StoreErrorCode[] = ["quota", "closed"];
+
+/**
+ * Reads the NARs of `infos` that are missing. A path that fails leaves out those that refer to it,
+ * and no others.
+ *
+ * @param infos references before what refers to them
+ * @returns the paths that failed, in the order of `infos`
+ * @throws `signal.reason`, what `onPath` throws, or the store's failure, when all that it began has
+ *   ended
+ */
+export async function importSubstitutes(
+  store: StoreServices,
+  cache: BinaryCache,
+  infos: readonly Substitute[],
+  options: ImportSubstitutesOptions,
+): Promise<FailedPath[]> {
+  const run = new Run(store, cache, infos, options);
+  const { signal } = options;
+  const onAbort = (): void => run.stop(signal?.reason);
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener("abort", onAbort);
+  try {
+    return await run.all();
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** `undefined` if the path is there. */
+type Outcome = FailedPath | undefined;
+
+class Run {
+  readonly #store: StoreServices;
+  readonly #infos: readonly Substitute[];
+  readonly #options: ImportSubstitutesOptions;
+  readonly #substituter: Substituter;
+  readonly #outage: Outage;
+  readonly #total: number;
+  #loaded = 0;
+  readonly #stopped = new AbortController();
+  /** By hash part, of paths that were begun. They never reject. */
+  readonly #outcomes = new Map<string, Promise<Outcome>>();
+  /** By hash part. */
+  readonly #failed = new Map<string, FailedPath>();
+
+  constructor(store: StoreServices, cache: BinaryCache, infos: readonly Substitute[], options: ImportSubstitutesOptions) {
+    this.#store = store;
+    this.#infos = infos;
+    this.#options = options;
+    this.#substituter = new Substituter(cache, options.engine, options.castore, options.calculateNar);
+    this.#outage = new Outage(cache.url);
+    let total = 0;
+    for (const { narSize } of options.missing) total += narSize;
+    this.#total = total;
+    for (const failure of options.failures) this.#failed.set(parseHashPart(failure.storePath), failure);
+  }
+
+  /** Ends all of it. */
+  stop(reason: unknown): void {
+    this.#stopped.abort(reason);
+  }
+
+  async all(): Promise<FailedPath[]> {
+    const { missing, concurrency = CONCURRENCY } = this.#options;
+    const pool = new TaskPool(concurrency);
+    let told = Promise.resolve();
+    for (const substitute of this.#infos) {
+      if (this.#stopped.signal.aborted) break;
+      if (missing.has(substitute)) {
+        await pool.run(async () => {
+          const outcome = this.#path(substitute);
+          this.#outcomes.set(parseHashPart(substitute.storePath), outcome);
+          await outcome;
+        });
+      }
+      told = this.#tell(told, substitute);
+    }
+    await pool.finish();
+    await told;
+    this.#stopped.signal.throwIfAborted();
+    return this.#infos.flatMap(({ storePath }) => this.#failed.get(parseHashPart(storePath)) ?? []);
+  }
+
+  /** In the order of the paths. Never rejects: what `onPath` throws ends all. */
+  async #tell(before: Promise<void>, { storePath }: Substitute): Promise<void> {
+    const outcome = this.#outcomes.get(parseHashPart(storePath));
+    await before;
+    if ((await outcome) || this.#stopped.signal.aborted) return;
+    try {
+      await this.#options.onPath?.(storePath);
+    } catch (error) {
+      this.stop(error);
+    }
+  }
+
+  /** One path, if it makes sense to begin. Never rejects. */
+  async #path(substitute: Substitute): Promise<Outcome> {
+    const { storePath, references } = substitute;
+    const hashParts = references.map((reference) => parseHashPart(reference));
+    const blocking = hashParts.map((hashPart) => this.#failed.get(hashPart)).find((failure) => failure);
+    if (blocking) return this.#fail(blockedBy(storePath, blocking));
+    const { reason } = this.#outage;
+    if (reason) return this.#fail({ storePath, error: reason });
+    const before = hashParts.flatMap((hashPart) => this.#outcomes.get(hashPart) ?? []);
+    try {
+      const blocked = await this.#import(substitute, before);
+      if (blocked) return this.#fail(blockedBy(storePath, blocked));
+      this.#outage.worked();
+      return undefined;
+    } catch (error) {
+      if (!isStoreError(error) || STORE_FAILED.includes(error.code)) this.stop(error);
+      const failure = isStoreError(error) ? error : new StoreError("internal", `importing ${storePath} failed`, { cause: error });
+      this.#outage.failed(failure);
+      return this.#fail({ storePath, error: failure });
+    }
+  }
+
+  #fail(failure: FailedPath): FailedPath {
+    this.#failed.set(parseHashPart(failure.storePath), failure);
+    return failure;
+  }
+
+  /** @returns the failure of a reference, which ends the import */
+  async #import(substitute: Substitute, before: readonly Promise<Outcome>[]): Promise<Outcome> {
+    const { report, onProgress, onRetry } = this.#options;
+    const { signal: stopped } = this.#stopped;
+    const ended = new AbortController();
+    const signal = AbortSignal.any([stopped, ended.signal]);
+    let blocked: Outcome;
+    for (const reference of before) {
+      reference.then((failure) => {
+        blocked ??= failure;
+        if (failure) ended.abort(failure.error);
+      });
+    }
+    let read = 0;
+    try {
+      await this.#substituter.import({ ...this.#store, pathInfos: afterwards(this.#store.pathInfos, before, signal) }, substitute, {
+        signal,
+        onRetry,
+        onProgress: ({ loaded }) => {
+          this.#loaded += loaded - read;
+          read = loaded;
+          onProgress?.({ phase: "reading", loaded: this.#loaded, total: this.#total });
+        },
+      });
+      report.paths++;
+      report.bytes += substitute.narSize;
+      return undefined;
+    } catch (error) {
+      if (!blocked || stopped.aborted) throw error;
+      return blocked;
+    }
+  }
+}
+
+function blockedBy(storePath: string, { storePath: reference, error, because }: FailedPath): FailedPath {
+  const message = `${storePath} can't be there without ${reference}, which failed`;
+  // The cause is the first failure, however long the chain of references is.
+  const cause = because === undefined ? error : error.cause;
+  return { storePath, error: new StoreError(error.code, message, { cause }), because: because ?? reference };
+}
+
+/** The same, in which a path shows up only when those `before` it have. */
+function afterwards(pathInfos: PathInfoService, before: readonly Promise<Outcome>[], signal: AbortSignal): PathInfoService {
+  return {
+    get: (hashPart, options) => pathInfos.get(hashPart, options),
+    list: (options) => pathInfos.list(options),
+    async put(info, options) {
+      await Promise.all(before);
+      // One of them may have failed.
+      signal.throwIfAborted();
+      return pathInfos.put(info, options);
+    },
+  };
+}
