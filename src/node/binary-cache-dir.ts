@@ -1,28 +1,34 @@
 import { createReadStream } from "node:fs";
-import { access, readdir, readFile } from "node:fs/promises";
+import { access, readdir } from "node:fs/promises";
 import { join, normalize } from "node:path";
-import { Readable } from "node:stream";
-import { decompressed } from "../compression/decompress.ts";
-import { StoreError } from "../error.ts";
+import { decompressedAs } from "../compression/decompress.ts";
+import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
-import { type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
+import { NARINFO_MAX_LENGTH, type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import { importNar } from "../store/import.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { StoreServices } from "../store/services.ts";
-import { iterate } from "../stream.ts";
-import { fileError, systemErrorCode } from "./file-error.ts";
+import { fileError } from "./file-error.ts";
+import { filePieces, readText } from "./input-file.ts";
 
 const FILE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}\.narinfo$/;
 
+/** Bytes of `index.json`: some million names. */
+const MAX_INDEX = 64 * 1024 * 1024;
+
+/** Bytes of a NAR that are read at a time. */
+const PIECE = 256 * 1024;
+
 /**
- * Imports every store path of a binary cache on disk, as `nix copy --to file://DIR` makes it, references first; those that the store
- * has are left alone. Yields each once it is imported.
+ * Imports every store path of a binary cache on disk, as `nix copy --to file://DIR` makes it,
+ * references first; those that the store has are left alone. Yields each once it is imported.
  *
  * The order is that of `index.json`, an array of names of NARInfo files, where the cache has one.
  *
  * @param options.storeDir of those who made it; `/nix/store` if not given
- * @throws StoreError, as `importNar` does
+ * @throws StoreError as `importNar`; `not-found`, `denied` or `unavailable` for a file that can't
+ *   be read, which the message names
  */
 export async function* importBinaryCacheDir(
   store: StoreServices,
@@ -46,9 +52,7 @@ async function readNarInfos(dir: string, storeDir: string | undefined): Promise<
   const index = await readIndex(dir);
   const files: NarInfoFile[] = [];
   for (const name of index ?? (await listNarInfos(dir))) {
-    const text = await readFile(join(dir, name), "utf8").catch((error: unknown) => {
-      throw fileError(error, `can't read ${join(dir, name)}`);
-    });
+    const text = await readTextFile(join(dir, name), NARINFO_MAX_LENGTH);
     files.push({ text, info: parseNarInfo(text, storeDir) });
   }
   return index ? files : referencesFirst(files, storeDir);
@@ -58,10 +62,10 @@ async function readIndex(dir: string): Promise<string[] | undefined> {
   const path = join(dir, "index.json");
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readTextFile(path, MAX_INDEX);
   } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return undefined;
-    throw fileError(error, `can't read ${path}`);
+    if (isStoreError(error, "not-found")) return undefined;
+    throw error;
   }
   const wrong = (cause?: unknown) => new StoreError("invalid", `${path} is not a list of NARInfo files`, { cause });
   let names: unknown;
@@ -112,16 +116,11 @@ async function openNar(dir: string, info: NarInfo, signal: AbortSignal | undefin
   } catch (error) {
     throw fileError(error, `can't read the NAR of ${info.storePath}`);
   }
-  if (info.compression === "none") return readPieces(path);
-  // Node's types of web streams are its own.
-  const stream = Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>;
-  return decompressed(iterate(stream, signal), signal);
+  const pieces = filePieces(createReadStream(path, { highWaterMark: PIECE }), path);
+  // Without a name, or with an empty one, Nix takes it for bzip2.
+  return decompressedAs(pieces, info.compression || "bzip2", signal);
 }
 
-async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: 256 * 1024 })) yield piece;
-  } catch (error) {
-    throw fileError(error, `can't read ${path}`);
-  }
+function readTextFile(path: string, maxLength: number): Promise<string> {
+  return readText(createReadStream(path), path, maxLength);
 }

@@ -1,15 +1,16 @@
 import { cpSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { importBinaryCacheDir } from "../../src/node/binary-cache-dir.ts";
 import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
 import { closureOf } from "../../src/store/closure.ts";
 import type { StoreServices } from "../../src/store/services.ts";
+import { failure } from "../store/fixtures.ts";
 
 const SAMPLE = fileURLToPath(new URL("../fixtures/sample", import.meta.url));
 const engine = new NodeHashEngine();
@@ -72,6 +73,49 @@ test("finds damaged NARs, and keeps none of them", async () => {
   for await (const info of store.pathInfos.list()) expect.fail(info.storePath);
   await rm(join(dir, url));
   await expect(importAll(store)).rejects.toMatchObject({ code: "not-found" });
+});
+
+describe("a file that can't be read is named", () => {
+  /** Puts a directory in the place of a file. */
+  async function replace(name: string): Promise<string> {
+    const path = join(dir, name);
+    await rm(path);
+    await mkdir(path);
+    return path;
+  }
+  async function firstNar(change: (text: string) => string = (text) => text): Promise<string> {
+    const [first] = await readIndex();
+    await writeFile(join(dir, "index.json"), JSON.stringify([first]));
+    const text = await readFile(join(dir, first as string), "utf8");
+    await writeFile(join(dir, first as string), change(text));
+    return /^URL: (.*)$/m.exec(text)?.[1] as string;
+  }
+  const expectNamed = async (path: string, code = "invalid"): Promise<void> => {
+    const error = await failure(importAll(createMemoryStore()));
+    expect(error).toMatchObject({ name: "StoreError", code });
+    expect(String(error)).toContain(path);
+  };
+
+  test("index.json", async () => expectNamed(await replace("index.json")));
+
+  test("a NARInfo", async () => {
+    const [first] = await readIndex();
+    await expectNamed(await replace(first as string));
+    await rm(join(dir, first as string), { recursive: true });
+    await expectNamed(join(dir, first as string), "not-found");
+    await writeFile(join(dir, first as string), "x: y\n".repeat(300_000));
+    await expectNamed(join(dir, first as string));
+  });
+
+  test.each(["none", "gzip", "xz", "zstd", "bzip2"])("a NAR, compressed with %s", async (compression) => {
+    const url = await firstNar((text) => text.replace("Compression: none", `Compression: ${compression}`));
+    await expectNamed(await replace(url));
+  });
+
+  test("though its compression is unknown", async () => {
+    await firstNar((text) => text.replace("Compression: none", "Compression: no-such"));
+    expect(await failure(importAll(createMemoryStore()))).toMatchObject({ name: "StoreError", code: "invalid" });
+  });
 });
 
 test.each(["../x.nar", "/etc/passwd", "nar/../../x.nar", "https://example.org/x.nar"])("reads nothing at %s", async (url) => {
