@@ -1,17 +1,30 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { startFlakyServer } from "../setup/flaky-server.ts";
 import { serveFolder } from "../setup/serve-folder.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
     /** Of test/fixtures, whose binary caches pages may read. Ends in a slash. */
     fixturesUrl: string;
+    /**
+     * Of a server that has the sample, and fails as `flakyCacheUrl` tells it to. Ends in a slash.
+     */
+    flakyOrigin: string;
   }
 }
 
+const FIXTURES = join(import.meta.dirname, "../fixtures");
+
 /** Serves the sample before the browser's tests, and no more afterwards. */
 export default async function setup(project: TestProject): Promise<() => void> {
-  const server = await serveFolder(join(import.meta.dirname, "../fixtures"));
+  const server = await serveFolder(FIXTURES);
   project.provide("fixturesUrl", server.url);
-  return () => server.close();
+  const flaky = await startFlakyServer((path) => readFile(join(FIXTURES, "sample", path)).catch(() => undefined));
+  project.provide("flakyOrigin", flaky.origin);
+  return () => {
+    server.close();
+    flaky.close();
+  };
 }

@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { deleteStore, FailedPathsError, importStaticCache, openStore, type Store } from "../../src/index.ts";
+import { askedOf, flakySampleUrl, SAMPLE_CACHE_URL } from "../conformance/sample-cache-url.ts";
+import type { Script, Step } from "../setup/flaky-script.ts";
+
+/**
+ * A binary cache that fails as those of real networks do. What a page can tell of a failure differs
+ * from browser to browser.
+ */
+
+const DEMO_NAME = /hello-tvix-demo-1\.0$/;
+const narInfos: string[] = await Promise.all(
+  (await (await fetch(`${SAMPLE_CACHE_URL}index.json`)).json()).map(async (name: string) =>
+    (await fetch(`${SAMPLE_CACHE_URL}${name}`)).text(),
+  ),
+);
+const field = (text: string, tag: string): string => new RegExp(`^${tag}: (.*)$`, "m").exec(text)?.[1] ?? "";
+const DEMO = narInfos.find((text) => DEMO_NAME.test(field(text, "StorePath"))) ?? "";
+const ROOT = field(DEMO, "StorePath");
+/** One that the root refers to. */
+const [REFERENCE = ""] = field(DEMO, "References").split(" ");
+const REFERENCE_URL = field(narInfos.find((text) => field(text, "StorePath").endsWith(REFERENCE)) ?? "", "URL");
+
+let name: string;
+let store: Store;
+beforeEach(async () => {
+  name = crypto.randomUUID();
+  store = await openStore(name, { workers: 1 });
+});
+afterEach(async () => {
+  await store.close();
+  await deleteStore(name);
+});
+
+const options = { requireSignatures: false };
+const paths = async (): Promise<string[]> => {
+  const found: string[] = [];
+  for await (const { storePath } of store.pathInfos()) found.push(storePath);
+  return found;
+};
+const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => undefined).catch((error: unknown) => error);
+
+test("a connection that is reset is tried again, by Firefox before it tells us", async () => {
+  const report = await store.importBinaryCache(flakySampleUrl({ steps: { "": ["reset"] } }), [ROOT], options);
+  expect(report).toMatchObject({ reused: 0, failed: 0 });
+  expect(await paths()).toHaveLength(report.paths);
+});
+
+test.each<[string, Script]>([
+  ["statuses that pass", { steps: { "cache-info": [429], ".narinfo": [503], "nar/": [500, 502] } }],
+  ["NARs that break off", { steps: { "nar/": [{ cut: 150 }] } }],
+  ["NARs that break off, where a page may ask for parts", { steps: { "nar/": [{ cut: 150 }] }, cors: "all", etag: '"1"' }],
+  ["NARs that break off, where there are no parts", { steps: { "nar/": [{ cut: 150 }] }, ranges: "ignored" }],
+  ["NARs that end early", { steps: { "nar/": [{ short: 150 }] } }],
+])("%s: is retried", async (_, script) => {
+  const cache = flakySampleUrl(script);
+  const report = await store.importBinaryCache(cache, [ROOT], options);
+  expect(report).toMatchObject({ reused: 0, failed: 0 });
+  expect(report.retried).toBeGreaterThan(report.paths / 2);
+  expect(await paths()).toHaveLength(report.paths);
+  expect((await store.verify()).corrupt).toEqual([]);
+});
+
+test("a cache that doesn't answer, or stops in the middle, is asked again after a while", async () => {
+  const cache = flakySampleUrl({ steps: { narinfo: ["silent"], "nar/": [{ stall: 100 }] } });
+  const timeouts = { connect: 1000, stall: 500 };
+  const report = await store.importBinaryCache(cache, [ROOT], { ...options, timeouts });
+  expect(report.retried).toBeGreaterThan(2);
+  expect(await paths()).toHaveLength(report.paths);
+  const never = flakySampleUrl({ steps: { "": Array<Step>(9).fill("silent") } });
+  const error = await failureOf(store.importBinaryCache(never, [ROOT], { ...options, timeouts: { connect: 50 } }));
+  expect(error).toMatchObject({ name: "StoreError", code: "unavailable" });
+  expect(String(error)).toContain(never);
+  await expect(store.importBinaryCache(cache, [ROOT], { timeouts: { stall: 0 } })).rejects.toMatchObject({ code: "invalid" });
+});
+
+test("Retry-After is waited for where a page may read it", async () => {
+  const cache = flakySampleUrl({ steps: { "cache-info": [{ status: 429, retryAfter: "3" }] }, cors: "all" });
+  const started = performance.now();
+  await store.importBinaryCache(cache, [ROOT], options);
+  expect(performance.now() - started).toBeGreaterThan(3000);
+});
+
+test("a path that fails leaves out those that refer to it alone, and the page gets to know of each", async () => {
+  const cache = flakySampleUrl({ steps: { [REFERENCE_URL]: [404] } });
+  const error = await failureOf(store.importBinaryCache(cache, [ROOT], options));
+  if (!(error instanceof FailedPathsError)) throw error;
+  expect(error).toMatchObject({ name: "StoreError", code: "not-found" });
+  const there = await paths();
+  expect(error.report).toMatchObject({ paths: there.length, failed: error.failures.length });
+  expect(error.failures[0]).toMatchObject({ storePath: expect.stringContaining(REFERENCE), error: { code: "not-found" } });
+  expect(error.failures.at(-1)).toMatchObject({ storePath: ROOT, because: error.failures[0]?.storePath });
+  for (const { storePath } of error.failures) expect(there).not.toContain(storePath);
+  // What came is not asked for again.
+  const again = flakySampleUrl({});
+  expect(await store.importBinaryCache(again, [ROOT], options)).toMatchObject({ reused: there.length, failed: 0 });
+  expect((await askedOf(again)).filter(({ path }) => path.startsWith("nar/"))).toHaveLength(error.failures.length);
+});
+
+describe("an abort ends it at once", () => {
+  test.each<[string, Script]>([
+    ["while it waits for the next try", { steps: { "nar/": [{ status: 503, retryAfter: "50" }] }, cors: "all" }],
+    ["while it waits for an answer", { steps: { "nar/": ["silent"] } }],
+    ["while it waits for the rest", { steps: { "nar/": [{ stall: 100 }] } }],
+  ])("%s", async (_, script) => {
+    const cache = flakySampleUrl(script);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const running = failureOf(store.importBinaryCache(cache, [ROOT], { ...options, signal: controller.signal }));
+    await expect
+      .poll(async () => (await askedOf(cache)).some(({ path }) => path.startsWith("nar/")), { timeout: 10_000 })
+      .toBe(true);
+    const started = performance.now();
+    controller.abort(reason);
+    expect(await running).toBe(reason);
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe("a cache of files", () => {
+  test("is retried as well", async () => {
+    const cache = flakySampleUrl({ steps: { "nar/": [{ cut: 150 }], "": ["reset"] } });
+    const imported = await importStaticCache(store, cache);
+    expect(imported).toHaveLength(narInfos.length);
+    expect(await paths()).toHaveLength(narInfos.length);
+  });
+
+  test.each<[string, Script, string]>([
+    ["without an index", { steps: { "index.json": [404] } }, "not-found"],
+    ["with an index that is none", { steps: { "index.json": [{ other: 50 }] } }, "invalid"],
+    ["with an index without an end", { steps: { "index.json": [{ other: 5_000_000 }] } }, "invalid"],
+    ["without a NARInfo", { steps: { narinfo: [404] } }, "not-found"],
+    ["without a NAR", { steps: { "nar/": [404] } }, "not-found"],
+    ["that forbids it", { steps: { narinfo: [401] } }, "denied"],
+  ])("%s", async (_, script, code) => {
+    const error = await failureOf(importStaticCache(store, flakySampleUrl(script)));
+    expect(error).toMatchObject({ name: "StoreError", code });
+    expect(await paths()).toEqual([]);
+  });
+
+  test("ends at an abort with its reason", async () => {
+    const cache = flakySampleUrl({ steps: { "nar/": [{ stall: 100 }] } });
+    const reason = new Error("enough");
+    const controller = new AbortController();
+    const running = failureOf(importStaticCache(store, cache, { signal: controller.signal }));
+    await expect
+      .poll(async () => (await askedOf(cache)).some(({ path }) => path.startsWith("nar/")), { timeout: 10_000 })
+      .toBe(true);
+    controller.abort(reason);
+    expect(await running).toBe(reason);
+  });
+});
