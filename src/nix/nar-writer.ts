@@ -104,6 +104,18 @@ export class NarWriter implements NarHandler {
     }
   }
 
+  /**
+   * Counts `length` bytes of content as written without handing them over, for a reader who wants a later part. Hands over the
+   * bytes before them first, so the next piece begins after the gap.
+   */
+  skipContent(length: number): void {
+    this.#expect("content", "skipContent");
+    if (length > this.#remaining) this.#fail("corrupt", `the content is longer than its ${this.#size} bytes`);
+    this.flush();
+    this.#remaining -= length;
+    this.#handedOver += length;
+  }
+
   endFile(): void {
     this.#expect("content", "endFile");
     if (this.#remaining > 0) this.#fail("corrupt", `the content is ${this.#remaining} bytes shorter than its ${this.#size}`);

@@ -148,6 +148,47 @@ describe("a range of a NAR is that of the whole", () => {
   });
 });
 
+describe("a range far inside a file is found without a walk to it", () => {
+  const SIZE = 2 ** 50;
+  const END = SIZE + 112;
+  const claimed = (digest: FileNode["digest"]): FileNode => ({ kind: "file", digest, size: BigInt(SIZE), executable: false });
+  const read = (node: Node, offset: number, length: number) => collect(renderNar(castore, node, { range: { offset, length } }));
+
+  test("where the content is missing", async () => {
+    const missing = claimed(new Uint8Array(32).fill(7) as FileNode["digest"]);
+    const inDirectory = makeDirectory([{ name: utf8("huge"), node: missing }]);
+    await castore.directories.put([inDirectory]);
+    for (const node of [missing, directoryNode(inDirectory, "documented")])
+      for (const offset of [SIZE - 1, 1000, 2 ** 40])
+        await expect(read(node, offset, 10)).rejects.toMatchObject({ code: "not-found" });
+    // Nothing of the content is in this range.
+    expect((await read(missing, END - 16, 16)).length).toBe(16);
+  });
+
+  test("where it is shorter than the node says", async () => {
+    const short = claimed((await file(utf8("0123456789"))).digest);
+    for (const offset of [SIZE - 1, 1000, 2 ** 40])
+      await expect(read(short, offset, 10)).rejects.toMatchObject({ code: "corrupt" });
+  });
+
+  test("where it is there", async () => {
+    const real = claimed((await file(utf8("0123456789"))).digest);
+    const { blobs } = castore;
+    const huge: BlobService = {
+      stat: (digests, options) => blobs.stat(digests, options),
+      create: (options) => blobs.create(options),
+      putMany: (contents, options) => blobs.putMany(contents, options),
+      readMany: (digests, options) => blobs.readMany(digests, options),
+      // Bytes that tell where they are.
+      open: async (_, { offset = 0, length = SIZE } = {}) =>
+        new Blob([Uint8Array.from({ length: Math.min(length, SIZE - offset) }, (_, i) => (offset + i) % 251)]).stream(),
+    };
+    const part = await collect(renderNar({ ...castore, blobs: huge }, real, { range: { offset: 2 ** 49, length: 100 } }));
+    // The header and what comes before a file's content.
+    expect([...part]).toEqual([...Array(100).keys()].map((i) => (2 ** 49 - 96 + i) % 251));
+  });
+});
+
 test("a tree is listed as its NAR is, without its content", async () => {
   const listing = await listNode({ directories: castore.directories }, root);
   expect(listing).toEqual(await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream()));
