@@ -4,6 +4,7 @@ import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { NAR_DIRECTORY_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "../nix/nar-size.ts";
+import { Turn } from "../turn.ts";
 import { DirectoryReader } from "./directory-reader.ts";
 import { checkNarSize, tooDeep } from "./nar-plan.ts";
 
@@ -33,6 +34,7 @@ export class NarSizes {
     if (node.kind !== "directory") return new NarSizes(sizes);
     const reader = new DirectoryReader(castore.directories, node.digest, signal);
     const stack: Frame[] = [];
+    const turn = new Turn();
     const enter = async (digest: Digest): Promise<void> => {
       if (stack.length > MAX_TREE_DEPTH) throw tooDeep(digest);
       const directory = reader.kept(digest) ?? (await reader.read(digest));
@@ -43,6 +45,8 @@ export class NarSizes {
       for (let top = stack.at(-1); top; top = stack.at(-1)) {
         const entry = top.entries[top.next];
         if (!entry) {
+          await turn.pass();
+          signal?.throwIfAborted();
           stack.pop();
           sizes.set(top.key, top.size);
           continue;

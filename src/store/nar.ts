@@ -9,6 +9,7 @@ import { NAR_HEADER_SIZE } from "../nix/nar-size.ts";
 import { NarWriter } from "../nix/nar-writer.ts";
 import type { OperationOptions } from "../progress.ts";
 import { iterate, streamOf } from "../stream.ts";
+import { Turn } from "../turn.ts";
 import { NarPlan, NO_BLOB, type PlannedBatch } from "./nar-plan.ts";
 import { NarSizes } from "./nar-sizes.ts";
 import type { CalculateNarThere } from "./services.ts";
@@ -123,12 +124,6 @@ function missingBlob(digest: Digest): StoreError {
   return new StoreError("not-found", `blob ${formatDigest(digest)} is missing from the store`);
 }
 
-/**
- * In milliseconds. Where all is in memory, a walk never waits for anything but promises, and neither an abort nor anybody else's
- * request would get a turn.
- */
-const LONGEST_TURN = 50;
-
 /** What is wanted of bytes that come one after the other. */
 class Cut {
   readonly from: number;
@@ -174,14 +169,11 @@ async function* narPieces(
   const writer = new NarWriter((piece) => pieces.push(piece));
   const plan = new NarPlan(castore, node, signal, sizes && { sizes, offset: range.offset });
   let cut: Cut | undefined;
-  let turned = performance.now();
+  const turn = new Turn();
   try {
     let ahead = plan.next();
     for (;;) {
-      if (performance.now() - turned > LONGEST_TURN) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        turned = performance.now();
-      }
+      await turn.pass();
       signal?.throwIfAborted();
       const batch = await ahead;
       if (!batch) break;
