@@ -10,6 +10,7 @@ import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
 import { iterate } from "../../stream.ts";
 import type { ServerAnswer, ServerRequest } from "../rpc/listener.ts";
+import { ClaimedSizes } from "./claimed-size.ts";
 import { type CacheResponse, Exchange } from "./exchange.ts";
 import { narOfNode, uploadedNar } from "./nar-requests.ts";
 import { parseNarName, receiveNar } from "./put-nar.ts";
@@ -80,11 +81,13 @@ class BinaryCacheResources {
   readonly #store: StoreServices;
   readonly #options: BinaryCacheOptions;
   readonly #storeDir: string;
+  readonly #sizes: ClaimedSizes;
 
   constructor(store: StoreServices, options: BinaryCacheOptions) {
     this.#store = store;
     this.#options = options;
     this.#storeDir = options.storeDir ?? STORE_DIR;
+    this.#sizes = new ClaimedSizes(store);
   }
 
   find(url: string): Resource | undefined {
@@ -93,7 +96,7 @@ class BinaryCacheResources {
     const [, hashPart, kind] = /^\/([0-9abcdfghijklmnpqrsvwxyz]{32})\.(narinfo|ls)$/.exec(path) ?? [];
     if (hashPart !== undefined) return kind === "ls" ? this.#listing(hashPart) : this.#narInfo(hashPart);
     const [, encoded] = /^\/nar\/(?:tvix|snix)-castore\/([^/]*)$/.exec(path) ?? [];
-    if (encoded !== undefined) return { get: (exchange) => narOfNode(this.#store, exchange, encoded) };
+    if (encoded !== undefined) return { get: (exchange) => narOfNode(this.#store, this.#sizes, exchange, encoded) };
     const [, name] = /^\/nar\/([^/]+)$/.exec(path) ?? [];
     if (name !== undefined && parseNarName(name)) return this.#uploadedNar(name);
     const [, log] = /^\/log\/([^/]+)$/.exec(path) ?? [];

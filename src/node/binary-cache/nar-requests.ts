@@ -7,6 +7,7 @@ import { isStoreError, StoreError } from "../../error.ts";
 import { renderNar } from "../../store/nar.ts";
 import { iterate } from "../../stream.ts";
 import { parseByteRange } from "./byte-range.ts";
+import type { ClaimedSizes } from "./claimed-size.ts";
 import { compressedAs } from "./encode.ts";
 import type { CacheResponse, Exchange } from "./exchange.ts";
 import { chooseCoding } from "./negotiate.ts";
@@ -23,23 +24,27 @@ const MAX_NODE_LENGTH = 4096;
 /**
  * The NAR of a node, which the URL holds: `nar/tvix-castore/<node>?narsize=<size>`.
  *
- * @throws StoreError `invalid` without a size or for a node that is too long; `not-found` for what is no node, or is not in the store
+ * @throws StoreError `invalid` without a size, with a wrong one, or for a node that is too long; `not-found` for what is no node, or is not
+ *   in the store
  */
-export async function narOfNode(castore: CastoreServices, exchange: Exchange, encoded: string): Promise<CacheResponse> {
+export async function narOfNode(
+  castore: CastoreServices,
+  sizes: ClaimedSizes,
+  exchange: Exchange,
+  encoded: string,
+): Promise<CacheResponse> {
   const narSize = parseNarSize(exchange.url.searchParams.get("narsize"));
   const node = parseNode(encoded);
   const etag = `"${createHash("sha256").update(encoded).digest("base64url")}"`;
   const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, "accept-ranges": "bytes", vary: "Accept-Encoding", etag };
+  await sizes.check(etag, node, narSize, exchange.signal);
   if (exchange.header("if-none-match")?.includes(etag)) return { status: 304, headers };
 
   // Who has begun with another form of it, a compressed one for example, must not go on with this one.
   const isSame = [undefined, etag].includes(exchange.header("if-range"));
   const range = exchange.method === "GET" && isSame ? parseByteRange(exchange.header("range"), narSize) : undefined;
   if (range === "unsatisfiable") return { status: 416, headers: { ...headers, "content-range": `bytes */${narSize}` } };
-  if (exchange.method === "HEAD") {
-    await requireRoot(castore, node, exchange.signal);
-    return { status: 200, headers: { ...headers, "content-length": String(narSize) } };
-  }
+  if (exchange.method === "HEAD") return { status: 200, headers: { ...headers, "content-length": String(narSize) } };
   const { offset, length } = range ?? { offset: 0, length: narSize };
   const nar = renderNar(castore, node, { signal: exchange.signal, ...(range && { range }) });
   const body = await begun(exactly(length, iterate(nar, exchange.signal), `the NAR of ${encoded}`));

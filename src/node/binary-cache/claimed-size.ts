@@ -1,0 +1,65 @@
+import type { FileNode, Node } from "../../castore/node.ts";
+import type { CastoreServices } from "../../castore/services.ts";
+import { StoreError } from "../../error.ts";
+import { RecentlyUsed } from "../../recently-used.ts";
+import { narSize } from "../../store/nar.ts";
+import { iterate } from "../../stream.ts";
+import { requireRoot } from "./root.ts";
+
+/** NARs whose size is remembered. Each takes some 100 bytes. */
+const REMEMBERED = 16_384;
+
+/**
+ * Checks the sizes that NAR URLs claim, before anything is answered. The size of a NAR follows from its directories alone, and content
+ * never changes, so a size that was found once is remembered.
+ */
+export class ClaimedSizes {
+  readonly #castore: CastoreServices;
+  readonly #known = new RecentlyUsed<string, number>(REMEMBERED);
+
+  constructor(castore: CastoreServices) {
+    this.#castore = castore;
+  }
+
+  /**
+   * @param key names the node, and no other
+   * @param claimed size of the node's NAR, in bytes
+   * @throws StoreError `not-found` if the root is missing, or a directory beneath it; `invalid` if the NAR, or a file that is the root,
+   *   has another size
+   */
+  async check(key: string, node: Node, claimed: number, signal: AbortSignal): Promise<void> {
+    const known = this.#known.get(key);
+    // The content may have been deleted since.
+    if (known !== undefined) await requireRoot(this.#castore, node, signal);
+    const size = known ?? (await this.#measure(node, signal));
+    if (known === undefined) this.#known.set(key, size);
+    if (size !== claimed) throw new StoreError("invalid", `the NAR has ${size} bytes, not the ${claimed} that its URL says`);
+  }
+
+  async #measure(node: Node, signal: AbortSignal): Promise<number> {
+    if (node.kind === "file") await this.#checkFile(node, signal);
+    return narSize(this.#castore, node, { signal });
+  }
+
+  /** Nobody but the URL vouches for the size of a file that is the root: no directory holds it. */
+  async #checkFile({ digest, size }: FileNode, signal: AbortSignal): Promise<void> {
+    const { blobs } = this.#castore;
+    const [stat] = await blobs.stat([digest], { signal });
+    if (!stat) throw new StoreError("not-found", "the content is not in the store");
+    if (stat.chunks.length > 0) {
+      if (BigInt(stat.chunks.reduce((sum, chunk) => sum + chunk.size, 0)) !== size) throw wrongFileSize(size);
+      return;
+    }
+    // The blob is one chunk, or the store does not tell: exactly the last byte has to be at the end.
+    const expected = size === 0n ? 0 : 1;
+    const tail = await blobs.open(digest, { offset: Math.max(0, Number(size) - 1), length: 2, signal });
+    if (!tail) throw new StoreError("not-found", "the content is not in the store");
+    let found = 0;
+    for await (const piece of iterate(tail, signal)) found += piece.length;
+    if (found !== expected) throw wrongFileSize(size);
+  }
+}
+
+function wrongFileSize(size: bigint): StoreError {
+  return new StoreError("invalid", `the URL's node says that the file has ${size} bytes, which it has not`);
+}
