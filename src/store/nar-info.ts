@@ -24,13 +24,19 @@ export function narUrl(node: Node, narSize: number, scheme: NarUrlScheme = "tvix
   return `nar/${scheme}/${toBase64Url(encodeNode(EMPTY_BYTES, node))}?narsize=${narSize}`;
 }
 
-/** The NARInfo file of `info` as a binary cache of ours serves it: the NAR as it is, uncompressed. */
+/**
+ * The NARInfo file of `info` as a binary cache of ours serves it: the NAR as it is, uncompressed. So its file is the NAR, with the same hash
+ * and size; Nix ends with a failed assertion when it writes back a NARInfo without `FileHash`, to add a signature for example.
+ */
 export function renderNarInfo(info: PathInfo, { urls, storeDir }: NarInfoFormat = {}): string {
+  const narHash = parseHash(info.narHash);
   const narInfo = {
     storePath: formatStorePath(parseStorePath(info.storePath), storeDir),
     url: narUrl(info.node, info.narSize, urls),
     compression: "none",
-    narHash: parseHash(info.narHash),
+    fileHash: narHash,
+    fileSize: info.narSize,
+    narHash,
     narSize: info.narSize,
     references: [...info.references],
     deriver: info.deriver,

@@ -140,7 +140,7 @@ describe("as path infos", () => {
   test.each<[string, (url: string) => Response | undefined, string]>([
     ["no cache at all", () => new Response("", { status: 404 }), "unavailable"],
     ["one for another store", (url) => (url.endsWith("-info") ? new Response("StoreDir: /gnu/store\n") : undefined), "invalid"],
-    ["one that has another NAR", (url) => (url.includes("/nar/") ? new Response("other") : undefined), "invalid"],
+    ["one that has another NAR", (url) => (url.includes("/nar/") ? new Response("other") : undefined), "corrupt"],
   ])("%s is said", async (_, answer, code) => {
     const pathInfos = open(async (url, init) => answer(url) ?? fetch(url, init));
     await expect(pathInfos.get(HASH_PART)).rejects.toMatchObject({ name: "StoreError", code });
