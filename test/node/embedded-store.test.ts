@@ -124,3 +124,19 @@ test("lies where the XDG rules put it", () => {
   expect(defaultDataDir({ XDG_DATA_HOME: "/data", HOME: "/home/u" })).toBe("/data/tvix-store-web");
   expect(defaultDataDir({ XDG_DATA_HOME: "relative", HOME: "/home/u" })).toBe("/home/u/.local/share/tvix-store-web");
 });
+
+test("keeps what clients have put beside path infos over a restart", async () => {
+  const store = await openEmbeddedStore(dir);
+  await store.uploads.updateText("realisations/x.doi", () => "first");
+  await store.uploads.updateText("realisations/x.doi", (earlier) => `${earlier}, second`);
+  await expect(
+    store.uploads.updateText("realisations/x.doi", () => {
+      throw new Error("refused");
+    }),
+  ).rejects.toThrow("refused");
+  await store.close();
+  const again = await openEmbeddedStore(dir);
+  expect(await again.uploads.text("realisations/x.doi")).toBe("first, second");
+  expect(await again.uploads.text("realisations/y.doi")).toBeUndefined();
+  await again.close();
+});

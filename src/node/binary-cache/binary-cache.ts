@@ -1,20 +1,27 @@
-import { StoreError } from "../../error.ts";
+import { quote } from "../../bytes.ts";
+import { isStoreError, StoreError } from "../../error.ts";
 import type { HashEngine } from "../../hash/engine.ts";
 import { formatCacheInfo } from "../../nix/cache-info.ts";
 import { narListingToJson } from "../../nix/nar-listing.ts";
 import { NARINFO_MAX_LENGTH } from "../../nix/narinfo.ts";
-import { checkStorePathName, parseStorePath, STORE_DIR } from "../../nix/store-path.ts";
+import { REALISATION_MAX_LENGTH } from "../../nix/realisation.ts";
+import { STORE_DIR } from "../../nix/store-path.ts";
 import { type NarUrlScheme, renderNarInfo } from "../../store/nar-info.ts";
 import { listNode } from "../../store/nar-listing.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
-import { iterate } from "../../stream.ts";
 import type { ServerAnswer, ServerRequest } from "../rpc/listener.ts";
+import { pathSegments } from "./address.ts";
 import { ClaimedSizes } from "./claimed-size.ts";
+import { entityTag, matchingTag, notModified } from "./conditional.ts";
+import { parseContentCoding, READABLE_CODINGS, refuseCoding } from "./content-coding.ts";
+import { checkDebugInfo, DEBUG_INFO_MAX_LENGTH, isDebugInfoName } from "./debug-info.ts";
 import { type CacheResponse, Exchange } from "./exchange.ts";
+import { derivationName, receiveLog, sendLog } from "./logs.ts";
 import { narOfNode, uploadedNar } from "./nar-requests.ts";
-import { parseNarName, receiveNar } from "./put-nar.ts";
+import { NAR_SUFFIXES, parseNarName, receiveNar } from "./put-nar.ts";
 import { receiveNarInfo } from "./put-nar-info.ts";
+import { type RealisationAddress, realisationAddress, receiveRealisation } from "./realisations.ts";
 import type { CacheUploads } from "./uploads.ts";
 
 export interface BinaryCacheOptions {
@@ -37,18 +44,22 @@ export interface BinaryCacheOptions {
 const DEFAULT_PRIORITY = 30;
 /** Bytes of the longest log that is taken. */
 const MAX_LOG = 256 * 1024 * 1024;
-/** Bytes of the longest listing that is taken, which then is not looked at: ours is made of what is stored. */
+/** Bytes of the longest listing that is taken. Its content is not read: our own listing is made of what is stored. */
 const MAX_LISTING = 256 * 1024 * 1024;
 
 /** What can be done at an address. */
 interface Resource {
-  get(exchange: Exchange): Promise<CacheResponse>;
+  /** @param isHead whether only the headers are wanted, also for a PUT with a condition */
+  get(exchange: Exchange, isHead: boolean): Promise<CacheResponse>;
   put?(exchange: Exchange): Promise<CacheResponse>;
+  /** Which `Content-Encoding` a PUT may have: those that can be decoded if not given. */
+  readonly coding?: "identity" | "any" | undefined;
 }
 
 /**
  * The store as a Nix binary cache over HTTP, to read from and to write to: `nix-cache-info`, `<hash part>.narinfo`, `<hash part>.ls`, `nar/...`,
- * `log/...`. The function answers whether the request was for one of these; if it wasn't, it was left alone.
+ * `log/...`, `realisations/...`, `build-trace-v2/...`, `debuginfo/...`. The function answers whether the request was for one of these; if it
+ * wasn't, it was left alone.
  */
 export function createBinaryCache(
   store: StoreServices,
@@ -56,25 +67,51 @@ export function createBinaryCache(
 ): (request: ServerRequest, answer: ServerAnswer) => boolean {
   const cache = new BinaryCacheResources(store, options);
   return (request, answer) => {
-    const url = request.url ?? "/";
-    const resource = cache.find(url) ?? (request.method === "PUT" ? unwanted(url) : undefined);
+    const segments = pathSegments(request.url ?? "/");
+    if (!segments) return false;
+    const resource = cache.find(segments) ?? (request.method === "PUT" ? unwanted(segments) : undefined);
     if (!resource) return false;
     const exchange = new Exchange(request, answer, options.bodyTimeout);
     void exchange.answer(async () => {
-      if (exchange.method === "GET" || exchange.method === "HEAD") return resource.get(exchange);
+      if (exchange.method === "GET" || exchange.method === "HEAD") return getFrom(resource, exchange);
       if (exchange.method !== "PUT" || !resource.put)
         return { status: 405, headers: { allow: resource.put ? "GET, HEAD, PUT" : "GET, HEAD" } };
       if (options.readOnly) throw new StoreError("denied", "this binary cache is read-only");
-      const coding = exchange.header("content-encoding") ?? "identity";
-      // It would be kept as if it were what it stands for.
-      if (coding.toLowerCase() !== "identity") {
-        const headers = { "content-type": "text/plain; charset=utf-8", "accept-encoding": "identity" };
-        return { status: 415, headers, body: `what is put must not be encoded: ${coding}\n` };
-      }
-      return resource.put(exchange);
+      return refusedCoding(resource, exchange) ?? (await failedCondition(resource, exchange)) ?? resource.put(exchange);
     });
     return true;
   };
+}
+
+/** Gives text an entity tag, and answers 304 if the client has it already. */
+async function getFrom(resource: Resource, exchange: Exchange): Promise<CacheResponse> {
+  const response = await resource.get(exchange, exchange.method === "HEAD");
+  if (response.status !== 200 || typeof response.body !== "string") return response;
+  const etag = entityTag(response.body);
+  const headers = { ...response.headers, etag };
+  if (matchingTag(exchange.header("if-none-match"), [etag])) return notModified(headers, etag);
+  return { ...response, headers };
+}
+
+/** The answer to a PUT whose coding can't be read, if it matters. */
+function refusedCoding({ coding }: Resource, exchange: Exchange): CacheResponse | undefined {
+  const header = exchange.header("content-encoding");
+  const parsed = parseContentCoding(header);
+  if (coding === "any" || parsed === "none" || (parsed && coding === undefined)) return undefined;
+  return refuseCoding(header ?? "", coding === "identity" ? ["identity"] : READABLE_CODINGS);
+}
+
+/** 412 for a PUT with `If-None-Match` if what it names is there (RFC 9110, 13.1.2): `*` lets nothing be put that is there already. */
+async function failedCondition(resource: Resource, exchange: Exchange): Promise<CacheResponse | undefined> {
+  const header = exchange.header("if-none-match");
+  if (header === undefined) return undefined;
+  const current = await resource.get(exchange, true).catch((error: unknown) => {
+    if (isStoreError(error, "not-found")) return undefined;
+    throw error;
+  });
+  if (!current) return undefined;
+  const etag = typeof current.body === "string" ? entityTag(current.body) : current.headers?.etag;
+  return current.status === 304 || (etag !== undefined && matchingTag(header, [etag])) ? { status: 412 } : undefined;
 }
 
 class BinaryCacheResources {
@@ -90,17 +127,22 @@ class BinaryCacheResources {
     this.#sizes = new ClaimedSizes(store);
   }
 
-  find(url: string): Resource | undefined {
-    const path = url.split(/[?#]/, 1)[0] as string;
-    if (path === "/nix-cache-info") return { get: async () => this.#info() };
-    const [, hashPart, kind] = /^\/([0-9abcdfghijklmnpqrsvwxyz]{32})\.(narinfo|ls)$/.exec(path) ?? [];
-    if (hashPart !== undefined) return kind === "ls" ? this.#listing(hashPart) : this.#narInfo(hashPart);
-    const [, encoded] = /^\/nar\/(?:tvix|snix)-castore\/([^/]*)$/.exec(path) ?? [];
-    if (encoded !== undefined) return { get: (exchange) => narOfNode(this.#store, this.#sizes, exchange, encoded) };
-    const [, name] = /^\/nar\/([^/]+)$/.exec(path) ?? [];
-    if (name !== undefined && parseNarName(name)) return this.#uploadedNar(name);
-    const [, log] = /^\/log\/([^/]+)$/.exec(path) ?? [];
-    return log === undefined ? undefined : this.#log(log);
+  find(segments: readonly string[]): Resource | undefined {
+    const [first = "", second = "", third = ""] = segments;
+    if (segments.length === 1) {
+      if (first === "nix-cache-info") return { get: async () => this.#info() };
+      const [, hashPart, kind] = /^([0-9abcdfghijklmnpqrsvwxyz]{32})\.(narinfo|ls)$/.exec(first) ?? [];
+      if (hashPart !== undefined) return kind === "ls" ? this.#listing(hashPart) : this.#narInfo(hashPart);
+    }
+    if (segments.length === 2) {
+      if (first === "nar" && parseNarName(second)) return this.#uploadedNar(second);
+      if (first === "log") return this.#log(second);
+      if (first === "debuginfo" && isDebugInfoName(second)) return this.#debugInfo(second);
+    }
+    if (segments.length === 3 && first === "nar" && (second === "tvix-castore" || second === "snix-castore"))
+      return { get: (exchange, isHead) => narOfNode(this.#store, this.#sizes, exchange, third, isHead) };
+    const realisation = realisationAddress(segments);
+    return realisation && this.#realisation(realisation);
   }
 
   #info(): CacheResponse {
@@ -129,10 +171,10 @@ class BinaryCacheResources {
 
   #listing(hashPart: string): Resource {
     return {
+      coding: "any",
       get: async ({ signal }) => {
         const { node } = await this.#require(hashPart, signal);
-        const body = narListingToJson(await listNode(this.#store, node, { signal }));
-        return { status: 200, headers: { "content-type": "application/json", "cache-control": "no-cache" }, body };
+        return json(narListingToJson(await listNode(this.#store, node, { signal })));
       },
       put: async (exchange) => {
         for await (const _ of exchange.bodyUpTo(MAX_LISTING));
@@ -144,10 +186,12 @@ class BinaryCacheResources {
   #uploadedNar(name: string): Resource {
     const { engine, uploads } = this.#options;
     return {
-      get: async (exchange) => {
+      // Its name says how it is compressed.
+      coding: "identity",
+      get: async (exchange, isHead) => {
         const nar = await uploads.nar(name);
         if (!nar) throw new StoreError("not-found", `no NAR was uploaded as ${name}`);
-        return uploadedNar(this.#store, exchange, nar);
+        return uploadedNar(this.#store, exchange, name, nar, isHead);
       },
       put: async (exchange) => {
         const parsed = parseNarName(name);
@@ -161,36 +205,49 @@ class BinaryCacheResources {
   }
 
   #log(name: string): Resource {
-    const { uploads } = this.#options;
+    const { uploads, flush } = this.#options;
     return {
-      get: async ({ method, signal }) => {
-        const log = await uploads.log(derivationName(name));
-        if (!log) throw new StoreError("not-found", `there is no log of ${name}`);
-        const headers = {
-          "content-type": "text/plain; charset=utf-8",
-          "content-length": String(log.size),
-          "cache-control": "no-cache",
-        };
-        if (method === "HEAD") return { status: 200, headers };
-        const stream = await this.#store.blobs.open(log.digest, { signal });
-        if (!stream) throw new StoreError("not-found", `the log of ${name} is not in the store any more`);
-        return { status: 200, headers, body: iterate(stream, signal) };
-      },
+      get: (exchange, isHead) => sendLog(this.#store, uploads, exchange, name, isHead),
       put: async (exchange) => {
         const derivation = derivationName(name);
-        const writer = await this.#store.blobs.create({ signal: exchange.signal });
-        try {
-          for await (const piece of exchange.bodyUpTo(MAX_LOG)) await writer.write(piece);
-        } catch (error) {
-          await writer.abort(error);
-          throw error;
-        }
-        const blob = await writer.close();
-        await this.#options.flush?.();
+        const blob = await receiveLog(this.#store, exchange.content(MAX_LOG), exchange.signal);
+        await flush?.();
         await uploads.putLog(derivation, blob);
         return { status: 201 };
       },
     };
+  }
+
+  #realisation(address: RealisationAddress): Resource {
+    const { uploads } = this.#options;
+    return {
+      get: async () => this.#text(address.name),
+      put: async (exchange) => {
+        await receiveRealisation(uploads, address, await exchange.text(REALISATION_MAX_LENGTH));
+        return { status: 201 };
+      },
+    };
+  }
+
+  #debugInfo(buildId: string): Resource {
+    const name = `debuginfo/${buildId}`;
+    return {
+      get: async () => this.#text(name),
+      put: async (exchange) => {
+        const text = await exchange.text(DEBUG_INFO_MAX_LENGTH);
+        checkDebugInfo(text);
+        // The NAR that an earlier one names may be gone.
+        await this.#options.uploads.updateText(name, () => text);
+        return { status: 201 };
+      },
+    };
+  }
+
+  /** JSON that a client has put, as it came. */
+  async #text(name: string): Promise<CacheResponse> {
+    const text = await this.#options.uploads.text(name);
+    if (text === undefined) throw new StoreError("not-found", `there is no ${name}`);
+    return json(text);
   }
 
   async #require(hashPart: string, signal: AbortSignal): Promise<PathInfo> {
@@ -200,22 +257,24 @@ class BinaryCacheResources {
   }
 }
 
-/** What Nix may well put here, and is told why it can't. */
-function unwanted(url: string): Resource | undefined {
-  const [path, kind] = /^\/(nar|debuginfo|realisations)\/[^?#]+/.exec(url) ?? [];
-  if (kind === undefined) return undefined;
-  const reason =
-    kind === "nar" ? "a NAR is taken as <hash>.nar, .nar.xz, .nar.zst, .nar.gz or .nar.bz2" : `this binary cache keeps no ${kind}`;
-  const refuse = async (): Promise<never> => {
-    throw new StoreError("invalid", `${reason}: ${path}`);
-  };
-  return { get: refuse, put: refuse };
+function json(body: string): CacheResponse {
+  return { status: 200, headers: { "content-type": "application/json", "cache-control": "no-cache" }, body };
 }
 
-/** @throws StoreError `invalid` for what is not a derivation's base name */
-function derivationName(text: string): string {
-  const { name } = parseStorePath(text);
-  checkStorePathName(name);
-  if (!name.endsWith(".drv")) throw new StoreError("invalid", `not a derivation: ${text}`);
-  return text;
+/** Refuses a PUT that is meant for a binary cache but can't be kept, and says why. */
+function unwanted(segments: readonly string[]): Resource | undefined {
+  const [kind = "", ...rest] = segments;
+  const form = FORMS.get(kind);
+  if (form === undefined || rest.length === 0) return undefined;
+  const refuse = async (): Promise<never> => {
+    throw new StoreError("invalid", `${quote(segments.join("/"))} is not taken: the form is ${form}`);
+  };
+  return { coding: "any", get: refuse, put: refuse };
 }
+
+const FORMS: ReadonlyMap<string, string> = new Map([
+  ["nar", `nar/<SHA-256 of the file>.nar, or with one of ${NAR_SUFFIXES.join(", ")}`],
+  ["debuginfo", "debuginfo/<build id>.debug"],
+  ["realisations", "realisations/<id>.doi"],
+  ["build-trace-v2", "build-trace-v2/<derivation>/<output>.doi"],
+]);

@@ -9,10 +9,17 @@ import { xzStored } from "./xz-stored.ts";
 /** Bytes that become a frame of zstd: more gain little, and nothing else is done meanwhile. */
 const ZSTD_FRAME = 512 * 1024;
 
+/** Whether `compressedAs` writes this format. */
+export function isWritten(compression: Compression): boolean {
+  return WRITTEN.has(compression);
+}
+
+const WRITTEN: ReadonlySet<Compression> = new Set(["none", "gzip", "xz", "zstd"]);
+
 /**
  * The same bytes, compressed quickly rather than well. xz has them as they are: making it small takes longer than any network.
  *
- * @throws StoreError `internal` for bzip2, which nothing here writes
+ * @throws StoreError `internal` for a format that nothing here writes
  */
 export async function* compressedAs(bytes: AsyncIterable<Uint8Array>, compression: Compression): AsyncGenerator<Uint8Array> {
   switch (compression) {
@@ -29,8 +36,8 @@ export async function* compressedAs(bytes: AsyncIterable<Uint8Array>, compressio
     case "xz":
       yield* xzStored(bytes);
       return;
-    case "bzip2":
-      throw new StoreError("internal", "bzip2 is not written here");
+    default:
+      throw new StoreError("internal", `${compression} is not written here`);
   }
 }
 

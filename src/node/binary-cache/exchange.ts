@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { constants } from "node:http2";
 import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
+import { decompressedAs } from "../../compression/decompress.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
 import { isLoopbackAddress } from "../access.ts";
 import type { ServerAnswer, ServerRequest } from "../rpc/listener.ts";
+import { parseContentCoding } from "./content-coding.ts";
 
 export interface CacheResponse {
   readonly status: number;
@@ -17,6 +19,9 @@ const BODY_TIMEOUT = 300_000;
 
 /** Bytes that a client may send after its answer. */
 const MAX_IGNORED = 256 * 1024 * 1024;
+
+/** Bytes by which content that can't be compressed may grow when it is encoded. */
+const CODING_OVERHEAD = 1024 * 1024;
 
 /** One request and its answer. */
 export class Exchange {
@@ -83,10 +88,30 @@ export class Exchange {
     }
   }
 
-  /** @throws StoreError `invalid` for what is longer than `maxLength` bytes or not UTF-8 */
+  /**
+   * What the client sends, decoded from its `Content-Encoding`.
+   *
+   * @throws StoreError `invalid` where it is longer than `maxLength` bytes, or damaged
+   */
+  async *content(maxLength: number): AsyncGenerator<Uint8Array> {
+    const coding = parseContentCoding(this.header("content-encoding"));
+    if (coding === undefined) throw new StoreError("invalid", "a Content-Encoding that can't be read here");
+    if (coding === "none") {
+      yield* this.bodyUpTo(maxLength);
+      return;
+    }
+    let length = 0;
+    for await (const piece of decompressedAs(this.bodyUpTo(maxLength + CODING_OVERHEAD), coding, this.signal)) {
+      length += piece.length;
+      if (length > maxLength) throw new StoreError("invalid", `more than ${maxLength} bytes`);
+      yield piece;
+    }
+  }
+
+  /** `content` as text. @throws StoreError `invalid` for what is longer than `maxLength` bytes or not UTF-8 */
   async text(maxLength: number): Promise<string> {
     const parts: Uint8Array[] = [];
-    for await (const piece of this.bodyUpTo(maxLength)) parts.push(piece);
+    for await (const piece of this.content(maxLength)) parts.push(piece);
     const text = decodeUtf8Strict(concatBytes(parts));
     if (text === undefined) throw new StoreError("invalid", "not UTF-8");
     return text;

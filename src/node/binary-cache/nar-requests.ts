@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { fromBase64Url } from "../../bytes.ts";
 import { decodeNode } from "../../castore/directory-codec.ts";
 import type { Node } from "../../castore/node.ts";
@@ -8,9 +7,10 @@ import { renderNar } from "../../store/nar.ts";
 import { iterate } from "../../stream.ts";
 import { parseByteRange } from "./byte-range.ts";
 import type { ClaimedSizes } from "./claimed-size.ts";
+import { entityTag, matchingTag, notModified } from "./conditional.ts";
 import { compressedAs } from "./encode.ts";
 import type { CacheResponse, Exchange } from "./exchange.ts";
-import { chooseCoding } from "./negotiate.ts";
+import { CODINGS, chooseCoding } from "./negotiate.ts";
 import { requireRoot } from "./root.ts";
 import type { UploadedNar } from "./uploads.ts";
 
@@ -32,19 +32,23 @@ export async function narOfNode(
   sizes: ClaimedSizes,
   exchange: Exchange,
   encoded: string,
+  isHead: boolean,
 ): Promise<CacheResponse> {
   const narSize = parseNarSize(exchange.url.searchParams.get("narsize"));
   const node = parseNode(encoded);
-  const etag = `"${createHash("sha256").update(encoded).digest("base64url")}"`;
+  const etag = entityTag(encoded);
   const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, "accept-ranges": "bytes", vary: "Accept-Encoding", etag };
   await sizes.check(etag, node, narSize, exchange.signal);
-  if (exchange.header("if-none-match")?.includes(etag)) return { status: 304, headers };
+  // The same bytes in another form have another tag. A client may have any of them.
+  const forms = [etag, ...CODINGS.map((coding) => codedTag(etag, coding))];
+  const had = matchingTag(exchange.header("if-none-match"), forms);
+  if (had !== undefined) return notModified(headers, had);
 
   // Who has begun with another form of it, a compressed one for example, must not go on with this one.
   const isSame = [undefined, etag].includes(exchange.header("if-range"));
   const range = exchange.method === "GET" && isSame ? parseByteRange(exchange.header("range"), narSize) : undefined;
   if (range === "unsatisfiable") return { status: 416, headers: { ...headers, "content-range": `bytes */${narSize}` } };
-  if (exchange.method === "HEAD") return { status: 200, headers: { ...headers, "content-length": String(narSize) } };
+  if (isHead) return { status: 200, headers: { ...headers, "content-length": String(narSize) } };
   const { offset, length } = range ?? { offset: 0, length: narSize };
   const nar = renderNar(castore, node, { signal: exchange.signal, ...(range && { range }) });
   const body = await begun(exactly(length, iterate(nar, exchange.signal), `the NAR of ${encoded}`));
@@ -54,28 +58,39 @@ export async function narOfNode(
   }
   const coding = chooseCoding(exchange.header("accept-encoding"), exchange.isNear);
   if (coding === "identity") return { status: 200, headers: { ...headers, "content-length": String(length) }, body };
-  // The same bytes in another form have another tag.
-  const encodedHeaders = { ...headers, etag: `${etag.slice(0, -1)}-${coding}"`, "content-encoding": coding };
+  const encodedHeaders = { ...headers, etag: codedTag(etag, coding), "content-encoding": coding };
   return { status: 200, headers: encodedHeaders, body: compressedAs(body, coding) };
 }
 
+function codedTag(etag: string, coding: string): string {
+  return `${etag.slice(0, -1)}-${coding}"`;
+}
+
 /** A NAR under the name that it was uploaded under, compressed as it was then. */
-export async function uploadedNar(castore: CastoreServices, exchange: Exchange, nar: UploadedNar): Promise<CacheResponse> {
+export async function uploadedNar(
+  castore: CastoreServices,
+  exchange: Exchange,
+  name: string,
+  nar: UploadedNar,
+  isHead: boolean,
+): Promise<CacheResponse> {
   const { signal } = exchange;
-  const headers = { ...IMMUTABLE, "content-type": NAR_TYPE };
   const { node, narSize, compression, file } = nar;
+  // What is compressed anew may differ from one version of this program to the next.
+  const isExact = compression === "none" || file !== undefined;
+  const etag = `${isExact ? "" : "W/"}"${name}"`;
+  const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, etag };
+  if (!file) await requireRoot(castore, node, signal);
+  if (matchingTag(exchange.header("if-none-match"), [etag])) return notModified(headers, etag);
   if (file) {
     const sized = { ...headers, "content-length": String(file.size) };
-    if (exchange.method === "HEAD") return { status: 200, headers: sized };
+    if (isHead) return { status: 200, headers: sized };
     const stream = await castore.blobs.open(file.digest, { signal });
     if (!stream) throw new StoreError("not-found", "the file that was uploaded is not in the store any more");
     return { status: 200, headers: sized, body: iterate(stream, signal) };
   }
   const sized = compression === "none" ? { ...headers, "content-length": String(narSize) } : headers;
-  if (exchange.method === "HEAD") {
-    await requireRoot(castore, node, signal);
-    return { status: 200, headers: sized };
-  }
+  if (isHead) return { status: 200, headers: sized };
   const body = await begun(exactly(narSize, iterate(renderNar(castore, node, { signal }), signal), "the NAR"));
   return { status: 200, headers: sized, body: compressedAs(body, compression) };
 }

@@ -1,5 +1,5 @@
 /** Content codings that answers may have, best first. */
-const CODINGS = ["zstd", "gzip"] as const;
+export const CODINGS = ["zstd", "gzip"] as const;
 export type ContentCoding = (typeof CODINGS)[number] | "identity";
 
 /**

@@ -26,7 +26,7 @@ export interface UploadedNar {
   readonly narSize: number;
   /** How it was compressed, and will be again for whoever asks for the name. */
   readonly compression: Compression;
-  /** The very bytes that were put, where they can't be made again: nothing here writes bzip2. */
+  /** The very bytes that were put, where nothing here writes their format. */
   readonly file?: StoredBlob | undefined;
 }
 
@@ -36,6 +36,8 @@ export interface UploadedNar {
  */
 export class CacheUploads {
   readonly #records: UploadRecords;
+  /** The latest update of each record that is being updated. */
+  readonly #updates = new Map<string, Promise<void>>();
 
   constructor(records: UploadRecords) {
     this.#records = records;
@@ -75,6 +77,30 @@ export class CacheUploads {
 
   async putLog(derivation: string, { digest, size }: StoredBlob): Promise<void> {
     await this.#records.put(new Map([[`log/${derivation}`, JSON.stringify({ digest: toHex(digest), size })]]));
+  }
+
+  /** A small text that a client has put at this address, as it came. */
+  async text(address: string): Promise<string | undefined> {
+    return this.#records.get(`text/${address}`);
+  }
+
+  /** Puts what `update` makes of the text that is there. Updates of the same address follow one another. */
+  async updateText(address: string, update: (earlier: string | undefined) => string): Promise<void> {
+    const key = `text/${address}`;
+    const before = this.#updates.get(key);
+    const updating = (async () => {
+      // Its own caller hears of a failure.
+      await before?.catch(() => {});
+      const earlier = await this.#records.get(key);
+      const later = update(earlier);
+      if (later !== earlier) await this.#records.put(new Map([[key, later]]));
+    })();
+    this.#updates.set(key, updating);
+    try {
+      await updating;
+    } finally {
+      if (this.#updates.get(key) === updating) this.#updates.delete(key);
+    }
   }
 
   async #nar(key: string): Promise<UploadedNar | undefined> {

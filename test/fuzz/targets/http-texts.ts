@@ -2,7 +2,10 @@ import { decodeUtf8, EMPTY_BYTES, fromBase64Url, toBase64Url, utf8 } from "../..
 import { digestOf } from "../../../src/castore/digest.ts";
 import { decodeNode, encodeNode } from "../../../src/castore/directory-codec.ts";
 import { InlineHashEngine } from "../../../src/hash/inline-engine.ts";
+import { pathSegments } from "../../../src/node/binary-cache/address.ts";
 import { parseByteRange } from "../../../src/node/binary-cache/byte-range.ts";
+import { matchingTag } from "../../../src/node/binary-cache/conditional.ts";
+import { checkDebugInfo } from "../../../src/node/binary-cache/debug-info.ts";
 import { chooseCoding } from "../../../src/node/binary-cache/negotiate.ts";
 import { BinaryCache } from "../../../src/store/binary-cache.ts";
 import { Broken, expectEqual, type Target } from "../target.ts";
@@ -39,6 +42,39 @@ export function httpTexts(): Target[] {
         const coding = chooseCoding(header, random.chance(0.5));
         if (coding !== "identity" && !header.toLowerCase().includes(coding) && !header.includes("*"))
           throw new Broken(`${coding} was not asked for`);
+      },
+    },
+    {
+      name: "If-None-Match",
+      takesAll: true,
+      samples: ['"abc"', 'W/"abc", "x,y"', "*", ""].map(utf8),
+      words: [",", "W/", '"', "*", '"abc"', " "],
+      run(input) {
+        const header = decodeUtf8(input);
+        const found = matchingTag(header, ['"abc"', 'W/"abc-zstd"']);
+        if (found !== undefined && header.trim() !== "*" && !header.includes(found.replace("W/", "")))
+          throw new Broken("it is not named");
+      },
+    },
+    {
+      name: "path of a request",
+      takesAll: true,
+      samples: ["/nix-cache-info", "/log/a%2Bb.drv?x", "/nar/a%2Fb", "/"].map(utf8),
+      words: ["%", "%2", "%2f", "%ff", "/", "//", "?", "#", "é"],
+      run(input) {
+        const text = decodeUtf8(input);
+        const segments = pathSegments(text);
+        if (!segments) return;
+        const again = pathSegments(`/${segments.map(encodeURIComponent).join("/")}`);
+        expectEqual(again, segments, "encoded again");
+      },
+    },
+    {
+      name: "debug information",
+      samples: [JSON.stringify({ archive: `../nar/${"0".repeat(52)}.nar.xz`, member: "lib/debug/x.debug" })].map(utf8),
+      words: ["{", "}", '"archive":', '"member":', "../", "null", '""'],
+      run(input) {
+        checkDebugInfo(decodeUtf8(input));
       },
     },
     {

@@ -9,6 +9,13 @@ import { formatHex, formatNix32, formatSri, parseHash } from "../../../src/nix/h
 import { formatPublicKey, formatSecretKey, parsePublicKey, parsePublicKeys, parseSecretKey } from "../../../src/nix/key.ts";
 import { formatNarInfo, parseNarInfo } from "../../../src/nix/narinfo.ts";
 import { decodeNixbase32, encodeNixbase32 } from "../../../src/nix/nixbase32.ts";
+import {
+  derivationKey,
+  formatRealisation,
+  hashModuloKey,
+  mergeRealisations,
+  parseRealisation,
+} from "../../../src/nix/realisation.ts";
 import { formatSignature, parseSignature } from "../../../src/nix/signature.ts";
 import { formatStorePath, parseHashPart, parseStorePath, storePathHashPart } from "../../../src/nix/store-path.ts";
 import { parsePathGraph } from "../../../src/node/path-graph.ts";
@@ -84,6 +91,20 @@ export function nixTexts(samples: Samples): Target[] {
         for (const json of [pathInfosToJson(infos, "array"), pathInfosToJson(infos, "object")]) {
           const again = parsePathGraph(JSON.stringify(json));
           expectEqual(again.map(({ storePath }) => storePath).sort(), paths, "paths that are read again");
+        }
+      },
+    ),
+    text(
+      "realisation",
+      samples.files(/\.doi$/),
+      ["{", "}", '"id":', '"outPath":', '"signatures":[', '"dependentRealisations":{', '"__proto__":', "!", "sha256:", ",", "null"],
+      (input) => {
+        const id = /"id":"([^"\\]+)"/.exec(input)?.[1] ?? `sha256:${"0".repeat(64)}!out`;
+        for (const key of [hashModuloKey(id), derivationKey(`${HASH_PART}-x.drv`, "out")]) {
+          const realisation = parseRealisation(input, key);
+          const written = formatRealisation(realisation, key);
+          expectEqual(formatRealisation(parseRealisation(written, key), key), written, "written again");
+          expectEqual(mergeRealisations(realisation, realisation).outPath, realisation.outPath, "merged with itself");
         }
       },
     ),

@@ -1,0 +1,53 @@
+import { toHex } from "../../bytes.ts";
+import type { CastoreServices } from "../../castore/services.ts";
+import { StoreError } from "../../error.ts";
+import { checkStorePathName, parseStorePath } from "../../nix/store-path.ts";
+import { iterate } from "../../stream.ts";
+import { matchingTag, notModified } from "./conditional.ts";
+import type { CacheResponse, Exchange } from "./exchange.ts";
+import type { CacheUploads, StoredBlob } from "./uploads.ts";
+
+/** @throws StoreError `invalid` for what is not a derivation's base name */
+export function derivationName(text: string): string {
+  const { name } = parseStorePath(text);
+  checkStorePathName(name);
+  if (!name.endsWith(".drv")) throw new StoreError("invalid", `not a derivation: ${text}`);
+  return text;
+}
+
+/** The log of the build of the derivation `name`. @throws StoreError `not-found` */
+export async function sendLog(
+  { blobs }: CastoreServices,
+  uploads: CacheUploads,
+  exchange: Exchange,
+  name: string,
+  isHead: boolean,
+): Promise<CacheResponse> {
+  const { signal } = exchange;
+  const log = await uploads.log(derivationName(name));
+  if (!log) throw new StoreError("not-found", `there is no log of ${name}`);
+  const etag = `"${toHex(log.digest)}"`;
+  const headers = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache", etag };
+  if (matchingTag(exchange.header("if-none-match"), [etag])) return notModified(headers, etag);
+  const sized = { ...headers, "content-length": String(log.size) };
+  if (isHead) return { status: 200, headers: sized };
+  const stream = await blobs.open(log.digest, { signal });
+  if (!stream) throw new StoreError("not-found", `the log of ${name} is not in the store any more`);
+  return { status: 200, headers: sized, body: iterate(stream, signal) };
+}
+
+/** Keeps a log as a blob. */
+export async function receiveLog(
+  { blobs }: CastoreServices,
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<StoredBlob> {
+  const writer = await blobs.create({ signal });
+  try {
+    for await (const piece of content) await writer.write(piece);
+  } catch (error) {
+    await writer.abort(error);
+    throw error;
+  }
+  return writer.close();
+}

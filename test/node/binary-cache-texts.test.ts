@@ -1,0 +1,167 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { HELLO, SOURCE, TestCache } from "./test-cache.ts";
+
+let cache: TestCache;
+beforeEach(async () => {
+  cache = new TestCache();
+  await cache.start();
+});
+afterEach(() => cache.close());
+
+const ask: TestCache["ask"] = (...request) => cache.ask(...request);
+
+describe("realisations", () => {
+  const FIXTURES = join(import.meta.dirname, "../fixtures/nix-2.34/realisations");
+  const ID = `sha256:${"4".repeat(64)}!out`;
+  const ADDRESS = `/realisations/${ID}.doi`;
+  const OUT = `${HELLO}-hello`;
+  const DRV = `${SOURCE}-hello.drv`;
+  const signature = (i: number) => `key-${i}:${Buffer.alloc(64, i).toString("base64")}`;
+  const realisation = (changes: object = {}) =>
+    JSON.stringify({ dependentRealisations: {}, id: ID, outPath: OUT, signatures: [], ...changes });
+  const put = async (body: string | Uint8Array, address = ADDRESS) => (await ask("PUT", address, { body })).status;
+  const got = async (address = ADDRESS) => (await ask("GET", address)).body.toString();
+
+  test("of Nix 2.34 are kept byte for byte", async () => {
+    const names = readdirSync(FIXTURES);
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) {
+      const address = `/realisations/${name}`;
+      for (const method of ["GET", "HEAD"]) expect((await ask(method, address)).status).toBe(404);
+      const bytes = readFileSync(join(FIXTURES, name));
+      expect(await put(bytes, address)).toBe(201);
+      // As other clients encode the name.
+      for (const path of [address, `/realisations/${encodeURIComponent(name)}`]) {
+        const { status, headers, body } = await ask("GET", path);
+        expect([status, headers["content-type"], body.equals(bytes)]).toEqual([200, "application/json", true]);
+      }
+      expect((await ask("HEAD", address)).headers["content-length"]).toBe(String(bytes.length));
+    }
+  });
+
+  test("by derivation, as Nix has them from 2.35 on", async () => {
+    const address = `/build-trace-v2/${DRV}/out.doi`;
+    const text = JSON.stringify({ outPath: OUT, signatures: [{ keyName: "key-1", sig: Buffer.alloc(64, 1).toString("base64") }] });
+    expect((await ask("GET", address)).status).toBe(404);
+    expect(await put(text, address)).toBe(201);
+    expect(await got(address)).toBe(text);
+    const other = JSON.stringify({ outPath: OUT, signatures: [signature(2)] });
+    expect(await put(other, address)).toBe(201);
+    expect(JSON.parse(await got(address))).toEqual({
+      outPath: OUT,
+      signatures: [1, 2].map((i) => ({ keyName: `key-${i}`, sig: Buffer.alloc(64, i).toString("base64") })),
+    });
+    expect((await ask("GET", `/build-trace-v2/${DRV}/dev.doi`)).status).toBe(404);
+  });
+
+  test("that are put again keep both sets of signatures", async () => {
+    const first = realisation({ signatures: [signature(1)] });
+    expect(await put(first)).toBe(201);
+    // It says nothing new.
+    expect(await put(realisation({ note: "x" }))).toBe(201);
+    expect(await got()).toBe(first);
+    expect(await put(realisation({ signatures: [signature(2)] }))).toBe(201);
+    expect(await got()).toBe(realisation({ signatures: [signature(1), signature(2)] }));
+    const dependentRealisations = { [`sha256:${"5".repeat(64)}!out`]: OUT };
+    expect(await put(realisation({ dependentRealisations }))).toBe(201);
+    expect(await got()).toBe(realisation({ dependentRealisations, signatures: [signature(1), signature(2)] }));
+    // All that was known and more: those bytes.
+    const all = realisation({ more: 1, dependentRealisations, signatures: [3, 2, 1].map(signature) });
+    expect(await put(all)).toBe(201);
+    expect(await got()).toBe(all);
+  });
+
+  test("that are put at once lose no signature", async () => {
+    const numbers = [...Array(20).keys()];
+    const statuses = await Promise.all(numbers.map((i) => put(realisation({ signatures: [signature(i)] }))));
+    expect(new Set(statuses)).toEqual(new Set([201]));
+    expect(JSON.parse(await got()).signatures.length).toBe(20);
+  });
+
+  test("as another path, or with other dependencies, are a conflict", async () => {
+    const dependentRealisations = { [`sha256:${"5".repeat(64)}!out`]: OUT };
+    const text = realisation({ dependentRealisations });
+    expect(await put(text)).toBe(201);
+    expect(await put(realisation({ outPath: `${SOURCE}-hello` }))).toBe(409);
+    expect(await put(realisation({ dependentRealisations: { [`sha256:${"5".repeat(64)}!dev`]: OUT } }))).toBe(409);
+    expect(await got()).toBe(text);
+  });
+
+  test("that break a rule are refused, and leave nothing", async () => {
+    const bad: [address: string, body: string | Uint8Array][] = [
+      [ADDRESS, "{"],
+      [ADDRESS, "[]"],
+      [ADDRESS, "null"],
+      [ADDRESS, "[".repeat(500_000)],
+      [ADDRESS, Uint8Array.of(0xff)],
+      [ADDRESS, realisation({ id: ID.replace("4", "5") })],
+      [ADDRESS, realisation({ id: undefined })],
+      [ADDRESS, realisation({ outPath: undefined })],
+      [ADDRESS, realisation({ outPath: `/nix/store/${OUT}` })],
+      [ADDRESS, realisation({ outPath: "hello" })],
+      [ADDRESS, realisation({ signatures: "x" })],
+      [ADDRESS, realisation({ signatures: ["x"] })],
+      [ADDRESS, realisation({ signatures: [{ keyName: "x" }] })],
+      [ADDRESS, realisation({ signatures: [7] })],
+      [ADDRESS, realisation({ dependentRealisations: [] })],
+      [ADDRESS, realisation({ dependentRealisations: { x: OUT } })],
+      [ADDRESS, realisation({ dependentRealisations: { [ID]: "x" } })],
+      [ADDRESS, realisation({ note: "x".repeat(1 << 20) })],
+      [`/realisations/${"4".repeat(64)}!out.doi`, realisation()],
+      [`/realisations/sha256:${"4".repeat(63)}!out.doi`, realisation()],
+      [`/realisations/sha256:${"4".repeat(64)}!.doi`, realisation()],
+      [`/realisations/sha256:${"4".repeat(64)}!a%2Fb.doi`, realisation()],
+      ["/realisations/.doi", realisation()],
+      [`/build-trace-v2/${OUT}/out.doi`, JSON.stringify({ outPath: OUT })],
+      [`/build-trace-v2/x.drv/out.doi`, JSON.stringify({ outPath: OUT })],
+      [`/build-trace-v2/${DRV}/.doi`, JSON.stringify({ outPath: OUT })],
+    ];
+    for (const [address, body] of bad) {
+      expect([address, String(body).slice(0, 200), await put(body, address)]).toEqual([address, String(body).slice(0, 200), 400]);
+      expect((await ask("GET", address)).status).toBe(404);
+    }
+  });
+
+  test("have no more signatures than there is room for", async () => {
+    const many = (from: number) => [...Array(8000).keys()].map((i) => signature(0).replace("key-0", `key-${from + i}`));
+    expect(await put(realisation({ signatures: many(0) }))).toBe(201);
+    expect(await put(realisation({ signatures: many(8000) }))).toBe(400);
+    expect(JSON.parse(await got()).signatures.length).toBe(8000);
+  });
+
+  test("are not taken by a read-only cache", async () => {
+    await cache.start({ readOnly: true });
+    expect(await put(realisation())).toBe(403);
+  });
+});
+
+test("debug information is kept by build id", async () => {
+  const archive = `../nar/${"0".repeat(52)}.nar.xz`;
+  const id = "0123456789abcdef0123456789abcdef01234567";
+  const put = async (json: unknown, name = `${id}.debug`) =>
+    (await ask("PUT", `/debuginfo/${name}`, { body: typeof json === "string" ? json : JSON.stringify(json) })).status;
+  const text = JSON.stringify({ archive, member: `lib/debug/.build-id/01/${id.slice(2)}.debug` });
+  for (const method of ["GET", "HEAD"]) expect((await ask(method, `/debuginfo/${id}.debug`)).status).toBe(404);
+  for (const bad of [
+    "{",
+    [],
+    null,
+    { archive },
+    { member: "x" },
+    { archive: "../../x", member: "x" },
+    { archive: "https://example.org/nar/x", member: "x" },
+    { archive, member: "../x" },
+    { archive, member: "" },
+    { archive, member: "/x" },
+    { archive, member: "x", note: "x".repeat(1 << 17) },
+  ])
+    expect(await put(bad)).toBe(400);
+  expect((await ask("GET", `/debuginfo/${id}.debug`)).status).toBe(404);
+  expect(await put(text)).toBe(201);
+  const { status, headers, body } = await ask("GET", `/debuginfo/${id}.debug`);
+  expect([status, headers["content-type"], body.toString()]).toEqual([200, "application/json", text]);
+  expect(await put({ archive, member: "moved" })).toBe(201);
+  expect(JSON.parse((await ask("GET", `/debuginfo/${id}.debug`)).body.toString())).toEqual({ archive, member: "moved" });
+});
