@@ -17,7 +17,7 @@ import { entityTag, matchingTag, notModified } from "./conditional.ts";
 import { parseContentCoding, READABLE_CODINGS, refuseCoding } from "./content-coding.ts";
 import { checkDebugInfo, DEBUG_INFO_MAX_LENGTH, isDebugInfoName } from "./debug-info.ts";
 import { type CacheResponse, Exchange } from "./exchange.ts";
-import { derivationName, receiveLog, sendLog } from "./logs.ts";
+import { derivationName, logName, receiveLog, sendLog } from "./logs.ts";
 import { narOfNode, uploadedNar } from "./nar-requests.ts";
 import { NAR_SUFFIXES, parseNarName, receiveNar } from "./put-nar.ts";
 import { receiveNarInfo } from "./put-nar-info.ts";
@@ -67,9 +67,10 @@ export function createBinaryCache(
 ): (request: ServerRequest, answer: ServerAnswer) => boolean {
   const cache = new BinaryCacheResources(store, options);
   return (request, answer) => {
-    const segments = pathSegments(request.url ?? "/");
+    const url = request.url ?? "/";
+    const segments = pathSegments(url);
     if (!segments) return false;
-    const resource = cache.find(segments) ?? (request.method === "PUT" ? unwanted(segments) : undefined);
+    const resource = cache.find(segments, url) ?? (request.method === "PUT" ? unwanted(segments) : undefined);
     if (!resource) return false;
     const exchange = new Exchange(request, answer, options.bodyTimeout);
     void exchange.answer(async () => {
@@ -127,7 +128,8 @@ class BinaryCacheResources {
     this.#sizes = new ClaimedSizes(store);
   }
 
-  find(segments: readonly string[]): Resource | undefined {
+  /** @param url from which the segments are */
+  find(segments: readonly string[], url: string): Resource | undefined {
     const [first = "", second = "", third = ""] = segments;
     if (segments.length === 1) {
       if (first === "nix-cache-info") return { get: async () => this.#info() };
@@ -136,7 +138,7 @@ class BinaryCacheResources {
     }
     if (segments.length === 2) {
       if (first === "nar" && parseNarName(second)) return this.#uploadedNar(second);
-      if (first === "log") return this.#log(second);
+      if (first === "log") return this.#log(logName(second, url));
       if (first === "debuginfo" && isDebugInfoName(second)) return this.#debugInfo(second);
     }
     if (segments.length === 3 && first === "nar" && (second === "tvix-castore" || second === "snix-castore"))

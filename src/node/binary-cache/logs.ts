@@ -7,6 +7,23 @@ import { matchingTag, notModified } from "./conditional.ts";
 import type { CacheResponse, Exchange } from "./exchange.ts";
 import type { CacheUploads, StoredBlob } from "./uploads.ts";
 
+/**
+ * The name of a log, from a request's target `log/<name>`. Nix does not encode the `?` that a derivation's name may have, so what looks like a
+ * query can be part of the name.
+ *
+ * @param segment the path's last segment, decoded
+ */
+export function logName(segment: string, url: string): string {
+  const query = url.indexOf("?");
+  if (query < 0 || segment.endsWith(".drv")) return segment;
+  const rest = url.slice(query);
+  try {
+    return segment + decodeURIComponent(rest);
+  } catch {
+    return segment + rest;
+  }
+}
+
 /** @throws StoreError `invalid` for what is not a derivation's base name */
 export function derivationName(text: string): string {
   const { name } = parseStorePath(text);
