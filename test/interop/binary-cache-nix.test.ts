@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningDaemon, startDaemon } from "../node/run-cli.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
+import { nixPathInfos, type ShownPathInfo } from "./nix-path-infos.ts";
 
 /** Real Nix on both sides of the daemon's binary cache, compared with what it does with a `file://` cache of the same paths. */
 
@@ -59,14 +60,12 @@ describe.each(["xz", "zstd", "gzip", "bzip2", "none"])("copied with compression 
       const cache = daemon.address;
       for (const path of [[DEMO], DERIVATION]) {
         const [ours, theirs] = await Promise.all(
-          [cache, SAMPLE].map(async (store) =>
-            pathInfos(await shown(["path-info", "--store", store, "-r", "--json", ...path], reader)),
-          ),
+          [cache, SAMPLE].map(async (store) => contentOf(await nixPathInfos(["--store", store, "-r", ...path], reader))),
         );
         expect(ours).toEqual(theirs);
         // Or Nix would not have asked for what it remembers.
-        const [{ url }] = JSON.parse(await shown(["path-info", "--store", cache, "--json", ...path], reader));
-        expect(url).toMatch(memory === "warm" ? /^nar\/[0-9a-z]{52}\.nar/ : /^nar\/tvix-castore\//);
+        const [info] = await nixPathInfos(["--store", cache, ...path], reader);
+        expect(info?.url).toMatch(memory === "warm" ? /^nar\/[0-9a-z]{52}\.nar/ : /^nar\/tvix-castore\//);
       }
       for (const form of [[], ["--json"]]) {
         const [a, b] = await Promise.all(
@@ -95,10 +94,8 @@ describe.each(["xz", "zstd", "gzip", "bzip2", "none"])("copied with compression 
 });
 
 /** What both kinds of cache have to say the same. Where the NAR lies is each one's own. */
-function pathInfos(json: string): unknown[] {
-  const infos: unknown = JSON.parse(json);
-  if (!Array.isArray(infos)) throw new Error("nix path-info gives no array");
-  return infos.map(({ url: _url, downloadHash: _hash, downloadSize: _size, ...rest }) => rest);
+function contentOf(infos: readonly ShownPathInfo[]): ShownPathInfo[] {
+  return infos.map(({ url: _url, downloadHash: _hash, downloadSize: _size, compression: _compression, ...rest }) => rest);
 }
 
 test("cat-store gives a file as a file cache does", { timeout: 60_000 }, async () => {

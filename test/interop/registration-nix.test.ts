@@ -1,10 +1,11 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../node/run-cli.ts";
-import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
+import { isNixFrom, nix, nixLine, removeNixStore } from "../setup/tools.ts";
+import { nixPathInfos, type ShownPathInfo } from "./nix-path-infos.ts";
 
 /** Store paths that our program gives, and what it tells of them, beside real Nix. */
 
@@ -130,21 +131,22 @@ test("nix store ls and nix store cat", { timeout: 60_000 }, async () => {
   }
   const single = await cli(["import", "--name", "single", file]);
   await inNix("nix", "store", "add-path", "--name", "single", file);
-  expect(await cli(["ls", "-l", single])).toBe(await inNix("nix", "store", "ls", "-l", single));
+  // A root has no name. Nix 2.8 shows the store path's in its place.
+  const long = await cli(["ls", "-l", single]);
+  expect((await isNixFrom(2, 34)) ? long.slice(0, -` ${basename(single)}`.length) : long).toBe(
+    await inNix("nix", "store", "ls", "-l", single),
+  );
   expect(await cli(["cat", `${path}/bin/run`])).toBe(await inNix("nix", "store", "cat", `${path}/bin/run`));
 });
 
 /** As far as both know a field. */
 async function expectSamePathInfos(path: string, flags: string[] = []): Promise<void> {
-  type Infos = Record<string, unknown>[];
-  const theirs: Infos = JSON.parse(
-    (await nix(["nix", "path-info", "--json", "--recursive", ...flags, path], { dir: nixDir })).toString(),
-  );
-  const ours: Infos = JSON.parse(await cli(["path-info", "--json", "--recursive", path]));
-  const byPath = (a: Infos[number], b: Infos[number]) => (String(a.path) < String(b.path) ? -1 : 1);
   // When it was registered, and whether it was built here, is that store's own matter.
-  const facts = theirs.map(({ registrationTime: _, ultimate: __, ...rest }) => rest);
-  expect([...ours].sort(byPath)).toEqual(facts.sort(byPath));
+  const facts = (await nixPathInfos(["--recursive", ...flags, path], nixDir)).map(
+    ({ registrationTime: _, ultimate: __, ...rest }) => rest,
+  );
+  const ours: ShownPathInfo[] = JSON.parse(await cli(["path-info", "--json", "--recursive", path]));
+  expect([...ours].sort((a, b) => (String(a.path) < String(b.path) ? -1 : 1))).toEqual(facts);
   const lines = (await nix(["nix", "path-info", "--recursive", ...flags, path], { dir: nixDir })).toString().trimEnd().split("\n");
   expect((await cli(["path-info", "-r", path])).split("\n").sort()).toEqual(lines.sort());
 }

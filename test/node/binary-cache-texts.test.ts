@@ -13,7 +13,9 @@ afterEach(() => cache.close());
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 
 describe("realisations", () => {
-  const FIXTURES = join(import.meta.dirname, "../fixtures/nix-2.34/realisations");
+  const FIXTURES = ["nix-2.34/realisations", "realisations/2.34/realisations", "realisations/2.8/realisations"].map((dir) =>
+    join(import.meta.dirname, "../fixtures", dir),
+  );
   const ID = `sha256:${"4".repeat(64)}!out`;
   const ADDRESS = `/realisations/${ID}.doi`;
   const OUT = `${HELLO}-hello`;
@@ -24,13 +26,13 @@ describe("realisations", () => {
   const put = async (body: string | Uint8Array, address = ADDRESS) => (await ask("PUT", address, { body })).status;
   const got = async (address = ADDRESS) => (await ask("GET", address)).body.toString();
 
-  test("of Nix 2.34 are kept byte for byte", async () => {
-    const names = readdirSync(FIXTURES);
+  test.each(FIXTURES)("of real Nix are kept byte for byte: %s", async (dir) => {
+    const names = readdirSync(dir);
     expect(names.length).toBeGreaterThan(0);
     for (const name of names) {
       const address = `/realisations/${name}`;
       for (const method of ["GET", "HEAD"]) expect((await ask(method, address)).status).toBe(404);
-      const bytes = readFileSync(join(FIXTURES, name));
+      const bytes = readFileSync(join(dir, name));
       expect(await put(bytes, address)).toBe(201);
       // As other clients encode the name.
       for (const path of [address, `/realisations/${encodeURIComponent(name)}`]) {
@@ -39,6 +41,18 @@ describe("realisations", () => {
       }
       expect((await ask("HEAD", address)).headers["content-length"]).toBe(String(bytes.length));
     }
+  });
+
+  test("of the same output, by Nix 2.8 and by 2.34, are one with both signatures", async () => {
+    const [, current = "", older = ""] = FIXTURES;
+    const name = readdirSync(older).find((found) => readdirSync(current).includes(found)) ?? "";
+    const texts = [current, older].map((dir) => readFileSync(join(dir, name), "utf8"));
+    const [a, b] = texts.map((text) => JSON.parse(text));
+    for (const text of texts) expect(await put(text, `/realisations/${name}`)).toBe(201);
+    expect(await got(`/realisations/${name}`)).toBe(
+      JSON.stringify({ ...b, signatures: [...a.signatures, ...b.signatures].sort() }),
+    );
+    expect(Object.keys(b.dependentRealisations).length).toBeGreaterThan(0);
   });
 
   test("by derivation, as Nix has them from 2.35 on", async () => {

@@ -5,9 +5,10 @@
  * are the real ones, while the files are under `dir`. What Nix calls `/nix/store/x` is `join(dir, "/nix/store/x")` for us.
  */
 
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 
 // `require-tools.mjs` made sure that they are there.
 export { chromiumPath, firefoxPath, miniBrowserPath, xvfbPath } from "./browser-paths.mjs";
@@ -76,6 +77,20 @@ export async function nix(args: readonly [program: string, ...rest: string[]], o
 /** Like `nix`, for programs that print one line: the line without its end. `nixLine(["nix-store", "--add", path], { dir })` is a store path. */
 export async function nixLine(args: readonly [program: string, ...rest: string[]], options: NixOptions): Promise<string> {
   return (await nix(args, options)).toString().trimEnd();
+}
+
+let version: Promise<string> | undefined;
+
+/** The version of the Nix that tests run, such as `2.34.8`. */
+export function nixVersion(): Promise<string> {
+  version ??= promisify(execFile)("nix", ["--version"]).then(({ stdout }) => stdout.trim().split(" ").at(-1) ?? "");
+  return version;
+}
+
+/** Whether tests run this version of Nix, or a later one. */
+export async function isNixFrom(major: number, minor: number): Promise<boolean> {
+  const [foundMajor = 0, foundMinor = 0] = (await nixVersion()).split(".").map(Number);
+  return foundMajor > major || (foundMajor === major && foundMinor >= minor);
 }
 
 /** Deletes a private store. Nix leaves directories read-only, which stops a plain `rm` for everyone but root. */
