@@ -28,7 +28,7 @@ if (fetched.status !== 0) process.exit(fetched.status ?? 1);
 const programs = fetched.stdout.trim();
 const version = spawnSync(join(programs, "nix"), ["--version"], { encoding: "utf8" }).stdout.trim().split(" ").at(-1) ?? "";
 
-const files = process.argv.length > 2 ? process.argv.slice(2) : testsWithNix();
+const files = process.argv.length > 2 ? [...process.argv.slice(2), "test/interop/nix-version.test.ts"] : testsWithNix();
 const command = ["npx", "vitest", "run", "--project", "node", ...files];
 process.stdout.write(`Nix ${version} of ${programs} runs:\n  ${command.join(" ")}\n`);
 const { status } = spawnSync("npx", command.slice(1), {

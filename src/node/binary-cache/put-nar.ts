@@ -2,6 +2,7 @@ import type { BlobWriter } from "../../castore/blob-service.ts";
 import { COMPRESSIONS, type Compression, decompressed, decompressedAs } from "../../compression/decompress.ts";
 import { StoreError } from "../../error.ts";
 import type { HashEngine, HashStream } from "../../hash/engine.ts";
+import { NAR_MAGIC, narTokens } from "../../nix/nar-grammar.ts";
 import { encodeNixbase32 } from "../../nix/nixbase32.ts";
 import { ingestNar } from "../../store/import.ts";
 import type { StoreServices } from "../../store/services.ts";
@@ -65,7 +66,7 @@ export async function receiveNar(
     const bytes = file.pass(body);
     if (compression !== undefined) onFound(compression);
     const nar = compression === undefined ? decompressed(bytes, signal, onFound) : decompressedAs(bytes, compression, signal);
-    const { node, narHash, narSize } = await ingestNar(store, engine, nar, { signal });
+    const { node, narHash, narSize } = await ingestNar(store, engine, recognised(nar), { signal });
     // A decompressor may have left something.
     const actual = encodeNixbase32(await file.hash());
     if (actual !== fileHash) throw new StoreError("invalid", `what was sent has the SHA-256 ${actual}, not ${fileHash}`);
@@ -76,6 +77,22 @@ export async function receiveNar(
     throw error;
   }
 }
+
+/** First bytes of every NAR. */
+const NAR_START = narTokens(NAR_MAGIC);
+
+/** The bytes of a NAR. What is no NAR from its first bytes on may be one that is compressed in a way that is not known here. */
+async function* recognised(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for await (const piece of nar) {
+    for (let i = 0; i < piece.length && at < NAR_START.length; i++, at++)
+      if (piece[i] !== NAR_START[at])
+        throw new StoreError("invalid", `what was sent is neither a NAR nor compressed with ${READABLE}`);
+    yield piece;
+  }
+}
+
+const READABLE = COMPRESSIONS.filter((name) => name !== "none").join(", ");
 
 /** Hashes the bytes as they come and, if the same bytes can't be made again, keeps them. */
 class ReceivedFile {
