@@ -56,7 +56,9 @@ describe.each(COMPRESSIONS)("everything compressed with %s", (compression) => {
       await nix(["nix", "store", "copy-log", "--to", to, derivation], builder());
     }
     const cache = daemon.address;
-    for (const store of ["builder", "reader"]) {
+    // Nix 2.8 aborts when it reads lzma, from any cache. Without its memory it gets what is not compressed.
+    const canRead = String(compression) !== "lzma" || (await isNixFrom(2, 34));
+    for (const store of canRead ? ["builder", "reader"] : ["reader"]) {
       const run = { dir: join(dir, store) };
       await nix(["nix", "store", "verify", "--no-trust", "--store", cache, path], run);
       expect(await nixLine(["nix", "store", "cat", "--store", cache, `${path}/text`], run)).toBe("content");
@@ -81,7 +83,7 @@ test("what can't be decompressed here is refused in one line, and at once", { ti
   const daemon = await startDaemon(["-l", "127.0.0.1:0", "--data-dir", join(dir, "data-refused")]);
   // With Unix's compress(1), which Nix knows and curl does not read.
   const copied = nix(["nix", "copy", "--to", `${daemon.address}?compression=compress`, path], builder());
-  await expect(copied).rejects.toThrow(/neither a NAR nor compressed with gzip/);
+  await expect(copied).rejects.toThrow(/neither a NAR nor compressed with gzip|"compress" can't be read/);
   const log = nix(["nix", "store", "copy-log", "--to", `${daemon.address}?log-compression=compress`, derivation], builder());
   // Nix 2.8 sends logs as they are.
   if (await isNixFrom(2, 34)) await expect(log).rejects.toThrow(/Content-Encoding compress/);
