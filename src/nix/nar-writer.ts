@@ -105,8 +105,8 @@ export class NarWriter implements NarHandler {
   }
 
   /**
-   * Counts `length` bytes of content as written without handing them over, for a reader who wants a later part. Hands over the
-   * bytes before them first, so the next piece begins after the gap.
+   * Counts `length` bytes of content as written without handing them over: the reader wants a later
+   * part. Hands over the bytes before them first, so the next piece begins after the gap.
    */
   skipContent(length: number): void {
     this.#expect("content", "skipContent");

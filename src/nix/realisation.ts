@@ -4,9 +4,10 @@ import { formatSignature, parseSignature, type Signature } from "./signature.ts"
 import { checkStorePath, checkStorePathName } from "./store-path.ts";
 
 /**
- * A realisation says which store path an output of a content-addressed derivation became. Nix (the feature `ca-derivations`) keeps
- * realisations in a binary cache as JSON. Nix up to 2.34 names a realisation by the derivation's hash modulo, `realisations/<id>.doi`;
- * from 2.35 on by the derivation's path, `build-trace-v2/<derivation>/<output>.doi`.
+ * The name of a realisation. A realisation says which store path an output of a content-addressed
+ * derivation became. Nix (the feature `ca-derivations`) keeps it as JSON in a binary cache: up to
+ * 2.34 as `realisations/<id>.doi`, where the id has the derivation's hash modulo, from 2.35 as
+ * `build-trace-v2/<derivation>/<output>.doi`.
  */
 export type RealisationKey =
   | { readonly kind: "hash-modulo"; readonly id: string }
@@ -16,11 +17,11 @@ export interface Realisation {
   /** Base name of the store path. */
   readonly outPath: string;
   readonly signatures: readonly Signature[];
-  /** Realisations that were used to build this one: `id` to base name. Nix writes it up to 2.33. */
+  /** Realisations of the build's inputs: base name by id. Only Nix up to 2.33 writes them. */
   readonly dependencies: ReadonlyMap<string, string>;
 }
 
-/** Characters of the longest realisation that is read. */
+/** Length of the longest realisation that is read, in characters. */
 export const REALISATION_MAX_LENGTH = 1024 * 1024;
 
 const ID = /^sha256:[0-9a-f]{64}!(.+)$/;
@@ -45,7 +46,7 @@ export function derivationKey(derivation: string, output: string): RealisationKe
 /**
  * Reads the JSON of the realisation `key`. Unknown fields are ignored, as Nix does.
  *
- * @throws StoreError `invalid` if the form is wrong, or if it is the realisation of something else
+ * @throws StoreError `invalid` if the form is wrong, or if the id is another one than in `key`
  */
 export function parseRealisation(text: string, key: RealisationKey): Realisation {
   if (text.length > REALISATION_MAX_LENGTH)
@@ -71,7 +72,7 @@ export function parseRealisation(text: string, key: RealisationKey): Realisation
   };
 }
 
-/** The JSON that Nix itself writes: without blanks, the keys in order. */
+/** Writes the JSON as Nix does: without blanks, keys sorted. */
 export function formatRealisation({ outPath, signatures, dependencies }: Realisation, key: RealisationKey): string {
   const [...sorted] = signatures.map(formatSignature).sort();
   if (key.kind === "derivation") {
@@ -83,9 +84,11 @@ export function formatRealisation({ outPath, signatures, dependencies }: Realisa
 }
 
 /**
- * Both realisations in one, with the signatures of both, as Nix's own local store does it.
+ * Joins two realisations of the same output, with the signatures of both, as Nix's local store
+ * does.
  *
- * @throws StoreError `conflict` if they name different store paths, or different dependencies; one may name none
+ * @throws StoreError `conflict` if they name different store paths or different dependencies. One
+ *   of them may name no dependencies: Nix from 2.34 writes none.
  */
 export function mergeRealisations(earlier: Realisation, later: Realisation): Realisation {
   if (earlier.outPath !== later.outPath)
@@ -99,7 +102,7 @@ export function mergeRealisations(earlier: Realisation, later: Realisation): Rea
   return { outPath: earlier.outPath, signatures: [...signatures.values()], dependencies: a.size > 0 ? a : b };
 }
 
-/** Whether `a` says all that `b` says. Both are of the same output and path. */
+/** Whether `a` has all signatures and dependencies of `b`, for the same output and path. */
 export function coversRealisation(a: Realisation, b: Realisation): boolean {
   const known = new Set(a.signatures.map(formatSignature));
   return b.signatures.every((signature) => known.has(formatSignature(signature))) && a.dependencies.size >= b.dependencies.size;
@@ -118,7 +121,7 @@ function checkBaseName(text: string): string {
   return text;
 }
 
-/** Nix up to 2.34 writes `name:base64`, later versions write an object, and read both. */
+/** Nix up to 2.34 writes `name:base64`. Later versions write an object and read both forms. */
 function readSignature(signature: unknown): Signature {
   if (typeof signature === "string") return parseSignature(signature);
   if (isRecord(signature) && typeof signature.keyName === "string" && typeof signature.sig === "string")

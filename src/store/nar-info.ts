@@ -25,8 +25,9 @@ export function narUrl(node: Node, narSize: number, scheme: NarUrlScheme = "tvix
 }
 
 /**
- * The NARInfo file of `info` as a binary cache of ours serves it: the NAR as it is, uncompressed. So its file is the NAR, with the same hash
- * and size; Nix ends with a failed assertion when it writes back a NARInfo without `FileHash`, to add a signature for example.
+ * The NARInfo file of `info` as a binary cache of ours serves it, with the NAR uncompressed. So the
+ * file's hash and size are those of the NAR. They are never left out: Nix up to 2.34 aborts when it
+ * writes back a NARInfo without `FileHash`, for example to add a signature.
  */
 export function renderNarInfo(info: PathInfo, { urls, storeDir }: NarInfoFormat = {}): string {
   const narHash = parseHash(info.narHash);

@@ -190,7 +190,7 @@ async function* narPieces(
       const size = Number(batch.large.size);
       const start = Math.min(size, Math.max(0, cut.from - writer.bytesWritten));
       const end = Math.min(size, Math.max(start, cut.to - writer.bytesWritten));
-      // The URL of a NAR claims the file's size, so the bytes before the range can be any number: no loop over them.
+      // No loop: a URL can claim a file of any size, and so any number of bytes before the range.
       if (start > 0) {
         writer.skipContent(start);
         yield* cut.take(pieces);

@@ -7,8 +7,8 @@ import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 import { type PlainCache, startPlainCache } from "./plain-cache.ts";
 
 /**
- * Nix's commands on the daemon's binary cache, each beside the same command on a plain web server: it has to end in the same way, and to print
- * the same.
+ * Nix's commands on the daemon's binary cache, each beside the same command on a plain web server:
+ * it has to end in the same way, and to print the same.
  */
 
 let dir: string;
@@ -39,7 +39,10 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** With `CACHE`, `KEY`, names of paths (`lib`), and names of derivations (`lib.drv`) in place of what they are. */
+/**
+ * With `CACHE`, `KEY`, names of paths (`lib`), and names of derivations (`lib.drv`) in place of
+ * what they are.
+ */
 const COMMANDS: readonly (readonly [program: string, ...args: string[]])[] = [
   ["nix", "store", "ping", "--store", "CACHE"],
   ["nix", "copy", "--to", "CACHE", "outer"],

@@ -7,7 +7,10 @@ import { type RunningDaemon, startDaemon } from "../node/run-cli.ts";
 import { isNixFrom, nix, nixLine, removeNixStore } from "../setup/tools.ts";
 import { type PlainCache, startPlainCache } from "./plain-cache.ts";
 
-/** The options of Nix's HTTP stores that change what it sends: how NARs and other files are compressed, listings, debug information. */
+/**
+ * The options of Nix's HTTP stores that change what it sends: how NARs and other files are
+ * compressed, listings, debug information.
+ */
 
 const BUILD_ID = "0123456789abcdef0123456789abcdef01234567";
 
@@ -56,7 +59,8 @@ describe.each(COMPRESSIONS)("everything compressed with %s", (compression) => {
       await nix(["nix", "store", "copy-log", "--to", to, derivation], builder());
     }
     const cache = daemon.address;
-    // Nix 2.8 aborts when it reads lzma, from any cache. Without its memory it gets what is not compressed.
+    // Nix 2.8 aborts when it reads lzma, from any cache. Without its memory it gets what is not
+    // compressed.
     const canRead = String(compression) !== "lzma" || (await isNixFrom(2, 34));
     for (const store of canRead ? ["builder", "reader"] : ["reader"]) {
       const run = { dir: join(dir, store) };
@@ -72,7 +76,8 @@ describe.each(COMPRESSIONS)("everything compressed with %s", (compression) => {
     expect(member).toBe(JSON.parse(plain.files.get(address)?.toString() ?? "").member);
     // A debugger gets the NAR from here.
     expect((await fetch(new URL(archive, answer.url), { method: "HEAD" })).status).toBe(200);
-    // Every address that a plain server has is there. gzip's files differ from one second to the next.
+    // Every address that a plain server has is there. gzip's files differ from one second to the
+    // next.
     const files = [...plain.files.keys()].filter((file) => file !== "/nix-cache-info" && !file.startsWith("/nar/"));
     expect(files.length).toBeGreaterThan(4);
     for (const file of files) expect([file, (await fetch(cache + file)).status]).toEqual([file, 200]);

@@ -10,7 +10,10 @@ export interface PlainCache {
   close(): Promise<void>;
 }
 
-/** A binary cache that knows nothing of Nix: a web server that keeps the bytes of each PUT, and gives them back. */
+/**
+ * A binary cache that knows nothing of Nix: a web server that keeps the bytes of each PUT, and
+ * gives them back.
+ */
 export async function startPlainCache(): Promise<PlainCache> {
   const files = new Map<string, Buffer>();
   const server = createServer(async (request, answer) => {

@@ -6,7 +6,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RunningDaemon, startDaemon } from "../node/run-cli.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 
-/** Content-addressed derivations: real Nix puts their realisations into the daemon's binary cache, and substitutes by them. */
+/**
+ * Content-addressed derivations: real Nix puts their realisations into the daemon's binary cache,
+ * and substitutes by them.
+ */
 
 const FEATURE = ["--option", "experimental-features", "nix-command ca-derivations"];
 

@@ -43,7 +43,10 @@ export interface Answer {
 
 export const engine: NodeHashEngine = new NodeHashEngine();
 
-/** A binary cache on a store in memory, and a client of it. What is not the cache's to answer is answered with 418. */
+/**
+ * A binary cache on a store in memory, and a client of it. What is not the cache's to answer is
+ * answered with 418.
+ */
 export class TestCache {
   store: StoreServices = createMemoryStore(engine);
   #server: RunningServer | undefined;
@@ -53,7 +56,10 @@ export class TestCache {
     return this.#server.address;
   }
 
-  /** Ends the server that runs, and starts one on the same store, without what it remembered of uploads. */
+  /**
+   * Ends the server that runs, and starts one on the same store, without what it remembered of
+   * uploads.
+   */
   async start(options: Partial<BinaryCacheOptions> = {}): Promise<void> {
     const uploads = new CacheUploads(memoryRecords());
     const cache = createBinaryCache(this.store, { engine, uploads, ...options });

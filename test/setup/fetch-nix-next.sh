@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Fetches Nix 2.34 or later from Debian testing, else sid, into a cache directory of its own, and prints the directory of its programs.
-# What the machine has installed stays as it is: the packages are unpacked, and Nix runs with the loader and the libraries that came
-# with it. Needs apt, dpkg-deb, flock and Debian's archive keyring; not root. The cache directory is $TVIX_NIX_NEXT_DIR, else
-# tvix-store-web/nix-next in $XDG_CACHE_HOME or ~/.cache. A second run finds Nix there and fetches nothing.
+# Fetches Nix 2.34 or later from Debian testing, else sid, into a cache directory of its own, and
+# prints the directory of its programs. What the machine has installed stays as it is: the packages
+# are unpacked, and Nix runs with the loader and the libraries that came with it. Needs apt,
+# dpkg-deb, flock and Debian's archive keyring; not root. The cache directory is $TVIX_NIX_NEXT_DIR,
+# else tvix-store-web/nix-next in $XDG_CACHE_HOME or ~/.cache. A second run finds Nix there and
+# fetches nothing.
 set -euo pipefail
 
 minimum=2.34
@@ -26,7 +28,8 @@ work=$dir/work
 rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 
-# apt with a state of its own: no package counts as installed, so that it fetches all that Nix needs, down to libc.
+# apt with a state of its own: no package counts as installed, so that it fetches all that Nix
+# needs, down to libc.
 apt_options=(
   -q -o "Dir::State=$work/state" -o "Dir::State::status=$work/state/status" -o "Dir::Cache=$work/cache"
   -o "Dir::Etc::SourceList=$work/sources.list" -o "Dir::Etc::SourceParts=$work/none"
@@ -73,8 +76,8 @@ cp -L "$loader" "$work/lib/ld.so"
 "$loader" --library-path "${loader%/*}" --list "$nix" | awk -v root="$work/root" 'index($3, root) == 1 { print $3 }' |
   xargs cp -L -t "$work/lib"
 
-# Nix tells its programs apart by the name that it was started by. It would look for itself beside the loader: NIX_BIN_DIR says where
-# it is, and without it no build works.
+# Nix tells its programs apart by the name that it was started by. It would look for itself beside
+# the loader: NIX_BIN_DIR says where it is, and without it no build works.
 for name in $(cd "$work/root/usr/bin" && find . \( -lname nix -o -name nix \) -printf '%f\n'); do
   cat >"$work/bin/$name" <<SCRIPT
 #!/bin/sh

@@ -1,7 +1,8 @@
 // @ts-check
-// Runs every test with real Nix once more, with the current Nix of Debian testing or sid: `npm run test:nix-next [FILE...]`. Prints the
-// version and the command. Status 0: all passed with that version; another status: a test failed, or there is no such Nix. Nothing is
-// skipped for want of it.
+// Runs every test with real Nix once more, with the current Nix of Debian testing or sid:
+// `npm run test:nix-next [FILE...]`. Prints the version and the command. Status 0: all tests passed
+// with that version. Any other status: a test failed, or Nix could not be fetched. No test is
+// skipped for lack of Nix.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

@@ -1,9 +1,10 @@
 /**
- * The segments of a request's path, each percent-decoded (RFC 3986, 2.1): Nix encodes characters of names that other clients send as
- * they are, such as `+`. An encoded slash separates nothing.
+ * Splits a request's path into segments, each percent-decoded (RFC 3986, 2.1): some clients encode
+ * characters of names, such as `+`, that others send as they are. An encoded slash separates
+ * nothing.
  *
- * @param url a request's target: the path, perhaps with a query
- * @returns `undefined` for what is not a path from the root, or is wrongly encoded
+ * @param url the request's target: the path, perhaps with a query
+ * @returns `undefined` if the path is not absolute or its encoding is wrong
  */
 export function pathSegments(url: string): string[] | undefined {
   const [path = ""] = url.split(/[?#]/, 1);

@@ -42,24 +42,25 @@ export interface BinaryCacheOptions {
 }
 
 const DEFAULT_PRIORITY = 30;
-/** Bytes of the longest log that is taken. */
+/** Length of the longest log that is accepted, in bytes. */
 const MAX_LOG = 256 * 1024 * 1024;
-/** Bytes of the longest listing that is taken. Its content is not read: our own listing is made of what is stored. */
+/** Length of the longest listing that is accepted, in bytes. It is not read. */
 const MAX_LISTING = 256 * 1024 * 1024;
 
 /** What can be done at an address. */
 interface Resource {
-  /** @param isHead whether only the headers are wanted, also for a PUT with a condition */
+  /** @param isHead whether only the headers are wanted: for HEAD, and for the condition of a PUT */
   get(exchange: Exchange, isHead: boolean): Promise<CacheResponse>;
   put?(exchange: Exchange): Promise<CacheResponse>;
-  /** Which `Content-Encoding` a PUT may have: those that can be decoded if not given. */
+  /** The `Content-Encoding` that a PUT may have. By default each that can be decoded. */
   readonly coding?: "identity" | "any" | undefined;
 }
 
 /**
- * The store as a Nix binary cache over HTTP, to read from and to write to: `nix-cache-info`, `<hash part>.narinfo`, `<hash part>.ls`, `nar/...`,
- * `log/...`, `realisations/...`, `build-trace-v2/...`, `debuginfo/...`. The function answers whether the request was for one of these; if it
- * wasn't, it was left alone.
+ * The store as a Nix binary cache over HTTP, to read from and to write to: `nix-cache-info`,
+ * `<hash part>.narinfo`, `<hash part>.ls`, `nar/...`, `log/...`, `realisations/...`,
+ * `build-trace-v2/...`, `debuginfo/...`. The function returns whether the request was for one of
+ * these. It leaves other requests alone.
  */
 export function createBinaryCache(
   store: StoreServices,
@@ -94,7 +95,7 @@ async function getFrom(resource: Resource, exchange: Exchange): Promise<CacheRes
   return { ...response, headers };
 }
 
-/** The answer to a PUT whose coding can't be read, if it matters. */
+/** The answer to a PUT in a coding that the resource can't read. */
 function refusedCoding({ coding }: Resource, exchange: Exchange): CacheResponse | undefined {
   const header = exchange.header("content-encoding");
   const parsed = parseContentCoding(header);
@@ -102,7 +103,10 @@ function refusedCoding({ coding }: Resource, exchange: Exchange): CacheResponse 
   return refuseCoding(header ?? "", coding === "identity" ? ["identity"] : READABLE_CODINGS);
 }
 
-/** 412 for a PUT with `If-None-Match` if what it names is there (RFC 9110, 13.1.2): `*` lets nothing be put that is there already. */
+/**
+ * The answer 412 to a PUT whose `If-None-Match` names the current content (RFC 9110, 13.1.2). With
+ * `*`, a client does not overwrite anything.
+ */
 async function failedCondition(resource: Resource, exchange: Exchange): Promise<CacheResponse | undefined> {
   const header = exchange.header("if-none-match");
   if (header === undefined) return undefined;
@@ -128,7 +132,7 @@ class BinaryCacheResources {
     this.#sizes = new ClaimedSizes(store);
   }
 
-  /** @param url from which the segments are */
+  /** @param url the request's target, which the segments come from */
   find(segments: readonly string[], url: string): Resource | undefined {
     const [first = "", second = "", third = ""] = segments;
     if (segments.length === 1) {
@@ -188,7 +192,7 @@ class BinaryCacheResources {
   #uploadedNar(name: string): Resource {
     const { engine, uploads } = this.#options;
     return {
-      // Its name says how it is compressed.
+      // The name says how the NAR is compressed.
       coding: "identity",
       get: async (exchange, isHead) => {
         const nar = await uploads.nar(name);
@@ -238,14 +242,14 @@ class BinaryCacheResources {
       put: async (exchange) => {
         const text = await exchange.text(DEBUG_INFO_MAX_LENGTH);
         checkDebugInfo(text);
-        // The NAR that an earlier one names may be gone.
+        // The earlier text may name a NAR that is gone.
         await this.#options.uploads.updateText(name, () => text);
         return { status: 201 };
       },
     };
   }
 
-  /** JSON that a client has put, as it came. */
+  /** JSON that a client has put, byte for byte. */
   async #text(name: string): Promise<CacheResponse> {
     const text = await this.#options.uploads.text(name);
     if (text === undefined) throw new StoreError("not-found", `there is no ${name}`);
@@ -263,13 +267,13 @@ function json(body: string): CacheResponse {
   return { status: 200, headers: { "content-type": "application/json", "cache-control": "no-cache" }, body };
 }
 
-/** Refuses a PUT that is meant for a binary cache but can't be kept, and says why. */
+/** Refuses a PUT at an address that belongs to binary caches but has another form, and says why. */
 function unwanted(segments: readonly string[]): Resource | undefined {
   const [kind = "", ...rest] = segments;
   const form = FORMS.get(kind);
   if (form === undefined || rest.length === 0) return undefined;
   const refuse = async (): Promise<never> => {
-    throw new StoreError("invalid", `${quote(segments.join("/"))} is not taken: the form is ${form}`);
+    throw new StoreError("invalid", `can't accept ${quote(segments.join("/"))}: the form is ${form}`);
   };
   return { coding: "any", get: refuse, put: refuse };
 }

@@ -6,12 +6,12 @@ import { narSize } from "../../store/nar.ts";
 import { iterate } from "../../stream.ts";
 import { requireRoot } from "./root.ts";
 
-/** NARs whose size is remembered. Each takes some 100 bytes. */
+/** Number of NARs whose size is remembered. Each takes some 100 bytes. */
 const REMEMBERED = 16_384;
 
 /**
- * Checks the sizes that NAR URLs claim, before anything is answered. The size of a NAR follows from its directories alone, and content
- * never changes, so a size that was found once is remembered.
+ * Checks the sizes that NAR URLs claim, before the server answers. The size of a NAR follows from
+ * its directories alone. Content never changes, so the size is calculated once and remembered.
  */
 export class ClaimedSizes {
   readonly #castore: CastoreServices;
@@ -22,10 +22,10 @@ export class ClaimedSizes {
   }
 
   /**
-   * @param key names the node, and no other
+   * @param key unique to the node
    * @param claimed size of the node's NAR, in bytes
-   * @throws StoreError `not-found` if the root is missing, or a directory beneath it; `invalid` if the NAR, or a file that is the root,
-   *   has another size
+   * @throws StoreError `not-found` if the root or a directory beneath it is missing; `invalid` if
+   *   the NAR has another size, or if the root is a file and has another size than the node says
    */
   async check(key: string, node: Node, claimed: number, signal: AbortSignal): Promise<void> {
     const known = this.#known.get(key);
@@ -33,7 +33,7 @@ export class ClaimedSizes {
     if (known !== undefined) await requireRoot(this.#castore, node, signal);
     const size = known ?? (await this.#measure(node, signal));
     if (known === undefined) this.#known.set(key, size);
-    if (size !== claimed) throw new StoreError("invalid", `the NAR has ${size} bytes, not the ${claimed} that its URL says`);
+    if (size !== claimed) throw new StoreError("invalid", `the NAR has ${size} bytes, but its URL says ${claimed}`);
   }
 
   async #measure(node: Node, signal: AbortSignal): Promise<number> {
@@ -41,7 +41,7 @@ export class ClaimedSizes {
     return narSize(this.#castore, node, { signal });
   }
 
-  /** Nobody but the URL vouches for the size of a file that is the root: no directory holds it. */
+  /** The URL alone tells the size of a root file: no directory has it. */
   async #checkFile({ digest, size }: FileNode, signal: AbortSignal): Promise<void> {
     const { blobs } = this.#castore;
     const [stat] = await blobs.stat([digest], { signal });
@@ -50,7 +50,7 @@ export class ClaimedSizes {
       if (BigInt(stat.chunks.reduce((sum, chunk) => sum + chunk.size, 0)) !== size) throw wrongFileSize(size);
       return;
     }
-    // The blob is one chunk, or the store does not tell: exactly the last byte has to be at the end.
+    // The blob is one chunk, or the store does not tell. Read the last byte and what follows it.
     const expected = size === 0n ? 0 : 1;
     const tail = await blobs.open(digest, { offset: Math.max(0, Number(size) - 1), length: 2, signal });
     if (!tail) throw new StoreError("not-found", "the content is not in the store");
@@ -61,5 +61,5 @@ export class ClaimedSizes {
 }
 
 function wrongFileSize(size: bigint): StoreError {
-  return new StoreError("invalid", `the URL's node says that the file has ${size} bytes, which it has not`);
+  return new StoreError("invalid", `the URL says that the file has ${size} bytes, but it has another size`);
 }

@@ -3,14 +3,15 @@ import { StoreError } from "../../error.ts";
 import { parseNarName } from "./put-nar.ts";
 
 /**
- * Nix (`index-debug-info=true`) writes for each file of debug information a JSON file `debuginfo/<build id>.debug`, which says in which
- * NAR the file is, and where. Debuggers find it by the build id of the program.
+ * The index of debug information. With `index-debug-info=true`, Nix puts one JSON file
+ * `debuginfo/<build id>.debug` for each file of debug information. It names the NAR that contains
+ * the file, and the file's path in it. A debugger looks it up by the program's build id.
  */
 
-/** Bytes of the longest one that is taken. */
+/** Length of the longest index file that is accepted, in bytes. */
 export const DEBUG_INFO_MAX_LENGTH = 64 * 1024;
 
-/** Hexadecimal digits of a build id: 40 as a rule. Linkers also make ids of 8 and 16 bytes, or what they are told. */
+/** A build id has 40 digits as a rule, but linkers can make it shorter or longer. */
 const NAME = /^[0-9a-f]{2,128}(?:\.debug)?$/;
 
 export function isDebugInfoName(name: string): boolean {
@@ -23,11 +24,11 @@ export function checkDebugInfo(text: string): void {
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw new StoreError("invalid", "debug information that is not JSON", { cause });
+    throw new StoreError("invalid", "the debug information is not JSON", { cause });
   }
   const { archive, member } = typeof json === "object" && json !== null ? (json as Readonly<Record<string, unknown>>) : {};
   if (typeof archive !== "string" || !archive.startsWith("../nar/") || !parseNarName(archive.slice("../nar/".length)))
-    throw new StoreError("invalid", `debug information whose archive is no NAR of this cache: ${quote(String(archive))}`);
+    throw new StoreError("invalid", `the archive of the debug information is not a NAR of this cache: ${quote(String(archive))}`);
   if (typeof member !== "string" || !member.split("/").every((part) => part !== "" && part !== "." && part !== ".."))
-    throw new StoreError("invalid", `debug information whose member is no path: ${quote(String(member))}`);
+    throw new StoreError("invalid", `the member of the debug information is not a relative path: ${quote(String(member))}`);
 }

@@ -20,7 +20,7 @@ const BODY_TIMEOUT = 300_000;
 /** Bytes that a client may send after its answer. */
 const MAX_IGNORED = 256 * 1024 * 1024;
 
-/** Bytes by which content that can't be compressed may grow when it is encoded. */
+/** Bytes that encoding may add to content that can't be compressed. */
 const CODING_OVERHEAD = 1024 * 1024;
 
 /** One request and its answer. */
@@ -89,9 +89,9 @@ export class Exchange {
   }
 
   /**
-   * What the client sends, decoded from its `Content-Encoding`.
+   * The body, decoded from its `Content-Encoding`.
    *
-   * @throws StoreError `invalid` where it is longer than `maxLength` bytes, or damaged
+   * @throws StoreError `invalid` if it is damaged, or longer than `maxLength` bytes when decoded
    */
   async *content(maxLength: number): AsyncGenerator<Uint8Array> {
     const coding = parseContentCoding(this.header("content-encoding"));
@@ -108,7 +108,11 @@ export class Exchange {
     }
   }
 
-  /** `content` as text. @throws StoreError `invalid` for what is longer than `maxLength` bytes or not UTF-8 */
+  /**
+   * The body, decoded, as text.
+   *
+   * @throws StoreError `invalid` if it is damaged, longer than `maxLength` bytes or not UTF-8
+   */
   async text(maxLength: number): Promise<string> {
     const parts: Uint8Array[] = [];
     for await (const piece of this.content(maxLength)) parts.push(piece);

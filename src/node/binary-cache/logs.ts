@@ -8,10 +8,11 @@ import type { CacheResponse, Exchange } from "./exchange.ts";
 import type { CacheUploads, StoredBlob } from "./uploads.ts";
 
 /**
- * The name of a log, from a request's target `log/<name>`. Nix does not encode the `?` that a derivation's name may have, so what looks like a
- * query can be part of the name.
+ * The name of a log, from a request's target `log/<name>`. A derivation's name may contain `?`,
+ * which Nix does not encode, so the query can be part of the name.
  *
  * @param segment the path's last segment, decoded
+ * @param url the request's target
  */
 export function logName(segment: string, url: string): string {
   const query = url.indexOf("?");
@@ -24,7 +25,7 @@ export function logName(segment: string, url: string): string {
   }
 }
 
-/** @throws StoreError `invalid` for what is not a derivation's base name */
+/** @throws StoreError `invalid` if `text` is not a derivation's base name */
 export function derivationName(text: string): string {
   const { name } = parseStorePath(text);
   checkStorePathName(name);

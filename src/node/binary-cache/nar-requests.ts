@@ -24,8 +24,8 @@ const MAX_NODE_LENGTH = 4096;
 /**
  * The NAR of a node, which the URL holds: `nar/tvix-castore/<node>?narsize=<size>`.
  *
- * @throws StoreError `invalid` without a size, with a wrong one, or for a node that is too long; `not-found` for what is no node, or is not
- *   in the store
+ * @throws StoreError `invalid` if the size is missing or wrong, or if the node is too long;
+ *   `not-found` if the URL holds no node, or if the node is not in the store
  */
 export async function narOfNode(
   castore: CastoreServices,
@@ -39,7 +39,7 @@ export async function narOfNode(
   const etag = entityTag(encoded);
   const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, "accept-ranges": "bytes", vary: "Accept-Encoding", etag };
   await sizes.check(etag, node, narSize, exchange.signal);
-  // The same bytes in another form have another tag. A client may have any of them.
+  // Each coding has a tag of its own, and a client may have any of them.
   const forms = [etag, ...CODINGS.map((coding) => codedTag(etag, coding))];
   const had = matchingTag(exchange.header("if-none-match"), forms);
   if (had !== undefined) return notModified(headers, had);
@@ -76,7 +76,7 @@ export async function uploadedNar(
 ): Promise<CacheResponse> {
   const { signal } = exchange;
   const { node, narSize, compression, file } = nar;
-  // What is compressed anew may differ from one version of this program to the next.
+  // A NAR that is compressed anew may differ from one version of this program to the next.
   const isExact = compression === "none" || file !== undefined;
   const etag = `${isExact ? "" : "W/"}"${name}"`;
   const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, etag };

@@ -10,8 +10,8 @@ import { isWritten } from "./encode.ts";
 import type { StoredBlob, UploadedNar } from "./uploads.ts";
 
 /**
- * How the end of a NAR's name says how it is compressed. Nix itself writes `.lzip`, and no suffix for gzip and lzma, so a NAR without one is
- * recognised by its first bytes.
+ * Compressions by the suffix of a NAR's name. Nix writes `.lzip`, and no suffix for gzip and lzma:
+ * a NAR without a suffix is recognised by its first bytes.
  */
 const SUFFIXES: Readonly<Record<string, string>> = {
   ".xz": "xz",
@@ -25,12 +25,16 @@ const SUFFIXES: Readonly<Record<string, string>> = {
   ".lzma": "lzma",
 };
 
-/** Suffixes that are read here, for an answer that refuses another one. */
+/** The suffixes that are accepted. */
 export const NAR_SUFFIXES: readonly string[] = Object.keys(SUFFIXES).filter((suffix) => compressionOf(suffix));
 
 const NAR_NAME = /^([0-9abcdfghijklmnpqrsvwxyz]{52})\.nar(\.[a-z0-9]+)?$/;
 
-/** The hash and the compression that a NAR's name says; `undefined` for a name of another form, or with a suffix that is not read here. */
+/**
+ * Reads the hash and the compression in a NAR's name.
+ *
+ * @returns `undefined` if the name has another form, or a suffix that is not accepted
+ */
 export function parseNarName(name: string): { fileHash: string; compression: Compression | undefined } | undefined {
   const [, fileHash, suffix] = NAR_NAME.exec(name) ?? [];
   if (fileHash === undefined) return undefined;
@@ -81,24 +85,23 @@ export async function receiveNar(
 /** First bytes of every NAR. */
 const NAR_START = narTokens(NAR_MAGIC);
 
-/** The bytes of a NAR. What is no NAR from its first bytes on may be one that is compressed in a way that is not known here. */
+/** Passes a NAR on. Bytes that don't begin as a NAR are probably compressed in an unknown way. */
 async function* recognised(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let at = 0;
   for await (const piece of nar) {
     for (let i = 0; i < piece.length && at < NAR_START.length; i++, at++)
-      if (piece[i] !== NAR_START[at])
-        throw new StoreError("invalid", `what was sent is neither a NAR nor compressed with ${READABLE}`);
+      if (piece[i] !== NAR_START[at]) throw new StoreError("invalid", `the body is neither a NAR nor compressed with ${READABLE}`);
     yield piece;
   }
 }
 
 const READABLE = COMPRESSIONS.filter((name) => name !== "none").join(", ");
 
-/** Hashes the bytes as they come and, if the same bytes can't be made again, keeps them. */
+/** Hashes the bytes as they come and keeps them if nothing here writes their format. */
 class ReceivedFile {
   readonly #hash: HashStream;
   readonly #create: () => Promise<BlobWriter>;
-  /** What came before it was decided whether the bytes are kept: the first piece as a rule. */
+  /** Pieces that came before `decide`: the first one as a rule. */
   #undecided: Uint8Array[] = [];
   #isKept: boolean | undefined;
   #writer: BlobWriter | undefined;
@@ -108,7 +111,7 @@ class ReceivedFile {
     this.#create = create;
   }
 
-  /** Whether the bytes are kept. To be called once. */
+  /** Tells whether to keep the bytes. To be called once. */
   decide(isKept: boolean): void {
     this.#isKept = isKept;
     if (!isKept) this.#undecided = [];

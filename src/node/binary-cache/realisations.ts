@@ -13,14 +13,15 @@ import type { CacheUploads } from "./uploads.ts";
 
 const SUFFIX = ".doi";
 
-/** The name under which a realisation is kept, and what it has to be of. */
+/** The address of a realisation. */
 export interface RealisationAddress {
+  /** The path without the leading slash, under which the realisation is kept. */
   readonly name: string;
-  /** @throws StoreError `invalid` for a name that can't be that of a realisation */
+  /** @throws StoreError `invalid` if the path does not name an output of a derivation */
   key(): RealisationKey;
 }
 
-/** The realisation at `realisations/<id>.doi` or `build-trace-v2/<derivation>/<output>.doi`. */
+/** Reads `realisations/<id>.doi` and `build-trace-v2/<derivation>/<output>.doi`. */
 export function realisationAddress(segments: readonly string[]): RealisationAddress | undefined {
   const [kind, ...rest] = segments;
   const last = rest.at(-1);
@@ -35,10 +36,10 @@ export function realisationAddress(segments: readonly string[]): RealisationAddr
 }
 
 /**
- * Keeps a realisation, byte for byte as it came. If there is one for the same output already, it has to be of the same store path, and
- * then both sets of signatures are kept.
+ * Keeps a realisation byte for byte. If there is one of the same output already, both have to name
+ * the same store path, and the signatures of both are kept.
  *
- * @throws StoreError `invalid` if its form is wrong, `conflict` if there is another one
+ * @throws StoreError `invalid` if the form is wrong, `conflict` if there is a different one
  */
 export async function receiveRealisation(uploads: CacheUploads, address: RealisationAddress, text: string): Promise<void> {
   const key = address.key();

@@ -26,7 +26,7 @@ export interface UploadedNar {
   readonly narSize: number;
   /** How it was compressed, and will be again for whoever asks for the name. */
   readonly compression: Compression;
-  /** The very bytes that were put, where nothing here writes their format. */
+  /** The bytes that were put, if nothing here writes their format. */
   readonly file?: StoredBlob | undefined;
 }
 
@@ -79,17 +79,17 @@ export class CacheUploads {
     await this.#records.put(new Map([[`log/${derivation}`, JSON.stringify({ digest: toHex(digest), size })]]));
   }
 
-  /** A small text that a client has put at this address, as it came. */
+  /** The text that a client has put at this address. */
   async text(address: string): Promise<string | undefined> {
     return this.#records.get(`text/${address}`);
   }
 
-  /** Puts what `update` makes of the text that is there. Updates of the same address follow one another. */
+  /** Replaces the text by `update` of it. Updates of the same address run one after the other. */
   async updateText(address: string, update: (earlier: string | undefined) => string): Promise<void> {
     const key = `text/${address}`;
     const before = this.#updates.get(key);
     const updating = (async () => {
-      // Its own caller hears of a failure.
+      // The caller of the earlier update hears of its failure.
       await before?.catch(() => {});
       const earlier = await this.#records.get(key);
       const later = update(earlier);
