@@ -19,6 +19,8 @@ const BATCH_BYTES = 2 * 1024 * 1024;
 const BATCH_COUNT = 1024;
 /** Of a full batch: the last file of it begins before there are `BATCH_BYTES`. */
 const SLAB = BATCH_BYTES + GATHER_LIMIT;
+/** Most uploads need no more, where each is of one NAR. */
+const FIRST_SLAB = 4096;
 
 /** Bytes of the file at hand, or its end. */
 type Step = Uint8Array | MutablePendingBlob;
@@ -37,7 +39,7 @@ export class BlobUploader {
   #size = 0;
 
   /** The short files of the batch at hand, one after the other, and the file at hand as long as it is short; then it is in `#writer`. */
-  #gather = new Uint8Array(GATHER_LIMIT);
+  #gather: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_SLAB);
   /** Where the file at hand begins, and its bytes. */
   #start = 0;
   #gathered = 0;
@@ -168,7 +170,7 @@ export class BlobUploader {
     this.#batchSize = 0;
     if (batch.length === 0) return;
     const gather = this.#gather;
-    this.#gather = this.#free.pop() ?? new Uint8Array(SLAB);
+    this.#gather = this.#free.pop() ?? new Uint8Array(Math.max(this.#gathered, FIRST_SLAB));
     // A file that has begun goes along.
     this.#gather.set(gather.subarray(this.#start, this.#start + this.#gathered));
     this.#start = 0;

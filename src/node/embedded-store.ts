@@ -4,16 +4,17 @@ import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { StoredDirectoryService } from "../castore/directory-store.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { LocalStoreServices } from "../store/services.ts";
-import { CacheUploads } from "./binary-cache/uploads.ts";
+import type { UploadRecords } from "./binary-cache/uploads.ts";
 import { ownDataDir } from "./data-dir-owner.ts";
 import { LmdbEnvironment } from "./lmdb.ts";
 import { NodeHashEngine } from "./node-hash-engine.ts";
-import { FileChunkStore } from "./object-store.ts";
+import { FileChunkStore } from "./objects/file-chunk-store.ts";
+import { ObjectJournal } from "./objects/object-journal.ts";
 import { publishAfter, storeAfter } from "./publishing.ts";
 
 export interface EmbeddedStore extends LocalStoreServices {
   /** What the daemon's binary cache remembers of what clients have put. */
-  readonly uploads: CacheUploads;
+  readonly uploadRecords: UploadRecords;
   /** Resolves when all that was put before survives a crash. `pathInfos.put` does so by itself. */
   flush(): Promise<void>;
   close(): Promise<void>;
@@ -37,7 +38,7 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
   let disown = (): void => {};
   try {
     disown = ownDataDir(environment, root);
-    const chunks = await FileChunkStore.open(root, { exclusive: true });
+    const chunks = await FileChunkStore.open(root, { exclusive: true, journal: new ObjectJournal(environment) });
     const records = environment.records("cache-uploads");
     let closing: Promise<void> | undefined;
     const close = async () => {
@@ -52,13 +53,15 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
       blobs: new ChunkedBlobService(chunks, options.engine ?? new NodeHashEngine()),
       directories: new StoredDirectoryService(storeAfter(environment.directories, () => chunks.flush())),
       pathInfos: publishAfter(environment.pathInfos, () => chunks.flush()),
-      uploads: new CacheUploads({
+      uploadRecords: {
         get: (key) => records.get(key),
         async put(added) {
-          await chunks.flush();
+          // Small content gets to the disk together with them.
+          await chunks.order();
           await records.put(added);
+          await chunks.flush();
         },
-      }),
+      },
       async flush() {
         await chunks.flush();
         await environment.flush();

@@ -26,7 +26,7 @@ export { fsEntries } from "./fs-entries.ts";
 export { connectGrpc, type GrpcConnection } from "./grpc.ts";
 export { LmdbEnvironment } from "./lmdb.ts";
 export { NodeHashEngine } from "./node-hash-engine.ts";
-export { FileChunkStore } from "./object-store.ts";
+export { FileChunkStore } from "./objects/file-chunk-store.ts";
 export { type PathGraphEntry, parsePathGraph } from "./path-graph.ts";
 export { rpcRoutes } from "./rpc/routes.ts";
 export { type ListenAddress, type RunningServer, type ServerOptions, startServer } from "./server.ts";

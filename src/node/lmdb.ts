@@ -13,7 +13,8 @@ import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import { decodePathInfo, encodePathInfo } from "../wire/stored-messages.ts";
 import { writeError } from "./file-error.ts";
 
-type Bytes = Database<Buffer, Buffer>;
+/** Byte strings under byte strings. */
+export type Bytes = Database<Buffer, Buffer>;
 
 /** One LMDB file, with the databases of this store in it. */
 export class LmdbEnvironment {
@@ -82,9 +83,7 @@ export class LmdbDirectoryStore implements DirectoryStore {
 
   async putMany(directories: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void> {
     await written("can't store directories", () =>
-      this.#database.batch(() => {
-        for (const { digest, bytes } of directories) this.#database.put(asBuffer(digest), asBuffer(bytes));
-      }),
+      inOneTurn(directories, ({ digest, bytes }) => this.#database.put(asBuffer(digest), asBuffer(bytes))),
     );
   }
 }
@@ -185,16 +184,21 @@ export class LmdbRecords {
 
   async put(records: ReadonlyMap<string, string>): Promise<void> {
     await written("can't store records", () =>
-      this.#database.batch(() => {
-        for (const [key, text] of records) this.#database.put(Buffer.from(key), Buffer.from(text));
-      }),
+      inOneTurn(records, ([key, text]) => this.#database.put(Buffer.from(key), Buffer.from(text))),
     );
     await this.#flush();
   }
 }
 
+/** LMDB writes in one transaction all that it is given in one turn of the event loop, by others too. Resolves when that is on the disk. */
+export async function inOneTurn<T>(items: Iterable<T>, write: (item: T) => Promise<unknown>): Promise<void> {
+  const all: Promise<unknown>[] = [];
+  for (const item of items) all.push(write(item));
+  await Promise.all(all);
+}
+
 /** LMDB's exceptions have no code that could be told from a defect, but for the one that matters. */
-async function written<T>(what: string, write: () => Promise<T>): Promise<T> {
+export async function written<T>(what: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {
@@ -204,7 +208,8 @@ async function written<T>(what: string, write: () => Promise<T>): Promise<T> {
   }
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
+/** The same memory. */
+export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

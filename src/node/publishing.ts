@@ -3,6 +3,7 @@ import type { DirectoryService } from "../castore/directory-service.ts";
 import type { DirectoryStore } from "../castore/directory-store.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { LocalPathInfoService, PathInfoService } from "../store/path-info-service.ts";
+import type { UploadRecords } from "./binary-cache/uploads.ts";
 
 /**
  * Content is brought to the disk in batches. What refers to it must not survive a crash that it did not: whoever finds a directory or
@@ -16,6 +17,17 @@ export function storeAfter(directories: DirectoryStore, flush: () => Promise<voi
     async putMany(batch) {
       await flush();
       await directories.putMany(batch);
+    },
+  };
+}
+
+/** The same records, of which those of uploads name content. */
+export function recordAfter(records: UploadRecords, flush: () => Promise<void>): UploadRecords {
+  return {
+    get: (key) => records.get(key),
+    async put(added) {
+      await flush();
+      await records.put(added);
     },
   };
 }

@@ -5,12 +5,12 @@ import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { RemoteStore, StoreServices } from "../store/services.ts";
 import { formatAddress, isNixCache, type NixCacheAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
-import { CacheUploads, memoryRecords } from "./binary-cache/uploads.ts";
+import { CacheUploads, memoryRecords, type UploadRecords } from "./binary-cache/uploads.ts";
 import { openEmbeddedStore } from "./embedded-store.ts";
 import { connectGrpc } from "./grpc.ts";
 import { openNixCache } from "./nix-cache.ts";
-import { FileChunkStore } from "./object-store.ts";
-import { publishAfter, putAfter } from "./publishing.ts";
+import { FileChunkStore } from "./objects/file-chunk-store.ts";
+import { publishAfter, putAfter, recordAfter } from "./publishing.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ServiceAddresses {
@@ -35,7 +35,7 @@ interface Opened {
   readonly blobs: BlobService;
   readonly directories?: StoreServices["directories"];
   readonly pathInfos?: StoreServices["pathInfos"];
-  readonly uploads?: CacheUploads;
+  readonly uploadRecords?: UploadRecords;
   readonly calculateNar?: RemoteStore["calculateNar"];
   readonly flush?: () => Promise<void>;
   readonly close?: () => Promise<void>;
@@ -79,9 +79,9 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     const flush = async () => {
       for (const services of opened.values()) await services.flush?.();
     };
-    const uploads = [...opened.values()].find((services) => services.uploads)?.uploads ?? new CacheUploads(memoryRecords());
     // Alone, each store publishes by itself; together, none knows of the others.
     const alone = opened.size === 1;
+    const records = [...opened.values()].find(({ uploadRecords }) => uploadRecords)?.uploadRecords ?? memoryRecords();
     const content = { blobs, directories: alone ? directories : putAfter(directories, flush) };
     const calculateNar = alone ? calculateThere : undefined;
     const pathInfos = isNixCache(parsed.pathInfos)
@@ -91,7 +91,7 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     return {
       ...content,
       pathInfos: alone ? pathInfos : publishAfter(pathInfos, flush),
-      uploads,
+      uploads: new CacheUploads(alone ? records : recordAfter(records, flush)),
       flush,
       calculateNar,
       close: closeAll,

@@ -18,6 +18,7 @@ import { filePath, smallFile, smallFiles } from "./storage/small-files.ts";
 import { bench as storage } from "./storage.bench.ts";
 import { bench as substitution } from "./substitution.bench.ts";
 import { cells, markdown, outcomes } from "./table.ts";
+import { bench as uploads } from "./uploads.bench.ts";
 
 function row(contender: string, median: number, more: Partial<Row> = {}): Row {
   return { case: "blake3 1KiB", runtime: "chromium", workers: 1, contender, median, unit: "MB/s", runs: 5, ...more };
@@ -205,7 +206,7 @@ test("what formats are measured with is what it says", () => {
   }
 });
 
-const BENCHES: Readonly<Record<string, Bench>> = { formats, hashing: bench, storage, substitution };
+const BENCHES: Readonly<Record<string, Bench>> = { formats, hashing: bench, storage, substitution, uploads };
 const PUBLISHED = readdirSync("test/bench/results").map((file) => file.replace(/\.json$/, ""));
 
 describe.each(PUBLISHED)("what is published of %s", (name) => {

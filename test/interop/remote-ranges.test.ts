@@ -12,7 +12,7 @@ import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import type { Digest } from "../../src/castore/digest.ts";
 import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
-import { FileChunkStore } from "../../src/node/object-store.ts";
+import { FileChunkStore } from "../../src/node/objects/file-chunk-store.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { type RunningServer, startServer } from "../../src/node/server.ts";
 import { calculateNar } from "../../src/store/nar.ts";

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { digestOf } from "../../src/castore/digest.ts";
 import { makeDirectory } from "../../src/castore/directory.ts";
 import { directoryDigest, directoryNode, encodeDirectory } from "../../src/castore/directory-codec.ts";
+import { CacheUploads } from "../../src/node/binary-cache/uploads.ts";
 import { defaultDataDir, openEmbeddedStore } from "../../src/node/embedded-store.ts";
 import { LmdbEnvironment } from "../../src/node/lmdb.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
@@ -16,6 +17,18 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "tvix-embedded-"));
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
+
+/** A copy of the data directory as a crash at this moment would leave it: without its owner. */
+async function crashNow(): Promise<string> {
+  const copy = join(dir, `crashed-${crashes++}`);
+  const names = (await readdir(dir)).filter((name) => !name.startsWith("crashed-"));
+  for (const name of names) await cp(join(dir, name), join(copy, name), { recursive: true });
+  const environment = await LmdbEnvironment.open(join(copy, "store.lmdb"));
+  await environment.database("owner").remove(Buffer.from("owner"));
+  await environment.close();
+  return copy;
+}
+let crashes = 0;
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const content = bytes("content");
@@ -47,24 +60,46 @@ test("keeps blobs, directories and path infos over a restart", async () => {
   await store.blobs.putMany([content]);
   await store.directories.put([leaf, root]);
   await store.pathInfos.put(info);
-  // Already: what is published must not need that the store is closed in good order.
-  expect(await readdir(join(dir, "chunks", "b3"))).toHaveLength(1);
+  // What is published must not need that the store is closed in good order.
+  const crashed = await crashNow();
   await store.close();
 
-  const again = await openEmbeddedStore(dir);
-  expect(await again.pathInfos.get(hashPart("a"))).toEqual(info);
-  expect(await again.directories.get(directoryDigest(root))).toEqual(root);
-  expect(await again.blobs.readMany([file.digest])).toEqual([content]);
-  await again.close();
+  for (const left of [dir, crashed]) {
+    const again = await openEmbeddedStore(left);
+    expect(await again.pathInfos.get(hashPart("a"))).toEqual(info);
+    expect(await again.directories.get(directoryDigest(root))).toEqual(root);
+    expect(await again.blobs.readMany([file.digest])).toEqual([content]);
+    await again.close();
+    // As other programs read it.
+    expect(await readdir(join(left, "chunks", "b3"))).toHaveLength(1);
+  }
 });
 
 test("has what a directory's files refer to on the disk before the directory", async () => {
   const store = await openEmbeddedStore(dir);
-  const chunks = () => readdir(join(dir, "chunks", "b3")).catch(() => []);
+  const left = async () => {
+    const again = await openEmbeddedStore(await crashNow());
+    const [found] = await again.blobs.readMany([file.digest]);
+    await again.close();
+    return found;
+  };
   await store.blobs.putMany([content]);
-  expect(await chunks()).toHaveLength(0);
+  expect(await left()).toBeUndefined();
   await store.directories.put([leaf]);
-  expect(await chunks()).toHaveLength(1);
+  expect(await left()).toEqual(content);
+  await store.close();
+});
+
+test("has what an upload names on the disk with its record", async () => {
+  const store = await openEmbeddedStore(dir);
+  const uploads = new CacheUploads(store.uploadRecords);
+  const nar = { node: file, narHash: infoOf(hashPart("a")).narHash, narSize: 1, compression: "none" } as const;
+  await store.blobs.putMany([content]);
+  await uploads.putNar("x.nar", nar);
+  const again = await openEmbeddedStore(await crashNow());
+  expect(await new CacheUploads(again.uploadRecords).nar("x.nar")).toEqual(nar);
+  expect(await again.blobs.readMany([file.digest])).toEqual([content]);
+  await again.close();
   await store.close();
 });
 
@@ -127,16 +162,16 @@ test("lies where the XDG rules put it", () => {
 
 test("keeps what clients have put beside path infos over a restart", async () => {
   const store = await openEmbeddedStore(dir);
-  await store.uploads.updateText("realisations/x.doi", () => "first");
-  await store.uploads.updateText("realisations/x.doi", (earlier) => `${earlier}, second`);
+  await new CacheUploads(store.uploadRecords).updateText("realisations/x.doi", () => "first");
+  await new CacheUploads(store.uploadRecords).updateText("realisations/x.doi", (earlier) => `${earlier}, second`);
   await expect(
-    store.uploads.updateText("realisations/x.doi", () => {
+    new CacheUploads(store.uploadRecords).updateText("realisations/x.doi", () => {
       throw new Error("refused");
     }),
   ).rejects.toThrow("refused");
   await store.close();
   const again = await openEmbeddedStore(dir);
-  expect(await again.uploads.text("realisations/x.doi")).toBe("first, second");
-  expect(await again.uploads.text("realisations/y.doi")).toBeUndefined();
+  expect(await new CacheUploads(again.uploadRecords).text("realisations/x.doi")).toBe("first, second");
+  expect(await new CacheUploads(again.uploadRecords).text("realisations/y.doi")).toBeUndefined();
   await again.close();
 });

@@ -37,8 +37,6 @@ export interface BinaryCacheOptions {
   readonly readOnly?: boolean | undefined;
   /** How long a client that is sending may be silent, in milliseconds; five minutes if not given. */
   readonly bodyTimeout?: number | undefined;
-  /** Brings the content that was written to the disk. */
-  readonly flush?: (() => Promise<void>) | undefined;
 }
 
 const DEFAULT_PRIORITY = 30;
@@ -203,7 +201,6 @@ class BinaryCacheResources {
         const parsed = parseNarName(name);
         if (!parsed) throw new StoreError("invalid", `not the name of a NAR: ${name}`);
         const nar = await receiveNar(this.#store, engine, exchange.body(), { ...parsed, signal: exchange.signal });
-        await this.#options.flush?.();
         await uploads.putNar(name, nar);
         return { status: 201 };
       },
@@ -211,13 +208,12 @@ class BinaryCacheResources {
   }
 
   #log(name: string): Resource {
-    const { uploads, flush } = this.#options;
+    const { uploads } = this.#options;
     return {
       get: (exchange, isHead) => sendLog(this.#store, uploads, exchange, name, isHead),
       put: async (exchange) => {
         const derivation = derivationName(name);
         const blob = await receiveLog(this.#store, exchange.content(MAX_LOG), exchange.signal);
-        await flush?.();
         await uploads.putLog(derivation, blob);
         return { status: 201 };
       },

@@ -5,9 +5,10 @@ import type { Node } from "../../castore/node.ts";
 import { type Compression, parseCompression } from "../../compression/decompress.ts";
 import { StoreError } from "../../error.ts";
 
-/** Texts by name, several of which are written at once. Resolves when they survive a crash, where they can. */
+/** Texts by name. */
 export interface UploadRecords {
   get(key: string): Promise<string | undefined>;
+  /** Writes several at once. Resolves when they survive a crash, where they can, and with them the content that was put before. */
   put(records: ReadonlyMap<string, string>): Promise<void>;
 }
 

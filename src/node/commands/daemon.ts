@@ -87,7 +87,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     if (values.preload !== undefined)
       for await (const _ of importBinaryCacheDir(signed, engine, values.preload, { signal, storeDir }));
     const store = values["read-only"] ? readOnly(signed) : signed;
-    const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads, flush: opened.flush });
+    const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads });
     const server = await startServer(listen, {
       allowOrigins: values["allow-origin"],
       allowHosts: values["allow-host"],

@@ -1,9 +1,8 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { access, mkdtemp } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nix, nixLine, removeNixStore } from "../../setup/tools.ts";
+import { builtCommand, listening } from "../listening.ts";
 
 export interface Caches {
   /** Temporary; of whoever asked for them. */
@@ -17,18 +16,15 @@ export interface Caches {
 
 /** One store path, which is `tree`, in a cache of files behind a server that knows nothing else, and in the built daemon: each in a process of its own. */
 export async function makeCaches(root: string, tree: string): Promise<Caches> {
-  const main = join(root, "dist/node/main.js");
-  await access(main).catch(() => {
-    throw new Error("there is no dist/; run `npm run build` first");
-  });
+  const main = await builtCommand(root);
   const dir = await mkdtemp(join(tmpdir(), "tvix-bench-substitution-"));
   const source = join(dir, "source");
   const storePath = await nixLine(["nix-store", "--add", tree], { dir: source });
   const cache = join(dir, "cache");
   await nix(["nix", "copy", "--to", `file://${cache}?compression=none`, storePath], { dir: source });
   await removeNixStore(source);
-  const files = await start(["--input-type=module", "--eval", FILE_SERVER, cache]);
-  const daemon = await start([main, "daemon", "-l", "127.0.0.1:0", "--data-dir", join(dir, "data"), "--preload", cache]);
+  const files = await listening(["--input-type=module", "--eval", FILE_SERVER, cache]);
+  const daemon = await listening([main, "daemon", "-l", "127.0.0.1:0", "--data-dir", join(dir, "data"), "--preload", cache]);
   return {
     dir,
     storePath,
@@ -55,18 +51,3 @@ const server = createServer((request, answer) => {
 });
 server.listen(0, "127.0.0.1", () => console.log("listening on http://127.0.0.1:" + server.address().port));
 `;
-
-async function start(args: readonly string[]): Promise<{ address: string; stop(): Promise<void> }> {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const ended = once(child, "exit");
-  const line = await Promise.race([once(child.stdout, "data"), ended.then(() => undefined)]);
-  const address = /^listening on (\S+)/.exec(String(line?.[0]))?.[1];
-  if (address === undefined) throw new Error("a server ended before it listened");
-  return {
-    address,
-    async stop() {
-      child.kill();
-      await ended;
-    },
-  };
-}

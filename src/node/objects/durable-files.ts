@@ -2,8 +2,8 @@ import { spawn } from "node:child_process";
 import { renameSync, writeFileSync } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { systemErrorCode, writeError } from "./file-error.ts";
-import { inParallel, inTurns } from "./parallel.ts";
+import { systemErrorCode, writeError } from "../file-error.ts";
+import { inParallel, inTurns } from "../parallel.ts";
 
 /** Files written so that a crash leaves each one whole or absent. */
 
@@ -27,7 +27,8 @@ export async function writeFilesDurably(root: string, temporary: string, groups:
   const moves = groups.map((group) =>
     group.map((file) => ({ file, from: join(temporary, temporaryName()), to: join(root, file.path) })),
   );
-  const all = moves.flat();
+  // One without content is whole as soon as it is there.
+  const all = moves.flat().filter(({ file }) => file.bytes.length > 0);
   const few = all.length <= FEW;
   try {
     if (few) await inParallel(all, ({ file, from }) => writeSynced(from, file.bytes));
@@ -42,7 +43,7 @@ export async function writeFilesDurably(root: string, temporary: string, groups:
       if (group.length === 0) continue;
       const directories = [...new Set(group.map(({ to }) => dirname(to)))];
       await inParallel(directories, (directory) => mkdir(directory, { recursive: true }));
-      await inTurns(group, ({ from, to }) => renameSync(from, to));
+      await inTurns(group, ({ file, from, to }) => (file.bytes.length > 0 ? renameSync(from, to) : writeFileSync(to, "")));
       await syncAll(root, withParents(directories, root));
     }
   } catch (error) {

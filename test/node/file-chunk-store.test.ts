@@ -7,13 +7,13 @@ import { toHex } from "../../src/bytes.ts";
 import type { StoredChunk } from "../../src/castore/chunk-store.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import { StoreError } from "../../src/error.ts";
-import { FileChunkStore } from "../../src/node/object-store.ts";
+import { FileChunkStore } from "../../src/node/objects/file-chunk-store.ts";
 import { compressZstd, decompressZstd } from "../../src/node/zstd.ts";
 
 /** How many of the next writes fail. */
 const disk = vi.hoisted(() => ({ failures: 0 }));
-vi.mock("../../src/node/durable-files.ts", async (original) => {
-  const actual = await original<typeof import("../../src/node/durable-files.ts")>();
+vi.mock("../../src/node/objects/durable-files.ts", async (original) => {
+  const actual = await original<typeof import("../../src/node/objects/durable-files.ts")>();
   const writeFilesDurably: typeof actual.writeFilesDurably = async (...args) => {
     if (disk.failures > 0) {
       disk.failures--;

@@ -1,0 +1,35 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+
+/** A server in a process of its own. */
+export interface Listening {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+/** Starts Node with these arguments, and waits for the line `listening on ADDRESS`. */
+export async function listening(args: readonly string[]): Promise<Listening> {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "exit");
+  const line = await Promise.race([once(child.stdout, "data"), ended.then(() => undefined)]);
+  const address = /^listening on (\S+)/.exec(String(line?.[0]))?.[1];
+  if (address === undefined) throw new Error("a server ended before it listened");
+  return {
+    address,
+    async stop() {
+      child.kill();
+      await ended;
+    },
+  };
+}
+
+/** @param root the repository. @returns the built daemon's command */
+export async function builtCommand(root: string): Promise<string> {
+  const main = join(root, "dist/node/main.js");
+  await access(main).catch(() => {
+    throw new Error("there is no dist/; run `npm run build` first");
+  });
+  return main;
+}

@@ -1,0 +1,171 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { StoredChunk } from "../../src/castore/chunk-store.ts";
+import { digestOf } from "../../src/castore/digest.ts";
+import { StoreError } from "../../src/error.ts";
+import { LmdbEnvironment } from "../../src/node/lmdb.ts";
+import { FileChunkStore } from "../../src/node/objects/file-chunk-store.ts";
+import { JournalDrain } from "../../src/node/objects/journal-drain.ts";
+import { ObjectFiles } from "../../src/node/objects/object-files.ts";
+import { ObjectJournal } from "../../src/node/objects/object-journal.ts";
+import { objectPath, StagedObjects } from "../../src/node/objects/staged-objects.ts";
+
+let root: string;
+let environment: LmdbEnvironment;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "tvix-object-journal-"));
+  environment = await LmdbEnvironment.open(join(root, "store.lmdb"));
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+  await environment.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+function chunkOf(text: string): StoredChunk {
+  const bytes = new TextEncoder().encode(text);
+  return { digest: digestOf(bytes), bytes };
+}
+const pathOf = ({ digest }: StoredChunk) => objectPath("chunks", digest);
+const isFile = (chunk: StoredChunk) => existsSync(join(root, pathOf(chunk)));
+
+async function open() {
+  const journal = new ObjectJournal(environment);
+  return { journal, store: await FileChunkStore.open(root, { exclusive: true, journal }) };
+}
+
+/** One blob of one chunk. */
+function put(store: FileChunkStore, chunk: StoredChunk): Promise<void> {
+  return store.put([chunk], [{ digest: chunk.digest, chunks: [] }]);
+}
+
+/** A journal with some chunks and their blobs, and where they go. */
+async function filled(count: number) {
+  const journal = new ObjectJournal(environment);
+  const batch = new StagedObjects();
+  for (let i = 0; i < count; i++) {
+    const { digest, bytes } = chunkOf(`${i}`);
+    batch.add("chunks", digest, bytes);
+    batch.add("blobs", digest, new Uint8Array());
+  }
+  await journal.add(batch);
+  return { journal, batch, files: await ObjectFiles.open(root, { exclusive: true }) };
+}
+
+test("what is small is in the journal once flushed, and is found there by who opens it next", async () => {
+  const { store, journal } = await open();
+  const chunk = chunkOf("small");
+  await put(store, chunk);
+  expect(journal.count).toBe(0);
+  await store.flush();
+  expect(journal.count).toBe(2);
+  expect(isFile(chunk)).toBe(false);
+
+  const again = await open();
+  expect(again.journal).toMatchObject({ count: 2, bytes: journal.bytes });
+  expect(await again.store.getChunks([chunk.digest])).toEqual([chunk.bytes]);
+  expect(await again.store.hasChunks([chunk.digest])).toEqual([true]);
+  expect(await again.store.getBlobs([chunk.digest])).toEqual([{ chunks: [] }]);
+  await again.store.close();
+  expect(again.journal).toMatchObject({ count: 0, bytes: 0 });
+  expect(isFile(chunk)).toBe(true);
+  expect(await readFile(join(root, objectPath("blobs", chunk.digest)))).toHaveLength(0);
+});
+
+test("nothing is put into the journal twice", async () => {
+  const { store, journal } = await open();
+  for (let i = 0; i < 3; i++) {
+    await put(store, chunkOf("once"));
+    await store.flush();
+  }
+  expect(journal.count).toBe(2);
+  await store.close();
+  expect(journal.count).toBe(0);
+});
+
+test("what is large gets to its file at once", async () => {
+  const { store, journal } = await open();
+  const chunks = Array.from({ length: 20 }, () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+    return { digest: digestOf(bytes), bytes };
+  });
+  await store.put(chunks, []);
+  await store.order();
+  expect(journal.count).toBe(0);
+  expect(chunks.every(isFile)).toBe(true);
+  await store.close();
+});
+
+test("what is written to the same database after `order` is not there without what was put before", async () => {
+  const { store, journal } = await open();
+  const records = environment.records("test");
+  await put(store, chunkOf("before"));
+  await store.order();
+  await records.put(new Map([["name", "its digest"]]));
+  // One transaction has both.
+  expect(journal.count).toBe(2);
+  await store.flush();
+  await store.close();
+});
+
+test("becomes files when nothing new has come for a second", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const { store, journal } = await open();
+  const [one, two] = [chunkOf("one"), chunkOf("two")];
+  await put(store, one);
+  await store.flush();
+  await vi.advanceTimersByTimeAsync(900);
+  await put(store, two);
+  await store.flush();
+  await vi.advanceTimersByTimeAsync(900);
+  expect(journal.count).toBe(4);
+  await vi.advanceTimersByTimeAsync(100);
+  // Chunks first, then blobs.
+  await vi.waitFor(async () => {
+    await vi.advanceTimersByTimeAsync(0);
+    expect(journal.count).toBe(0);
+  });
+  expect([one, two].map(isFile)).toEqual([true, true]);
+  expect(await store.getChunks([one.digest, two.digest])).toEqual([one.bytes, two.bytes]);
+  await store.close();
+});
+
+test("no blob's entry is a file before all chunks are", async () => {
+  const { journal, files } = await filled(3);
+  expect(journal.some(2, 100)).toMatchObject({ chunks: { size: 2 }, blobs: { size: 0 } });
+  expect(journal.some(100, 1)).toMatchObject({ chunks: { size: 1 }, blobs: { size: 0 } });
+  const written: string[][] = [];
+  const write = files.write.bind(files);
+  vi.spyOn(files, "write").mockImplementation(async (groups) => {
+    written.push(...groups.map((objects) => [...objects.keys()].map((path) => path.slice(0, 6))));
+    await write(groups);
+  });
+  await new JournalDrain(journal, files).close();
+  expect(written.filter((paths) => paths.length > 0)).toEqual([Array(3).fill("chunks"), Array(3).fill("blobs/")]);
+});
+
+test("who puts more than the journal takes waits until there is room", async () => {
+  const { journal, files } = await filled(3);
+  const drain = new JournalDrain(journal, files, { bytes: 1_000_000, count: 5 });
+  await drain.makeRoom();
+  expect(journal.count).toBeLessThanOrEqual(5);
+  expect(await readdir(join(root, "chunks/b3"))).toHaveLength(3);
+  await drain.close();
+});
+
+test("stays in the journal while files can't be written, and says so to those who wait", async () => {
+  const { journal, files, batch } = await filled(3);
+  const full = vi.spyOn(files, "write").mockRejectedValue(new StoreError("quota", "the disk is full"));
+  const drain = new JournalDrain(journal, files, { bytes: 1_000_000, count: 5 });
+  await expect(drain.makeRoom()).rejects.toMatchObject({ code: "quota" });
+  await expect(drain.close()).rejects.toMatchObject({ code: "quota" });
+  expect(journal.count).toBe(6);
+  expect([...batch.chunks.keys()].every((path) => journal.has(path))).toBe(true);
+  full.mockRestore();
+  await drain.close();
+  expect(journal.count).toBe(0);
+});
