@@ -3,6 +3,7 @@ import { transfer } from "comlink";
 import { decodeUtf8, toBase64 } from "../bytes.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
+import type { TarOptions } from "../castore/tar-entries.ts";
 import { StoreError } from "../error.ts";
 import type { NarListingJson } from "../nix/nar-listing.ts";
 import type { OperationOptions } from "../progress.ts";
@@ -97,9 +98,14 @@ export class Store extends EventTarget {
     );
   }
 
-  /** Imports a tar archive, plain or compressed with gzip, xz, zstd or bzip2, whose one top-level entry becomes the content of the store path. */
-  async importTar(archive: Archive, options: Addressing & OperationOptions): Promise<PathInfo> {
-    return this.#importArchive(archive, { format: "tar", ...addressing(options) }, options);
+  /**
+   * Imports a tar archive, plain or compressed with gzip, xz, zstd, bzip2, lz4, lzip or lzma. Its one
+   * top-level entry becomes the content of the store path; with `stripRoot: false` the content is a
+   * directory of all its top-level entries.
+   */
+  async importTar(archive: Archive, options: Addressing & TarOptions & OperationOptions): Promise<PathInfo> {
+    const { stripRoot } = options;
+    return this.#importArchive(archive, { format: "tar", stripRoot, ...addressing(options) }, options);
   }
 
   /**

@@ -1,272 +1,300 @@
-import { concatBytes, decodeUtf8, EMPTY_BYTES, equalBytes, quoteBytes, utf8 } from "../bytes.ts";
+import { EMPTY_BYTES, quoteBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-
-/**
- * A streaming reader of tar: ustar (POSIX.1-1988), pax (POSIX.1-2001) and GNU's extensions for long names and large numbers.
- *
- * Names stay bytes throughout, pax records included, because names in a store path are bytes: libraries for tar decode them.
- */
+import { type Parsing, PushedBytes } from "./pushed-bytes.ts";
+import { cString, isZeroBlock, parseTarHeader, TAR_BLOCK_SIZE, TarFault, type TarHeader, tarSize } from "./tar-header.ts";
+import { type PaxAttributes, PaxReader } from "./tar-pax.ts";
+import { SparseMap, SparseMapReader } from "./tar-sparse.ts";
 
 export type TarEntryType = "file" | "hard link" | "symlink" | "directory";
 
 export interface TarEntry {
   readonly type: TarEntryType;
-  /** As it stands in the archive; not empty, otherwise unchecked. */
+  /** As it stands in the archive, unchecked. Empty for directories only. */
   readonly path: Uint8Array;
   /** Of hard links and symlinks. */
   readonly linkPath: Uint8Array;
-  /** Length of the content that follows, in bytes; 0 for what has none. */
+  /**
+   * Bytes of the content that follows, with the holes of a sparse file; 0 for what is not a file.
+   */
   readonly size: number;
-  /** Permission bits. */
+  /** Permission bits. Others may be set. */
   readonly mode: number;
 }
 
 export interface TarHandler {
   entry(entry: TarEntry): void;
-  /** Some of the last entry's content: a view of what was pushed. */
+  /** Some of the last entry's content: a view of what was pushed, or zeros. */
   content(bytes: Uint8Array): void;
   /** The last entry and its content are complete. */
   end(): void;
 }
 
-const BLOCK = 512;
-/** Of one long name or one set of pax records. */
-const MAX_EXTENSION_SIZE = 1024 * 1024;
+/** Bytes of one long name. */
+const MAX_NAME_SIZE = 1024 * 1024;
+/**
+ * Bytes of zeros that all sparse files of an archive may come to: a few bytes of input can ask for
+ * any number.
+ */
+const MAX_HOLES = 64 * 1024 ** 3;
+const ZEROS = new Uint8Array(256 * 1024);
 
-const TYPES: Record<string, TarEntryType | "long path" | "long link path" | "pax" | "global pax"> = {
-  "0": "file",
-  "\0": "file",
-  "7": "file",
-  "1": "hard link",
-  "2": "symlink",
-  "5": "directory",
-  L: "long path",
-  K: "long link path",
-  x: "pax",
-  g: "global pax",
+const SLASH = 0x2f;
+
+const UNSUPPORTED: Readonly<Record<string, string>> = {
+  "3": "a character device, which a store path can't have",
+  "4": "a block device, which a store path can't have",
+  "6": "a FIFO, which a store path can't have",
+  M: "the rest of a file that begins in another volume; join the volumes first",
 };
 
-const REFUSED: Record<string, string> = {
-  "3": "a character device",
-  "4": "a block device",
-  "6": "a FIFO",
-  S: "a sparse file",
-  M: "a part of a file from another volume",
-};
+/** A name from an extension, which takes the place of the header's. */
+interface ExtendedName {
+  readonly name: Uint8Array;
+  readonly isPax: boolean;
+}
 
-type PaxRecords = Map<string, Uint8Array>;
-
+/**
+ * A streaming reader of tar: v7, ustar (POSIX.1-1988), pax (POSIX.1-2001), and the additions of GNU
+ * tar, star and Solaris that change what an entry becomes. It reads what GNU tar, bsdtar and Nix
+ * agree on. Where they disagree it does as Nix's `fetchTarball`, which reads with libarchive:
+ * docs/formats.md lists the rules.
+ *
+ * Names stay bytes throughout, pax records included, because names in a store path are bytes.
+ * Libraries for tar decode them.
+ */
 export class TarParser {
-  #handler: TarHandler;
-  #offset = 0;
+  readonly #handler: TarHandler;
+  readonly #bytes: PushedBytes;
+  /** Whether the archive may end here, without its end marker. */
+  #isBetweenEntries = false;
 
-  /** A header, or an extension's content, that is not complete yet. */
-  #carried: Uint8Array[] = [];
-  #carriedSize = 0;
-  #wanted = BLOCK;
-  /** Takes what was wanted; by default a header. */
-  #take: (bytes: Uint8Array) => void = (bytes) => this.#header(bytes);
-
-  #content = 0;
-  #padding = 0;
-  #inEntry = false;
-  #ended = false;
-
-  #global: PaxRecords = new Map();
-  #pax: PaxRecords | undefined;
-  #longPath: Uint8Array | undefined;
-  #longLinkPath: Uint8Array | undefined;
+  #holes = 0;
+  /** Whether the archive has pax headers: then hard links may have content. */
+  #isPax = false;
+  /** Extensions of the next entry. */
+  #pax: PaxAttributes | undefined;
+  #path: ExtendedName | undefined;
+  #linkPath: ExtendedName | undefined;
 
   constructor(handler: TarHandler) {
     this.#handler = handler;
+    this.#bytes = new PushedBytes(this.#archive());
   }
 
-  /** @throws StoreError `invalid` with the offset of the header at fault */
-  push(chunk: Uint8Array): void {
-    let position = 0;
-    while (position < chunk.length && !this.#ended) {
-      const left = chunk.length - position;
-      let taken: number;
-      if (this.#content > 0) {
-        taken = Math.min(left, this.#content);
-        this.#handler.content(chunk.subarray(position, position + taken));
-        this.#content -= taken;
-        if (this.#content === 0) this.#endEntry();
-      } else if (this.#padding > 0) {
-        taken = Math.min(left, this.#padding);
-        this.#padding -= taken;
-      } else {
-        taken = Math.min(left, this.#wanted - this.#carriedSize);
-        this.#carry(chunk.subarray(position, position + taken));
-      }
-      position += taken;
-      this.#offset += taken;
+  /**
+   * Reads more bytes. Yields after each piece of a hole in a sparse file, so that the caller can
+   * wait before the next one.
+   *
+   * @throws StoreError `invalid` with the offset of the header at fault
+   */
+  *push(chunk: Uint8Array): Generator<void> {
+    try {
+      yield* this.#bytes.push(chunk);
+    } catch (error) {
+      throw error instanceof TarFault ? this.#located(error.message) : error;
     }
   }
 
-  /** The archive's bytes are all there. What follows its end marker is ignored, as every tar does. */
+  /**
+   * The archive's bytes are all there. What follows its end marker is ignored, as every tar does.
+   * After a complete entry the marker may be missing.
+   *
+   * @throws StoreError `invalid` if the archive is empty or cut short
+   */
   end(): void {
-    if (!this.#ended) throw this.#invalid(this.#offset === 0 ? "is empty" : "is cut short: it has no end marker");
+    if (this.#bytes.isDone) return;
+    if (this.#bytes.offset === 0) throw this.#located("it is empty");
+    if (!this.#isBetweenEntries || !this.#bytes.isBetweenRequests) throw this.#located("it is cut short");
   }
 
-  #carry(bytes: Uint8Array): void {
-    this.#carriedSize += bytes.length;
-    if (this.#carriedSize < this.#wanted) {
-      this.#carried.push(bytes.slice());
-      return;
+  *#archive(): Parsing {
+    for (;;) {
+      this.#isBetweenEntries = !this.#pax && !this.#path && !this.#linkPath;
+      const block = yield { exactly: TAR_BLOCK_SIZE };
+      this.#isBetweenEntries = false;
+      if (isZeroBlock(block)) return;
+      const header = parseTarHeader(block);
+      switch (header.type) {
+        // A volume's label.
+        case "V":
+          yield* this.#skip(header.size);
+          break;
+        // Access rights by Solaris; pax records for all entries, which Nix and bsdtar pass over.
+        case "A":
+        case "g":
+          this.#isPax = true;
+          yield* this.#skip(header.size);
+          break;
+        case "x":
+        case "X":
+          yield* this.#readPax(header.size);
+          break;
+        case "L":
+          this.#path = { name: yield* this.#readName(header.size), isPax: false };
+          break;
+        case "K":
+          this.#linkPath = { name: yield* this.#readName(header.size), isPax: false };
+          break;
+        default:
+          yield* this.#readEntry(header, block);
+      }
     }
-    const whole = this.#carried.length > 0 ? concatBytes([...this.#carried, bytes]) : bytes;
-    this.#carried = [];
-    this.#carriedSize = 0;
-    this.#take(whole);
   }
 
-  #header(block: Uint8Array): void {
-    if (block.every((byte) => byte === 0)) {
-      this.#ended = true;
-      return;
+  *#readPax(size: number): Parsing {
+    this.#isPax = true;
+    const reader = new PaxReader();
+    for (let left = size; left > 0; ) {
+      const bytes = yield { upTo: left };
+      reader.push(bytes);
+      left -= bytes.length;
     }
-    this.#checkSum(block);
-    const flag = String.fromCharCode(block[156] as number);
-    const type = TYPES[flag];
-    const size = this.#number(block.subarray(124, 136), "size");
-    if (type === "pax" || type === "global pax" || type === "long path" || type === "long link path") {
-      this.#extension(type, size);
-      return;
-    }
-    const path = this.#longPath ?? this.#record("path") ?? ustarPath(block);
-    if (!type)
-      throw this.#invalid(`entry ${quoteBytes(path)} is ${REFUSED[flag] ?? `of the unknown type ${JSON.stringify(flag)}`}`);
-    this.#entry(type, path, block, size);
+    reader.end();
+    yield* this.#skipPadding(size);
+    const { attributes } = reader;
+    this.#pax = attributes;
+    // Of a pax header and a long name by GNU tar, the later one counts.
+    if (attributes.path?.length || this.#path?.isPax) this.#path = paxName(attributes.path);
+    if (attributes.linkPath?.length || this.#linkPath?.isPax) this.#linkPath = paxName(attributes.linkPath);
   }
 
-  #entry(type: TarEntryType, path: Uint8Array, block: Uint8Array, headerSize: number): void {
-    for (const key of this.#pax?.keys() ?? []) {
-      if (key.startsWith("GNU.sparse.")) throw this.#invalid(`entry ${quoteBytes(path)} is a sparse file`);
-    }
-    if (path.length === 0) throw this.#invalid("has an entry without a name");
-    const recordedSize = this.#record("size");
-    const size = recordedSize ? this.#decimal(recordedSize, "size") : headerSize;
-    // Only pax gives a hard link content of its own; older formats repeat the size there and have nothing follow.
-    const hasContent = type === "file" || (type === "hard link" && this.#pax !== undefined);
-    // The oldest archives know no directories but by their name.
-    const isDirectory = type === "directory" || (type === "file" && path.at(-1) === SLASH);
-    const linkPath = this.#longLinkPath ?? this.#record("linkpath") ?? cString(block.subarray(157, 257));
-    const mode = this.#number(block.subarray(100, 108), "mode");
+  *#readName(size: number): Parsing<Uint8Array> {
+    if (size > MAX_NAME_SIZE) throw new TarFault(`a name is longer than ${MAX_NAME_SIZE} bytes`);
+    const name = size > 0 ? cString(yield { exactly: size }) : EMPTY_BYTES;
+    yield* this.#skipPadding(size);
+    return name;
+  }
+
+  *#readEntry(header: TarHeader, block: Uint8Array): Parsing {
+    const pax = this.#pax;
+    const path = firstName(pax?.sparseName, this.#path?.name, header.path);
+    const linkPath = firstName(this.#linkPath?.name, header.linkPath);
+    const size = pax?.size ?? header.size;
     this.#pax = undefined;
-    this.#longPath = undefined;
-    this.#longLinkPath = undefined;
-    this.#content = hasContent && !isDirectory ? size : 0;
-    this.#padding = (BLOCK - (this.#content % BLOCK)) % BLOCK;
-    this.#inEntry = true;
-    this.#handler.entry({ type: isDirectory ? "directory" : type, path, linkPath, size: this.#content, mode });
-    if (this.#content === 0) this.#endEntry();
-  }
-
-  #endEntry(): void {
-    if (!this.#inEntry) return;
-    this.#inEntry = false;
-    this.#handler.end();
-  }
-
-  #extension(type: "pax" | "global pax" | "long path" | "long link path", size: number): void {
-    if (size > MAX_EXTENSION_SIZE) throw this.#invalid(`has a header extension of ${size} bytes`);
-    const padded = Math.ceil(size / BLOCK) * BLOCK;
-    const take = (bytes: Uint8Array): void => {
-      this.#wanted = BLOCK;
-      this.#take = (block) => this.#header(block);
-      const content = bytes.slice(0, size);
-      if (type === "long path") this.#longPath = cString(content);
-      else if (type === "long link path") this.#longLinkPath = cString(content);
-      else if (type === "pax") this.#pax = this.#records(content);
-      else for (const [key, value] of this.#records(content)) this.#global.set(key, value);
-    };
-    if (padded === 0) {
-      take(EMPTY_BYTES);
+    this.#path = undefined;
+    this.#linkPath = undefined;
+    const unsupported = UNSUPPORTED[header.type];
+    if (unsupported !== undefined) throw new TarFault(`the entry ${quoteBytes(path)} is ${unsupported}`);
+    const type = entryType(header.type, path);
+    if (path.length === 0 && type !== "directory") throw new TarFault("an entry has no name");
+    const entry = { type, path, linkPath, mode: header.mode };
+    if (type === "file") {
+      yield* this.#readFile(entry, size, header, block, pax);
       return;
     }
-    this.#wanted = padded;
-    this.#take = take;
+    this.#handler.entry({ ...entry, size: 0 });
+    this.#handler.end();
+    // Only these have content, which says nothing new: the names in a dumped directory, and the
+    // bytes of the link's target.
+    if (header.type === "D" || (type === "hard link" && this.#isPax)) yield* this.#skip(size);
   }
 
-  /** `<length> <key>=<value>\n`, one after the other, the length counting the whole record. */
-  #records(bytes: Uint8Array): PaxRecords {
-    const records: PaxRecords = new Map();
-    for (let start = 0; start < bytes.length; ) {
-      const space = bytes.indexOf(0x20, start);
-      const length = space > start && space - start <= 8 ? this.#decimal(bytes.subarray(start, space), "pax record length") : 0;
-      const end = start + length;
-      const equals = bytes.indexOf(0x3d, space + 1);
-      if (length === 0 || end > bytes.length || bytes[end - 1] !== 0x0a || equals === -1 || equals >= end) {
-        throw this.#invalid("has a pax record that is not `length key=value`");
-      }
-      const key = decodeUtf8(bytes.subarray(space + 1, equals));
-      const value = bytes.slice(equals + 1, end - 1);
-      // An empty value takes back what a global header said.
-      records.set(key, value);
-      start = end;
+  *#readFile(
+    entry: Omit<TarEntry, "size">,
+    stored: number,
+    header: TarHeader,
+    block: Uint8Array,
+    pax: PaxAttributes | undefined,
+  ): Parsing {
+    if (pax?.starSize !== undefined && pax.starSize !== stored)
+      throw new TarFault(`the entry ${quoteBytes(entry.path)} is a sparse file in star's format, which can't be read`);
+    let map = pax?.sparse;
+    let dataSize = stored;
+    if (header.type === "S" && header.isGnu) map = yield* this.#readOldMap(block, stored);
+    else if (map?.major === 1 && map.minor === 0) dataSize -= yield* this.#readMap(map, stored);
+    else if (map && map.major !== 0)
+      throw new TarFault(`the entry ${quoteBytes(entry.path)} is a sparse file of an unknown version`);
+    const size = map ? map.check(dataSize) : dataSize;
+    this.#holes += size - dataSize;
+    if (this.#holes > MAX_HOLES) throw new TarFault(`the holes of sparse files come to more than ${MAX_HOLES} bytes`);
+    this.#handler.entry({ ...entry, size });
+    if (map) yield* this.#sparseContent(map, size);
+    else yield* this.#content(size);
+    this.#handler.end();
+    yield* this.#skipPadding(stored);
+  }
+
+  /** The map in a header of GNU tar's old format, and in the blocks after it. */
+  *#readOldMap(block: Uint8Array, stored: number): Parsing<SparseMap> {
+    const map = new SparseMap();
+    map.size = tarSize(block.subarray(483, 495));
+    map.addOld(block, 386, 4);
+    for (let isExtended = block[482] !== 0; isExtended; ) {
+      const more = yield { exactly: TAR_BLOCK_SIZE };
+      map.addOld(more, 0, 21);
+      isExtended = more[504] !== 0;
     }
-    return records;
+    if (map.offsets.length > 0) return map;
+    // A file without a map has all its bytes, at its beginning.
+    map.add(0, stored);
+    map.size = Math.max(map.size, stored);
+    return map;
   }
 
-  #record(key: string): Uint8Array | undefined {
-    const value = this.#pax?.get(key) ?? this.#global.get(key);
-    return value && value.length > 0 ? value : undefined;
-  }
-
-  #checkSum(block: Uint8Array): void {
-    let unsigned = 0;
-    let signed = 0;
-    for (let i = 0; i < BLOCK; i++) {
-      const byte = i >= 148 && i < 156 ? 0x20 : (block[i] as number);
-      unsigned += byte;
-      signed += byte < 128 ? byte : byte - 256;
+  /** Reads the map at the beginning of a content. @returns how many bytes it takes, padding included */
+  *#readMap(map: SparseMap, stored: number): Parsing<number> {
+    const reader = new SparseMapReader(map);
+    let taken = 0;
+    while (!reader.isComplete) {
+      taken += TAR_BLOCK_SIZE;
+      if (taken > stored) throw new TarFault("a sparse file's map is longer than its content");
+      reader.push(yield { exactly: TAR_BLOCK_SIZE });
     }
-    const sum = this.#number(block.subarray(148, 156), "checksum");
-    // Some old tars summed signed bytes.
-    if (sum !== unsigned && sum !== signed)
-      throw this.#invalid("is not a tar archive, or is damaged: a header's checksum is wrong");
+    return taken;
   }
 
-  /** Octal digits, or GNU's form for large numbers: the top bit set, then big-endian. */
-  #number(field: Uint8Array, what: string): number {
-    if (((field[0] as number) & 0x80) !== 0) {
-      let value = (field[0] as number) & 0x7f;
-      for (const byte of field.subarray(1)) {
-        value = value * 256 + byte;
-        if (value > Number.MAX_SAFE_INTEGER) throw this.#invalid(`has a ${what} that is negative or too large`);
-      }
-      return value;
+  *#sparseContent(map: SparseMap, size: number): Parsing {
+    let at = 0;
+    for (const [i, offset] of map.offsets.entries()) {
+      yield* this.#hole(offset - at);
+      yield* this.#content(map.lengths[i] as number);
+      at = offset + (map.lengths[i] as number);
     }
-    const text = decodeUtf8(cString(field)).trim();
-    if (!/^[0-7]*$/.test(text)) throw this.#invalid(`has a ${what} that is not a number`);
-    return text === "" ? 0 : Number.parseInt(text, 8);
+    yield* this.#hole(size - at);
   }
 
-  #decimal(field: Uint8Array, what: string): number {
-    const text = decodeUtf8(field);
-    const value = Number(text);
-    if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value)) throw this.#invalid(`has a ${what} that is not a number`);
-    return value;
+  *#content(size: number): Parsing {
+    for (let left = size; left > 0; ) {
+      const bytes = yield { upTo: left };
+      this.#handler.content(bytes);
+      left -= bytes.length;
+    }
   }
 
-  #invalid(message: string): StoreError {
-    return new StoreError("invalid", `tar archive, near byte ${this.#offset}: ${message}`);
+  *#hole(size: number): Parsing {
+    for (let left = size; left > 0; left -= ZEROS.length) {
+      this.#handler.content(ZEROS.subarray(0, left));
+      yield "taken";
+    }
+  }
+
+  *#skip(size: number): Parsing {
+    for (let left = Math.ceil(size / TAR_BLOCK_SIZE) * TAR_BLOCK_SIZE; left > 0; ) left -= (yield { upTo: left }).length;
+  }
+
+  *#skipPadding(size: number): Parsing {
+    const padding = (TAR_BLOCK_SIZE - (size % TAR_BLOCK_SIZE)) % TAR_BLOCK_SIZE;
+    if (padding > 0) yield { exactly: padding };
+  }
+
+  #located(message: string): StoreError {
+    return new StoreError("invalid", `can't read the tar archive: near its byte ${this.#bytes.offset}, ${message}`);
   }
 }
 
-const SLASH = 0x2f;
-const USTAR = utf8("ustar\0");
-
-function ustarPath(block: Uint8Array): Uint8Array {
-  const name = cString(block.subarray(0, 100));
-  // GNU's own format has the same magic but for a space, and other things where ustar has the prefix.
-  const prefix = equalBytes(block.subarray(257, 263), USTAR) ? cString(block.subarray(345, 500)) : EMPTY_BYTES;
-  return prefix.length > 0 ? concatBytes([prefix, new Uint8Array([SLASH]), name]) : name;
+function entryType(flag: string, path: Uint8Array): TarEntryType {
+  if (flag === "1") return "hard link";
+  if (flag === "2") return "symlink";
+  if (flag === "5" || flag === "D") return "directory";
+  // All else is a file. The oldest archives know directories by their names alone.
+  return path.at(-1) === SLASH ? "directory" : "file";
 }
 
-/** A copy up to the first NUL. */
-function cString(field: Uint8Array): Uint8Array {
-  const end = field.indexOf(0);
-  return field.slice(0, end === -1 ? field.length : end);
+function paxName(name: Uint8Array | undefined): ExtendedName | undefined {
+  return name?.length ? { name, isPax: true } : undefined;
+}
+
+/** The first name that is not empty. */
+function firstName(...names: (Uint8Array | undefined)[]): Uint8Array {
+  return names.find((name) => name !== undefined && name.length > 0) ?? EMPTY_BYTES;
 }

@@ -1,5 +1,6 @@
 import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
+import type { TarOptions } from "../castore/tar-entries.ts";
 import type { Addressing } from "../store/addressing.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { CheckedSignature } from "../store/signatures.ts";
@@ -89,7 +90,10 @@ export type FolderSource = { handle: FileSystemDirectoryHandle } | { files: read
 export type ArchiveSource = { blob: Blob } | { port: MessagePort };
 
 /** A `file` is its own content. */
-export type ArchiveOptions = ({ format: "tar" | "nar" | "file" } & Addressing) | { format: "nar"; narInfo: string };
+export type ArchiveOptions =
+  | ({ format: "tar" } & TarOptions & Addressing)
+  | ({ format: "nar" | "file" } & Addressing)
+  | { format: "nar"; narInfo: string };
 
 /** What a picked folder can't express, and its import therefore doesn't know. */
 export type NotTold = "executable-bits" | "symlinks" | "empty-directories";

@@ -139,8 +139,8 @@ export class StoreServer implements StoreApi {
           onProgress: undefined,
         });
       const entries = (uploader: BlobUploader) =>
-        format === "tar"
-          ? tarEntries(decompressed(stream, options.signal), uploader, options)
+        archive.format === "tar"
+          ? tarEntries(decompressed(stream, options.signal), uploader, { signal: options.signal, stripRoot: archive.stripRoot })
           : fileEntry(stream, uploader, { signal: options.signal });
       return importEntries(services, pool, entries, { ...options, ...naming });
     });

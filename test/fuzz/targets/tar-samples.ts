@@ -30,6 +30,21 @@ export function tarSamples(): Uint8Array[] {
       { type: "2", path: "tree/link", link: "tt" },
     ]),
     tar([
+      { type: "V", path: "label" },
+      { type: "D", path: "tree/", content: "Yhole\0\0" },
+      { type: "1", path: "tree/before", link: "tree/hole" },
+      {
+        type: "x",
+        path: "pax",
+        content: pax({ "GNU.sparse.name": "tree/hole", "GNU.sparse.size": "64", "GNU.sparse.map": "0,1,6,1" }),
+      },
+      { type: "0", path: "x", content: "AB" },
+      { type: "x", path: "pax", content: pax({ "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "64" }) },
+      { type: "0", path: "tree/map", content: `${"2\n0\n1\n6\n1\n".padEnd(512, "\0")}AB` },
+      { type: "1", path: "tree/map", link: "tree/map" },
+      { type: "Z", path: "tree/other", content: "other" },
+    ]),
+    tar([
       { type: "g", path: "pax", content: pax({ comment: "all" }) },
       { type: "x", path: "pax", content: pax({ path: "./tree/päx", mtime: "1.5", size: "3" }) },
       { type: "0", path: "tree/pax", content: "abc" },

@@ -1,0 +1,111 @@
+import { concatBytes, utf8 } from "../bytes.ts";
+
+/** Bytes of a header. Everything in a tar begins at a multiple of it. */
+export const TAR_BLOCK_SIZE = 512;
+
+const SPACE = 0x20;
+const TAB = 0x09;
+const SLASH = utf8("/");
+
+/** What is wrong with an archive. The parser adds where. */
+export class TarFault extends Error {
+  override readonly name = "TarFault";
+}
+
+/** The fields of a 512-byte header that decide what an entry becomes. */
+export interface TarHeader {
+  /** The type flag, one character. */
+  readonly type: string;
+  readonly path: Uint8Array;
+  readonly linkPath: Uint8Array;
+  /** Bytes that the header claims for its content. */
+  readonly size: number;
+  /** Permission bits. Bits above them may be set. */
+  readonly mode: number;
+  /** Whether GNU tar's own format: there, sparse maps and times take the place of the prefix. */
+  readonly isGnu: boolean;
+}
+
+/** @throws TarFault if the checksum is wrong, or the size is not a number of bytes */
+export function parseTarHeader(block: Uint8Array): TarHeader {
+  checkSum(block);
+  const hasUstarMagic = hasText(block, 257, "ustar");
+  const isGnu = hasUstarMagic && hasText(block, 262, "  \0");
+  const hasPrefix = hasUstarMagic && !isGnu && block[345] !== 0;
+  const name = cString(block.subarray(0, 100));
+  return {
+    type: String.fromCharCode(block[156] as number),
+    path: hasPrefix ? concatBytes([cString(block.subarray(345, 500)), SLASH, name]) : name,
+    linkPath: cString(block.subarray(157, 257)),
+    size: tarSize(block.subarray(124, 136)),
+    mode: tarNumber(block.subarray(100, 108)) ?? 0,
+    isGnu,
+  };
+}
+
+/** A number of bytes. @throws TarFault if `field` is negative, too large, or not a number */
+export function tarSize(field: Uint8Array): number {
+  const value = tarNumber(field);
+  if (value === undefined) throw new TarFault("a size is not a number");
+  if (value < 0 || !Number.isSafeInteger(value)) throw new TarFault("a size is negative or too large");
+  return value;
+}
+
+/**
+ * Reads a numeric field as libarchive does, which Nix unpacks with: blanks, then octal digits up to
+ * anything else. With the top bit of the first byte set, the field is a signed big-endian number
+ * instead, as GNU tar and star write large or negative ones.
+ *
+ * @returns `undefined` if there is something else than a number; 0 for an empty field
+ */
+function tarNumber(field: Uint8Array): number | undefined {
+  if (((field[0] as number) & 0x80) !== 0) {
+    let value = 0n;
+    for (const byte of field) value = (value << 8n) | BigInt(byte);
+    // The top bit is the mark, the next one is the sign.
+    return Number(BigInt.asIntN(field.length * 8 - 1, value));
+  }
+  let at = 0;
+  while (field[at] === SPACE || field[at] === TAB) at++;
+  const start = at;
+  let value = 0;
+  for (; at < field.length; at++) {
+    const digit = (field[at] as number) - 0x30;
+    if (digit < 0 || digit > 7) break;
+    value = value * 8 + digit;
+  }
+  const isText = at === start && at < field.length && field[at] !== 0;
+  return isText ? undefined : value;
+}
+
+/** Whether all bytes are zero: the first such block ends an archive. */
+export function isZeroBlock(block: Uint8Array): boolean {
+  for (const byte of block) if (byte !== 0) return false;
+  return true;
+}
+
+/** A copy of `field` up to its first NUL. */
+export function cString(field: Uint8Array): Uint8Array {
+  const end = field.indexOf(0);
+  return field.slice(0, end === -1 ? field.length : end);
+}
+
+function checkSum(block: Uint8Array): void {
+  let unsigned = 0;
+  let signed = 0;
+  for (let i = 0; i < TAR_BLOCK_SIZE; i++) {
+    // The sum is taken with blanks in its own place.
+    const byte = i >= 148 && i < 156 ? SPACE : (block[i] as number);
+    unsigned += byte;
+    signed += byte < 128 ? byte : byte - 256;
+  }
+  const sum = tarNumber(block.subarray(148, 156));
+  // Some old tars added up signed bytes.
+  if (sum !== unsigned && sum !== signed)
+    throw new TarFault("this is not a tar archive, or it is damaged: a header's checksum is wrong");
+}
+
+function hasText(block: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (block[at + i] !== text.charCodeAt(i)) return false;
+  return true;
+}

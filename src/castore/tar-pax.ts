@@ -1,0 +1,221 @@
+import { decodeUtf8, EMPTY_BYTES } from "../bytes.ts";
+import { cString, TarFault } from "./tar-header.ts";
+import { SparseMap, sparseMapOf } from "./tar-sparse.ts";
+
+/** Longest key, in bytes. */
+const MAX_KEY_LENGTH = 512;
+/** Longest value of a key that matters, in bytes; libarchive takes names of the same length. */
+const MAX_VALUE_LENGTH = 1024 * 1024;
+/** Digits of a record's length. */
+const MAX_DIGITS = 24;
+
+const SPACE = 0x20;
+const EQUALS = 0x3d;
+const NEWLINE = 0x0a;
+
+/** What a pax header tells of the entry after it. An empty name is the same as none. */
+export interface PaxAttributes {
+  path?: Uint8Array;
+  linkPath?: Uint8Array;
+  /** Bytes of content in the archive. */
+  size?: number;
+  /** The real name of a sparse file, whose `path` is one for programs that can't read it. */
+  sparseName?: Uint8Array;
+  /** A sparse file as GNU tar stores it in pax archives. */
+  sparse?: SparseMap;
+  /** The size that star gives a sparse file, in bytes. */
+  starSize?: number;
+}
+
+/**
+ * Reads the records of a pax header (POSIX.1-2001): `<length> <key>=<value>\n`, the length being
+ * that of the whole record. Records of keys that can't change what an entry becomes (times, owners,
+ * comments, extended attributes) are passed over and may have any length.
+ */
+export class PaxReader {
+  readonly attributes: PaxAttributes = {};
+  #part: "length" | "key" | "value" | "end" = "length";
+  /**
+   * Bytes of this record that have not come yet; while its length is being read, the length so far.
+   */
+  #left = 0;
+  #digits = 0;
+  readonly #keyBytes = new Uint8Array(MAX_KEY_LENGTH);
+  #keyLength = 0;
+  /** What the key means; `undefined` if it doesn't matter. */
+  #meaning: PaxMeaning | undefined;
+  #key = "";
+  #value: Uint8Array = EMPTY_BYTES;
+  #valueLength = 0;
+  /**
+   * Version 0.0 of GNU tar's sparse files gives each segment in two records: its offset, then its
+   * length.
+   */
+  #segmentOffset: number | undefined;
+
+  /** @throws TarFault for what is no record, or a value that is out of range */
+  push(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#part === "length") this.#readLength(bytes[at++] as number);
+      else if (this.#part === "end") this.#readEnd(bytes[at++] as number);
+      else if (this.#part === "key") at = this.#readKey(bytes, at);
+      else at = this.#readValue(bytes, at);
+    }
+  }
+
+  /** @throws TarFault if the last record is cut short */
+  end(): void {
+    if (this.#part !== "length" || this.#digits > 0) throw notARecord();
+  }
+
+  #readLength(byte: number): void {
+    const digit = byte - 0x30;
+    if (digit >= 0 && digit <= 9 && this.#digits < MAX_DIGITS) {
+      this.#left = this.#left * 10 + digit;
+      this.#digits++;
+      return;
+    }
+    this.#left -= this.#digits + 1;
+    // A key, "=" and "\n" have at least three bytes.
+    if (byte !== SPACE || this.#digits === 0 || this.#left < 3 || !Number.isSafeInteger(this.#left)) throw notARecord();
+    this.#digits = 0;
+    this.#keyLength = 0;
+    this.#part = "key";
+  }
+
+  #readKey(bytes: Uint8Array, at: number): number {
+    const equals = bytes.indexOf(EQUALS, at);
+    const end = Math.min(equals === -1 ? bytes.length : equals, at + this.#left);
+    const length = end - at;
+    this.#left -= length;
+    // "=" and "\n" are still to come.
+    if (this.#left < 2 || this.#keyLength + length > MAX_KEY_LENGTH) throw notARecord();
+    this.#keyBytes.set(bytes.subarray(at, end), this.#keyLength);
+    this.#keyLength += length;
+    if (end !== equals) return end;
+    this.#left--;
+    this.#beginValue();
+    return end + 1;
+  }
+
+  #beginValue(): void {
+    this.#key = decodeUtf8(this.#keyBytes.subarray(0, this.#keyLength));
+    this.#meaning = MEANINGS.get(this.#key);
+    const length = this.#left - 1;
+    if (this.#meaning !== undefined && length > MAX_VALUE_LENGTH)
+      throw new TarFault(`the pax record ${this.#key} is longer than ${MAX_VALUE_LENGTH} bytes`);
+    this.#value = this.#meaning === undefined ? EMPTY_BYTES : new Uint8Array(length);
+    this.#valueLength = 0;
+    this.#part = length > 0 ? "value" : "end";
+  }
+
+  #readValue(bytes: Uint8Array, at: number): number {
+    const end = Math.min(bytes.length, at + this.#left - 1);
+    if (this.#meaning !== undefined) this.#value.set(bytes.subarray(at, end), this.#valueLength);
+    this.#valueLength += end - at;
+    this.#left -= end - at;
+    if (this.#left === 1) this.#part = "end";
+    return end;
+  }
+
+  #readEnd(byte: number): void {
+    if (byte !== NEWLINE) throw notARecord();
+    this.#part = "length";
+    this.#left = 0;
+    if (this.#meaning !== undefined) this.#record(this.#meaning, this.#value);
+  }
+
+  #record(meaning: PaxMeaning, value: Uint8Array): void {
+    const { attributes } = this;
+    switch (meaning) {
+      // Names end at a NUL, as they do for every program that hands them to an operating system.
+      case "path":
+        attributes.path = cString(value);
+        return;
+      case "linkPath":
+        attributes.linkPath = cString(value);
+        return;
+      case "sparse name":
+        attributes.sparseName = cString(value);
+        return;
+      case "sparse map":
+        for (const [offset, length] of sparseMapOf(decodeUtf8(value))) this.#sparse().add(offset, length);
+        return;
+      default:
+        if (value.length > 0) this.#number(meaning, decimal(this.#key, value));
+    }
+  }
+
+  #number(meaning: Exclude<PaxMeaning, "path" | "linkPath" | "sparse name" | "sparse map">, value: number): void {
+    switch (meaning) {
+      case "size":
+        this.attributes.size = value;
+        return;
+      case "star size":
+        this.attributes.starSize = value;
+        return;
+      case "sparse size":
+        this.#sparse().size = value;
+        return;
+      case "sparse major":
+        this.#sparse().major = value;
+        return;
+      case "sparse minor":
+        this.#sparse().minor = value;
+        return;
+      case "sparse offset":
+        this.#segmentOffset = value;
+        return;
+      case "sparse length":
+        if (this.#segmentOffset === undefined) throw new TarFault("a sparse file's segment has no offset");
+        this.#sparse().add(this.#segmentOffset, value);
+        this.#segmentOffset = undefined;
+    }
+  }
+
+  #sparse(): SparseMap {
+    this.attributes.sparse ??= new SparseMap();
+    return this.attributes.sparse;
+  }
+}
+
+type PaxMeaning =
+  | "path"
+  | "linkPath"
+  | "size"
+  | "star size"
+  | "sparse name"
+  | "sparse size"
+  | "sparse major"
+  | "sparse minor"
+  | "sparse map"
+  | "sparse offset"
+  | "sparse length";
+
+/** The keys that decide what an entry becomes. */
+const MEANINGS: ReadonlyMap<string, PaxMeaning> = new Map([
+  ["path", "path"],
+  ["linkpath", "linkPath"],
+  ["size", "size"],
+  ["SCHILY.realsize", "star size"],
+  ["GNU.sparse.name", "sparse name"],
+  ["GNU.sparse.size", "sparse size"],
+  ["GNU.sparse.realsize", "sparse size"],
+  ["GNU.sparse.major", "sparse major"],
+  ["GNU.sparse.minor", "sparse minor"],
+  ["GNU.sparse.map", "sparse map"],
+  ["GNU.sparse.offset", "sparse offset"],
+  ["GNU.sparse.numbytes", "sparse length"],
+]);
+
+/** Reads blanks, then digits up to anything else, as libarchive does. */
+function decimal(key: string, value: Uint8Array): number {
+  const [, digits] = /^[ \t]*([0-9]+)/.exec(decodeUtf8(value)) ?? [];
+  const number = Number(digits);
+  if (digits === undefined || !Number.isSafeInteger(number)) throw new TarFault(`the pax record ${key} is not a number`);
+  return number;
+}
+
+function notARecord(): TarFault {
+  return new TarFault("a pax record is not `length key=value`");
+}
