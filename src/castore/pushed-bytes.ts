@@ -1,20 +1,19 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
 
 /**
- * What a parser waits for: exactly so many bytes, some up to so many, or that the caller has taken
- * in what it was given.
+ * What a parser asks for: exactly so many bytes; some bytes, up to so many; or that its caller
+ * takes in what the parser has given out.
  */
 export type Request = { readonly exactly: number } | { readonly upTo: number } | "taken";
 
 /**
- * A parser written in the order of what it reads: it yields requests, and gets the bytes. They are
- * valid until its next request.
+ * A parser as a generator: it yields requests and receives bytes, which are valid until its next
+ * request.
  */
 export type Parsing<T = void> = Generator<Request, T, Uint8Array>;
 
 /**
- * Runs a parser on bytes that are pushed. It keeps those alone that a request for an exact number
- * has to wait for.
+ * Runs a parser on pushed bytes. It copies bytes only to complete a request for an exact number.
  */
 export class PushedBytes {
   readonly #parsing: Parsing;
@@ -29,24 +28,24 @@ export class PushedBytes {
     this.#answer(EMPTY_BYTES);
   }
 
-  /** Whether the parser has all that it wants. */
+  /** Whether the parser has returned. */
   get isDone(): boolean {
     return this.#request === undefined;
   }
 
-  /** Whether no byte has come for the last request. */
+  /** Whether no byte has come for the current request. */
   get isBetweenRequests(): boolean {
     return this.#carriedSize === 0;
   }
 
-  /** How many bytes were pushed and wanted. */
+  /** Number of bytes that the parser has received. */
   get offset(): number {
     return this.#offset;
   }
 
   /**
-   * Yields whenever the parser waits for the caller to take in what it was given. What comes after
-   * the parser has returned is ignored.
+   * Pushes bytes. Yields whenever the parser waits for the caller to take in what it has given out.
+   * Ignores bytes after the parser has returned.
    */
   *push(chunk: Uint8Array): Generator<void> {
     for (let at = 0; this.#request !== undefined; ) {

@@ -10,16 +10,16 @@ const LONGEST_TURN = 50;
 
 export interface TarOptions {
   /**
-   * Whether the archive's one top-level entry is the root, as by default. `false` makes the top
-   * level itself the root, a directory of all entries that are there. Named as in nixpkgs'
+   * By default the archive must have one top-level entry, which becomes the root. `false` makes a
+   * directory of all top-level entries the root, as `stripRoot = false` does in nixpkgs'
    * `fetchzip`.
    */
   readonly stripRoot?: boolean | undefined;
 }
 
 /**
- * The entries of a tar archive, whose contents are pushed into `uploader` as they come. A tar has
- * no order, so the tree (not the contents) is held in memory until its end.
+ * Yields the entries of a tar archive, and pushes their contents into `uploader` as they come. A
+ * tar has no order, so the tree (not the contents) is held in memory until the end.
  *
  * Leading `/` and `./` are stripped, hard links become files, holes of sparse files become zeros, a
  * directory named again merges, anything else named again replaces.

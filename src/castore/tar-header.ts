@@ -1,13 +1,13 @@
 import { concatBytes, utf8 } from "../bytes.ts";
 
-/** Bytes of a header. Everything in a tar begins at a multiple of it. */
+/** Length of a header in bytes. Headers and contents begin at multiples of it. */
 export const TAR_BLOCK_SIZE = 512;
 
 const SPACE = 0x20;
 const TAB = 0x09;
 const SLASH = utf8("/");
 
-/** What is wrong with an archive. The parser adds where. */
+/** A fault of an archive. The parser turns it into a StoreError with the offset. */
 export class TarFault extends Error {
   override readonly name = "TarFault";
 }
@@ -22,7 +22,9 @@ export interface TarHeader {
   readonly size: number;
   /** Permission bits. Bits above them may be set. */
   readonly mode: number;
-  /** Whether GNU tar's own format: there, sparse maps and times take the place of the prefix. */
+  /**
+   * Whether the header is of GNU tar's own format, which has a sparse map where ustar has a prefix.
+   */
   readonly isGnu: boolean;
 }
 

@@ -29,12 +29,9 @@ export interface TarHandler {
   end(): void;
 }
 
-/** Bytes of one long name. */
+/** Longest name in bytes. */
 const MAX_NAME_SIZE = 1024 * 1024;
-/**
- * Bytes of zeros that all sparse files of an archive may come to: a few bytes of input can ask for
- * any number.
- */
+/** Most bytes of holes in one archive. A few bytes of input can ask for any number of zeros. */
 const MAX_HOLES = 64 * 1024 ** 3;
 const ZEROS = new Uint8Array(256 * 1024);
 
@@ -47,7 +44,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   M: "the rest of a file that begins in another volume; join the volumes first",
 };
 
-/** A name from an extension, which takes the place of the header's. */
+/** A name from an extension. It replaces the name in the header. */
 interface ExtendedName {
   readonly name: Uint8Array;
   readonly isPax: boolean;
@@ -71,7 +68,7 @@ export class TarParser {
   #holes = 0;
   /** Whether the archive has pax headers: then hard links may have content. */
   #isPax = false;
-  /** Extensions of the next entry. */
+  /** Extensions for the next entry. */
   #pax: PaxAttributes | undefined;
   #path: ExtendedName | undefined;
   #linkPath: ExtendedName | undefined;
@@ -153,7 +150,7 @@ export class TarParser {
     yield* this.#skipPadding(size);
     const { attributes } = reader;
     this.#pax = attributes;
-    // Of a pax header and a long name by GNU tar, the later one counts.
+    // If an entry has a pax header and a long name by GNU tar, the later one counts.
     if (attributes.path?.length || this.#path?.isPax) this.#path = paxName(attributes.path);
     if (attributes.linkPath?.length || this.#linkPath?.isPax) this.#linkPath = paxName(attributes.linkPath);
   }
@@ -184,8 +181,8 @@ export class TarParser {
     }
     this.#handler.entry({ ...entry, size: 0 });
     this.#handler.end();
-    // Only these have content, which says nothing new: the names in a dumped directory, and the
-    // bytes of the link's target.
+    // Two types have content that adds nothing: a dumped directory has the names of its entries,
+    // and a hard link the bytes of its target.
     if (header.type === "D" || (type === "hard link" && this.#isPax)) yield* this.#skip(size);
   }
 
@@ -231,7 +228,9 @@ export class TarParser {
     return map;
   }
 
-  /** Reads the map at the beginning of a content. @returns how many bytes it takes, padding included */
+  /**
+   * Reads the map at the beginning of a content. @returns how many bytes it takes, padding included
+   */
   *#readMap(map: SparseMap, stored: number): Parsing<number> {
     const reader = new SparseMapReader(map);
     let taken = 0;

@@ -6,20 +6,20 @@ import { SparseMap, sparseMapOf } from "./tar-sparse.ts";
 const MAX_KEY_LENGTH = 512;
 /** Longest value of a key that matters, in bytes; libarchive takes names of the same length. */
 const MAX_VALUE_LENGTH = 1024 * 1024;
-/** Digits of a record's length. */
+/** Most digits of a record's length. */
 const MAX_DIGITS = 24;
 
 const SPACE = 0x20;
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
 
-/** What a pax header tells of the entry after it. An empty name is the same as none. */
+/** What a pax header says about the next entry. An empty name is the same as none. */
 export interface PaxAttributes {
   path?: Uint8Array;
   linkPath?: Uint8Array;
   /** Bytes of content in the archive. */
   size?: number;
-  /** The real name of a sparse file, whose `path` is one for programs that can't read it. */
+  /** Name of a sparse file. Its `path` is a name for programs that can't read sparse files. */
   sparseName?: Uint8Array;
   /** A sparse file as GNU tar stores it in pax archives. */
   sparse?: SparseMap;
@@ -30,19 +30,17 @@ export interface PaxAttributes {
 /**
  * Reads the records of a pax header (POSIX.1-2001): `<length> <key>=<value>\n`, the length being
  * that of the whole record. Records of keys that can't change what an entry becomes (times, owners,
- * comments, extended attributes) are passed over and may have any length.
+ * comments, extended attributes) are skipped and may have any length.
  */
 export class PaxReader {
   readonly attributes: PaxAttributes = {};
   #part: "length" | "key" | "value" | "end" = "length";
-  /**
-   * Bytes of this record that have not come yet; while its length is being read, the length so far.
-   */
+  /** Bytes of this record that have not come yet. While its length is read: the length so far. */
   #left = 0;
   #digits = 0;
   readonly #keyBytes = new Uint8Array(MAX_KEY_LENGTH);
   #keyLength = 0;
-  /** What the key means; `undefined` if it doesn't matter. */
+  /** Meaning of the key; `undefined` for a key that can't change the entry. */
   #meaning: PaxMeaning | undefined;
   #key = "";
   #value: Uint8Array = EMPTY_BYTES;

@@ -1,21 +1,19 @@
 import { TarFault, tarSize } from "./tar-header.ts";
 
-/** Segments of one file. Each takes two numbers in memory. */
+/** Most segments of one file. Each takes two numbers in memory. */
 const MAX_SEGMENTS = 512 * 1024;
-/**
- * Bytes of a segment in the headers of GNU tar's old format: an offset and a length, 12 bytes each.
- */
+/** Length of a segment in GNU tar's old headers: an offset and a length of 12 bytes each. */
 const OLD_SEGMENT_SIZE = 24;
 const MAX_DIGITS = 20;
 
 const NEWLINE = 0x0a;
 
 /**
- * Where the bytes of a sparse file lie that an archive has; the rest of the file is zeros. Offsets
- * and lengths are in bytes.
+ * The map of a sparse file: the segments whose bytes the archive has. The rest of the file is
+ * zeros. Offsets and lengths are in bytes.
  */
 export class SparseMap {
-  /** Size of the file. */
+  /** Size of the file with its holes. */
   size: number | undefined;
   /**
    * GNU tar's version of the format in pax archives. In 1.0 the map is at the beginning of the

@@ -30,12 +30,13 @@ interface TarLink {
 type TarNode = TarDirectory | TarLeaf | TarLink;
 
 /**
- * The tree that the entries of a tar make, in whatever order they come. A directory named again
- * merges, anything else named again replaces. A hard link becomes a file of its own: the one that
- * its target is now, or, where there is none yet, the one that it is in the end.
+ * Builds a tree of the entries of a tar, which come in any order. A directory named again merges.
+ * Anything else named again replaces the entry before it. A hard link becomes a file of its own: a
+ * copy of its target at that point of the archive. If the target comes later, it is a copy of the
+ * target at the end of the archive.
  */
 export class TarTree {
-  /** Holds the top-level entries. */
+  /** A directory of the top-level entries. */
   readonly #top: TarDirectory = { kind: "directory", name: new Uint8Array(0), children: new Map() };
   readonly #links: { readonly parent: TarDirectory; readonly link: TarLink }[] = [];
 
@@ -70,8 +71,8 @@ export class TarTree {
   }
 
   /**
-   * The entries as an import wants them. The root is the one top-level entry; with `keepTop`, a
-   * directory of all that there are.
+   * Yields the entries in the order that an import needs. The root is the one top-level entry, or
+   * with `keepTop` a directory of all top-level entries.
    *
    * @throws StoreError `invalid` if there is not one top-level entry, or a hard link has no target
    */

@@ -22,7 +22,7 @@ const NOT_BY_NIX = /self-hard-?link\.tar$/;
 
 const archives = ["", "cases", "sparse"].flatMap((dir) =>
   readdirSync(join(ARCHIVES, dir))
-    .filter((name) => /\.tar(\.\w+)?$/.test(name))
+    .filter((name) => /\.(?:tar(?:\.\w+)?|tgz)$/.test(name))
     .map((name) => join(dir, name)),
 );
 

@@ -26,7 +26,7 @@ const HOLES = "/nix/store/aiij1a86rd18wvg5bjz6h9a6i28pzjxy-holes";
 
 const archivesIn = (dir: string): string[] =>
   readdirSync(join(ARCHIVES, dir))
-    .filter((name) => /\.tar(\.\w+)?$/.test(name))
+    .filter((name) => /\.(?:tar(?:\.\w+)?|tgz)$/.test(name))
     .map((name) => join(dir, name));
 
 async function* pieces(bytes: Uint8Array, size = 1000): AsyncGenerator<Uint8Array> {

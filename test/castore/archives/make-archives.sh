@@ -101,7 +101,8 @@ for version in 0.0 0.1 1.0; do
 done
 "${bsd[@]}" --read-sparse --format=pax -cf "$out/sparse/bsdtar.tar" holes
 
-gzip -9n "$out"/sparse/*.tar
+# Web servers say of a .gz that it is encoded, and browsers decode it.
+for archive in "$out"/sparse/*.tar; do gzip -9nc "$archive" >"${archive%.tar}.tgz"; rm "$archive"; done
 
 # A file that goes on in another volume.
 head -c 20000 /dev/zero >long
