@@ -23,6 +23,7 @@ function inBrowser(
         "fzstd",
         "xz-decompress",
         "unbzip2-stream/lib/bzip2.js",
+        "pako",
         "@bufbuild/protobuf",
         "@bufbuild/protobuf/wire",
         "@bufbuild/protobuf/codegenv2",
@@ -31,6 +32,8 @@ function inBrowser(
         "@connectrpc/connect/protocol-connect",
         "@connectrpc/connect/protocol-grpc-web",
       ],
+      // It finds its WebAssembly module by its own address.
+      exclude: ["brotli-dec-wasm"],
     },
     test: {
       name,

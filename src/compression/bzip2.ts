@@ -11,17 +11,18 @@ const PIECE = 256 * 1024;
 /** Longest that four equal bytes and a count stand for. */
 const MAX_RUN = 259;
 
-/** Streams of bzip2, one after another. */
-export async function* unbzip2(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  // Kept from stream to stream: there may be many, with nothing in them.
+/**
+ * @returns what reads one stream of bzip2 at a time. Its memory is kept from stream to stream:
+ *   there may be many, with nothing in them
+ */
+export function bzip2Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   const output = new Output();
   let memory = new Int32Array(0);
-  while (await input.has(1)) {
-    yield* stream(input, output, (length) => {
+  return (input) =>
+    stream(input, output, (length) => {
       if (memory.length !== length) memory = new Int32Array(length);
       return memory;
     });
-  }
 }
 
 async function* stream(
@@ -29,7 +30,7 @@ async function* stream(
   output: Output,
   allocate: (length: number) => Int32Array,
 ): AsyncGenerator<Uint8Array> {
-  await input.has(4);
+  await input.need(4);
   const bits = new Bits(input);
   const level = bzip2.header(bits.read);
   bits.forget();
@@ -55,7 +56,10 @@ class Bits {
     this.#input = input;
   }
 
-  /** The next `count` bits, up to 32, as a number; with `null`, nothing but up to the end of the byte. */
+  /**
+   * The next `count` bits, up to 32, as a number; with `null`, nothing but up to the end of the
+   * byte.
+   */
   readonly read = (count: number | null): number => {
     const { bytes } = this.#input;
     if (count === null) {
@@ -66,7 +70,7 @@ class Bits {
     let left = count;
     while (left > 0) {
       const byte = bytes[this.#at >> 3];
-      if (byte === undefined) throw new Error("the last block is cut short");
+      if (byte === undefined) throw new Error("it is cut short");
       const here = 8 - (this.#at & 7);
       const taken = Math.min(left, here);
       value = (value << taken) | ((byte >> (here - taken)) & ((1 << taken) - 1));
@@ -83,7 +87,10 @@ class Bits {
   }
 }
 
-/** Grows with what is written. A block comes to no more than some 46 MB, which a run of every five bytes makes. */
+/**
+ * Grows with what is written. A block comes to no more than some 46 MB, which a run of every five
+ * bytes makes.
+ */
 class Output {
   #bytes = new Uint8Array(BLOCK_SIZE * 10);
   #length = 0;

@@ -6,10 +6,10 @@ const LONGEST_TURN = 50;
 /** Compressed bytes as they come, of which a decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
-  #bytes: Uint8Array = EMPTY_BYTES;
-  #turned = performance.now();
-
   readonly #signal: AbortSignal | undefined;
+  #bytes: Uint8Array = EMPTY_BYTES;
+  #taken = 0;
+  #turned = performance.now();
 
   constructor(source: AsyncIterator<Uint8Array>, signal: AbortSignal | undefined) {
     this.#source = source;
@@ -17,8 +17,9 @@ export class CompressedInput {
   }
 
   /**
-   * Lets others have their turn now and then. A few bytes may stand for gigabytes, or for any number of blocks with nothing in them, and as long as
-   * they last nothing is waited for but promises.
+   * Lets others have their turn now and then. A few bytes may stand for gigabytes, or for any
+   * number of blocks with nothing in them, and as long as they last nothing is waited for but
+   * promises.
    */
   async turn(): Promise<void> {
     if (performance.now() - this.#turned <= LONGEST_TURN) return;
@@ -27,12 +28,19 @@ export class CompressedInput {
     this.#signal?.throwIfAborted();
   }
 
-  /** What is here and not taken. */
+  /** The bytes that have come and were not taken. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
 
-  /** Waits until `length` bytes are here. @returns whether they are: not if the input ends before */
+  /** How many bytes were taken. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /**
+   * Waits until `length` bytes are here. @returns whether they are: not if the input ends before
+   */
   async has(length: number): Promise<boolean> {
     await this.turn();
     if (this.#bytes.length >= length) return true;
@@ -49,15 +57,31 @@ export class CompressedInput {
     return missing <= 0;
   }
 
+  /** Waits until `length` bytes are here. @throws Error if the input ends before */
+  async need(length: number): Promise<void> {
+    if (!(await this.has(length))) throw new Error("it is cut short");
+  }
+
   /** Takes bytes that are here. They stay as they are until the caller is done with them. */
   take(length: number): Uint8Array {
     const taken = this.#bytes.subarray(0, length);
     this.#bytes = this.#bytes.subarray(length);
+    this.#taken += taken.length;
     return taken;
   }
 
   /** What is here, or else the next piece; `undefined` at the end. */
   async takeSome(): Promise<Uint8Array | undefined> {
     return (await this.has(1)) ? this.take(this.#bytes.length) : undefined;
+  }
+
+  /** Skips zero bytes, however many there are. @returns whether another byte comes after them */
+  async skipZeros(): Promise<boolean> {
+    while (await this.has(1)) {
+      const end = this.#bytes.findIndex((byte) => byte !== 0);
+      this.take(end === -1 ? this.#bytes.length : end);
+      if (end !== -1) return true;
+    }
+    return false;
   }
 }

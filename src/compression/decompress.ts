@@ -1,45 +1,76 @@
 import { quote, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import { iterate, streamOf } from "../stream.ts";
-import { unbzip2 } from "./bzip2.ts";
+import { unbrotli } from "./brotli.ts";
+import { bzip2Decoder } from "./bzip2.ts";
 import { CompressedInput } from "./compressed-input.ts";
+import { gunzip } from "./gzip.ts";
+import { unlz4 } from "./lz4.ts";
+import { unlzip } from "./lzip.ts";
+import { isLzmaHeader, unlzma } from "./lzma.ts";
 import { unxz } from "./xz.ts";
 import { unzstd } from "./zstd.ts";
 
-/** As a NARInfo names them; `none` too. */
-export const COMPRESSIONS = ["none", "gzip", "bzip2", "xz", "zstd"] as const;
+/** The compressions that can be read, and `none`. The names are those of NARInfo files. */
+export const COMPRESSIONS = ["none", "gzip", "bzip2", "xz", "zstd", "br", "lz4", "lzma", "lzip"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
-type Decompressor = (input: CompressedInput, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
+/** Decodes the member that begins at the input's next byte, and takes no byte after its end. */
+type DecodeMember = (input: CompressedInput, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
 
-const DECOMPRESSORS: Readonly<Record<Exclude<Compression, "none">, Decompressor>> = {
-  gzip: gunzip,
-  bzip2: unbzip2,
-  xz: unxz,
-  zstd: unzstd,
+interface Format {
+  /** Makes a decoder for the members of one input. */
+  readonly decoder: () => DecodeMember;
+  /** Whether a member may follow another. */
+  readonly hasMembers: boolean;
+}
+
+const FORMATS: Readonly<Record<Exclude<Compression, "none">, Format>> = {
+  gzip: { decoder: () => gunzip, hasMembers: true },
+  bzip2: { decoder: bzip2Decoder, hasMembers: true },
+  xz: { decoder: () => unxz, hasMembers: true },
+  zstd: { decoder: () => unzstd, hasMembers: true },
+  lz4: { decoder: () => unlz4, hasMembers: true },
+  lzip: { decoder: () => unlzip, hasMembers: true },
+  lzma: { decoder: () => unlzma, hasMembers: false },
+  br: { decoder: () => unbrotli, hasMembers: false },
 };
 
-/** First bytes, in hexadecimal. */
-const MAGIC: readonly { compression: Exclude<Compression, "none">; magic: RegExp }[] = [
+/**
+ * The first bytes of each format, in hexadecimal. Formats that are not in `COMPRESSIONS` are
+ * refused by name.
+ */
+const MAGIC: readonly { readonly compression: string; readonly magic: RegExp }[] = [
   { compression: "gzip", magic: /^1f8b08/ },
   { compression: "xz", magic: /^fd377a585a00/ },
-  // A frame, or one that is to be skipped.
+  // A frame, or a skippable frame.
   { compression: "zstd", magic: /^(?:28b52ffd|5.2a4d18)/ },
-  // As far as the mark of its first block, or of its end: a tar may well begin with a name like `BZh1`.
+  // The magic and the mark of the first block or of the end. The first name of a tar may begin with
+  // `BZh1`.
   { compression: "bzip2", magic: /^425a683[1-9](?:314159265359|177245385090)/ },
+  { compression: "lz4", magic: /^04224d18/ },
+  { compression: "lzip", magic: /^4c5a495001/ },
+  { compression: "compress", magic: /^1f9d[89]./ },
+  { compression: "lzop", magic: /^894c5a4f000d0a1a0a/ },
 ];
 
-/** The longest of them. */
-const MAGIC_LENGTH = 10;
-
-/** What the inflater of a browser is given at once: it may come to a thousand times as much, which is kept. */
-const GZIP_PIECE = 16 * 1024;
+/** Length of a `.lzma` header, the longest of all, in bytes. */
+const MAGIC_LENGTH = 13;
 
 /**
- * The bytes of `archive`, decompressed if it is compressed with gzip, bzip2, xz or zstd, which its first bytes tell.
+ * Yields the bytes of `archive`, decompressed if its first bytes are those of gzip, bzip2, xz,
+ * zstd, lz4, lzip or lzma.
  *
- * @param onFound is told how it was compressed
- * @throws StoreError `invalid` if the compressed data is damaged
+ * All formats follow one rule, in every browser and in Node:
+ *
+ * - The input has one member (stream, frame) or more. Their contents are joined. lzma and brotli
+ * have only one.
+ * - Any number of zero bytes may follow a member.
+ * - Any other byte after a member is an error, and so is a member that is damaged or cut short.
+ *   Checksums and sizes are checked wherever the format has them.
+ *
+ * @param onFound called with the compression that was found
+ * @throws StoreError `invalid` if the compressed data is damaged, cut short, or followed by
+ *   something else; or compressed in a way that can't be read here
  */
 export async function* decompressed(
   archive: AsyncIterable<Uint8Array>,
@@ -49,18 +80,17 @@ export async function* decompressed(
   yield* decompressWith(archive, signal, async (input) => {
     // A first piece may be shorter.
     await input.has(MAGIC_LENGTH);
-    const start = toHex(input.bytes.subarray(0, MAGIC_LENGTH));
-    const found = MAGIC.find(({ magic }) => magic.test(start))?.compression ?? "none";
+    const found = parseCompression(sniff(input.bytes.subarray(0, MAGIC_LENGTH)));
     onFound?.(found);
     return found;
   });
 }
 
 /**
- * The bytes of `archive`, which is compressed as somebody said.
+ * Yields the bytes of `archive`, decompressed. The rule is that of `decompressed`.
  *
  * @param compression as a NARInfo names it; empty is none
- * @throws StoreError `invalid` if the compressed data is damaged, or compressed in a way that can't be read here
+ * @throws StoreError `invalid` as `decompressed`, `unavailable` if a decoder can't be loaded
  */
 export async function* decompressedAs(
   archive: AsyncIterable<Uint8Array>,
@@ -73,8 +103,14 @@ export async function* decompressedAs(
 /** @throws StoreError `invalid` for one that can't be read here */
 export function parseCompression(text: string): Compression {
   const found = COMPRESSIONS.find((compression) => compression === (text || "none"));
-  if (found === undefined) throw new StoreError("invalid", `compressed with ${quote(text)}, which can't be read here`);
+  if (found === undefined)
+    throw new StoreError("invalid", `the compression ${quote(text)} can't be read here; use one of ${COMPRESSIONS.join(", ")}`);
   return found;
+}
+
+function sniff(start: Uint8Array): string {
+  const hex = toHex(start);
+  return MAGIC.find(({ magic }) => magic.test(hex))?.compression ?? (isLzmaHeader(start) ? "lzma" : "none");
 }
 
 async function* decompressWith(
@@ -105,7 +141,7 @@ async function* decompressWith(
       return;
     }
     try {
-      for await (const bytes of DECOMPRESSORS[compression](input, signal)) {
+      for await (const bytes of members(FORMATS[compression], input, signal)) {
         signal?.throwIfAborted();
         yield bytes;
         await input.turn();
@@ -113,16 +149,24 @@ async function* decompressWith(
     } catch (error) {
       signal?.throwIfAborted();
       if (failure) throw failure.error;
-      throw new StoreError("invalid", `the ${compression} data is damaged or cut short`, { cause: error });
+      if (error instanceof StoreError) throw error;
+      const reason = error instanceof Error && error.message !== "" ? error.message : "it is damaged";
+      throw new StoreError("invalid", `can't read the ${compression} data: ${reason}`, { cause: error });
     }
   } finally {
     if (!isOver) await source.return?.();
   }
 }
 
-async function* gunzip(input: CompressedInput, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  const pieces = async function* (): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    while (await input.has(1)) yield input.take(Math.min(input.bytes.length, GZIP_PIECE)) as Uint8Array<ArrayBuffer>;
-  };
-  yield* iterate(streamOf(pieces()).pipeThrough(new DecompressionStream("gzip")), signal);
+async function* members(
+  { decoder, hasMembers }: Format,
+  input: CompressedInput,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const decode = decoder();
+  for (let hasMore = true; hasMore; ) {
+    yield* decode(input, signal);
+    hasMore = await input.skipZeros();
+    if (hasMore && !hasMembers) throw new Error("there is more after its end");
+  }
 }

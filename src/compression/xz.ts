@@ -1,74 +1,164 @@
 import * as library from "xz-decompress";
-import { equalBytes } from "../bytes.ts";
-import { iterate, streamOf } from "../stream.ts";
 import type { CompressedInput } from "./compressed-input.ts";
+import { DecoderSlots } from "./decoder-slots.ts";
 
 // The library is CommonJS, of which some loaders see the names and others only the whole.
 const { XzReadableStream } = "XzReadableStream" in library ? library : (library as { default: typeof library }).default;
 
-const MAGIC = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00);
-/** Of a stream: "YZ". */
-const END_MAGIC = Uint8Array.of(0x59, 0x5a);
+/** Each stream has a dictionary of up to 64 MiB. */
+const slots = new DecoderSlots(8);
+
+/** Results of the library's decoder (`xz_ret` of XZ Embedded). */
+const OK = 0;
+const STREAM_END = 1;
+const OPTIONS_ERROR = 6;
+
+/** Indexes of 32-bit words in the decoder's context. */
+const BUFFER_SIZE = 0;
+const INPUT_AT = 1;
+const INPUT_TAKEN = 2;
+const INPUT_SIZE = 3;
+const OUTPUT_AT = 4;
+const OUTPUT_SIZE = 5;
+
+interface Decoder {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  create_context(): number;
+  destroy_context(context: number): void;
+  supply_input(context: number, size: number): void;
+  get_next_output(context: number): number;
+}
+
+let decoder: Promise<Decoder> | undefined;
 
 /**
- * How many are served at once: the decoder keeps all their dictionaries, of up to 64 MiB each, in one memory that never gets smaller.
+ * Decodes one stream of the .xz format. The library's decoder would go on with the next stream, and
+ * it accepts padding in multiples of four bytes only. So this function gives it no byte after the
+ * end of a stream.
  */
-const MAX_AT_ONCE = 8;
-
-// By itself it lets each stream wait, beyond the reach of an abort, until the one before has ended: one source that stalls would stop all others.
-Reflect.set(XzReadableStream, "_contextMutex", { acquire: async () => {}, release: () => {} });
-
-let running = 0;
-const waiting = new Set<() => void>();
-
-/** Streams of the .xz format, one after another, with zeros between them. */
 export async function* unxz(input: CompressedInput, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  while (running >= MAX_AT_ONCE) await untilOneEnds(signal);
-  running++;
+  await slots.take(signal);
   try {
-    do yield* stream(input);
-    while (await beginsAnother(input));
-  } finally {
-    running--;
-    for (const wake of waiting) wake();
-  }
-}
-
-function untilOneEnds(signal: AbortSignal | undefined): Promise<void> {
-  return new Promise<void>((resolve) => {
-    const wake = (): void => {
-      waiting.delete(wake);
-      signal?.removeEventListener("abort", wake);
-      resolve();
-    };
-    waiting.add(wake);
-    signal?.addEventListener("abort", wake);
-    if (signal?.aborted) wake();
-  }).then(() => signal?.throwIfAborted());
-}
-
-async function* stream(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  let tail: Uint8Array = END_MAGIC;
-  const pieces = async function* (): AsyncGenerator<Uint8Array> {
-    for (let piece = await input.takeSome(); piece; piece = await input.takeSome()) {
-      tail = piece;
-      yield piece;
+    decoder ??= loadDecoder();
+    const context = new XzContext(await decoder);
+    try {
+      yield* stream(input, context);
+    } finally {
+      context.destroy();
     }
-  };
-  for await (const bytes of iterate(new XzReadableStream(streamOf(pieces())))) if (bytes.length > 0) yield bytes;
-  // The decoder doesn't say how much of the last piece it took. It looked at the end of the stream, so what else is there must be after it.
-  const end = tail.subarray(0, tail.findLastIndex((byte) => byte !== 0) + 1);
-  if (end.length >= 2 && !equalBytes(end.subarray(-2), END_MAGIC)) throw new Error("there is more after the end");
+  } finally {
+    slots.free();
+  }
 }
 
-async function beginsAnother(input: CompressedInput): Promise<boolean> {
-  while (await input.has(1)) {
-    const zeros = input.bytes.findIndex((byte) => byte !== 0);
-    input.take(zeros < 0 ? input.bytes.length : zeros);
-    if (zeros < 0) continue;
-    if (!(await input.has(MAGIC.length)) || !equalBytes(input.bytes.subarray(0, MAGIC.length), MAGIC))
-      throw new Error("there is more after the end");
-    return true;
+async function* stream(input: CompressedInput, context: XzContext): AsyncGenerator<Uint8Array> {
+  const ends = new EndFinder();
+  while (true) {
+    await input.need(1);
+    const [length, mayBeEnd] = ends.find(input.bytes.subarray(0, context.bufferSize));
+    context.supply(input.take(length));
+    do {
+      const output = context.run();
+      if (output.length > 0) yield output;
+      await input.turn();
+    } while (context.hasMore);
+    if (mayBeEnd && context.isComplete()) return;
   }
-  return false;
+}
+
+/**
+ * The library exports a ReadableStream, which doesn't tell how many bytes it used. Its WebAssembly
+ * instance does. It is not a public part of the library, whose version is therefore pinned.
+ */
+async function loadDecoder(): Promise<Decoder> {
+  const load: unknown = Reflect.get(XzReadableStream, "_getModuleInstance");
+  if (typeof load !== "function") throw new TypeError("the xz decoder has changed");
+  await Reflect.apply(load, XzReadableStream, []);
+  const instance: unknown = Reflect.get(XzReadableStream, "_moduleInstance");
+  if (!(instance instanceof WebAssembly.Instance) || !isDecoder(instance.exports))
+    throw new TypeError("the xz decoder has changed");
+  return instance.exports;
+}
+
+function isDecoder(exports: object): exports is Decoder {
+  const functions = ["create_context", "destroy_context", "supply_input", "get_next_output"];
+  return "memory" in exports && functions.every((name) => typeof Reflect.get(exports, name) === "function");
+}
+
+class XzContext {
+  readonly #decoder: Decoder;
+  readonly #context: number;
+  readonly bufferSize: number;
+  #status = OK;
+  #isFull = false;
+
+  constructor(decoder: Decoder) {
+    this.#decoder = decoder;
+    this.#context = decoder.create_context();
+    this.bufferSize = this.#word(BUFFER_SIZE);
+  }
+
+  /** @param bytes at most `bufferSize`. The decoder must have used up the bytes before them */
+  supply(bytes: Uint8Array): void {
+    new Uint8Array(this.#decoder.memory.buffer).set(bytes, this.#word(INPUT_AT));
+    this.#decoder.supply_input(this.#context, bytes.length);
+  }
+
+  /** Decodes some of the input. @returns a copy of the output */
+  run(): Uint8Array {
+    this.#status = this.#decoder.get_next_output(this.#context);
+    const at = this.#word(OUTPUT_AT);
+    const size = this.#word(OUTPUT_SIZE);
+    const output = new Uint8Array(this.#decoder.memory.buffer).slice(at, at + size);
+    this.#setWord(OUTPUT_SIZE, 0);
+    this.#isFull = size === this.bufferSize;
+    if (this.#status === OPTIONS_ERROR) throw new Error("it uses a check or a filter that can't be read here");
+    if (this.#status !== OK && this.#status !== STREAM_END) throw new Error(`it is damaged (${this.#status})`);
+    return output;
+  }
+
+  /** Whether the decoder has unused input or pending output. */
+  get hasMore(): boolean {
+    return this.#isFull || this.#word(INPUT_TAKEN) < this.#word(INPUT_SIZE);
+  }
+
+  /** Whether the input so far is a whole stream. If it isn't, decoding can go on. */
+  isComplete(): boolean {
+    // An empty input means the end of the input to the decoder.
+    this.#decoder.supply_input(this.#context, 0);
+    return this.#decoder.get_next_output(this.#context) === STREAM_END;
+  }
+
+  destroy(): void {
+    this.#decoder.destroy_context(this.#context);
+  }
+
+  #word(index: number): number {
+    return new Uint32Array(this.#decoder.memory.buffer, this.#context, OUTPUT_SIZE + 1)[index] as number;
+  }
+
+  #setWord(index: number, value: number): void {
+    new Uint32Array(this.#decoder.memory.buffer, this.#context, OUTPUT_SIZE + 1)[index] = value;
+  }
+}
+
+/**
+ * Finds where a stream may end. A footer ends with two bytes of flags, 0 and at most 15, and "YZ".
+ */
+class EndFinder {
+  /** The last four bytes. */
+  #last = 0;
+
+  /** @returns the length up to the next possible end, or of all bytes if there is none */
+  find(bytes: Uint8Array): [length: number, mayBeEnd: boolean] {
+    let last = this.#last;
+    for (let i = 0; i < bytes.length; i++) {
+      last = (last << 8) | (bytes[i] as number);
+      if ((last & 0xfff0ffff) !== 0x0000595a) continue;
+      this.#last = last;
+      return [i + 1, true];
+    }
+    this.#last = last;
+    return [bytes.length, false];
+  }
 }

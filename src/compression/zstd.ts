@@ -1,12 +1,14 @@
 import { Decompress } from "fzstd";
 import { createXXHash64 } from "hash-wasm";
 import type { CompressedInput } from "./compressed-input.ts";
+import { isSkippable, skipFrame } from "./skippable-frame.ts";
 
 const FRAME_MAGIC = 0xfd2fb528;
-/** The last four bits are free to the one who writes the frame. */
-const SKIPPABLE_MAGIC = 0x184d2a50;
 const MAX_BLOCK_SIZE = 128 * 1024;
-/** What a frame may refer back to, in bytes; zstd itself takes no more unless told to. It is allocated. */
+/**
+ * What a frame may refer back to, in bytes; zstd itself takes no more unless told to. It is
+ * allocated.
+ */
 const MAX_WINDOW = 128 * 1024 * 1024;
 
 const HAS_CHECKSUM = 0x04;
@@ -19,26 +21,15 @@ interface FrameHeader {
 }
 
 /**
- * Frames of RFC 8878, one after another. They are taken apart here, so that the decoder is given a block at a time, which can't become more than 128 KiB;
- * and so that checksums are looked at.
+ * One frame of RFC 8878. It is taken apart here, so that the decoder is given a block at a time,
+ * which can't become more than 128 KiB, and so that checksums are looked at.
  */
 export async function* unzstd(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  while (await input.has(1)) {
-    if (!(await input.has(4))) throw cutShort();
-    const magic = viewOf(input.bytes).getUint32(0, true);
-    if (magic === FRAME_MAGIC) yield* frame(input);
-    else if ((magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC) await skip(input);
-    else throw new Error("this is not a zstd frame");
-  }
-}
-
-async function skip(input: CompressedInput): Promise<void> {
-  if (!(await input.has(8))) throw cutShort();
-  let rest = viewOf(input.take(8)).getUint32(4, true);
-  while (rest > 0) {
-    if (!(await input.has(1))) throw cutShort();
-    rest -= input.take(Math.min(rest, input.bytes.length)).length;
-  }
+  await input.need(4);
+  const magic = viewOf(input.bytes).getUint32(0, true);
+  if (magic === FRAME_MAGIC) yield* frame(input);
+  else if (isSkippable(magic)) await skipFrame(input);
+  else throw new Error("this is not a zstd frame");
 }
 
 async function* frame(input: CompressedInput): AsyncGenerator<Uint8Array> {
@@ -61,7 +52,7 @@ async function* frame(input: CompressedInput): AsyncGenerator<Uint8Array> {
   }
   if (contentSize !== undefined && size !== contentSize) throw new Error("a frame has less content than it says");
   if (!checksum) return;
-  if (!(await input.has(4))) throw cutShort();
+  await input.need(4);
   // The lower half of the hash, of which the library gives the bytes from the top down.
   const expected = viewOf(input.take(4)).getUint32(0, true);
   if (viewOf(checksum.digest("binary")).getUint32(4, false) !== expected)
@@ -69,14 +60,14 @@ async function* frame(input: CompressedInput): AsyncGenerator<Uint8Array> {
 }
 
 async function readHeader(input: CompressedInput): Promise<FrameHeader> {
-  if (!(await input.has(5))) throw cutShort();
+  await input.need(5);
   const descriptor = viewOf(input.bytes).getUint8(4);
   if (descriptor & 0x08) throw new Error("a frame uses a reserved bit");
   if (descriptor & 0x03) throw new Error("a frame needs a dictionary");
   const isSingleSegment = (descriptor & 0x20) !== 0;
   const at = isSingleSegment ? 5 : 6;
   const sizeLength = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] as number;
-  if (!(await input.has(at + sizeLength))) throw cutShort();
+  await input.need(at + sizeLength);
   const bytes = input.take(at + sizeLength).slice();
   const view = viewOf(bytes);
   const contentSize = readSize(view, at, sizeLength);
@@ -99,19 +90,15 @@ function windowSize(descriptor: number): number {
 }
 
 async function readBlock(input: CompressedInput): Promise<{ bytes: Uint8Array; last: boolean }> {
-  if (!(await input.has(3))) throw cutShort();
+  await input.need(3);
   const view = viewOf(input.bytes);
   const header = view.getUint16(0, true) | (view.getUint8(2) << 16);
   const size = header >> 3;
   const isRun = ((header >> 1) & 3) === 1;
   if (size > MAX_BLOCK_SIZE) throw new Error("a block is too large");
   const length = 3 + (isRun ? 1 : size);
-  if (!(await input.has(length))) throw cutShort();
+  await input.need(length);
   return { bytes: input.take(length), last: (header & 1) !== 0 };
-}
-
-function cutShort(): Error {
-  return new Error("the last frame is cut short");
 }
 
 function viewOf(bytes: Uint8Array): DataView {

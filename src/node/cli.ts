@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { isStoreError } from "../error.ts";
 import { describeFailedPath, FailedPathsError } from "../store/failed-paths.ts";
+import "./brotli.ts";
 import { type CliContext, writeOut } from "./cli-context.ts";
 import { CAT_HELP, runCat } from "./commands/cat.ts";
 import { COPY_HELP, runCopy } from "./commands/copy.ts";

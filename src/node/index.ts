@@ -1,5 +1,7 @@
 /** `tvix-store-web/node`: the daemon's parts, for programs that embed them. */
 
+import "./brotli.ts";
+
 export { connectCacheCastore } from "../backends/cache-castore.ts";
 export { createMemoryStore } from "../backends/memory.ts";
 export { type NixCacheOptions, NixCachePathInfoService } from "../backends/nix-cache.ts";

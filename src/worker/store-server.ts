@@ -7,6 +7,7 @@ import type { DirectoryEntry } from "../castore/directory.ts";
 import { fileEntry } from "../castore/file-entry.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import { tarEntries } from "../castore/tar-entries.ts";
+import { provideBrotli } from "../compression/brotli.ts";
 import { decompressed } from "../compression/decompress.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
@@ -59,6 +60,7 @@ import type {
 import { connectRemoteAddress } from "./connect-remote.ts";
 import { folderEntries, notTold } from "./folder-entries.ts";
 import { collectGarbage } from "./garbage.ts";
+import { loadBrotli } from "./load-brotli.ts";
 import { deletePackedStore, openPackedStore } from "./open-packed-store.ts";
 import { packedReader, writePacked } from "./packed-services.ts";
 import type { PackedStore } from "./packed-store.ts";
@@ -98,6 +100,7 @@ export class StoreServer implements StoreApi {
   /** @param startEngine by default a pool of workers */
   constructor(startEngine: StartEngine = startPool) {
     this.#startEngine = startEngine;
+    provideBrotli(loadBrotli);
   }
 
   async open(name: string, options: OpenOptions): Promise<OpenReport> {

@@ -68,7 +68,7 @@ test("NARs that Nix compressed are those of the plain cache", async () => {
   // One store for all: to start one takes most of the time.
   const store = await open();
   const nar = await (await fetch(new URL(/^URL: (.*)$/m.exec(NARINFO)?.[1] ?? "", CACHE))).arrayBuffer();
-  for (const compression of ["xz", "zstd", "bzip2", "gzip"]) {
+  for (const compression of ["xz", "zstd", "bzip2", "gzip", "br", "lz4", "lzma", "lzip"]) {
     const cache = compressedCacheUrl(compression);
     expect(await (await fetch(`${cache}5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3.narinfo`)).text()).toContain(
       `\nCompression: ${compression}\n`,

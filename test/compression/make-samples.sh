@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Makes samples/: what gzip, bzip2, xz and zstd make of the numbers from 1 to 25000, a line each. One stream, several, and with the
-# checks and sizes that their formats leave to the writer. And 16 MiB of zeros, which become little.
+# Makes samples/ with the programs of Debian's packages gzip, bzip2, xz-utils, zstd, lz4, lzip, brotli
+# and p7zip-full, and python3: what they make of the numbers from 1 to 25000, a line each, in one
+# stream, in several, and with the checks and sizes that their formats leave to the writer; of short
+# texts, to be joined; and of 16 MiB of zeros, which become little.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 rm -rf samples && mkdir samples && cd samples
@@ -17,15 +19,48 @@ xz -9c --check=crc32 numbers >crc32.xz
 # Without a size in the frame, and with one; with and without a checksum.
 zstd -q19c <numbers >numbers.zst
 zstd -q19c --no-check numbers >unchecked.zst
+# Blocks that refer to those before, and some that don't; sizes and checksums.
+lz4 -q -9 -B4 -BD -c numbers >numbers.lz4
+lz4 -q -9 -B4 -BI -BX --content-size -c numbers >sized.lz4
+lzip -9c numbers >numbers.lz
+# Of no known size, with a marker at the end.
+xz --format=lzma -9c numbers >numbers.lzma
+# Of a known size, without a marker: as 7-Zip has it in its own format, after a header of 32 bytes.
+7z a -t7z -m0=LZMA -mf=off numbers.7z numbers >/dev/null
+python3 - <<'PYTHON'
+import os, struct
+packed = open("numbers.7z", "rb").read()
+(length,) = struct.unpack("<Q", packed[12:20])
+header = struct.pack("<BIQ", 0x5D, 1 << 24, os.path.getsize("numbers"))
+open("sized.lzma", "wb").write(header + packed[32 : 32 + length])
+PYTHON
+brotli -c numbers >numbers.br
 
 { bzip2 -9c first; bzip2 -9c second; } >several.bz2
 { xz -9c first; head -c 8 /dev/zero; xz -9c second; head -c 4 /dev/zero; } >several.xz
 # With a frame that is to be skipped, of 5 bytes.
 { zstd -q19c first; printf '\x53\x2a\x4d\x18\x05\x00\x00\x00skip!'; zstd -q19c <second; } >several.zst
+{ lzip -c first; lzip -c second; } >several.lz
 
-for tool in "gzip -9n" "bzip2 -9" "xz -9" "zstd -q19"; do
-  suffix=${tool%% *}
-  head -c $((16 * 1024 * 1024)) /dev/zero | $tool -c >"zeros.$suffix"
+# Members to be joined. Web servers say of a .br that it is encoded, and browsers decode it, so the
+# names end otherwise.
+compress() {
+  case $1 in
+    gzip) gzip -9nc ;;
+    bzip2) bzip2 -9c ;;
+    xz) xz -9c ;;
+    zstd) zstd -q19c ;;
+    lz4) lz4 -q -9 -c ;;
+    lzip) lzip -9c ;;
+    lzma) xz --format=lzma -9c ;;
+    br) brotli -c ;;
+  esac
+}
+for compression in gzip bzip2 xz zstd lz4 lzip lzma br; do
+  seq 1 150 | compress $compression >"$compression.one"
+  seq 151 300 | compress $compression >"$compression.two"
+  compress $compression </dev/null >"$compression.nothing"
+  head -c $((16 * 1024 * 1024)) /dev/zero | compress $compression >"zeros.$compression"
 done
 
 # How the NAR of a file of 2^48 bytes begins, for something to follow.
@@ -34,4 +69,4 @@ printf '%b' '\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0' '\x01\0\0\0\0\0\0\0(\0\0\0\0
 for tool in "bzip2 -9" "xz -9" "zstd -q19"; do
   $tool -c nar-head >"nar-head.${tool%% *}"
 done
-rm numbers first second nar-head
+rm numbers numbers.7z first second nar-head

@@ -1,4 +1,5 @@
 import { type Compression, decompressedAs } from "../../../src/compression/decompress.ts";
+import "../../../src/node/brotli.ts";
 import { arriving, Broken, type Target } from "../target.ts";
 import type { Samples } from "./samples.ts";
 
@@ -7,10 +8,14 @@ const ENOUGH = 4 * 1024 * 1024;
 
 /** How many inputs, where a million would take hours. */
 const COUNTS: Readonly<Record<Exclude<Compression, "none">, { count: number; why: string }>> = {
-  gzip: { count: 100_000, why: "each has a thread of zlib to wait for" },
+  gzip: { count: 100_000, why: "each allocates a window" },
   bzip2: { count: 10_000, why: "each allocates a block" },
   xz: { count: 50_000, why: "each makes a WebAssembly instance" },
   zstd: { count: 20_000, why: "each allocates a window" },
+  lz4: { count: 50_000, why: "each makes a WebAssembly instance" },
+  lzip: { count: 10_000, why: "some come to megabytes" },
+  lzma: { count: 10_000, why: "some come to megabytes" },
+  br: { count: 50_000, why: "some come to megabytes" },
 };
 
 export function decompressors(samples: Samples): Target[] {

@@ -1,0 +1,88 @@
+import { StoreError } from "../error.ts";
+import type { CompressedInput } from "./compressed-input.ts";
+import { DecoderSlots } from "./decoder-slots.ts";
+
+/** The library `brotli-dec-wasm`, as far as it is used. */
+export interface BrotliLibrary {
+  readonly BrotliDecStream: new () => BrotliStream;
+}
+
+interface BrotliStream {
+  /** Decodes until the input is used up, the output is full, or the stream ends. @throws Error */
+  dec(input: Uint8Array, outputSize: number): BrotliResult;
+  free(): void;
+}
+
+interface BrotliResult {
+  readonly buf: Uint8Array;
+  readonly code: number;
+  /** Bytes of the input that were used. */
+  readonly input_offset: number;
+  free(): void;
+}
+
+/** `BrotliStreamResultCode.ResultSuccess`: the stream has ended. */
+const ENDED = 1;
+/** Bytes that go into the decoder in one call, and that come out of it. */
+const INPUT_PIECE = 64 * 1024;
+const OUTPUT_PIECE = 256 * 1024;
+
+/** Each stream has a window of up to 16 MiB. */
+const slots = new DecoderSlots(8);
+
+let load: (() => Promise<BrotliLibrary>) | undefined;
+let library: Promise<BrotliLibrary> | undefined;
+
+/**
+ * Sets how the decoder of brotli is loaded, which differs between a page and Node. It is large and
+ * rarely used, so it is loaded when the first brotli stream is read.
+ */
+export function provideBrotli(loadLibrary: () => Promise<BrotliLibrary>): void {
+  load = loadLibrary;
+}
+
+/**
+ * Decodes the stream of RFC 7932 that begins at the input's next byte. Brotli has no checksum.
+ *
+ * @throws StoreError `unavailable` if the decoder can't be loaded
+ */
+export async function* unbrotli(input: CompressedInput, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const { BrotliDecStream } = await loaded();
+  await slots.take(signal);
+  try {
+    const stream = new BrotliDecStream();
+    try {
+      yield* decode(input, stream);
+    } finally {
+      stream.free();
+    }
+  } finally {
+    slots.free();
+  }
+}
+
+async function* decode(input: CompressedInput, stream: BrotliStream): AsyncGenerator<Uint8Array> {
+  for (let isEnded = false; !isEnded; ) {
+    // Output may be left when all input is used, so what is here may be nothing.
+    const isLast = !(await input.has(1));
+    const result = stream.dec(input.bytes.subarray(0, INPUT_PIECE), OUTPUT_PIECE);
+    const { buf, code, input_offset } = result;
+    result.free();
+    input.take(input_offset);
+    if (buf.length > 0) yield buf;
+    isEnded = code === ENDED;
+    if (isLast && !isEnded && buf.length === 0) throw new Error("it is cut short");
+  }
+}
+
+async function loaded(): Promise<BrotliLibrary> {
+  try {
+    if (!load) throw new Error("none was provided");
+    library ??= load();
+    return await library;
+  } catch (error) {
+    // The next try may have more luck.
+    library = undefined;
+    throw new StoreError("unavailable", "can't load the decoder of brotli; try again", { cause: error });
+  }
+}

@@ -1,0 +1,116 @@
+import { createXXHash32, type IHasher } from "hash-wasm";
+import type { CompressedInput } from "./compressed-input.ts";
+import { decodeLz4Block, LZ4_WINDOW } from "./lz4-block.ts";
+import { isSkippable, skipFrame } from "./skippable-frame.ts";
+
+const FRAME_MAGIC = 0x184d2204;
+/** Longest block in bytes, by the code in the frame's header. */
+const BLOCK_SIZES: Readonly<Record<number, number>> = { 4: 64 * 1024, 5: 256 * 1024, 6: 1024 * 1024, 7: 4 * 1024 * 1024 };
+/** Longest output piece, in bytes. */
+const PIECE = 256 * 1024;
+
+interface FrameHeader {
+  readonly blockSize: number;
+  readonly hasIndependentBlocks: boolean;
+  readonly hasBlockChecksums: boolean;
+  readonly hasContentChecksum: boolean;
+  readonly contentSize: bigint | undefined;
+}
+
+/**
+ * Decodes one frame of the LZ4 frame format, version 1.6, and checks its checksums. The libraries
+ * for pages (lz4js, lz4-wasm) decode whole inputs only.
+ */
+export async function* unlz4(input: CompressedInput): AsyncGenerator<Uint8Array> {
+  await input.need(4);
+  const magic = viewOf(input.bytes).getUint32(0, true);
+  if (isSkippable(magic)) {
+    await skipFrame(input);
+    return;
+  }
+  if (magic !== FRAME_MAGIC) throw new Error("this is not an lz4 frame");
+  input.take(4);
+  const hasher = await createXXHash32();
+  const header = await readHeader(input, hasher);
+  yield* blocks(input, header, hasher);
+}
+
+async function readHeader(input: CompressedInput, hasher: IHasher): Promise<FrameHeader> {
+  await input.need(2);
+  const [flags = 0, sizes = 0] = input.bytes;
+  if (flags >> 6 !== 1 || (flags & 0x02) !== 0 || (sizes & 0x8f) !== 0) throw new Error("a frame has a version that is not known");
+  if (flags & 0x01) throw new Error("a frame needs a dictionary");
+  const blockSize = BLOCK_SIZES[sizes >> 4];
+  if (blockSize === undefined) throw new Error("a frame has blocks of no known size");
+  const hasContentSize = (flags & 0x08) !== 0;
+  const length = hasContentSize ? 10 : 2;
+  await input.need(length + 1);
+  const descriptor = input.take(length);
+  const [checksum] = input.take(1);
+  if (((xxHash32(hasher, descriptor) >> 8) & 0xff) !== checksum) throw new Error("a frame's header is damaged");
+  return {
+    blockSize,
+    hasIndependentBlocks: (flags & 0x20) !== 0,
+    hasBlockChecksums: (flags & 0x10) !== 0,
+    hasContentChecksum: (flags & 0x04) !== 0,
+    contentSize: hasContentSize ? viewOf(descriptor).getBigUint64(2, true) : undefined,
+  };
+}
+
+async function* blocks(input: CompressedInput, header: FrameHeader, hasher: IHasher): AsyncGenerator<Uint8Array> {
+  const content = header.hasContentChecksum ? (await createXXHash32()).init() : undefined;
+  /** The window, followed by the block that is being decoded. */
+  let output = new Uint8Array(0);
+  let start = 0;
+  let size = 0n;
+  while (true) {
+    await input.need(4);
+    const word = viewOf(input.take(4)).getUint32(0, true);
+    if (word === 0) break;
+    const isStored = word >>> 31 === 1;
+    const length = word & 0x7fffffff;
+    if (length > header.blockSize) throw new Error("a block is too large");
+    await input.need(length + (header.hasBlockChecksums ? 4 : 0));
+    const block = input.take(length);
+    if (header.hasBlockChecksums && xxHash32(hasher, block) !== viewOf(input.take(4)).getUint32(0, true))
+      throw new Error("a block is damaged");
+    if (output.length === 0) output = new Uint8Array(LZ4_WINDOW + header.blockSize);
+    const end = isStored
+      ? store(block, output, start)
+      : decodeLz4Block(block, output, start, start + header.blockSize, header.hasIndependentBlocks ? start : 0);
+    size += BigInt(end - start);
+    content?.update(output.subarray(start, end));
+    for (let at = start; at < end; at += PIECE) yield output.slice(at, Math.min(at + PIECE, end));
+    start = header.hasIndependentBlocks ? 0 : keepWindow(output, end);
+  }
+  if (header.contentSize !== undefined && size !== header.contentSize) throw new Error("a frame has another size than it says");
+  if (!content) return;
+  await input.need(4);
+  if (digestOf(content) !== viewOf(input.take(4)).getUint32(0, true)) throw new Error("a frame has another checksum than it says");
+}
+
+/** @returns where the block ends in `output` */
+function store(block: Uint8Array, output: Uint8Array, at: number): number {
+  output.set(block, at);
+  return at + block.length;
+}
+
+/** Moves the window, the last bytes before `end`, to the beginning. @returns its length */
+function keepWindow(output: Uint8Array, end: number): number {
+  const kept = Math.min(end, LZ4_WINDOW);
+  output.copyWithin(0, end - kept, end);
+  return kept;
+}
+
+function xxHash32(hasher: IHasher, bytes: Uint8Array): number {
+  return digestOf(hasher.init().update(bytes));
+}
+
+/** The library returns the digest in big-endian. */
+function digestOf(hasher: IHasher): number {
+  return viewOf(hasher.digest("binary")).getUint32(0, false);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,47 @@
+import { createCRC32 } from "hash-wasm";
+import { equalBytes, utf8 } from "../bytes.ts";
+import type { CompressedInput } from "./compressed-input.ts";
+import { decodeLzma } from "./lzma.ts";
+
+/** "LZIP" and the version. */
+const MAGIC = utf8("LZIP\x01");
+/** The CRC-32 of the content, its size, and the size of the member. */
+const TRAILER_LENGTH = 20;
+
+/**
+ * One member of the lzip format, version 1 (the lzip manual, "File format"). Its CRC-32 and its
+ * sizes are checked.
+ */
+export async function* unlzip(input: CompressedInput): AsyncGenerator<Uint8Array> {
+  const start = input.taken;
+  await input.need(MAGIC.length + 1);
+  const header = input.take(MAGIC.length + 1);
+  if (!equalBytes(header.subarray(0, MAGIC.length), MAGIC)) throw new Error("this is not an lzip member");
+  const dictionarySize = dictionarySizeOf(header[MAGIC.length] as number);
+  const crc = (await createCRC32()).init();
+  let size = 0n;
+  for await (const piece of decodeLzma(input, { lc: 3, lp: 0, pb: 2, dictionarySize })) {
+    crc.update(piece);
+    size += BigInt(piece.length);
+    yield piece;
+  }
+  await input.need(TRAILER_LENGTH);
+  const trailer = viewOf(input.take(TRAILER_LENGTH));
+  // The library returns the digest in big-endian.
+  if (trailer.getUint32(0, true) !== viewOf(crc.digest("binary")).getUint32(0, false))
+    throw new Error("a member has another checksum than it says");
+  if (trailer.getBigUint64(4, true) !== size || trailer.getBigUint64(12, true) !== BigInt(input.taken - start))
+    throw new Error("a member has another size than it says");
+}
+
+/** The lower five bits are n of 2^n bytes. The upper three say how many sixteenths to subtract. */
+function dictionarySizeOf(coded: number): number {
+  const exponent = coded & 0x1f;
+  if (exponent < 12 || exponent > 29) throw new Error("a member has a dictionary of no known size");
+  const base = 2 ** exponent;
+  return base - (base / 16) * (coded >> 5);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,61 @@
+import type { CompressedInput } from "./compressed-input.ts";
+import { LzmaDecoder, type LzmaProperties } from "./lzma-decoder.ts";
+import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
+
+/**
+ * Bytes of a dictionary at the most: as much as a zstd frame may refer to. `lzip -9` and `xz -9`
+ * use less.
+ */
+const MAX_DICTIONARY = 128 * 1024 * 1024;
+/** The decoder waits for so many bytes of input, unless the input ends. */
+const SOME = 4096;
+
+/** Length of a `.lzma` header: properties, dictionary size, content size. */
+const HEADER_LENGTH = 13;
+const UNKNOWN_SIZE = 2n ** 64n - 1n;
+
+/** A `.lzma` file (LZMA_Alone): one stream, without a checksum. */
+export async function* unlzma(input: CompressedInput): AsyncGenerator<Uint8Array> {
+  await input.need(HEADER_LENGTH);
+  const header = input.take(HEADER_LENGTH);
+  const view = new DataView(header.buffer, header.byteOffset, header.length);
+  const properties = view.getUint8(0);
+  const lc = properties % 9;
+  const lp = Math.trunc(properties / 9) % 5;
+  const pb = Math.trunc(properties / 45);
+  const dictionarySize = view.getUint32(1, true);
+  // liblzma's limits, which Nix reads with. Zeros alone are no file.
+  if (pb > 4 || lc + lp > 4 || dictionarySize === 0) throw new Error("it has properties that no lzma stream has");
+  const size = view.getBigUint64(5, true);
+  if (size !== UNKNOWN_SIZE && size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Error("it has a size that is too large");
+  yield* decodeLzma(input, { lc, lp, pb, dictionarySize }, size === UNKNOWN_SIZE ? undefined : Number(size));
+}
+
+/**
+ * Whether these bytes, in all likelihood, begin a `.lzma` file, which has no magic: the properties
+ * that all programs write, a dictionary of 2^n or 3 * 2^n bytes, and a size that is unknown or
+ * believable.
+ */
+export function isLzmaHeader(bytes: Uint8Array): boolean {
+  if (bytes.length < HEADER_LENGTH || bytes[0] !== 0x5d) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const dictionarySize = view.getUint32(1, true);
+  const size = view.getBigUint64(5, true);
+  const isRound = [dictionarySize, dictionarySize / 3].some((part) => part >= 2048 && Number.isInteger(Math.log2(part)));
+  return isRound && (size === UNKNOWN_SIZE || size < 2n ** 40n);
+}
+
+/** The LZMA stream that begins here. @param size of its content in bytes, if it is known */
+export async function* decodeLzma(input: CompressedInput, properties: LzmaProperties, size?: number): AsyncGenerator<Uint8Array> {
+  const { dictionarySize } = properties;
+  if (dictionarySize > MAX_DICTIONARY)
+    throw new Error(`it wants ${dictionarySize} bytes of memory, of which ${MAX_DICTIONARY} are allowed`);
+  await input.need(LzmaRangeDecoder.START);
+  const decoder = new LzmaDecoder(properties, size);
+  decoder.begin(input.take(LzmaRangeDecoder.START));
+  while (!decoder.isEnded) {
+    const isLast = !(await input.has(SOME));
+    input.take(decoder.run(input.bytes, isLast));
+    yield* decoder.takeOutput();
+  }
+}

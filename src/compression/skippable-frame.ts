@@ -1,0 +1,23 @@
+import type { CompressedInput } from "./compressed-input.ts";
+
+/** Writers choose the last four bits. */
+const SKIPPABLE_MAGIC = 0x184d2a50;
+
+/**
+ * Whether `magic`, the first four bytes in little-endian, begins a frame that zstd and lz4 pass
+ * over.
+ */
+export function isSkippable(magic: number): boolean {
+  return (magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC;
+}
+
+/** Skips such a frame: four bytes of magic, four bytes of length, and the content. */
+export async function skipFrame(input: CompressedInput): Promise<void> {
+  await input.need(8);
+  const header = input.take(8);
+  let rest = new DataView(header.buffer, header.byteOffset, header.length).getUint32(4, true);
+  while (rest > 0) {
+    await input.need(1);
+    rest -= input.take(Math.min(rest, input.bytes.length)).length;
+  }
+}
