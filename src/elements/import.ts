@@ -136,7 +136,7 @@ export class TvixImport extends LitElement {
           <button type="button" @click=${this.#pickFolder}>Choose folder…</button>
           <button type="button" @click=${() => this.#input("archive")?.click()}>Choose tar or NAR…</button>
         </div>
-        <p class="hint">Nothing leaves this browser. Archives may be compressed with gzip, xz, zstd or bzip2.</p>
+        <p class="hint">Nothing leaves this browser. Archives may be compressed with gzip, xz, zstd, bzip2, lz4, lzip or lzma.</p>
         <input type="file" name="folder" aria-label="Folder" webkitdirectory hidden @change=${this.#folderPicked} />
         <input type="file" name="archive" aria-label="Tar or NAR file" hidden @change=${this.#archivePicked} />
       </div>
