@@ -41,6 +41,11 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 
+/** A view of the same bytes, for reading numbers. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** A new buffer that holds `parts` one after the other. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;

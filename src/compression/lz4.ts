@@ -1,4 +1,5 @@
 import { createXXHash32, type IHasher } from "hash-wasm";
+import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { decodeLz4Block, LZ4_WINDOW } from "./lz4-block.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
@@ -109,8 +110,4 @@ function xxHash32(hasher: IHasher, bytes: Uint8Array): number {
 /** The library returns the digest in big-endian. */
 function digestOf(hasher: IHasher): number {
   return viewOf(hasher.digest("binary")).getUint32(0, false);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,5 +1,5 @@
 import { createCRC32 } from "hash-wasm";
-import { equalBytes, utf8 } from "../bytes.ts";
+import { equalBytes, utf8, viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { decodeLzma } from "./lzma.ts";
 
@@ -40,8 +40,4 @@ function dictionarySizeOf(coded: number): number {
   if (exponent < 12 || exponent > 29) throw new Error("a member has a dictionary of no known size");
   const base = 2 ** exponent;
   return base - (base / 16) * (coded >> 5);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,3 +1,4 @@
+import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { LzmaDecoder, type LzmaProperties } from "./lzma-decoder.ts";
 import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
@@ -18,7 +19,7 @@ const UNKNOWN_SIZE = 2n ** 64n - 1n;
 export async function* unlzma(input: CompressedInput): AsyncGenerator<Uint8Array> {
   await input.need(HEADER_LENGTH);
   const header = input.take(HEADER_LENGTH);
-  const view = new DataView(header.buffer, header.byteOffset, header.length);
+  const view = viewOf(header);
   const properties = view.getUint8(0);
   const lc = properties % 9;
   const lp = Math.trunc(properties / 9) % 5;
@@ -38,7 +39,7 @@ export async function* unlzma(input: CompressedInput): AsyncGenerator<Uint8Array
  */
 export function isLzmaHeader(bytes: Uint8Array): boolean {
   if (bytes.length < HEADER_LENGTH || bytes[0] !== 0x5d) return false;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const view = viewOf(bytes);
   const dictionarySize = view.getUint32(1, true);
   const size = view.getBigUint64(5, true);
   const isRound = [dictionarySize, dictionarySize / 3].some((part) => part >= 2048 && Number.isInteger(Math.log2(part)));

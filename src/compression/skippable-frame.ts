@@ -1,3 +1,4 @@
+import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 
 /** Writers choose the last four bits. */
@@ -14,8 +15,7 @@ export function isSkippable(magic: number): boolean {
 /** Skips such a frame: four bytes of magic, four bytes of length, and the content. */
 export async function skipFrame(input: CompressedInput): Promise<void> {
   await input.need(8);
-  const header = input.take(8);
-  let rest = new DataView(header.buffer, header.byteOffset, header.length).getUint32(4, true);
+  let rest = viewOf(input.take(8)).getUint32(4, true);
   while (rest > 0) {
     await input.need(1);
     rest -= input.take(Math.min(rest, input.bytes.length)).length;

@@ -1,5 +1,6 @@
 import { Decompress } from "fzstd";
 import { createXXHash64 } from "hash-wasm";
+import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
 
@@ -99,8 +100,4 @@ async function readBlock(input: CompressedInput): Promise<{ bytes: Uint8Array; l
   const length = 3 + (isRun ? 1 : size);
   await input.need(length);
   return { bytes: input.take(length), last: (header & 1) !== 0 };
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
