@@ -167,6 +167,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
       "tvix.castore.v1.DirectoryService",
       "tvix.store.v1.PathInfoService",
       "tvix_store_web.castore.v1.BlobSliceService",
+      "tvix_store_web.castore.v1.CapabilityService",
     ]);
     expect(answer?.originalRequest).toEqual({ listServices: "*" });
   });

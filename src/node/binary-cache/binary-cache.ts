@@ -1,3 +1,4 @@
+import "../brotli.ts";
 import { quote } from "../../bytes.ts";
 import { isStoreError, StoreError } from "../../error.ts";
 import type { HashEngine } from "../../hash/engine.ts";
