@@ -9,16 +9,23 @@ export const STORE_DIR = "/nix/store";
 export interface StorePath {
   /** 20 bytes. */
   readonly digest: Uint8Array;
-  /** 1 to 211 characters of `[A-Za-z0-9+\-_?=.]`. */
+  /** 1 to 211 characters of `[A-Za-z0-9+\-_?=.]`. Not `.` or `..`, and doesn't begin with `.-` or `..-`. */
   readonly name: string;
 }
 
 /** Bytes of a store path's digest. */
 export const STORE_PATH_DIGEST_LENGTH = 20;
 
-const HASH_PART = /^[0-9abcdfghijklmnpqrsvwxyz]{32}$/;
-const NAME = /^[A-Za-z0-9+\-_?=.]{1,211}$/;
-const BASE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}-[A-Za-z0-9+\-_?=.]{1,211}$/;
+/**
+ * The rule of `checkName` in Nix 2.34. It refuses a name whose part before the first dash is `.`
+ * or `..`, because a file system could take the name for a directory.
+ */
+const NAME_PATTERN = "(?!\\.{1,2}(?:-|$))[A-Za-z0-9+\\-_?=.]{1,211}";
+const HASH_PART_PATTERN = "[0-9abcdfghijklmnpqrsvwxyz]{32}";
+
+const HASH_PART = new RegExp(`^${HASH_PART_PATTERN}$`);
+const NAME = new RegExp(`^${NAME_PATTERN}$`);
+const BASE_NAME = new RegExp(`^${HASH_PART_PATTERN}-${NAME_PATTERN}$`);
 
 /** @throws StoreError `invalid` if `name` can't follow the digest in a store path. */
 export function checkStorePathName(name: string): void {

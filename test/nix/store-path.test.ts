@@ -49,6 +49,11 @@ describe("store path", () => {
     `${HASH}-a b`,
     `${HASH}-ä`,
     `${HASH}-${"a".repeat(212)}`,
+    `${HASH}-.`,
+    `${HASH}-..`,
+    `${HASH}-.-a`,
+    `${HASH}-..-a`,
+    `/nix/store/${HASH}-..-`,
   ])("refuses %j", (text) => {
     expect(() => parseStorePath(text)).toThrow(invalid);
   });
@@ -57,6 +62,12 @@ describe("store path", () => {
     checkStorePathName("a".repeat(211));
     checkStorePathName("09AZaz+-_?=.");
     for (const name of ["", "a".repeat(212), "a/b", "a\0", "a\n"]) expect(() => checkStorePathName(name)).toThrow(invalid);
+  });
+
+  it("has no name that a file system could take for a directory, as in Nix 2.34", () => {
+    for (const name of [".", "..", ".-", ".-a", "..-", "..-a"]) expect(() => checkStorePathName(name), name).toThrow(invalid);
+    for (const name of ["...", "...-a", ".a", "..a", ".a-b", "a.", "a-.", "a-..", "-", "--", "-.", ".=", "..?"])
+      checkStorePathName(name);
   });
 
   it("has a hash part, which stands for it", () => {
