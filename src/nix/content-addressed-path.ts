@@ -2,7 +2,7 @@ import { quote, utf8 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { type ContentAddress, checkMethod } from "./content-address.ts";
 import { formatHex, type NixHash } from "./hash.ts";
-import { hashBytes } from "./hash-bytes.ts";
+import { sha256 } from "./sha256.ts";
 import { checkStorePathName, formatStorePath, STORE_DIR, STORE_PATH_DIGEST_LENGTH, type StorePath } from "./store-path.ts";
 
 export interface ContentAddressOptions {
@@ -40,14 +40,17 @@ export async function storePathFromContentAddress(
     const type = [source ? "source" : "text", ...references, ...(self ? ["self"] : [])].join(":");
     return makeStorePath(type, hash, storeDir, name);
   }
-  const description = utf8(`fixed:out:${method === "nar" ? "r:" : ""}${formatHex(hash)}:`);
-  return makeStorePath("output:out", { algorithm: "sha256", digest: await hashBytes("sha256", description) }, storeDir, name);
+  const description = utf8(`fixed:out:${INGESTION_PREFIXES[method]}${formatHex(hash)}:`);
+  return makeStorePath("output:out", { algorithm: "sha256", digest: await sha256(description) }, storeDir, name);
 }
+
+/** How Nix writes the method in what it hashes for a fixed output's path. */
+const INGESTION_PREFIXES = { flat: "", nar: "r:", git: "git:" } as const;
 
 /** The store path of this name and type, whose digest follows from `hash`. */
 export async function makeStorePath(type: string, hash: NixHash, storeDir: string, name: string): Promise<StorePath> {
   const description = utf8(`${type}:${formatHex(hash)}:${storeDir}:${name}`);
-  return { digest: compressHash(await hashBytes("sha256", description), STORE_PATH_DIGEST_LENGTH), name };
+  return { digest: compressHash(await sha256(description), STORE_PATH_DIGEST_LENGTH), name };
 }
 
 /** `digest` folded to `length` bytes: each byte is xored to the one at its position modulo `length`. */

@@ -2,7 +2,7 @@ import { toHex, utf8 } from "../bytes.ts";
 import { makeStorePath, storePathFromContentAddress } from "./content-addressed-path.ts";
 import { checkDerivation, type Derivation, type DerivationOutput, outputPathName } from "./derivation.ts";
 import { formatDerivation, formatOutputHash, writeDerivation } from "./derivation-file.ts";
-import { hashBytes } from "./hash-bytes.ts";
+import { sha256 } from "./sha256.ts";
 import { formatStorePath, parseStorePath, STORE_DIR, type StorePath } from "./store-path.ts";
 
 /**
@@ -25,7 +25,7 @@ export type InputHash = (path: string) => DerivationHash | Promise<DerivationHas
  * @throws StoreError `invalid`
  */
 export async function derivationPath(derivation: Derivation, storeDir: string = STORE_DIR): Promise<StorePath> {
-  const digest = await hashBytes("sha256", formatDerivation(derivation, storeDir));
+  const digest = await sha256(formatDerivation(derivation, storeDir));
   const references = [...derivation.inputSources, ...derivation.inputDerivations.keys()];
   return storePathFromContentAddress(
     `${derivation.name}.drv`,
@@ -127,7 +127,7 @@ async function hashWithInputs(derivation: Derivation, input: InputHash): Promise
       inputs.set(key, merged.add(name));
     }
   }
-  const digest = await hashBytes("sha256", writeDerivation(derivation, inputs));
+  const digest = await sha256(writeDerivation(derivation, inputs));
   return { of: () => digest, isDeferred };
 }
 
@@ -140,5 +140,5 @@ async function fixedPath(
 }
 
 function hashText(text: string): Promise<Uint8Array> {
-  return hashBytes("sha256", utf8(text));
+  return sha256(utf8(text));
 }

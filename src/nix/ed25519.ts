@@ -1,7 +1,7 @@
 import { getPublicKeyAsync, hashes, signAsync, verifyAsync } from "@noble/ed25519";
+import { sha512 } from "hash-wasm";
 import { concatBytes, fromHex, utf8 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import { hashBytes } from "./hash-bytes.ts";
 import type { PublicKey, SecretKey } from "./key.ts";
 import { SIGNATURE_LENGTH, type Signature } from "./signature.ts";
 
@@ -10,7 +10,7 @@ import { SIGNATURE_LENGTH, type Signature } from "./signature.ts";
  * would ask WebCrypto for it, which pages of plain HTTP don't have.
  */
 
-hashes.sha512Async = async (message) => copy(await hashBytes("sha512", message));
+hashes.sha512Async = async (message) => copy(fromHex(await sha512(message)));
 
 const ALGORITHM = "Ed25519";
 /** What stands before the seed in PKCS #8 (RFC 8410). */

@@ -9,7 +9,7 @@ import { storePathFromContentAddress } from "../nix/content-addressed-path.ts";
 import { formatNix32, type HashAlgorithm, parseHash } from "../nix/hash.ts";
 import { formatStorePath, parseStorePath, STORE_DIR, storePathBaseName, storePathHashPart } from "../nix/store-path.ts";
 import { iterate } from "../stream.ts";
-import { HashModulo } from "./hash-modulo.ts";
+import { hashModulo } from "./hash-modulo.ts";
 import { renderNar } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 
@@ -68,36 +68,41 @@ async function contentHash(
   castore: CastoreServices,
   engine: HashEngine,
   { storePath, references, node, narHash }: PathInfo,
-  { method, hash: { algorithm } }: ContentAddress,
+  { method, hash: { algorithm, digest } }: ContentAddress,
   options: { signal?: AbortSignal | undefined },
 ): Promise<Uint8Array> {
   const path = parseStorePath(storePath);
   const self = references.includes(storePathBaseName(path));
-  if (method === "nar" && algorithm === "sha256" && !self) return parseHash(narHash).digest;
-  if (method !== "nar" && (node.kind !== "file" || node.executable)) {
-    throw new StoreError("corrupt", `${storePath} has a ${method} content address, but is not a file, or is executable`);
+  if (self) {
+    const open = () => iterate(renderNar(castore, node, options), options.signal);
+    return hashModulo(engine, open, { algorithm, hashPart: storePathHashPart(path), expected: digest });
   }
-  const modulo = self ? new HashModulo(storePathHashPart(path)) : undefined;
-  return contentDigest(castore, engine, node, { method, algorithm }, { ...options, modulo });
+  if (method === "nar" && algorithm === "sha256") return parseHash(narHash).digest;
+  // Whether a file is executable is not part of these addresses: Nix adds both kinds.
+  if ((method === "flat" || method === "text") && node.kind !== "file") {
+    throw new StoreError("corrupt", `${storePath} has a ${method} content address, but is a ${node.kind}, not a file`);
+  }
+  return contentDigest(castore, engine, node, { method, algorithm }, options);
 }
 
 /**
- * The digest that a content address of this method and algorithm has for `node`: of its NAR, or else of the bytes of a file.
+ * The digest that a content address of this method and algorithm has for `node`: of its NAR, or
+ * else of the bytes of a file.
  *
- * @throws StoreError `not-found` if content is missing, `invalid` if bytes are asked for of what is no file
+ * @throws StoreError `not-found` if content is missing, `corrupt` if it is not what the nodes say,
+ *   `invalid` for bytes of a node that is no file
  */
 export async function contentDigest(
   castore: CastoreServices,
   engine: HashEngine,
   node: Node,
   { method, algorithm }: { readonly method: ContentAddress["method"]; readonly algorithm: HashAlgorithm },
-  { modulo, signal }: { modulo?: HashModulo | undefined; signal?: AbortSignal | undefined } = {},
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Uint8Array> {
   const content = method === "nar" ? renderNar(castore, node, { signal }) : await openFile(castore, node, signal);
   const hash = await engine.stream(algorithm);
   try {
-    for await (const piece of iterate(content, signal)) await hash.update(modulo?.push(piece) ?? piece);
-    if (modulo) await hash.update(modulo.end());
+    for await (const piece of iterate(content, signal)) await hash.update(piece);
     return await hash.digest();
   } catch (error) {
     hash.abort();
@@ -110,7 +115,7 @@ async function openFile(
   node: Node,
   signal: AbortSignal | undefined,
 ): Promise<ReadableStream<Uint8Array>> {
-  if (node.kind !== "file") throw new StoreError("invalid", `a ${node.kind} has no bytes to hash, but for its NAR's`);
+  if (node.kind !== "file") throw new StoreError("invalid", `a ${node.kind} has no bytes of its own to hash`);
   const content = await castore.blobs.open(node.digest, { signal });
   if (!content) throw new StoreError("not-found", `blob ${formatDigest(node.digest)} is missing from the store`);
   return content;
