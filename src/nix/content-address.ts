@@ -1,41 +1,62 @@
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import { formatNix32, type NixHash, parseHash } from "./hash.ts";
+import { decodeDigest, formatNix32, type HashAlgorithm, isHashAlgorithm, type NixHash } from "./hash.ts";
 
 /**
- * What a content address is the hash of: `flat`, the bytes of a file; `nar`, an archive of anything; `text`, likewise the bytes of a
- * file, but one that may refer to other store paths (derivations are such files).
+ * What a content address is the hash of:
+ *
+ * - `flat`: the bytes of a file.
+ * - `nar`: an archive of anything.
+ * - `text`: the bytes of a file that may refer to other store paths, as derivations do.
+ * - `git`: a git blob or tree. An experimental feature of Nix.
  */
-export type ContentAddressMethod = "text" | "flat" | "nar";
+export type ContentAddressMethod = "text" | "flat" | "nar" | "git";
 
-export const CONTENT_ADDRESS_METHODS: readonly ContentAddressMethod[] = ["nar", "flat", "text"];
+export const CONTENT_ADDRESS_METHODS: readonly ContentAddressMethod[] = ["nar", "flat", "text", "git"];
 
 export interface ContentAddress {
   readonly method: ContentAddressMethod;
-  /** For `text` always a SHA-256. */
+  /** For `text` always a SHA-256, for `git` a SHA-1 or a SHA-256. */
   readonly hash: NixHash;
 }
 
+/** What Nix writes before the hash. `fixed:` comes last, because other prefixes begin with it. */
 const PREFIXES = [
   ["text:", "text"],
   ["fixed:r:", "nar"],
+  ["fixed:git:", "git"],
   ["fixed:", "flat"],
 ] as const;
 
 /**
- * Reads `text:sha256:<digest>`, `fixed:<hash>` (flat) or `fixed:r:<hash>` (nar).
+ * Reads `text:sha256:<digest>`, or `fixed:<hash>` (flat), `fixed:r:<hash>` (nar) or
+ * `fixed:git:<hash>`. The digest is in hexadecimal, nixbase32 or base64.
  *
  * @throws StoreError `invalid`
  */
 export function parseContentAddress(text: string): ContentAddress {
-  const prefix = PREFIXES.find(([prefix]) => text.startsWith(prefix));
-  if (prefix === undefined) throw new StoreError("invalid", `not a content address: ${quote(text)}`);
-  const [start, method] = prefix;
-  const hashText = text.slice(start.length);
-  if (!hashText.includes(":")) throw new StoreError("invalid", `not a content address: ${quote(text)}`);
-  const address: ContentAddress = { method, hash: parseHash(hashText) };
-  checkMethod(address);
+  const address = parseKnownContentAddress(text);
+  if (!address) throw new StoreError("invalid", `not a content address: ${quote(text)}`);
   return address;
+}
+
+/**
+ * Reads a content address as `parseContentAddress` does, but answers `undefined` for a method or a
+ * hash algorithm that we don't know, and for the empty text: a later Nix may have more kinds.
+ *
+ * @throws StoreError `invalid` for a known kind with a broken digest
+ */
+export function parseKnownContentAddress(text: string): ContentAddress | undefined {
+  const [prefix, method] = PREFIXES.find(([prefix]) => text.startsWith(prefix)) ?? [];
+  if (prefix === undefined || method === undefined) return undefined;
+  const colon = text.indexOf(":", prefix.length);
+  const algorithm = text.slice(prefix.length, Math.max(colon, 0));
+  if (!isHashAlgorithm(algorithm) || !canHash(method, algorithm)) return undefined;
+  try {
+    return { method, hash: { algorithm, digest: decodeDigest(algorithm, text.slice(colon + 1)) } };
+  } catch (cause) {
+    throw new StoreError("invalid", `not a content address: ${quote(text)}`, { cause });
+  }
 }
 
 /** As Nix writes it, with the digest in nixbase32. */
@@ -45,8 +66,15 @@ export function formatContentAddress(address: ContentAddress): string {
 }
 
 /** @throws StoreError `invalid` for a method with a hash that it can't have */
-export function checkMethod({ method, hash }: ContentAddress): void {
-  if (method === "text" && hash.algorithm !== "sha256") {
-    throw new StoreError("invalid", `a text content address is a sha256, not a ${hash.algorithm}`);
+export function checkMethod({ method, hash: { algorithm } }: ContentAddress): void {
+  if (!canHash(method, algorithm)) {
+    const possible = method === "text" ? "a sha256" : "a sha1 or a sha256";
+    throw new StoreError("invalid", `a ${method} content address is ${possible}, not a ${algorithm}`);
   }
+}
+
+/** Whether Nix has content addresses of this method by this hash function. */
+export function canHash(method: ContentAddressMethod, algorithm: HashAlgorithm): boolean {
+  if (method === "text") return algorithm === "sha256";
+  return method !== "git" || algorithm === "sha1" || algorithm === "sha256";
 }

@@ -1,7 +1,7 @@
 import { compareBytes, concatBytes, decodeUtf8Strict, fromHex, quote, toHex, utf8 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { checkDerivation, type Derivation, type DerivationOutput, type DerivationText, type OutputMethod } from "./derivation.ts";
-import { isHashAlgorithm } from "./hash.ts";
+import { type HashAlgorithm, isHashAlgorithm } from "./hash.ts";
 import { STORE_DIR } from "./store-path.ts";
 
 /** Bytes of the longest derivation that is read. */
@@ -64,6 +64,7 @@ function readOutput(reader: ATermReader): [string, DerivationOutput] {
 const METHODS: readonly (readonly [prefix: string, method: OutputMethod])[] = [
   ["r:", "nar"],
   ["text:", "text"],
+  ["git:", "git"],
   ["", "flat"],
 ];
 
@@ -73,13 +74,18 @@ function output(name: string, path: string, how: string, hash: string): Derivati
     if (hash !== "") throw new StoreError("invalid", `output ${quote(name)} has a hash of no kind`);
     return { kind: "input-addressed", ...known };
   }
-  const [prefix, method] = METHODS.find(([prefix]) => how.startsWith(prefix)) ?? ["", "flat"];
-  const algorithm = how.slice(prefix.length);
-  if (!isHashAlgorithm(algorithm))
-    throw new StoreError("invalid", `output ${quote(name)} has a hash of an unknown kind: ${quote(how)}`);
+  const { method, algorithm } = splitOutputHash(how);
   if (hash !== "" && hash !== "impure") return { kind: "fixed", ...known, method, algorithm, digest: fromHex(hash) };
   if (path !== "") throw new StoreError("invalid", `output ${quote(name)} has a path before its content is known`);
   return { kind: hash === "" ? "floating" : "impure", method, algorithm };
+}
+
+/** The inverse of `formatOutputHash`. @throws StoreError `invalid` */
+export function splitOutputHash(text: string): { readonly method: OutputMethod; readonly algorithm: HashAlgorithm } {
+  const [prefix, method] = METHODS.find(([prefix]) => text.startsWith(prefix)) ?? ["", "flat"];
+  const algorithm = text.slice(prefix.length);
+  if (!isHashAlgorithm(algorithm)) throw new StoreError("invalid", `an output has a hash of an unknown kind: ${quote(text)}`);
+  return { method, algorithm };
 }
 
 /**
@@ -127,7 +133,7 @@ function outputFields(output: DerivationOutput): [path: string, how: string, has
   return ["", how, output.kind === "impure" ? "impure" : ""];
 }
 
-/** `sha256`, or `r:sha256` for that of a NAR, or `text:sha256`. */
+/** `sha256` for a flat file, or with a prefix: `r:` for a NAR, `text:` or `git:`. */
 export function formatOutputHash({ method, algorithm }: Exclude<DerivationOutput, { kind: "input-addressed" }>): string {
   return `${METHODS.find(([, known]) => known === method)?.[0]}${algorithm}`;
 }

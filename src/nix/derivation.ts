@@ -1,5 +1,6 @@
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import { type ContentAddressMethod, canHash } from "./content-address.ts";
 import { HASH_LENGTHS, type HashAlgorithm } from "./hash.ts";
 import { checkStorePath, checkStorePathName, STORE_DIR } from "./store-path.ts";
 
@@ -43,8 +44,8 @@ export type DerivationOutput =
     }
   | { readonly kind: "floating" | "impure"; readonly method: OutputMethod; readonly algorithm: HashAlgorithm };
 
-/** What is hashed: the bytes of a file, its NAR, or those of a file that may have references. */
-export type OutputMethod = "flat" | "nar" | "text";
+/** What is hashed of the output. */
+export type OutputMethod = ContentAddressMethod;
 
 /** Names of outputs become parts of store paths' names, and of `environment`'s keys. */
 function checkOutputName(name: string): void {
@@ -101,8 +102,8 @@ function check(
 function checkOutput(name: string, output: DerivationOutput, storeDir: string): void {
   if ("path" in output && output.path !== undefined) checkAbsolute(output.path, storeDir);
   if (output.kind === "input-addressed") return;
-  if (output.method === "text" && output.algorithm !== "sha256")
-    throw new StoreError("invalid", `output ${name} is a text, whose hash is a sha256, not a ${output.algorithm}`);
+  if (!canHash(output.method, output.algorithm))
+    throw new StoreError("invalid", `output ${name} is a ${output.method}, which has no ${output.algorithm} hash`);
   if (output.kind === "fixed" && output.digest.length !== HASH_LENGTHS[output.algorithm])
     throw new StoreError("invalid", `output ${name} has a ${output.algorithm} of ${output.digest.length} bytes`);
 }

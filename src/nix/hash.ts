@@ -2,11 +2,11 @@ import { fromBase64, fromHex, quote, toBase64, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
 
-/** The hash functions that Nix names. The store's own digests (BLAKE3) are no such hashes. */
-export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+/** The hash functions that Nix names. BLAKE3 is an experimental feature of Nix since 2.31. */
+export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512" | "blake3";
 
 /** Bytes of each algorithm's digest. */
-export const HASH_LENGTHS: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 };
+export const HASH_LENGTHS: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64, blake3: 32 };
 
 export interface NixHash {
   readonly algorithm: HashAlgorithm;
@@ -15,8 +15,10 @@ export interface NixHash {
 }
 
 /**
- * Reads a hash in any of the forms in which Nix writes one: `sha256-<base64>` (SRI), or `sha256:` and the digest in hexadecimal,
- * nixbase32 or base64, which its length tells apart.
+ * Reads a hash in any form in which Nix reads one: `sha256-<base64>` (SRI), or `sha256:` and the
+ * digest in hexadecimal of either case, in nixbase32 or in base64, which its length tells apart.
+ * Base64 may lack its padding. Nix also ignores text behind the padding, and bits that no byte
+ * uses. No program writes these, so here they are faults.
  *
  * @throws StoreError `invalid`
  */
@@ -26,23 +28,31 @@ export function parseHash(text: string): NixHash {
     throw new StoreError("invalid", `not a hash: ${quote(text)}`);
   }
   try {
-    return { algorithm, digest: decodeDigest(algorithm, digest, separator === "-") };
+    return { algorithm, digest: separator === "-" ? decodeBase64(algorithm, digest) : decodeDigest(algorithm, digest) };
   } catch (cause) {
     throw new StoreError("invalid", `not a ${algorithm} hash: ${quote(text)}`, { cause });
   }
 }
 
-function decodeDigest(algorithm: HashAlgorithm, text: string, sri: boolean): Uint8Array {
+/**
+ * Reads a digest of `algorithm` in hexadecimal, nixbase32 or base64.
+ *
+ * @throws StoreError `invalid`
+ */
+export function decodeDigest(algorithm: HashAlgorithm, text: string): Uint8Array {
   const length = HASH_LENGTHS[algorithm];
-  if (text.length === Math.ceil(length / 3) * 4) return checkLength(fromBase64(text), length);
-  if (!sri && text.length === length * 2) return fromHex(text);
-  if (!sri && text.length === nixbase32Length(length)) return decodeNixbase32(text);
-  throw new StoreError("invalid", `no form of a ${algorithm} digest has ${text.length} characters`);
+  if (text.length === length * 2) return fromHex(text);
+  if (text.length === nixbase32Length(length)) return decodeNixbase32(text);
+  return decodeBase64(algorithm, text);
 }
 
-function checkLength(digest: Uint8Array, length: number): Uint8Array {
-  if (digest.length !== length) throw new StoreError("invalid", `a digest of ${digest.length} bytes, not ${length}`);
-  return digest;
+function decodeBase64(algorithm: HashAlgorithm, text: string): Uint8Array {
+  const length = HASH_LENGTHS[algorithm];
+  const digits = text.replace(/={1,2}$/, "");
+  if (digits.length !== Math.ceil((length * 4) / 3)) {
+    throw new StoreError("invalid", `no form of a ${algorithm} digest has ${text.length} characters`);
+  }
+  return fromBase64(digits.padEnd(Math.ceil(length / 3) * 4, "="));
 }
 
 export function isHashAlgorithm(text: string): text is HashAlgorithm {

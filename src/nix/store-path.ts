@@ -9,7 +9,7 @@ export const STORE_DIR = "/nix/store";
 export interface StorePath {
   /** 20 bytes. */
   readonly digest: Uint8Array;
-  /** 1 to 211 characters of `[A-Za-z0-9+\-_?=.]`. Not `.` or `..`, and doesn't begin with `.-` or `..-`. */
+  /** 1 to 211 characters of `[A-Za-z0-9+\-_?=.]`. Not `.`, `..`, `.-...` or `..-...`. */
   readonly name: string;
 }
 

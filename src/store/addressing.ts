@@ -22,11 +22,15 @@ import type { StoreServices } from "./services.ts";
 export interface Addressing {
   readonly name: string;
   /**
-   * What is hashed: `nar`, the default, an archive of anything; `flat`, the bytes of a file, as `nix store add-file` does; `text`, likewise,
-   * of a file that may refer to other store paths, as `builtins.toFile` makes them.
+   * What is hashed:
+   *
+   * - `nar`, the default: an archive of anything.
+   * - `flat`: the bytes of a file, as by `nix store add-file`.
+   * - `text`: the bytes of a file that may refer to other store paths, as by `builtins.toFile`.
+   * - `git`: a git blob or tree, as by `nix store add --mode git`.
    */
   readonly method?: ContentAddressMethod | undefined;
-  /** `sha256` if not given, and always that of a `text`. */
+  /** `sha256` if not given. A `text` has no other one, and a `git` object only this or `sha1`. */
   readonly hashAlgorithm?: HashAlgorithm | undefined;
   /** Store paths that the content refers to, which must be in the store: of a `text`, or of a `nar` with SHA-256. */
   readonly references?: readonly string[] | undefined;
@@ -64,9 +68,14 @@ export async function checkAddressing(
   return { name, method, hashAlgorithm, references: [...baseNames].sort() };
 }
 
-/** The content as Nix registers it by this method: of a file that is hashed by its bytes, nothing but these. @throws StoreError `invalid` */
+/**
+ * The content as it is registered by this method. A file that is hashed by its bytes alone loses its
+ * executable bit, so that equal paths have equal content.
+ *
+ * @throws StoreError `invalid` for a method that needs a file
+ */
 export function addressedNode(node: Node, { name, method }: CheckedAddressing): Node {
-  if (method === "nar") return node;
+  if (method === "nar" || method === "git") return node;
   if (node.kind !== "file")
     throw new StoreError("invalid", `${quote(name)} is a ${node.kind}: only a file has a ${method} content address`);
   return node.executable ? { ...node, executable: false } : node;

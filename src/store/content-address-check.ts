@@ -9,6 +9,7 @@ import { storePathFromContentAddress } from "../nix/content-addressed-path.ts";
 import { formatNix32, type HashAlgorithm, parseHash } from "../nix/hash.ts";
 import { formatStorePath, parseStorePath, STORE_DIR, storePathBaseName, storePathHashPart } from "../nix/store-path.ts";
 import { iterate } from "../stream.ts";
+import { gitHash } from "./git-hash.ts";
 import { hashModulo } from "./hash-modulo.ts";
 import { renderNar } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
@@ -86,11 +87,11 @@ async function contentHash(
 }
 
 /**
- * The digest that a content address of this method and algorithm has for `node`: of its NAR, or
- * else of the bytes of a file.
+ * The digest that a content address of this method and algorithm has for `node`: of its NAR, of its
+ * git object, or else of the bytes of a file.
  *
  * @throws StoreError `not-found` if content is missing, `corrupt` if it is not what the nodes say,
- *   `invalid` for bytes of a node that is no file
+ *   `invalid` for bytes of a node that is no file, and for a method without such a hash
  */
 export async function contentDigest(
   castore: CastoreServices,
@@ -99,6 +100,10 @@ export async function contentDigest(
   { method, algorithm }: { readonly method: ContentAddress["method"]; readonly algorithm: HashAlgorithm },
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Uint8Array> {
+  if (method === "git") {
+    if (algorithm !== "sha1" && algorithm !== "sha256") throw new StoreError("invalid", `git has no objects by ${algorithm}`);
+    return gitHash(castore, engine, node, algorithm, { signal });
+  }
   const content = method === "nar" ? renderNar(castore, node, { signal }) : await openFile(castore, node, signal);
   const hash = await engine.stream(algorithm);
   try {

@@ -1,17 +1,21 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
+import type { ContentAddressMethod } from "../../src/nix/content-address.ts";
 import type { Derivation } from "../../src/nix/derivation.ts";
 import { formatDerivation, parseDerivation } from "../../src/nix/derivation-file.ts";
 import { outputPaths, withOutputPaths } from "../../src/nix/derivation-paths.ts";
+import type { HashAlgorithm } from "../../src/nix/hash.ts";
 import { parseStorePath } from "../../src/nix/store-path.ts";
+import { checkContentAddress } from "../../src/store/content-address-check.ts";
 import { importFile, importNar } from "../../src/store/import.ts";
 import { importDerivation } from "../../src/store/import-derivation.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { pathInfosToJson } from "../../src/store/path-info-json.ts";
 import { fixture, fixtureText } from "../nix/fixture.ts";
+import { archive, table } from "../nix/nix-2.34.ts";
 import { engine, failure, Source } from "./fixtures.ts";
 
 interface Known {
@@ -23,6 +27,9 @@ interface Known {
 }
 /** What `nix path-info --json` says of what make-fixtures.sh added to a store with real Nix. */
 const KNOWN: Known[] = ["content-addressed.path-info", "derivation.path-info"].flatMap((name) => JSON.parse(fixtureText(name)));
+
+/** What `nix store add` of Nix 2.34 says: archive, method, algorithm, store path, content address. */
+const ADDED = table("added") as [name: string, method: string, algorithm: string, path: string, ca: string][];
 
 const ALGORITHMS = ["md5", "sha1", "sha256", "sha512"] as const;
 
@@ -43,6 +50,36 @@ test.each(ALGORITHMS)("a file by the %s of its bytes, as nix-store --add-fixed",
   const options = { name: "flat", method: "flat", hashAlgorithm } as const;
   const info = await importFile(createMemoryStore(), engine, new Source(utf8("flat\n")), options);
   expect(pathInfosToJson([info], "array")).toEqual([expected]);
+});
+
+describe("by Nix 2.34", () => {
+  test("there are fixtures of each kind", () => {
+    const kinds = new Set(ADDED.map(([, method, algorithm]) => `${method} ${algorithm}`));
+    expect([...kinds].sort()).toEqual(["flat blake3", "git sha1", "git sha256", "nar blake3"]);
+  });
+
+  test.each(ADDED)("%s by %s %s", async (name, method, algorithm, storePath, ca) => {
+    const store = createMemoryStore();
+    const options = { name, method: method as ContentAddressMethod, hashAlgorithm: algorithm as HashAlgorithm };
+    const info = await importNar(store, engine, new Source(archive(name)), options);
+    expect(info).toMatchObject({ storePath, ca, references: [] });
+    await checkContentAddress(store, engine, info);
+
+    const other = await importNar(store, engine, new Source(fixture("ls/plain.nar")), { name: "other" });
+    if (method === "flat") return;
+    const wrong = { ...info, node: other.node, narHash: other.narHash, narSize: other.narSize };
+    expect(await failure(checkContentAddress(store, engine, wrong))).toMatchObject({ code: "corrupt" });
+  });
+
+  test("an executable keeps its bit as a git blob, which does not tell of it", async () => {
+    const options = { name: "x", method: "git", hashAlgorithm: "sha1" } as const;
+    const executable = await importNar(createMemoryStore(), engine, new Source(fixture("executable.nar")), options);
+    const content = utf8("#!/bin/sh\necho hello\n");
+    const plain = await importFile(createMemoryStore(), engine, new Source(content), options);
+    expect(executable.node).toMatchObject({ executable: true });
+    expect(plain.node).toMatchObject({ executable: false });
+    expect(executable.storePath).toBe(plain.storePath);
+  });
 });
 
 test("an executable is hashed and kept as a plain file where its bytes are its address", async () => {
@@ -113,7 +150,7 @@ const SOURCE: PathInfo = {
   storePath: "",
   node: { kind: "symlink", target: utf8("x") },
   narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-  narSize: 0,
+  narSize: 112,
   references: [],
   signatures: [],
 };
@@ -126,8 +163,11 @@ test.each([
   ["bytes with references", { name: "x", method: "flat", references: [PATH] }],
   ["a NAR by another hash with references", { name: "x", hashAlgorithm: "sha1", references: [PATH] }],
   ["a reference that is none", { name: "x", method: "text", references: ["/etc/passwd"] }],
-  ["an unknown method", { name: "x", method: "git" as "nar" }],
-  ["an unknown hash", { name: "x", hashAlgorithm: "blake3" as "md5" }],
+  ["an unknown method", { name: "x", method: "tar" as "nar" }],
+  ["an unknown hash", { name: "x", hashAlgorithm: "sha3" as "md5" }],
+  ["a git object by another hash", { name: "x", method: "git", hashAlgorithm: "blake3" }],
+  ["a git object with references", { name: "x", method: "git", references: [PATH] }],
+  ["a NAR by BLAKE3 with references", { name: "x", hashAlgorithm: "blake3", references: [PATH] }],
 ] as const)("%s is refused before anything is read", async (_, options) => {
   const source = new Source(utf8("x"));
   expect(await failure(importFile(createMemoryStore(), engine, source, options))).toMatchObject({ code: "invalid" });

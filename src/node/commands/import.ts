@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { basename, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { decompressed } from "../../compression/decompress.ts";
-import { CONTENT_ADDRESS_METHODS } from "../../nix/content-address.ts";
+import { CONTENT_ADDRESS_METHODS, canHash } from "../../nix/content-address.ts";
 import { DERIVATION_MAX_LENGTH } from "../../nix/derivation-file.ts";
 import { HASH_LENGTHS, isHashAlgorithm } from "../../nix/hash.ts";
 import { NARINFO_MAX_LENGTH, parseNarInfo } from "../../nix/narinfo.ts";
@@ -29,9 +29,11 @@ export const IMPORT_HELP = `Usage: tvix-store-web import [options] PATH...
 Imports files, symlinks and directories, and prints the store path of each: the one that nix-store --add gives it.
 
   -n, --name NAME               of the store path, for one PATH; by default the file's own
-  --mode ${METHODS}          what is hashed: an archive of anything; or the bytes of a file, as nix store add-file does; or those
-                                of a text that may refer to store paths, as builtins.toFile does  (by default nar)
-  --hash-algo ALGO              ${ALGORITHMS}; with --mode nar or flat as nix-store --add-fixed  (by default sha256)
+  --mode ${METHODS}      what is hashed: an archive of anything; the bytes of a file, as by nix store add-file; those of a text
+                                that may refer to store paths, as by builtins.toFile; a git blob or tree, as by
+                                nix store add --mode git  (by default nar)
+  --hash-algo ALGO              ${ALGORITHMS}; as by nix-store --add-fixed and nix store add
+                                (by default sha256; text takes no other, git sha1 too)
   --reference STORE_PATH        what the content refers to, each with a flag of its own; with --mode text or nar
   --derivation                  PATH is a derivation's own file: prints the derivation's store path
   --nar-info FILE               PATH (or - for standard input) is a NAR, perhaps compressed, that is imported under the store path of this
@@ -102,6 +104,7 @@ function addressingOf(path: string, { name = basename(path), mode, reference, ..
   if (!method) throw new UsageError(`--mode is one of ${METHODS}`);
   const hashAlgorithm = flags["hash-algo"] ?? "sha256";
   if (!isHashAlgorithm(hashAlgorithm)) throw new UsageError(`--hash-algo is one of ${ALGORITHMS}`);
+  if (!canHash(method, hashAlgorithm)) throw new UsageError(`--mode ${method} doesn't take --hash-algo ${hashAlgorithm}`);
   checkStorePathName(name);
   return { name, method, hashAlgorithm, references: reference };
 }
