@@ -1,6 +1,6 @@
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import { type ContentAddress, formatContentAddress, parseContentAddress } from "./content-address.ts";
+import { type ContentAddress, formatContentAddress, parseKnownContentAddress } from "./content-address.ts";
 import { formatNix32, type NixHash, parseHash } from "./hash.ts";
 import { formatSignature, parseSignature, type Signature } from "./signature.ts";
 import { checkStorePath, STORE_DIR } from "./store-path.ts";
@@ -9,24 +9,25 @@ import { checkStorePath, STORE_DIR } from "./store-path.ts";
 export interface NarInfo {
   /** Absolute. */
   storePath: string;
-  /** Of the archive, relative to the cache's own address as a rule. */
+  /** Address of the archive, as a rule relative to the cache's own address. */
   url: string;
   /** How the archive is compressed, for example `xz` or `none`. Where a file does not say, Nix means `bzip2`, and so does `parseNarInfo`. */
   compression?: string | undefined;
-  /** SHA-256 of the archive as it is served, compressed. */
+  /** Hash of the archive as it is served, compressed. Nix itself writes a SHA-256. */
   fileHash?: NixHash | undefined;
-  /** Bytes of the archive as it is served. */
+  /** Bytes of the archive as it is served. 0 means unknown, as in Nix. */
   fileSize?: number | undefined;
   /** SHA-256 of the NAR. */
   narHash: NixHash;
-  /** Bytes of the NAR. */
+  /** Bytes of the NAR, never 0. */
   narSize: number;
   /** Base names, in the file's order. */
   references: string[];
-  /** Base name of the derivation, which ends in `.drv`. */
+  /** Base name of the derivation. Nix lets it end in something else than `.drv`. */
   deriver?: string | undefined;
   system?: string | undefined;
   signatures: Signature[];
+  /** Missing for a content address of a kind that we don't know, too. */
   ca?: ContentAddress | undefined;
 }
 
@@ -34,7 +35,13 @@ export interface NarInfo {
 export const NARINFO_MAX_LENGTH = 1024 * 1024;
 
 /**
- * Reads a NARInfo file. Tags that Nix does not know are ignored; nothing else may be out of shape.
+ * Reads a NARInfo file. Fields may have any form that Nix reads: hashes in each encoding, blanks
+ * around references, a deriver without `.drv`. Unknown tags are ignored, and so is a content
+ * address of an unknown kind.
+ *
+ * Lines must be `Tag: value`, and a known tag other than `Sig` comes once. Nix is less strict
+ * there: a broken line hides the next one from it, and the last of several lines wins. Two readers
+ * would then see two different paths in one file.
  *
  * @throws StoreError `invalid`
  */
@@ -91,21 +98,25 @@ function readFields(fields: ReadonlyMap<string, string>, signatures: readonly st
     const value = fields.get(tag);
     return value === undefined ? undefined : read(value);
   };
-  const references = fields.get("References") ?? "";
   return {
     storePath: checkAbsolute(required("StorePath"), storeDir),
-    url: checkWord("URL", required("URL")),
-    compression: checkWord("Compression", fields.get("Compression") ?? "bzip2"),
-    fileHash: optional("FileHash", (value) => readHash("FileHash", value, /^sha256:.{52}$/)),
+    url: checkUrl(required("URL")),
+    compression: checkWord("Compression", fields.get("Compression") || "bzip2"),
+    fileHash: optional("FileHash", (value) => readHash("FileHash", value)),
     fileSize: optional("FileSize", (value) => readSize("FileSize", value)),
-    narHash: readHash("NarHash", required("NarHash"), /^sha256:(.{52}|.{64})$/),
-    narSize: readSize("NarSize", required("NarSize")),
-    references: references === "" ? [] : references.split(" ").map(checkBaseName),
-    deriver: optional("Deriver", (value) => (value === "unknown-deriver" ? undefined : checkDeriver(value))),
-    system: optional("System", (value) => checkWord("System", value)),
+    narHash: checkSha256("NarHash", readHash("NarHash", required("NarHash"))),
+    narSize: checkNarSize(readSize("NarSize", required("NarSize"))),
+    references: (fields.get("References") ?? "").split(" ").filter(isNotEmpty).map(checkBaseName),
+    deriver: optional("Deriver", (value) => (value === "unknown-deriver" ? undefined : checkBaseName(value))),
+    // Nix ignores this field, so no value of it makes a NARInfo invalid.
+    system: optional("System", (value) => (WORD.test(value) ? value : undefined)),
     signatures: signatures.map(parseSignature),
-    ca: optional("CA", parseContentAddress),
+    ca: optional("CA", parseKnownContentAddress),
   };
+}
+
+function isNotEmpty(text: string): boolean {
+  return text !== "";
 }
 
 /**
@@ -119,14 +130,14 @@ export function formatNarInfo(info: NarInfo, storeDir: string = STORE_DIR): stri
     if (value !== undefined) lines.push(`${tag}: ${value}\n`);
   };
   line("StorePath", checkAbsolute(info.storePath, storeDir));
-  line("URL", checkWord("URL", info.url));
+  line("URL", checkUrl(info.url));
   line("Compression", info.compression === undefined ? undefined : checkWord("Compression", info.compression));
-  line("FileHash", info.fileHash === undefined ? undefined : formatNix32(checkSha256("FileHash", info.fileHash)));
-  line("FileSize", info.fileSize === undefined ? undefined : readSize("FileSize", String(info.fileSize)));
+  line("FileHash", info.fileHash === undefined ? undefined : formatNix32(info.fileHash));
+  line("FileSize", info.fileSize === undefined ? undefined : checkSize("FileSize", info.fileSize));
   line("NarHash", formatNix32(checkSha256("NarHash", info.narHash)));
-  line("NarSize", readSize("NarSize", String(info.narSize)));
+  line("NarSize", checkNarSize(checkSize("NarSize", info.narSize)));
   line("References", info.references.map(checkBaseName).join(" "));
-  line("Deriver", info.deriver === undefined ? undefined : checkDeriver(info.deriver));
+  line("Deriver", info.deriver === undefined ? undefined : checkBaseName(info.deriver));
   line("System", info.system === undefined ? undefined : checkWord("System", info.system));
   for (const signature of info.signatures) line("Sig", formatSignature(signature));
   line("CA", info.ca === undefined ? undefined : formatContentAddress(info.ca));
@@ -145,28 +156,42 @@ function checkBaseName(text: string): string {
   return text;
 }
 
-function checkDeriver(text: string): string {
-  if (!text.endsWith(".drv")) throw new StoreError("invalid", `Deriver is not a derivation: ${quote(text)}`);
-  return checkBaseName(text);
-}
+const WORD = /^[^\s\p{Cc}]+$/u;
 
-/** Free text, but without what would end the line or be lost around it. */
+/** Free text, but without anything that would end the line or be lost around it. */
 function checkWord(tag: string, text: string): string {
-  if (!/^[^\s\p{Cc}]+$/u.test(text)) throw new StoreError("invalid", `${tag} is empty or has blanks: ${quote(text)}`);
+  if (!WORD.test(text)) throw new StoreError("invalid", `${tag} is empty or has blanks: ${quote(text)}`);
   return text;
 }
 
+/** Blanks inside are part of the URL, as in Nix. */
+function checkUrl(text: string): string {
+  if (!/^[^\p{Cc}]+$/u.test(text)) throw new StoreError("invalid", `URL is empty or has control characters: ${quote(text)}`);
+  return text;
+}
+
+/** Reads a number as Nix does: a plus and zeros may come first. */
 function readSize(tag: string, text: string): number {
-  const size = Number(text);
-  if (!/^(0|[1-9][0-9]*)$/.test(text) || !Number.isSafeInteger(size)) {
-    throw new StoreError("invalid", `${tag} is not a number of bytes: ${quote(text)}`);
-  }
+  if (!/^\+?[0-9]+$/.test(text)) throw new StoreError("invalid", `${tag} is not a number of bytes: ${quote(text)}`);
+  return checkSize(tag, Number(text));
+}
+
+function checkSize(tag: string, size: number): number {
+  if (!Number.isSafeInteger(size) || size < 0) throw new StoreError("invalid", `${tag} is not a number of bytes: ${size}`);
   return size;
 }
 
-function readHash(tag: string, text: string, form: RegExp): NixHash {
-  if (!form.test(text)) throw new StoreError("invalid", `${tag} is not a SHA-256: ${quote(text)}`);
-  return parseHash(text);
+function checkNarSize(size: number): number {
+  if (size === 0) throw new StoreError("invalid", "NarSize is 0, but no NAR is empty");
+  return size;
+}
+
+function readHash(tag: string, text: string): NixHash {
+  try {
+    return parseHash(text);
+  } catch (cause) {
+    throw new StoreError("invalid", `${tag} is not a hash: ${quote(text)}`, { cause });
+  }
 }
 
 function checkSha256(tag: string, hash: NixHash): NixHash {

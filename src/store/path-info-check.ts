@@ -1,14 +1,12 @@
 import { quote } from "../bytes.ts";
 import { checkNode } from "../castore/node.ts";
 import { isStoreError, StoreError } from "../error.ts";
-import { formatContentAddress, parseContentAddress } from "../nix/content-address.ts";
+import { formatContentAddress, parseContentAddress, parseKnownContentAddress } from "../nix/content-address.ts";
 import { formatSri, parseHash } from "../nix/hash.ts";
 import { formatSignature, parseSignature } from "../nix/signature.ts";
 import { formatStorePath, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
 import type { NarSizeAndHash } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
-
-const DRV = ".drv";
 
 /** How NARInfo files say that there is no deriver. */
 const UNKNOWN_DERIVER = "unknown-deriver";
@@ -23,17 +21,19 @@ export function checkPathInfo(info: PathInfo): void {
     expectForm("store path", info.storePath, canonicalStorePath(info.storePath));
     checkNode(info.node);
     expectForm("NAR hash", info.narHash, canonicalNarHash(info.narHash));
-    if (!Number.isSafeInteger(info.narSize) || info.narSize < 0) throw new StoreError("invalid", `NAR size ${info.narSize}`);
+    // Nix writes 0 for a size that it doesn't know; no NAR is empty.
+    if (!Number.isSafeInteger(info.narSize) || info.narSize <= 0) throw new StoreError("invalid", `NAR size ${info.narSize}`);
     checkReferences(info.references);
-    if (info.deriver !== undefined) expectForm("deriver", info.deriver, canonicalDeriver(info.deriver));
+    if (info.deriver !== undefined) expectForm("deriver", info.deriver, canonicalBaseName(info.deriver));
     if (info.ca !== undefined) expectForm("content address", info.ca, canonicalContentAddress(info.ca));
     for (const signature of info.signatures) expectForm("signature", signature, canonicalSignature(signature));
   });
 }
 
 /**
- * The same PathInfo in the forms that `checkPathInfo` demands, from any in which Nix writes it: hashes in any base, references and
- * deriver as absolute paths or base names, in any order, more than once.
+ * The same PathInfo in the forms that `checkPathInfo` demands, from any in which Nix writes it:
+ * hashes in any encoding, references and deriver as absolute paths or base names, in any order,
+ * more than once. A content address of a kind that we don't know is left out.
  *
  * @throws StoreError `invalid`, naming the store path
  */
@@ -45,8 +45,8 @@ export function normalizePathInfo(info: PathInfo): PathInfo {
       narHash: canonicalNarHash(info.narHash),
       narSize: info.narSize,
       references: [...new Set(info.references.map(canonicalBaseName))].sort(),
-      deriver: info.deriver === undefined || info.deriver === UNKNOWN_DERIVER ? undefined : canonicalDeriver(info.deriver),
-      ca: info.ca === undefined ? undefined : canonicalContentAddress(info.ca),
+      deriver: info.deriver === undefined || info.deriver === UNKNOWN_DERIVER ? undefined : canonicalBaseName(info.deriver),
+      ca: info.ca === undefined ? undefined : knownContentAddress(info.ca),
       signatures: [...new Set(info.signatures.map(canonicalSignature))],
     };
     checkPathInfo(normal);
@@ -98,14 +98,6 @@ function canonicalBaseName(text: string): string {
   return storePathBaseName(parseStorePath(text));
 }
 
-function canonicalDeriver(text: string): string {
-  const path = parseStorePath(text);
-  if (!path.name.endsWith(DRV) || path.name.length === DRV.length) {
-    throw new StoreError("invalid", `deriver ${quote(text)} does not end in ${DRV}`);
-  }
-  return storePathBaseName(path);
-}
-
 function canonicalNarHash(text: string): string {
   const hash = parseHash(text);
   if (hash.algorithm !== "sha256") throw new StoreError("invalid", `NAR hash ${quote(text)} is not a sha256`);
@@ -114,6 +106,11 @@ function canonicalNarHash(text: string): string {
 
 function canonicalContentAddress(text: string): string {
   return formatContentAddress(parseContentAddress(text));
+}
+
+function knownContentAddress(text: string): string | undefined {
+  const address = parseKnownContentAddress(text);
+  return address && formatContentAddress(address);
 }
 
 function canonicalSignature(text: string): string {

@@ -43,10 +43,13 @@ function readDigest(bytes: Uint8Array, algorithm: HashAlgorithm): Uint8Array {
   throw new StoreError("invalid", `content address with a ${algorithm} digest of ${bytes.length} bytes`);
 }
 
-/** @throws StoreError `invalid` unless `text` is a content address that the message has a type for */
-export function contentAddressToMessage(text: string): ContentAddressMessage {
+/**
+ * `undefined` for a content address that the message has no type for: a git one, or a BLAKE3.
+ *
+ * @throws StoreError `invalid` if `text` is no content address
+ */
+export function contentAddressToMessage(text: string): ContentAddressMessage | undefined {
   const { method, hash }: ContentAddress = parseContentAddress(text);
   const type = KINDS.findIndex((kind) => kind[0] === method && kind[1] === hash.algorithm);
-  if (type < 0) throw new StoreError("invalid", `no type for the content address ${text}`);
-  return { type, digest: hash.digest };
+  return type < 0 ? undefined : { type, digest: hash.digest };
 }

@@ -1,14 +1,28 @@
+import { create, type UnknownField } from "@bufbuild/protobuf";
 import { decodeUtf8, equalBytes, quote, utf8 } from "../bytes.ts";
 import type { Node } from "../castore/node.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { formatSri, HASH_LENGTHS, parseHash } from "../nix/hash.ts";
 import { decodeNixbase32, encodeNixbase32 } from "../nix/nixbase32.ts";
 import { formatSignature, parseSignature, SIGNATURE_LENGTH, type Signature } from "../nix/signature.ts";
-import { formatStorePath, parseStorePath, STORE_PATH_DIGEST_LENGTH, type StorePath, storePathBaseName } from "../nix/store-path.ts";
+import {
+  checkStorePathName,
+  formatStorePath,
+  parseStorePath,
+  STORE_PATH_DIGEST_LENGTH,
+  type StorePath,
+  storePathBaseName,
+} from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
 import { type ContentAddressMessage, contentAddressFromMessage, contentAddressToMessage } from "./content-address-message.ts";
+import { type PathInfo as SnixPathInfo, PathInfoSchema as SnixPathInfoSchema } from "./gen/snix/store/v1/pathinfo_pb.ts";
+import { type PathInfo as TvixPathInfo, PathInfoSchema as TvixPathInfoSchema } from "./gen/tvix/store/v1/pathinfo_pb.ts";
 import { type NodeMessage, type NodeOneof, nodeFromMessage, nodeToOneof } from "./node-message.ts";
+import { addExtensions, type PathInfoExtensions, readExtensions } from "./path-info-extensions.ts";
+
+/** What the deriver's name ends in, and tvix and snix leave off on the wire. */
+const DRV = ".drv";
 
 /** `NARInfo` of tvix and of snix. */
 export interface NarInfoMessage {
@@ -23,6 +37,8 @@ export interface NarInfoMessage {
 interface PathInfoFields {
   references: Uint8Array[];
   narinfo?: NarInfoMessage | undefined;
+  /** Fields that tvix and snix don't have, our extensions among them. */
+  $unknown?: UnknownField[] | undefined;
 }
 
 /** `tvix.store.v1.PathInfo`, or `snix.store.v1.PathInfo`. */
@@ -55,10 +71,17 @@ export async function pathInfoFromMessage(message: PathInfoMessage, gaps: PathIn
   try {
     const { narinfo } = message;
     const rest = narinfo ? readNarInfo(narinfo) : { ...(await gaps.calculateNar(node)), signatures: [] };
+    const further = readFurther(rest, readExtensions(message));
     const references = narinfo
       ? readReferences(message.references, narinfo.referenceNames)
       : await findReferences(message.references, path, gaps);
-    const info: PathInfo = { storePath: formatStorePath(path), node, references: [...new Set(references)].sort(), ...rest };
+    const info: PathInfo = {
+      storePath: formatStorePath(path),
+      node,
+      references: [...new Set(references)].sort(),
+      ...rest,
+      ...further,
+    };
     checkPathInfo(info);
     return info;
   } catch (error) {
@@ -77,12 +100,20 @@ function readRoot(message: PathInfoMessage): { path: StorePath; node: Node } {
   return { path: parseStorePath(decodeUtf8(name)), node };
 }
 
+/** What the extensions add to `known`. @throws StoreError `invalid` if they contradict it */
+function readFurther(known: Pick<PathInfo, "deriver" | "ca">, extensions: PathInfoExtensions): Pick<PathInfo, "deriver" | "ca"> {
+  const { deriver = known.deriver, contentAddress: ca = known.ca } = extensions;
+  if ((known.deriver ?? deriver) !== deriver || (known.ca ?? ca) !== ca)
+    throw new StoreError("invalid", "its deriver or content address is in it twice, and not the same");
+  return { ...(deriver !== undefined && { deriver }), ...(ca !== undefined && { ca }) };
+}
+
 function readNarInfo(narinfo: NarInfoMessage): Pick<PathInfo, "narSize" | "narHash" | "signatures" | "deriver" | "ca"> {
   return {
     ...narFactsFromMessage(narinfo),
     signatures: [...new Set(narinfo.signatures.map(readSignature))],
     // The wire leaves `.drv` off, always once: a deriver that is called `a.drv` there is `a.drv.drv`.
-    ...(narinfo.deriver && { deriver: `${storePathBaseName(readStorePath(narinfo.deriver))}.drv` }),
+    ...(narinfo.deriver && { deriver: `${storePathBaseName(readStorePath(narinfo.deriver))}${DRV}` }),
     ...(narinfo.ca && { ca: contentAddressFromMessage(narinfo.ca) }),
   };
 }
@@ -144,14 +175,16 @@ export function hashPartToBytes(hashPart: string): Uint8Array {
   return digest;
 }
 
-/** What tvix's PathInfo message is started from. @throws StoreError `invalid` where `info` is */
-export function pathInfoToTvix(info: PathInfo): PathInfoFields & { node: { node: NodeOneof } } {
-  return { node: { node: rootOneof(info) }, ...pathInfoFields(info) };
+/** @throws StoreError `invalid` where `info` is */
+export function pathInfoToTvix(info: PathInfo): TvixPathInfo {
+  const message = create(TvixPathInfoSchema, { node: { node: rootOneof(info) }, ...pathInfoFields(info) });
+  return addExtensions(TvixPathInfoSchema, message, extensionsOf(info));
 }
 
-/** What snix's PathInfo message is started from. @throws StoreError `invalid` where `info` is */
-export function pathInfoToSnix(info: PathInfo): PathInfoFields & { entry: { entry: NodeOneof } } {
-  return { entry: { entry: rootOneof(info) }, ...pathInfoFields(info) };
+/** @throws StoreError `invalid` where `info` is */
+export function pathInfoToSnix(info: PathInfo): SnixPathInfo {
+  const message = create(SnixPathInfoSchema, { entry: { entry: rootOneof(info) }, ...pathInfoFields(info) });
+  return addExtensions(SnixPathInfoSchema, message, extensionsOf(info));
 }
 
 function rootOneof(info: PathInfo): NodeOneof {
@@ -160,14 +193,41 @@ function rootOneof(info: PathInfo): NodeOneof {
 
 function pathInfoFields(info: PathInfo): PathInfoFields {
   checkPathInfo(info);
+  const deriver = info.deriver === undefined ? undefined : deriverToMessage(info.deriver);
+  const ca = info.ca === undefined ? undefined : contentAddressToMessage(info.ca);
   return {
     references: info.references.map((reference) => parseStorePath(reference).digest),
     narinfo: {
       ...narFactsToMessage(info),
       signatures: info.signatures.map(parseSignature),
       referenceNames: [...info.references],
-      ...(info.deriver !== undefined && { deriver: parseStorePath(info.deriver.slice(0, -".drv".length)) }),
-      ...(info.ca !== undefined && { ca: contentAddressToMessage(info.ca) }),
+      ...(deriver && { deriver }),
+      ...(ca && { ca }),
     },
   };
+}
+
+/** What `pathInfoFields` leaves out. */
+function extensionsOf({ deriver, ca }: PathInfo): PathInfoExtensions {
+  return {
+    deriver: deriver !== undefined && !deriverToMessage(deriver) ? deriver : undefined,
+    contentAddress: ca !== undefined && !contentAddressToMessage(ca) ? ca : undefined,
+  };
+}
+
+/** `undefined` for a deriver that the message can't hold: one that is more or less than a name and `.drv`. */
+function deriverToMessage(deriver: string): StorePath | undefined {
+  const { digest, name } = parseStorePath(deriver);
+  if (!name.endsWith(DRV)) return undefined;
+  const path = { digest, name: name.slice(0, -DRV.length) };
+  return isStorePathName(path.name) ? path : undefined;
+}
+
+function isStorePathName(name: string): boolean {
+  try {
+    checkStorePathName(name);
+    return true;
+  } catch {
+    return false;
+  }
 }

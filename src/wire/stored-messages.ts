@@ -30,7 +30,7 @@ export function decodeBlobEntry(blob: Digest, bytes: Uint8Array): BlobEntry {
 }
 
 export function encodePathInfo(info: PathInfo): Uint8Array {
-  return toBinary(PathInfoSchema, create(PathInfoSchema, pathInfoToTvix(info)));
+  return toBinary(PathInfoSchema, pathInfoToTvix(info));
 }
 
 /** @throws StoreError `corrupt` */

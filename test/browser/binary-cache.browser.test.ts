@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { deleteStore, openStore, type Store } from "../../src/index.ts";
 import { listNar, narListingToJson } from "../../src/nix/nar-listing.ts";
 import { readAll } from "../conformance/content.ts";
-import { SAMPLE_CACHE_URL as CACHE, compressedCacheUrl } from "../conformance/sample-cache-url.ts";
+import { SAMPLE_CACHE_URL as CACHE, compressedCacheUrl, otherCacheUrl } from "../conformance/sample-cache-url.ts";
 
 const ROOT = "/nix/store/5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3-hello-tvix-1.0-doc";
 
@@ -46,6 +46,14 @@ test("a page imports a closure that a trusted key signed, and renders the cache'
   expect(await readAll(store.nar(ROOT))).toEqual(new Uint8Array(await nar.arrayBuffer()));
   for (const reference of info?.references ?? []) expect(await store.pathInfo(reference)).toBeDefined();
   expect(await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY] })).toMatchObject({ paths: 0, bytes: 0 });
+});
+
+test.each(["filehash-hex", "filehash-sri"])("a page imports from the cache of another program: %s", async (name) => {
+  const store = await open();
+  const path = "/nix/store/kjm4gb62c7adb0i3xdi62s72dykchqa3-case-lib-1.0";
+  // Content-addressed, so that it needs no key.
+  await store.importBinaryCache(otherCacheUrl(name), [path], { trustedPublicKeys: [] });
+  expect(await (await store.file(path, "share/text"))?.text()).toBe("lib\n");
 });
 
 test("without the key, or with another one, nothing comes; unless no signature is wanted", async () => {

@@ -14,6 +14,11 @@ const FIXTURES = inject("fixturesUrl");
 /** The sample as a binary cache that pages may read, as real Nix made and signed it; see test/fixtures/make-sample.sh. */
 export const SAMPLE_CACHE_URL = `${FIXTURES}sample/`;
 
+/** A cache whose NARInfo files are not as Nix writes them. @param name of the folder in test/fixtures/caches */
+export function otherCacheUrl(name: string): string {
+  return `${FIXTURES}caches/${name}/`;
+}
+
 /** A part of it whose NARs are compressed; see test/fixtures/make-compressed.sh. @param compression as a NARInfo names it */
 export function compressedCacheUrl(compression: string): string {
   return `${FIXTURES}compressed/${compression}/`;

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { fromBase64, toBase64, toBase64Url, utf8 } from "../../src/bytes.ts";
 import { parseContentAddress } from "../../src/nix/content-address.ts";
 import { fingerprint } from "../../src/nix/fingerprint.ts";
-import { formatNix32, parseHash } from "../../src/nix/hash.ts";
+import { formatNix32, HASH_LENGTHS, parseHash } from "../../src/nix/hash.ts";
 import { formatNarInfo, type NarInfo, parseNarInfo } from "../../src/nix/narinfo.ts";
+import { encodeNixbase32 } from "../../src/nix/nixbase32.ts";
 import { formatSignature, parseSignature } from "../../src/nix/signature.ts";
 import { fixtureNames, fixtureText } from "./fixture.ts";
 
@@ -71,10 +72,67 @@ describe("NARInfo", () => {
     expect(formatNarInfo(info)).toBe(text);
   });
 
-  it("reads a hexadecimal NarHash", () => {
-    const { narHash } = parseNarInfo(BUILT);
-    const hex = Buffer.from(narHash.digest).toString("hex");
-    expect(parseNarInfo(replaced("NarHash", `sha256:${hex}`)).narHash).toEqual(narHash);
+  describe.each(["NarHash", "FileHash", "CA"])("%s", (tag) => {
+    const digest = Uint8Array.from({ length: 32 }, (_, i) => i * 7);
+    const hex = Buffer.from(digest).toString("hex");
+    const base64 = toBase64(digest);
+    const sri = [`sha256-${base64}`, `sha256-${base64.slice(0, -1)}`];
+    const prefixed = [encodeNixbase32(digest), hex, hex.toUpperCase(), base64, base64.slice(0, -1)];
+    const forms = [...prefixed.map((text) => `sha256:${text}`), ...(tag === "CA" ? [] : sri)];
+
+    it.each(forms)("is read as %s, and written in nixbase32", (form) => {
+      const value = tag === "CA" ? `fixed:r:${form}` : form;
+      const text = tag === "CA" ? `${BUILT}CA: ${value}\n` : replaced(tag, value);
+      const written = tag === "CA" ? `fixed:r:${formatNix32(parseHash(sri[0]!))}` : formatNix32(parseHash(sri[0]!));
+      expect(formatNarInfo(parseNarInfo(text))).toBe(text.replace(`${tag}: ${value}`, () => `${tag}: ${written}`));
+    });
+  });
+
+  it("takes any hash that Nix knows for a FileHash, but a SHA-256 alone for a NarHash", () => {
+    for (const [algorithm, length] of Object.entries(HASH_LENGTHS)) {
+      const hash = `${algorithm}-${toBase64(new Uint8Array(length).fill(3))}`;
+      expect(parseNarInfo(replaced("FileHash", hash)).fileHash).toEqual(parseHash(hash));
+      if (algorithm === "sha256") continue;
+      expect(() => parseNarInfo(replaced("NarHash", hash))).toThrow(invalid);
+    }
+  });
+
+  it("leaves out a content address of a kind that it doesn't know, but not a broken one", () => {
+    const digest = "0clvq3ynb8q6mys7jpkhdhmga95y0g3a4f2a3ww25j4a0x7h8j6v";
+    for (const ca of [
+      "",
+      "unheard:of",
+      `sha256:${digest}`,
+      `fixed:tar:sha256:${digest}`,
+      `fixed:r:sha3-256:${digest}`,
+      `text:sha512:${digest}`,
+      `fixed:git:md5:${digest}`,
+      "fixed:sha256",
+    ]) {
+      expect(parseNarInfo(`${BUILT}CA: ${ca}\n`), ca).toEqual({ ...parseNarInfo(BUILT), ca: undefined });
+    }
+    for (const ca of [`fixed:r:sha256:${digest.slice(1)}`, `fixed:sha1:${digest}`, "text:sha256:", `fixed:git:sha1:${digest}`])
+      expect(() => parseNarInfo(`${BUILT}CA: ${ca}\n`), ca).toThrow(invalid);
+  });
+
+  it("reads fields that Nix reads, and writes them as Nix does", () => {
+    const info = parseNarInfo(BUILT);
+    const [a, b] = ["6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a", "ca1y6c916z1ck1dxi4rcrsfs9rzp728w-b"] as const;
+    const spaced = parseNarInfo(replaced("References", `  ${a}   ${b} `));
+    expect(spaced.references).toEqual([a, b]);
+    expect(formatNarInfo(spaced)).toBe(replaced("References", `${a} ${b}`));
+    expect(parseNarInfo(replaced("References", "   ")).references).toEqual([]);
+
+    for (const deriver of [a, "6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-.drv"]) {
+      expect(parseNarInfo(replaced("Deriver", deriver)).deriver).toBe(deriver);
+      expect(formatNarInfo({ ...info, deriver })).toBe(replaced("Deriver", deriver));
+    }
+    expect(parseNarInfo(replaced("Compression", "")).compression).toBe("bzip2");
+    for (const system of ["", "a b", "x\t"]) expect(parseNarInfo(`${BUILT}System: ${system}\n`).system).toBeUndefined();
+    for (const size of ["168", "+168", "00168"]) expect(parseNarInfo(replaced("NarSize", size)).narSize).toBe(168);
+    expect(parseNarInfo(replaced("FileSize", "0")).fileSize).toBe(0);
+    const url = "nar/a b.nar?c=d e";
+    expect(formatNarInfo(parseNarInfo(replaced("URL", url)))).toBe(replaced("URL", url));
   });
 
   it("takes no Compression for bzip2, unknown-deriver for none, and ignores unknown tags", () => {
@@ -108,11 +166,14 @@ describe("NARInfo", () => {
     ["a relative StorePath", replaced("StorePath", "6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a")],
     ["a path in a StorePath", replaced("StorePath", "/nix/store/6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a/bin")],
     ["an empty URL", replaced("URL", "")],
-    ["a FileHash that is a SHA-1", replaced("FileHash", "sha1:iwjz551fyw0cxcjgf4l6c879zabd6wpm")],
-    ["a hexadecimal FileHash", replaced("FileHash", `sha256:${"0".repeat(64)}`)],
-    ["an SRI NarHash", replaced("NarHash", `sha256-${toBase64(new Uint8Array(32))}`)],
-    ["a base64 NarHash", replaced("NarHash", `sha256:${toBase64(new Uint8Array(32))}`)],
+    ["a URL with a control character", replaced("URL", "nar/a\tb")],
+    ["an empty FileHash", replaced("FileHash", "")],
+    ["a FileHash of an unknown kind", replaced("FileHash", `sha3:${"0".repeat(64)}`)],
+    ["a FileHash that is too short", replaced("FileHash", `sha256:${"0".repeat(62)}`)],
+    ["a NarHash that is too short", replaced("NarHash", `sha256-${toBase64(new Uint8Array(31))}`)],
     ["a NarHash without its algorithm", replaced("NarHash", "0".repeat(52))],
+    ["a NarSize of 0", replaced("NarSize", "0")],
+    ["a NarSize of several zeros", replaced("NarSize", "000")],
     ["a negative NarSize", replaced("NarSize", "-1")],
     ["a fraction as NarSize", replaced("NarSize", "1.5")],
     ["an empty NarSize", replaced("NarSize", "")],
@@ -120,12 +181,12 @@ describe("NARInfo", () => {
     ["a hexadecimal FileSize", replaced("FileSize", "0x10")],
     ["an absolute reference", replaced("References", "/nix/store/6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a")],
     ["a bare hash as reference", replaced("References", "6kf2ly9l4dfgd4pxahsinwwcpks2l3sp")],
-    ["two blanks between references", BUILT.replace(/^References: (.*)$/m, "References: $1  $1")],
-    ["a Deriver that is no derivation", replaced("Deriver", "6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a")],
+    ["a tab between references", BUILT.replace(/^References: (.*)$/m, "References: $1\t$1")],
+    ["an empty Deriver", replaced("Deriver", "")],
+    ["a Deriver that is no store path", replaced("Deriver", "a.drv")],
     ["an absolute Deriver", replaced("Deriver", "/nix/store/6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a.drv")],
     ["a Sig without a key", replaced("Sig", SIGNATURE.slice(SIGNATURE.indexOf(":")))],
     ["a Sig that is too short", replaced("Sig", "a:AAAA")],
-    ["a bad CA", `${BUILT}CA: sha256:0\n`],
     ["more than a MiB", `${BUILT}Note: ${"x".repeat(1024 * 1024)}\n`],
   ])("refuses %s", (_, text) => {
     expect(() => parseNarInfo(text)).toThrow(invalid);
@@ -140,8 +201,10 @@ describe("NARInfo", () => {
       { system: "a b" },
       { storePath: "6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a" },
       { references: ["/nix/store/6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a"] },
-      { deriver: "6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a" },
+      { deriver: "a.drv" },
       { narSize: -1 },
+      { narSize: 0 },
+      { url: "nar/a\tb" },
       { fileSize: 2 ** 53 },
       { narHash: parseHash("sha1:iwjz551fyw0cxcjgf4l6c879zabd6wpm") },
       { signatures: [{ name: "a\nCA: x", data: new Uint8Array(64) }] },

@@ -36,11 +36,23 @@ describe("checkPathInfo", () => {
       storePath: INFO.storePath,
       node: INFO.node,
       narHash: SRI,
-      narSize: 0,
+      narSize: 1,
       references: [],
       signatures: [],
     };
     expect(thrown(() => checkPathInfo(least))).toBeUndefined();
+  });
+
+  test("accepts a deriver that doesn't end in .drv, as Nix does, and each kind of content address", () => {
+    for (const name of ["hello-1.0", ".drv"])
+      expect(thrown(() => checkPathInfo({ ...INFO, deriver: `${OTHER}-${name}` }))).toBeUndefined();
+    for (const ca of [
+      "fixed:git:sha1:993998wwkrzrcmpp0slxpa0b0cjkc0ff",
+      `fixed:git:${NIX32}`,
+      `fixed:r:${NIX32.replace("sha256", "blake3")}`,
+      `fixed:${NIX32.replace("sha256", "blake3")}`,
+    ])
+      expect(thrown(() => checkPathInfo({ ...INFO, ca }))).toBeUndefined();
   });
 
   test.each<[string, Partial<PathInfo>]>([
@@ -53,17 +65,19 @@ describe("checkPathInfo", () => {
     ["a NAR hash that is no sha256", { narHash: "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=" }],
     ["a NAR hash cut short", { narHash: SRI.replace("47DE", "") }],
     ["a negative size", { narSize: -1 }],
+    ["a size of 0, by which Nix says that it doesn't know it", { narSize: 0 }],
     ["a size that is not whole", { narSize: 1.5 }],
     ["a size that a number can't hold", { narSize: 2 ** 53 }],
     ["references out of order", { references: [...INFO.references].reverse() }],
     ["a reference twice", { references: [`${OTHER}-libc`, `${OTHER}-libc`] }],
     ["an absolute reference", { references: [`/nix/store/${OTHER}-libc`] }],
     ["a reference without a name", { references: [OTHER] }],
-    ["a deriver that is no derivation", { deriver: `${OTHER}-hello-1.0` }],
-    ["a deriver without a name", { deriver: `${OTHER}-.drv` }],
+    ["a deriver that is no store path", { deriver: "hello-1.0.drv" }],
+    ["a deriver without a name", { deriver: `${OTHER}-` }],
     ["an absolute deriver", { deriver: `/nix/store/${OTHER}-hello-1.0.drv` }],
     ["no deriver, in Nix's words", { deriver: "unknown-deriver" }],
     ["an unknown content address", { ca: `git:${NIX32}` }],
+    ["a git content address by another hash", { ca: "fixed:git:md5:3y8bwfr609h3lh9ch0izcqq7fl" }],
     ["a content address in another form", { ca: `fixed:r:${SRI}` }],
     ["a text content address that is no sha256", { ca: "text:sha1:0jwz6nv6vjhvpzrzjk1zrqz2m0zrb1mv" }],
     ["a signature cut short", { signatures: ["key-1:AAAA"] }],
@@ -89,10 +103,13 @@ describe("normalizePathInfo", () => {
     };
     expect(normalizePathInfo(loose)).toEqual(INFO);
     expect(normalizePathInfo({ ...INFO, deriver: "unknown-deriver" }).deriver).toBeUndefined();
+    for (const ca of ["", "unheard:of", `fixed:tar:${NIX32}`, "fixed:r:sha3:00", "text:md5:00"])
+      expect(normalizePathInfo({ ...INFO, ca }).ca).toBeUndefined();
   });
 
   test("still rejects what has no right form", () => {
     expect(thrown(() => normalizePathInfo({ ...INFO, narSize: -1 }))).toMatchObject({ code: "invalid" });
     expect(thrown(() => normalizePathInfo({ ...INFO, references: ["x"] }))).toMatchObject({ code: "invalid" });
+    expect(thrown(() => normalizePathInfo({ ...INFO, ca: "fixed:r:sha256:00" }))).toMatchObject({ code: "invalid" });
   });
 });

@@ -11,7 +11,9 @@ import {
   PathInfoSchema,
   type PathInfo as TvixPathInfo,
 } from "../../src/wire/gen/tvix/store/v1/pathinfo_pb.ts";
+import { addExtensions } from "../../src/wire/path-info-extensions.ts";
 import { type PathInfoGaps, pathInfoFromMessage, pathInfoToSnix, pathInfoToTvix } from "../../src/wire/path-info-message.ts";
+import { decodePathInfo, encodePathInfo } from "../../src/wire/stored-messages.ts";
 
 const HASH_A = "00bgd045z0d4icpbc2yyz4gx48ak44la";
 const HASH_B = "1b9p07z77phvv2hf6gm9f28syp39f1ag";
@@ -88,7 +90,7 @@ describe("PathInfo message", () => {
   test("takes .drv off the deriver, once, and names the root after the store path", () => {
     const message = pathInfoToTvix({ ...full, deriver: `${HASH_B}-a.drv.drv` });
     expect(message.narinfo?.deriver?.name).toBe("a.drv");
-    expect(message.node.node.value.name).toEqual(utf8(`${HASH_A}-hello-2.12`));
+    expect(message.node?.node.value?.name).toEqual(utf8(`${HASH_A}-hello-2.12`));
   });
 
   test.each([
@@ -102,6 +104,87 @@ describe("PathInfo message", () => {
     const message = create(PathInfoSchema, pathInfoToTvix({ ...full, ca }));
     expect(message.narinfo?.ca?.type).toBe(type);
     expect((await pathInfoFromMessage(message, noGaps)).ca).toBe(ca);
+  });
+
+  describe("what tvix and snix have no field for", () => {
+    const GIT = "fixed:git:sha1:993998wwkrzrcmpp0slxpa0b0cjkc0ff";
+    const infos: [string, Partial<PathInfo>][] = [
+      ["a git content address", { ca: GIT }],
+      ["a git content address of SHA-256", { ca: `fixed:git:sha256:${"0".repeat(52)}` }],
+      ["a BLAKE3 of the NAR", { ca: `fixed:r:blake3:${"0".repeat(52)}` }],
+      ["a BLAKE3 of the file", { ca: `fixed:blake3:${"0".repeat(52)}` }],
+      ["a deriver without .drv", { deriver: `${HASH_B}-hello-2.12` }],
+      ["a deriver that is .drv alone", { deriver: `${HASH_B}-.drv` }],
+      ["a deriver whose name would be ..", { deriver: `${HASH_B}-...drv` }],
+      ["both", { ca: GIT, deriver: `${HASH_B}-hello-2.12` }],
+    ];
+
+    test.each(infos)("comes back all the same: %s", async (_, more) => {
+      const info = { ...full, ...more };
+      const tvix = toBinary(PathInfoSchema, pathInfoToTvix(info));
+      expect(toBinary(SnixPathInfoSchema, pathInfoToSnix(info))).toEqual(tvix);
+      const received = fromBinary(PathInfoSchema, tvix);
+      expect(await pathInfoFromMessage(received, noGaps)).toEqual(info);
+      expect(await pathInfoFromMessage(fromBinary(SnixPathInfoSchema, tvix), noGaps)).toEqual(info);
+      // Servers and clients pass messages on.
+      expect(toBinary(PathInfoSchema, received)).toEqual(tvix);
+      expect(await decodePathInfo(HASH_A, encodePathInfo(info))).toEqual(info);
+    });
+
+    test.each(infos)("is ignored by others, to whom the rest is a PathInfo as before: %s", async (_, more) => {
+      const { ca, deriver } = more;
+      const message = fromBinary(PathInfoSchema, toBinary(PathInfoSchema, pathInfoToTvix({ ...full, ...more })));
+      // What a peer drops that knows the fields of its own messages alone.
+      message.$unknown = undefined;
+      const rest = { ...full, ...(ca !== undefined && { ca: undefined }), ...(deriver !== undefined && { deriver: undefined }) };
+      expect(await pathInfoFromMessage(message, noGaps)).toEqual(rest);
+    });
+
+    test("is only in there where it has to be", () => {
+      expect(pathInfoToTvix(full).$unknown).toBeUndefined();
+      expect(pathInfoToSnix(full).$unknown).toBeUndefined();
+    });
+
+    const withExtensions = (extensions: { contentAddress?: string; deriver?: string }) =>
+      addExtensions(PathInfoSchema, pathInfoToTvix(full), extensions);
+
+    test("may say what a field of theirs says too, but not otherwise", async () => {
+      const { ca: contentAddress, deriver } = full as Required<PathInfo>;
+      expect(await pathInfoFromMessage(withExtensions({ contentAddress, deriver }), noGaps)).toEqual(full);
+      for (const extensions of [
+        { contentAddress: GIT },
+        { contentAddress: contentAddress.replace(":r", "") },
+        { deriver: `${HASH_A}-hello-2.12` },
+      ])
+        expect(await codeOf(withExtensions(extensions))).toBe("invalid");
+    });
+
+    test("is checked like any other field", async () => {
+      const bare = (extensions: { contentAddress?: string; deriver?: string }) => {
+        const { ca: _ca, deriver: _deriver, ...rest } = full;
+        return addExtensions(PathInfoSchema, pathInfoToTvix(rest), extensions);
+      };
+      expect(await codeOf(bare({ contentAddress: GIT, deriver: `${HASH_A}-x` }))).toBeUndefined();
+      for (const extensions of [
+        { contentAddress: "fixed:git:sha1:00" },
+        { contentAddress: "unheard:of" },
+        { contentAddress: "fixed:git:sha1:6f4f1a1a1d8f1a1d8f1a1d8f1a1d8f1a1d8f1a1d" },
+        { deriver: "hello" },
+        { deriver: `/nix/store/${HASH_A}-x` },
+      ])
+        expect(await codeOf(bare(extensions)), JSON.stringify(extensions)).toBe("invalid");
+      const message = bare({});
+      message.$unknown = [{ no: 1000, wireType: 2, data: Uint8Array.of(2, 0xff, 0xfe) }];
+      expect(await codeOf(message)).toBe("invalid");
+      message.$unknown = [{ no: 1000, wireType: 2, data: Uint8Array.of(9, 0x61) }];
+      expect(await codeOf(message)).toBe("invalid");
+    });
+
+    test("stays out of the way of other unknown fields", async () => {
+      const message = withExtensions({});
+      message.$unknown = [{ no: 999, wireType: 0, data: Uint8Array.of(1) }];
+      expect(await pathInfoFromMessage(message, noGaps)).toEqual(full);
+    });
   });
 
   test("reads tvix's content addresses with a text for a digest", async () => {

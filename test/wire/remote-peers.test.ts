@@ -267,7 +267,8 @@ describe("path infos of a peer", () => {
     const { pathInfos } = remoteOf((router) =>
       router.service(PathInfoService, {
         async *list() {
-          yield { ...pathInfoToTvix(info), node: { node: { case: "symlink", value: { name: utf8("x"), target: utf8("t") } } } };
+          const node = { node: { case: "symlink", value: { name: utf8("x"), target: utf8("t") } } } as const;
+          yield { narinfo: pathInfoToTvix(info).narinfo, node };
         },
       }),
     );
