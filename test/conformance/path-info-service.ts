@@ -3,6 +3,7 @@ import { utf8 } from "../../src/bytes.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { encodeNixbase32 } from "../../src/nix/nixbase32.ts";
 import { formatStorePath, parseHashPart } from "../../src/nix/store-path.ts";
+import { addressedPathInfo } from "../../src/store/addressing.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalPathInfoService, PathInfoService } from "../../src/store/path-info-service.ts";
@@ -56,6 +57,23 @@ export function pathInfoServiceSuite(backend: Backend): void {
         deriver: `${encodeNixbase32(pseudoRandom(20, 13))}-full-1.0.drv`,
         signatures: [`key-1:${btoa(String.fromCharCode(...pseudoRandom(64, 14)))}`],
       };
+      if (publish) await publish(store, info);
+      else expect(known(await store.pathInfos.put(info))).toEqual(known(info));
+      expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(info));
+    });
+
+    test.each([
+      ["git", "sha1"],
+      ["git", "sha256"],
+      ["nar", "blake3"],
+      ["flat", "blake3"],
+    ] as const)("a %s %s content address and a deriver without .drv come out as they went in", async (method, hashAlgorithm) => {
+      const name = `${method}-${hashAlgorithm}`;
+      const { node, narSize, narHash } = await somePathInfo(store, name, 61);
+      const addressing = { name, method, hashAlgorithm, references: [] };
+      const addressed = await addressedPathInfo(store, new InlineHashEngine(), node, { narSize, narHash }, addressing);
+      const info: PathInfo = { ...addressed, deriver: `${encodeNixbase32(pseudoRandom(20, 62))}-${name}` };
+      expect(info.ca).toContain(hashAlgorithm);
       if (publish) await publish(store, info);
       else expect(known(await store.pathInfos.put(info))).toEqual(known(info));
       expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(info));
@@ -149,6 +167,8 @@ export function pathInfoServiceSuite(backend: Backend): void {
       ["no store path", (info) => ({ ...info, storePath: "/nix/store/short" })],
       ["a NAR hash of no form", (info) => ({ ...info, narHash: "sha256-abc" })],
       ["a negative size", (info) => ({ ...info, narSize: -1 })],
+      ["a size of 0", (info) => ({ ...info, narSize: 0 })],
+      ["a git content address by another hash", (info) => ({ ...info, ca: "fixed:git:md5:3y8bwfr609h3lh9ch0izcqq7fl" })],
       ["a reference of no form", (info) => ({ ...info, references: ["nothing"] })],
       ["a signature that is too short", (info) => ({ ...info, signatures: ["key:AAAA"] })],
       ["a content address of no form", (info) => ({ ...info, ca: "fixed:what" })],

@@ -1,0 +1,38 @@
+import { join } from "node:path";
+import protobuf from "protobufjs";
+import { expect, test } from "vitest";
+import { toHex, utf8 } from "../../src/bytes.ts";
+import { digestOf } from "../../src/castore/digest.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import { encodePathInfo } from "../../src/wire/stored-messages.ts";
+
+const PROTOS = join(import.meta.dirname, "../../protos");
+
+const INFO: PathInfo = {
+  storePath: "/nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-hello-2.12",
+  node: { kind: "file", digest: digestOf(utf8("content")), size: 7n, executable: true },
+  narHash: "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+  narSize: 123,
+  references: ["1b9p07z77phvv2hf6gm9f28syp39f1ag-glibc"],
+  deriver: "1b9p07z77phvv2hf6gm9f28syp39f1ag-no-derivation",
+  ca: "fixed:git:sha1:993998wwkrzrcmpp0slxpa0b0cjkc0ff",
+  signatures: [],
+};
+
+/** A peer that knows the messages of tvix or snix alone, with another protobuf library. */
+function peer(family: "tvix" | "snix"): protobuf.Type {
+  const root = new protobuf.Root();
+  root.resolvePath = (_origin, target) => (target.startsWith("/") ? target : join(PROTOS, target));
+  root.loadSync(`${family}/store/v1/pathinfo.proto`);
+  return root.lookupType(`${family}.store.v1.PathInfo`);
+}
+
+test.each(["tvix", "snix"] as const)("%s's own message is the same without our extensions", (family) => {
+  const type = peer(family);
+  const { ca: _ca, deriver: _deriver, ...known } = INFO;
+  const received = type.decode(encodePathInfo(INFO));
+  expect(received.toJSON()).toEqual(type.decode(encodePathInfo(known)).toJSON());
+  expect(received.toJSON()).toMatchObject({ narinfo: { narSize: "123", referenceNames: INFO.references } });
+  // As such a peer writes it again, it is a PathInfo as before.
+  expect(toHex(type.encode(received).finish())).toBe(toHex(encodePathInfo(known)));
+});
