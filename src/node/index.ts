@@ -12,7 +12,17 @@ export { type FailedPath, FailedPathsError, type PathsReport } from "../store/fa
 export { importEntries, importFile, importNar } from "../store/import.ts";
 export { importDerivation } from "../store/import-derivation.ts";
 export { calculateNar, renderNar } from "../store/nar.ts";
-export { type PathInfoJson, pathInfosToJson } from "../store/path-info-json.ts";
+export {
+  type ContentAddressJson,
+  type PathInfoJson,
+  type PathInfoJson1,
+  type PathInfoJson2,
+  type PathInfoJson3,
+  type PathInfoJsonFormat,
+  type PathInfoJsonFrame,
+  pathInfosToJson,
+  type SignatureJson,
+} from "../store/path-info-json.ts";
 export { type SubstituteOptions, type SubstituteReport, substitutePaths } from "../store/substitute.ts";
 export { copyPaths as copyBetweenStores } from "../store/sync.ts";
 export type { TrustPolicy } from "../store/trust.ts";

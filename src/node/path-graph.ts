@@ -1,6 +1,9 @@
+import { fromBase64 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import { formatSri, parseHash } from "../nix/hash.ts";
-import { formatStorePath, parseStorePath } from "../nix/store-path.ts";
+import { CONTENT_ADDRESS_METHODS, canHash, formatContentAddress } from "../nix/content-address.ts";
+import { decodeDigest, formatSri, isHashAlgorithm, type NixHash, parseHash } from "../nix/hash.ts";
+import { formatSignature } from "../nix/signature.ts";
+import { formatStorePath, parseStorePath, STORE_DIR } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 
 /** What Nix's JSON says of a store path. Texts may be in any form in which Nix writes them, but for `storePath` and `narHash`. */
@@ -12,8 +15,9 @@ const MAX_PATHS = 250_000;
 type JsonObject = { readonly [key: string]: unknown };
 
 /**
- * Reads the JSON of `nix path-info --json`, in its form as an array and in that as an object by path, or of `exportReferencesGraph`
- * with structured attributes: an array, or an object that holds such arrays.
+ * Reads the JSON of `nix path-info --json` in each format that Nix has written: an array, an object
+ * by path, and the versions 1 to 3. Also reads `exportReferencesGraph` with structured attributes:
+ * an array, or an object that holds such arrays.
  *
  * @returns each path once, after those that it refers to
  * @throws StoreError `invalid`
@@ -45,8 +49,10 @@ function* pathValues(json: unknown): Generator<[path: unknown, value: unknown]> 
     return;
   }
   if (!isObject(json)) return;
-  // Newer forms of `nix path-info` have a frame with a version around them.
-  const infos = isObject(json.info) ? json.info : json;
+  // Formats 2 and 3 have a frame around them. A derivation's attributes have no number as version.
+  const isFrame = isObject(json.info) && typeof json.version === "number";
+  if (isFrame) checkVersion(json);
+  const infos = isFrame && isObject(json.info) ? json.info : json;
   for (const [key, value] of Object.entries(infos)) {
     if (isStorePath(key)) yield [key, value];
     // Among the structured attributes of a derivation there are other arrays.
@@ -56,38 +62,90 @@ function* pathValues(json: unknown): Generator<[path: unknown, value: unknown]> 
   }
 }
 
+/** Of a frame, or of a path info of Nix 2.33 and later, which says the same of itself. */
+function checkVersion({ version = 1, storeDir = STORE_DIR }: JsonObject): void {
+  if (version !== 1 && version !== 2 && version !== 3)
+    throw new StoreError("invalid", `the JSON has the format ${JSON.stringify(version)}; known ones are 1, 2 and 3`);
+  if (storeDir !== STORE_DIR)
+    throw new StoreError("invalid", `the JSON is of the store ${JSON.stringify(storeDir)}, not of ${STORE_DIR}`);
+}
+
 function readEntry(path: unknown, value: unknown): PathGraphEntry {
   if (typeof path !== "string") throw new StoreError("invalid", "the JSON has a path info without a path");
   const storePath = formatStorePath(parseStorePath(path));
-  const wrong = (key: string) => new StoreError("invalid", `${storePath} has no proper ${key} in the JSON`);
   if (!isObject(value) || value.valid === false)
     throw new StoreError("invalid", `the JSON says that ${storePath} is not in the Nix store`);
-  const texts = (key: string): string[] => {
-    const list = value[key] ?? [];
-    if (!Array.isArray(list)) throw wrong(key);
-    return list.map((item: unknown) => {
-      if (typeof item !== "string") throw wrong(key);
-      return item;
-    });
+  checkVersion(value);
+  const field = <T>(key: string, read: (item: unknown) => T): T => {
+    try {
+      return read(value[key]);
+    } catch (cause) {
+      throw new StoreError("invalid", `${storePath} has no proper ${key} in the JSON`, { cause });
+    }
   };
-  const text = (key: string): string | undefined => {
-    const item = value[key] ?? "";
-    if (typeof item !== "string") throw wrong(key);
-    return item === "" ? undefined : item;
-  };
-  const { narSize } = value;
-  if (typeof narSize !== "number" || !Number.isSafeInteger(narSize) || narSize < 0) throw wrong("narSize");
-  const narHash = text("narHash");
-  if (narHash === undefined) throw wrong("narHash");
   return {
     storePath,
-    narHash: formatSri(parseHash(narHash)),
-    narSize,
-    references: texts("references"),
-    deriver: text("deriver"),
-    ca: text("ca"),
-    signatures: texts("signatures"),
+    narHash: field("narHash", readNarHash),
+    narSize: field("narSize", readSize),
+    references: field("references", (item) => readList(item, readText)),
+    deriver: field("deriver", readOptionalText),
+    ca: field("ca", readContentAddress),
+    signatures: field("signatures", (item) => readList(item, readSignature)),
   };
+}
+
+function readText(item: unknown): string {
+  if (typeof item !== "string") throw new StoreError("invalid", "not a text");
+  return item;
+}
+
+/** The empty text says nothing, as a field that is missing or `null`. */
+function readOptionalText(item: unknown): string | undefined {
+  return readText(item ?? "") || undefined;
+}
+
+function readSize(item: unknown): number {
+  if (typeof item !== "number" || !Number.isSafeInteger(item) || item < 0) throw new StoreError("invalid", "not a size");
+  return item;
+}
+
+function readList<T>(item: unknown, read: (item: unknown) => T): T[] {
+  const list: unknown = item ?? [];
+  if (!Array.isArray(list)) throw new StoreError("invalid", "not a list");
+  return list.map(read);
+}
+
+/**
+ * Reads a text; or an object, as Nix wrote hashes before it released 2.33. `undefined` for a hash
+ * algorithm that we don't know.
+ */
+function readHash(item: unknown): NixHash | undefined {
+  if (!isObject(item)) {
+    const text = readText(item);
+    const [algorithm] = text.split(/[-:]/, 1);
+    return isHashAlgorithm(algorithm as string) ? parseHash(text) : undefined;
+  }
+  const algorithm = readText(item.algorithm);
+  return isHashAlgorithm(algorithm) ? { algorithm, digest: decodeDigest(algorithm, readText(item.hash)) } : undefined;
+}
+
+function readNarHash(item: unknown): string {
+  const hash = readHash(item);
+  if (!hash) throw new StoreError("invalid", "an unknown hash algorithm");
+  return formatSri(hash);
+}
+
+/** `undefined` for a kind that we don't know. A text is left as it is. */
+function readContentAddress(item: unknown): string | undefined {
+  if (!isObject(item)) return readOptionalText(item);
+  const method = CONTENT_ADDRESS_METHODS.find((method) => method === item.method);
+  const hash = readHash(item.hash);
+  return method && hash && canHash(method, hash.algorithm) ? formatContentAddress({ method, hash }) : undefined;
+}
+
+function readSignature(item: unknown): string {
+  if (!isObject(item)) return readText(item);
+  return formatSignature({ name: readText(item.keyName), data: fromBase64(readText(item.sig)) });
 }
 
 /** Depth first, with a stack of its own. References to what the JSON does not have are left alone. */

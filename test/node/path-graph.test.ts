@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parsePathGraph } from "../../src/node/path-graph.ts";
 
 const path = (digit: string, name = "name") => `/nix/store/${digit.repeat(32)}-${name}`;
@@ -25,6 +25,63 @@ test("reads every form in which Nix writes path infos, references first", () => 
   expect(parse(keyed)).toEqual(expected);
   expect(parse({ version: 2, storeDir: "/nix/store", info: short })).toEqual(expected);
   expect(parse({ name: "x", outputs: ["out"], system: "s", graph: list.slice(0, 2), other: list.slice(1) })).toEqual(expected);
+});
+
+describe("a hash, signature or content address that is an object", () => {
+  const digest = SRI.slice("sha256-".length);
+  const sig = Buffer.alloc(64, 7).toString("base64");
+  const read = (more: object) => parse({ version: 3, storeDir: "/nix/store", info: { [a.slice(11)]: { ...entry(), ...more } } })[0];
+
+  test("is read", () => {
+    expect(read({ signatures: [{ keyName: "k", sig }, `l:${sig}`] })?.signatures).toEqual([`k:${sig}`, `l:${sig}`]);
+    expect(read({ ca: { method: "nar", hash: SRI } })?.ca).toBe(
+      "fixed:r:sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73",
+    );
+    expect(read({ ca: { method: "git", hash: "sha1-rZ77I0UrPUIdufbwWvEJqLczeRY=" } })?.ca).toBe(
+      "fixed:git:sha1:2rwk7dx817qmmw7np4fl4g9b8lizp7md",
+    );
+    for (const [format, hash] of [
+      ["base16", HEX.slice("sha256:".length)],
+      ["base64", digest],
+    ])
+      expect(read({ narHash: { algorithm: "sha256", format, hash } })?.narHash).toBe(SRI);
+  });
+
+  test("of a kind that we don't know leaves the content address out", () => {
+    for (const ca of [
+      { method: "tar", hash: SRI },
+      { method: "nar", hash: "sha3-AAAA" },
+      { method: "text", hash: "sha1-rZ77I0UrPUIdufbwWvEJqLczeRY=" },
+      null,
+    ])
+      expect(read({ ca })?.ca).toBeUndefined();
+  });
+
+  test.each([
+    ["a content address that is a number", { ca: 1 }],
+    ["a content address without a hash", { ca: { method: "nar" } }],
+    ["a content address with a broken hash", { ca: { method: "nar", hash: "sha256-AAAA" } }],
+    ["a signature without a key", { signatures: [{ sig }] }],
+    ["a signature that is too short", { signatures: [{ keyName: "k", sig: "AAAA" }] }],
+    ["a NAR hash of an unknown kind", { narHash: { algorithm: "sha3", format: "base64", hash: digest } }],
+    ["a format of the future", { version: 4 }],
+    ["another store", { storeDir: "/gnu/store" }],
+  ])("is refused: %s", (_, more) => {
+    expect(() => read(more)).toThrow(expect.objectContaining({ code: "invalid" }));
+  });
+
+  test("is refused in a frame of the future or of another store", () => {
+    for (const frame of [
+      { version: 4, storeDir: "/nix/store" },
+      { version: 2, storeDir: "/gnu/store" },
+    ])
+      expect(() => parse({ ...frame, info: { [a.slice(11)]: entry() } })).toThrow(expect.objectContaining({ code: "invalid" }));
+  });
+
+  test("attributes that look like a frame are none", () => {
+    const json = { version: "1.0", info: { a: 1 }, graph: [{ path: a, ...entry() }] };
+    expect(parse(json).map(({ storePath }) => storePath)).toEqual([a]);
+  });
 });
 
 test.each([

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { parseHashPart } from "../../nix/store-path.ts";
 import { closureOf, requirePathInfo } from "../../store/closure.ts";
 import type { PathInfo } from "../../store/path-info.ts";
-import { pathInfosToJson } from "../../store/path-info-json.ts";
+import { PATH_INFO_JSON_FORMATS, pathInfosToJson } from "../../store/path-info-json.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
@@ -16,7 +16,8 @@ Prints the store paths, one a line, or what the store knows of them, as nix path
 Options, by default the daemon at ${DEFAULT_DAEMON}:
   -r, --recursive               with all that they refer to, references first
   --json                        as JSON, with sizes, hashes, references and signatures
-  --json-format array|object    an array, as Nix wrote it up to 2.18 and by default here, or an object by store path, as it does since
+  --json-format FORMAT          1, 2 or 3: as nix path-info since 2.33 with the same flag; object: as Nix 2.19 to 2.32;
+                                array, the default here: as Nix up to 2.18
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
@@ -34,8 +35,9 @@ export async function runPathInfo(args: readonly string[], context: CliContext):
     allowPositionals: true,
   });
   if (positionals.length === 0) throw new UsageError("path-info needs a store path");
-  const form = values["json-format"] ?? "array";
-  if (form !== "array" && form !== "object") throw new UsageError(`there is no JSON format ${JSON.stringify(form)}`);
+  const format = PATH_INFO_JSON_FORMATS.find((format) => String(format) === (values["json-format"] ?? "array"));
+  if (format === undefined)
+    throw new UsageError(`--json-format is one of ${PATH_INFO_JSON_FORMATS.join(", ")}, not ${values["json-format"]}`);
   for (const storePath of positionals) parseHashPart(storePath);
 
   const { signal } = context;
@@ -45,8 +47,7 @@ export async function runPathInfo(args: readonly string[], context: CliContext):
     for (const storePath of positionals) infos.push(await requirePathInfo(store.pathInfos, storePath, { signal }));
     const all = values.recursive ? await closureOf(store.pathInfos, positionals, { signal }) : once(infos);
     if (values.json || values["json-format"] !== undefined) {
-      const json = form === "array" ? pathInfosToJson(all, form) : pathInfosToJson(all, form);
-      await writeOut(context.stdout, `${JSON.stringify(json)}\n`);
+      await writeOut(context.stdout, `${JSON.stringify(pathInfosToJson(all, format))}\n`);
     } else {
       for (const { storePath } of all) await writeOut(context.stdout, `${storePath}\n`);
     }

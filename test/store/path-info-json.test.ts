@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { utf8 } from "../../src/bytes.ts";
+import { parsePathGraph } from "../../src/node/path-graph.ts";
+import type { PathInfo } from "../../src/store/path-info.ts";
+import { normalizePathInfo } from "../../src/store/path-info-check.ts";
+import { PATH_INFO_JSON_FORMATS, pathInfosToJson } from "../../src/store/path-info-json.ts";
+import { nextFixtureText } from "../nix/nix-2.34.ts";
+import { PATH_INFO_SCHEMAS, schemaErrors } from "../nix/nix-schemas.ts";
+
+const CASES = join(import.meta.dirname, "../fixtures/nix-2.34");
+const caseText = (name: string) => readFileSync(join(CASES, name), "utf8");
+
+/** What Nix 2.34 printed, in the formats that it has. */
+const PRINTED: [name: string, format: 1 | 2, text: string][] = [
+  ["of case-ca and case-selfish", 1, caseText("path-info-1.json")],
+  ["of case-ca, case-selfish and what is content-addressed", 2, caseText("path-info-2.json")],
+  ["signed, text and git paths", 1, nextFixtureText("path-info-1.json")],
+  ["signed, text and git paths", 2, nextFixtureText("path-info-2.json")],
+];
+
+/** Our infos of what `text` tells; the content is of no matter to the JSON. */
+function infosOf(text: string): PathInfo[] {
+  return parsePathGraph(text).map((entry) => normalizePathInfo({ ...entry, node: { kind: "symlink", target: utf8("x") } }));
+}
+
+/** What Nix said, without what we don't know: when a path was registered, and whether it was built here. */
+function expected(text: string): unknown {
+  return JSON.parse(text, (key, value: unknown) => (key === "registrationTime" ? null : key === "ultimate" ? false : value));
+}
+
+describe.each(PRINTED)("%s, in format %i of Nix 2.34", (_, format, text) => {
+  test("is of the schema", () => {
+    expect(schemaErrors(PATH_INFO_SCHEMAS[format], JSON.parse(text))).toEqual([]);
+  });
+
+  test("is read, and written again in the same way", () => {
+    const infos = infosOf(text);
+    expect(infos.length).toBeGreaterThan(2);
+    expect(pathInfosToJson(infos, format)).toEqual(expected(text));
+  });
+
+  test.each(PATH_INFO_JSON_FORMATS)("is the same after it was written and read in format %s", (other) => {
+    const infos = infosOf(text);
+    expect(infosOf(JSON.stringify(pathInfosToJson(infos, other)))).toEqual(infos);
+  });
+
+  test("has an equal in format 3, in which signatures are objects", () => {
+    const infos = infosOf(text);
+    const json = pathInfosToJson(infos, 3);
+    expect(schemaErrors(PATH_INFO_SCHEMAS[3], json)).toEqual([]);
+    const { info, ...frame } = pathInfosToJson(infos, 2);
+    expect(json).toEqual({
+      ...frame,
+      version: 3,
+      info: Object.fromEntries(
+        Object.entries(info).map(([path, facts]) => {
+          const signatures = facts.signatures.map((text) => ({ keyName: text.split(":")[0], sig: text.split(":")[1] }));
+          return [path, { ...facts, signatures, version: 3 }];
+        }),
+      ),
+    });
+  });
+});
+
+test("both formats of the same paths are the same to us", () => {
+  expect(infosOf(nextFixtureText("path-info-1.json"))).toEqual(infosOf(nextFixtureText("path-info-2.json")));
+});
+
+test("each kind of content address and a deriver of any name are of the schemas", () => {
+  const digest = "0".repeat(52);
+  const [info] = infosOf(nextFixtureText("path-info-2.json")) as [PathInfo];
+  const cas = [
+    `text:sha256:${digest}`,
+    `fixed:r:sha256:${digest}`,
+    `fixed:r:blake3:${digest}`,
+    `fixed:blake3:${digest}`,
+    `fixed:git:sha256:${digest}`,
+    `fixed:git:sha1:${"0".repeat(32)}`,
+  ];
+  const infos = cas.map((ca, i) => {
+    const hashPart = String(i).repeat(32);
+    return { ...info, storePath: `/nix/store/${hashPart}-x`, references: [], ca, deriver: `${hashPart}-y` };
+  });
+  for (const format of [1, 2, 3] as const) {
+    const json = pathInfosToJson(infos, format);
+    expect(schemaErrors(PATH_INFO_SCHEMAS[format], json)).toEqual([]);
+    expect(infosOf(JSON.stringify(json))).toEqual(infos);
+  }
+});
