@@ -1,8 +1,12 @@
 import { decodeUtf8, toHex } from "../bytes.ts";
-import type { Derivation, DerivationOutput, DerivationText } from "./derivation.ts";
+import { StoreError } from "../error.ts";
+import type { Derivation, DerivationOutput, DerivationText, OutputMethod } from "./derivation.ts";
 import { compareTexts, formatOutputHash } from "./derivation-file.ts";
+import { ExactNumber, formatExactJson, parseExactJson } from "./exact-json.ts";
+import { formatSri, type HashAlgorithm } from "./hash.ts";
+import { parseStorePath, storePathBaseName } from "./store-path.ts";
 
-/** A derivation as `nix show-derivation` prints it, under the derivation's store path. */
+/** A derivation as `nix show-derivation` of Nix 2.8 prints it, under the derivation's store path. */
 export interface DerivationJson {
   readonly outputs: Readonly<
     Record<string, { readonly path?: string; readonly hashAlgo?: string; readonly hash?: string; readonly impure?: true }>
@@ -15,11 +19,78 @@ export interface DerivationJson {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What is not UTF-8 has U+FFFD in its place: JSON can't say it, and Nix prints no JSON for it at all. */
-export function derivationToJson(derivation: Derivation): DerivationJson {
+/**
+ * An output in version 4: its path if that follows from the derivation, nothing if it will do so
+ * later, a hash (SRI) if the content is fixed, else how the content will be hashed.
+ */
+export type DerivationOutputJson4 =
+  | { readonly path: string }
+  | Readonly<Record<string, never>>
+  | { readonly method: OutputMethod; readonly hash: string }
+  | { readonly method: OutputMethod; readonly hashAlgo: HashAlgorithm; readonly impure?: true };
+
+/**
+ * A derivation in version 4 of Nix's JSON, as `nix derivation show` of Nix 2.33 and later prints it.
+ * Paths are base names.
+ */
+export interface DerivationJson4 {
+  readonly args: readonly string[];
+  readonly builder: string;
+  /** Without `__json`, which is `structuredAttrs`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly inputs: {
+    readonly drvs: Readonly<
+      Record<string, { readonly dynamicOutputs: Readonly<Record<string, never>>; readonly outputs: readonly string[] }>
+    >;
+    readonly srcs: readonly string[];
+  };
+  readonly name: string;
+  readonly outputs: Readonly<Record<string, DerivationOutputJson4>>;
+  readonly structuredAttrs?: Readonly<Record<string, unknown>>;
+  readonly system: string;
+  readonly version: 4;
+}
+
+/** The environment variable in which a `.drv` file holds structured attributes, as JSON. */
+export const STRUCTURED_ATTRS = "__json";
+
+/**
+ * The JSON of a derivation in the form of Nix 2.8, which is version 1, or in version 4.
+ *
+ * Bytes that are not UTF-8 become U+FFFD: JSON can't say them, and Nix prints no JSON for them at all.
+ * Numbers in structured attributes are JavaScript's; `formatDerivationJson` keeps each digit.
+ *
+ * @throws StoreError `invalid` if version 4 is asked for and structured attributes are no JSON object
+ */
+export function derivationToJson(derivation: Derivation, options?: { readonly version?: 1 }): DerivationJson;
+export function derivationToJson(derivation: Derivation, options: { readonly version: 4 }): DerivationJson4;
+export function derivationToJson(
+  derivation: Derivation,
+  { version = 1 }: { readonly version?: 1 | 4 } = {},
+): DerivationJson | DerivationJson4 {
+  return version === 4 ? toJson4(derivation) : toJson1(derivation);
+}
+
+/**
+ * The same as a text, in which numbers in structured attributes have all their digits. What reads
+ * this text makes the same derivation of it, with the same store path.
+ *
+ * @throws StoreError `invalid` as `derivationToJson`
+ */
+export function formatDerivationJson(derivation: Derivation, { version }: { readonly version: 1 | 4 }): string {
+  if (version === 1) return JSON.stringify(toJson1(derivation));
+  const json = toJson4(derivation);
+  const members = Object.entries(json).map(([key, value]: [string, unknown]) => {
+    const text = key === "structuredAttrs" ? formatExactJson(structuredAttrs(derivation)) : JSON.stringify(value);
+    return `${JSON.stringify(key)}:${text}`;
+  });
+  return `{${members.join(",")}}`;
+}
+
+function toJson1(derivation: Derivation): DerivationJson {
   const { outputs, inputDerivations, inputSources, system, builder, environment } = derivation;
   return {
-    outputs: record(outputs, outputToJson),
+    outputs: record(outputs, outputToJson1),
     inputSrcs: [...inputSources].sort(compareTexts),
     inputDrvs: record(inputDerivations, (names) => [...names].sort(compareTexts)),
     system,
@@ -29,12 +100,56 @@ export function derivationToJson(derivation: Derivation): DerivationJson {
   };
 }
 
-function outputToJson(output: DerivationOutput): DerivationJson["outputs"][string] {
+function outputToJson1(output: DerivationOutput): DerivationJson["outputs"][string] {
   const path = "path" in output && output.path !== undefined ? { path: output.path } : {};
   if (output.kind === "input-addressed") return path;
   const hashAlgo = formatOutputHash(output);
   if (output.kind === "fixed") return { ...path, hashAlgo, hash: toHex(output.digest) };
   return output.kind === "impure" ? { hashAlgo, impure: true } : { hashAlgo };
+}
+
+/** Keys are sorted, as Nix has them. */
+function toJson4(derivation: Derivation): DerivationJson4 {
+  const { name, outputs, inputDerivations, inputSources, system, builder, environment } = derivation;
+  const attributes = structuredAttrs(derivation);
+  const plain = new Map(environment);
+  plain.delete(STRUCTURED_ATTRS);
+  const drvs = new Map([...inputDerivations].map(([path, names]) => [baseName(path), names]));
+  return {
+    args: derivation.arguments.map(shown),
+    builder,
+    env: record(plain, shown),
+    inputs: {
+      drvs: record(drvs, (names) => ({ dynamicOutputs: {}, outputs: [...names].sort(compareTexts) })),
+      srcs: [...inputSources].map(baseName).sort(compareTexts),
+    },
+    name,
+    outputs: record(outputs, outputToJson4),
+    ...(attributes !== undefined && { structuredAttrs: JSON.parse(formatExactJson(attributes)) as Record<string, unknown> }),
+    system,
+    version: 4,
+  };
+}
+
+function outputToJson4(output: DerivationOutput): DerivationOutputJson4 {
+  if (output.kind === "input-addressed") return output.path === undefined ? {} : { path: baseName(output.path) };
+  const { method, algorithm } = output;
+  if (output.kind === "fixed") return { hash: formatSri({ algorithm, digest: output.digest }), method };
+  return output.kind === "impure" ? { hashAlgo: algorithm, impure: true, method } : { hashAlgo: algorithm, method };
+}
+
+/** The object that `__json` holds, with exact numbers. */
+function structuredAttrs({ name, environment }: Derivation): object | undefined {
+  const text = environment.get(STRUCTURED_ATTRS);
+  if (text === undefined) return undefined;
+  const json = typeof text === "string" ? parseExactJson(text) : undefined;
+  if (typeof json !== "object" || json === null || Array.isArray(json) || json instanceof ExactNumber)
+    throw new StoreError("invalid", `the structured attributes of derivation ${name} are no JSON object`);
+  return json;
+}
+
+function baseName(path: string): string {
+  return storePathBaseName(parseStorePath(path));
 }
 
 function shown(text: DerivationText): string {

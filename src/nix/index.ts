@@ -4,6 +4,7 @@ export {
   type ContentAddressMethod,
   formatContentAddress,
   parseContentAddress,
+  parseKnownContentAddress,
 } from "./content-address.ts";
 export { type ContentAddressOptions, compressHash, storePathFromContentAddress } from "./content-addressed-path.ts";
 export {
@@ -14,7 +15,14 @@ export {
   type OutputMethod,
 } from "./derivation.ts";
 export { DERIVATION_MAX_LENGTH, formatDerivation, parseDerivation } from "./derivation-file.ts";
-export { type DerivationJson, derivationToJson } from "./derivation-json.ts";
+export { derivationFromJson, derivationsFromJson } from "./derivation-from-json.ts";
+export {
+  type DerivationJson,
+  type DerivationJson4,
+  type DerivationOutputJson4,
+  derivationToJson,
+  formatDerivationJson,
+} from "./derivation-json.ts";
 export {
   type DerivationHash,
   derivationPath,
