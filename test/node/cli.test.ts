@@ -7,8 +7,10 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { generateSecretKey } from "../../src/nix/ed25519.ts";
 import { formatSecretKey } from "../../src/nix/key.ts";
+import { parseNarInfo } from "../../src/nix/narinfo.ts";
 import { main } from "../../src/node/cli.ts";
 import { type CliOptions, runCli, startDaemon } from "./run-cli.ts";
+import { unpackNar } from "./unpack-nar.ts";
 
 const SAMPLE = fileURLToPath(new URL("../fixtures/sample", import.meta.url));
 
@@ -58,6 +60,7 @@ describe("usage", () => {
     ["ls"],
     ["cat", "a", "b"],
     ["path-info", "--json-format", "xml", "a"],
+    ["path-info", "--json-format", "4", "a"],
     ["import", ".", "--blob-service-addr", "bigtable://instance"],
     ["import", ".", "--directory-service-addr", "objectstore+file:/nowhere"],
     ["daemon", "--path-info-service-addr", "nix+s3://bucket"],
@@ -118,6 +121,51 @@ describe("import and export", () => {
     const misnamed = await runCli(["export", ...services, `/nix/store/${hashPart}-other`]);
     expect(misnamed.status).toBe(1);
     expect(misnamed.stdout).toHaveLength(0);
+  });
+
+  test.each([
+    ["git", "sha1", "fixed:git:sha1:"],
+    ["git", undefined, "fixed:git:sha256:"],
+    ["nar", "blake3", "fixed:r:blake3:"],
+  ])("by --mode %s --hash-algo %s, keep a content address that tvix's messages can't hold", async (mode, algorithm, prefix) => {
+    const tree = join(dir, "tree");
+    const flags = ["--mode", mode, ...(algorithm === undefined ? [] : ["--hash-algo", algorithm])];
+    const path = (await output(["import", ...services, ...flags, tree])).toString().trim();
+    const json = JSON.parse((await output(["path-info", ...services, "--json", path])).toString());
+    expect(json[0].ca).toContain(prefix);
+    const version2 = JSON.parse((await output(["path-info", ...services, "--json", "--json-format", "2", path])).toString());
+    expect(version2.info[path.slice(11)].ca).toMatchObject({ method: mode });
+    // Through a daemon, too.
+    const daemon = await startDaemon(["-l", "127.0.0.1:0", "--data-dir", join(dir, `data-${prefix.replaceAll(":", "-")}`)]);
+    try {
+      const remote = servicesAt(`grpc+${daemon.address}`);
+      expect((await output(["import", ...remote, ...flags, tree])).toString().trim()).toBe(path);
+      expect(JSON.parse((await output(["path-info", ...remote, "--json", path])).toString())).toEqual(json);
+    } finally {
+      await daemon.stop();
+    }
+  });
+
+  test.each(["path-info-1.json", "path-info-2.json"])("take what Nix 2.34 says in %s, and say the same", async (file) => {
+    const cases = join(import.meta.dirname, "../fixtures/nix-2.34");
+    const root = join(dir, file);
+    mkdirSync(join(root, "nix/store"), { recursive: true });
+    for (const name of readdirSync(join(cases, "cache")).filter((name) => name.endsWith(".narinfo"))) {
+      const narInfo = parseNarInfo(readFileSync(join(cases, "cache", name), "utf8"));
+      unpackNar(readFileSync(join(cases, "cache", narInfo.url)), join(root, narInfo.storePath));
+    }
+    const text = readFileSync(join(cases, file), "utf8");
+    const store = servicesAt(`file:${join(root, "store")}`);
+    const paths = (await output(["copy", ...store, "--root", root, "-"], { stdin: text })).toString().trim().split("\n");
+    const format = file === "path-info-1.json" ? "1" : "2";
+    const said = await output(["path-info", ...store, "--json", "--json-format", format, ...paths]);
+    const unknown = (key: string, value: unknown) => (key === "registrationTime" ? null : key === "ultimate" ? false : value);
+    expect(JSON.parse(said.toString())).toEqual(JSON.parse(text, unknown));
+    // In format 3 they are read again by another store.
+    const version3 = await output(["path-info", ...store, "--json-format", "3", ...paths]);
+    const again = servicesAt(`file:${join(root, "again")}`);
+    const copied = await output(["copy", ...again, "--root", root, "-"], { stdin: version3 });
+    expect(copied.toString().trim().split("\n").sort()).toEqual(paths.sort());
   });
 
   test("give a text with references its store path, and tell of both", async () => {

@@ -117,7 +117,7 @@ function narInfoWith(url: string): string {
     `URL: ${url}`,
     "Compression: none",
     `NarHash: sha256:${"0".repeat(52)}`,
-    "NarSize: 0",
+    "NarSize: 112",
     "",
   ].join("\n");
 }

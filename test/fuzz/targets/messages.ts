@@ -58,15 +58,16 @@ export function messages(): Target[] {
     {
       name: "PathInfo",
       codes: ["corrupt"],
-      samples: NODES.map((node) =>
+      samples: NODES.map((node, i) =>
         encodePathInfo({
           storePath: `/nix/store/${HASH_PART}-hello`,
           node,
           narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
           narSize: 112,
           references: [`${HASH_PART}-hello`],
-          deriver: `${HASH_PART}-hello.drv`,
-          ca: "fixed:r:sha1:kr3sfvvcyxlqbd7q7rnlkf9y0vg8s9vj",
+          // Some of what tvix's message has no fields for.
+          deriver: i % 2 === 0 ? `${HASH_PART}-hello.drv` : `${HASH_PART}-hello`,
+          ca: `fixed:${i % 2 === 0 ? "r" : "git"}:sha1:kr3sfvvcyxlqbd7q7rnlkf9y0vg8s9vj`,
           signatures: [`a:${Buffer.alloc(64, 1).toString("base64")}`],
         }),
       ),

@@ -2,8 +2,10 @@ import { decodeUtf8, equalBytes, utf8 } from "../../../src/bytes.ts";
 import { StoreError } from "../../../src/error.ts";
 import { formatCacheInfo, parseCacheInfo } from "../../../src/nix/cache-info.ts";
 import { formatContentAddress, parseContentAddress } from "../../../src/nix/content-address.ts";
+import type { Derivation } from "../../../src/nix/derivation.ts";
 import { formatDerivation, parseDerivation } from "../../../src/nix/derivation-file.ts";
-import { derivationToJson } from "../../../src/nix/derivation-json.ts";
+import { derivationFromJson, derivationsFromJson } from "../../../src/nix/derivation-from-json.ts";
+import { derivationToJson, formatDerivationJson } from "../../../src/nix/derivation-json.ts";
 import { fingerprint } from "../../../src/nix/fingerprint.ts";
 import { formatHex, formatNix32, formatSri, parseHash } from "../../../src/nix/hash.ts";
 import { formatPublicKey, formatSecretKey, parsePublicKey, parsePublicKeys, parseSecretKey } from "../../../src/nix/key.ts";
@@ -20,7 +22,9 @@ import { formatSignature, parseSignature } from "../../../src/nix/signature.ts";
 import { formatStorePath, parseHashPart, parseStorePath, storePathHashPart } from "../../../src/nix/store-path.ts";
 import { parsePathGraph } from "../../../src/node/path-graph.ts";
 import { parseEntryPath } from "../../../src/store/list.ts";
-import { pathInfosToJson } from "../../../src/store/path-info-json.ts";
+import type { PathInfo } from "../../../src/store/path-info.ts";
+import { normalizePathInfo } from "../../../src/store/path-info-check.ts";
+import { PATH_INFO_JSON_FORMATS, pathInfosToJson } from "../../../src/store/path-info-json.ts";
 import { Broken, expectEqual, type Target } from "../target.ts";
 import type { Samples } from "./samples.ts";
 
@@ -28,9 +32,17 @@ const HASH_PART = "1hryix9h2wg9adnmdq32a04c7kqxxh01";
 const KEY = "fixtures-1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 export function nixTexts(samples: Samples): Target[] {
-  const narInfos = samples.files(/^test\/nix\/fixtures\/narinfo\/.*\.narinfo$|^test\/fixtures\/sample\/.*\.narinfo$/);
-  const derivations = samples.files(/^test\/nix\/derivations\/.*\.drv$/);
-  const hashes = ["sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", `sha256:${"ab".repeat(32)}`, `md5:${"0".repeat(26)}`];
+  const narInfos = samples.files(
+    /^test\/nix\/fixtures\/narinfo\/.*\.narinfo$|^test\/fixtures\/(sample|caches\/[^/]*|nix-2\.34\/cache)\/.*\.narinfo$/,
+  );
+  const derivations = samples.files(/^test\/nix\/(nix-2\.34\/)?derivations\/.*\.drv$/);
+  const hashes = [
+    "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    "blake3-jkx8G5nb/VDnqVGF/q1e4USPqQSi/dd46vXy2/1impk",
+    `sha256:${"ab".repeat(32)}`,
+    `sha1:${"0".repeat(32)}`,
+    `md5:${"0".repeat(26)}`,
+  ];
   return [
     text(
       "narinfo",
@@ -64,11 +76,38 @@ export function nixTexts(samples: Samples): Target[] {
         expectEqual(formatDerivation(again), written, "written again");
         const json = derivationToJson(derivation);
         expectEqual(derivationToJson(again), json, "JSON of what was read again");
+        return sameJson(derivation);
       },
     },
     text(
+      "derivation JSON",
+      samples.files(/show-derivation\.json$|derivation-show\.json$/, 65536).flatMap(shownDerivations),
+      [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        '"structuredAttrs":{"a":',
+        '"__json":',
+        '"__proto__":',
+        '"\\u0000',
+        "1e999",
+        "-0",
+        "3.0",
+        "9007199254740993",
+        '"version":3',
+        '"impure":true',
+        '"method":"git"',
+        '"dynamicOutputs":{}',
+      ],
+      async (input) => {
+        for (const derivation of (await derivationsFromJson(input)).values()) await sameJson(derivation);
+      },
+    ),
+    text(
       "path graph",
-      samples.files(/\.path-info$|show-derivation\.json$/),
+      samples.files(/\.path-info$|path-info-[12]\.json$|show-derivation\.json$/),
       [
         "{",
         "}",
@@ -80,6 +119,10 @@ export function nixTexts(samples: Samples): Target[] {
         "-1",
         "1e999",
         '"valid":false',
+        '"version":3',
+        '"storeDir":"/nix/store"',
+        '"ca":{"hash":"sha1-rZ77I0UrPUIdufbwWvEJqLczeRY=","method":"git"}',
+        '"signatures":[{"keyName":"a","sig":""}]',
         `"/nix/store/${HASH_PART}-x"`,
         '"__proto__":',
         ",",
@@ -88,9 +131,15 @@ export function nixTexts(samples: Samples): Target[] {
         const graph = parsePathGraph(input);
         const infos = graph.map((entry) => ({ ...entry, node: { kind: "symlink" as const, target: utf8("x") } }));
         const paths = graph.map(({ storePath }) => storePath).sort();
-        for (const json of [pathInfosToJson(infos, "array"), pathInfosToJson(infos, "object")]) {
-          const again = parsePathGraph(JSON.stringify(json));
+        for (const format of ["array", "object"] as const) {
+          const again = parsePathGraph(JSON.stringify(pathInfosToJson(infos, format)));
           expectEqual(again.map(({ storePath }) => storePath).sort(), paths, "paths that are read again");
+        }
+        const normal = infos.map(normalizePathInfo).sort(byStorePath);
+        for (const format of PATH_INFO_JSON_FORMATS) {
+          const again = parsePathGraph(JSON.stringify(pathInfosToJson(normal, format)));
+          const read = again.map((entry) => normalizePathInfo({ ...entry, node: { kind: "symlink", target: utf8("x") } }));
+          expectEqual(read.sort(byStorePath), normal, `path infos that are read again in format ${format}`);
         }
       },
     ),
@@ -136,12 +185,12 @@ export function nixTexts(samples: Samples): Target[] {
         if (again.algorithm !== hash.algorithm || !equalBytes(again.digest, hash.digest))
           throw new Broken(`${format(hash)} is another hash`);
       }
-      if (input.includes("-")) expectEqual(formatSri(hash), input, "written again");
+      if (input.includes("-")) expectEqual(withoutPadding(formatSri(hash)), withoutPadding(input), "written again");
     }),
     text(
       "content address",
-      hashes.flatMap((hash) => [`fixed:r:${hash}`, `fixed:${hash}`, `text:${hash}`]).map(utf8),
-      ["fixed:", "r:", "text:", ":"],
+      hashes.flatMap((hash) => [`fixed:r:${hash}`, `fixed:${hash}`, `fixed:git:${hash}`, `text:${hash}`]).map(utf8),
+      ["fixed:", "r:", "git:", "text:", "blake3:", ":"],
       (input) => {
         const written = formatContentAddress(parseContentAddress(input));
         expectEqual(formatContentAddress(parseContentAddress(written)), written, "written again");
@@ -178,8 +227,35 @@ export function nixTexts(samples: Samples): Target[] {
   ];
 }
 
+/** Checks that a derivation is the same after it was written as JSON and read, as far as JSON can say it. */
+async function sameJson(derivation: Derivation): Promise<void> {
+  const json = formatDerivationJson(derivation, { version: 4 });
+  const again = await derivationFromJson(json);
+  expectEqual(formatDerivationJson(again, { version: 4 }), json, "JSON that was read and written again");
+}
+
+/** What `nix derivation show` printed of several, one by one. */
+function shownDerivations(bytes: Uint8Array): Uint8Array[] {
+  const { derivations, ...rest } = JSON.parse(decodeUtf8(bytes)) as { derivations?: object };
+  const one = ([path, shown]: [string, unknown]) => (derivations ? { derivations: { [path]: shown }, ...rest } : { [path]: shown });
+  return Object.entries(derivations ?? rest).map((entry) => utf8(JSON.stringify(one(entry))));
+}
+
+function byStorePath(a: PathInfo, b: PathInfo): number {
+  return a.storePath < b.storePath ? -1 : 1;
+}
+
+function withoutPadding(sri: string): string {
+  return sri.replace(/=+$/, "");
+}
+
 /** A parser of text. What is not UTF-8 is not text, and never reaches it. */
-function text(name: string, samples: readonly Uint8Array[], words: readonly string[], run: (input: string) => void): Target {
+function text(
+  name: string,
+  samples: readonly Uint8Array[],
+  words: readonly string[],
+  run: (input: string) => void | Promise<void>,
+): Target {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return {
     name,
@@ -192,7 +268,7 @@ function text(name: string, samples: readonly Uint8Array[], words: readonly stri
       } catch (cause) {
         throw new StoreError("invalid", "not UTF-8", { cause });
       }
-      run(decoded);
+      return run(decoded);
     },
   };
 }
