@@ -6,7 +6,7 @@ import { ExactNumber, formatExactJson, parseExactJson } from "./exact-json.ts";
 import { formatSri, type HashAlgorithm } from "./hash.ts";
 import { parseStorePath, storePathBaseName } from "./store-path.ts";
 
-/** A derivation as `nix show-derivation` of Nix 2.8 prints it, under the derivation's store path. */
+/** A derivation as `nix show-derivation` of Nix 2.8 prints it, under the store path. */
 export interface DerivationJson {
   readonly outputs: Readonly<
     Record<string, { readonly path?: string; readonly hashAlgo?: string; readonly hash?: string; readonly impure?: true }>
@@ -30,8 +30,8 @@ export type DerivationOutputJson4 =
   | { readonly method: OutputMethod; readonly hashAlgo: HashAlgorithm; readonly impure?: true };
 
 /**
- * A derivation in version 4 of Nix's JSON, as `nix derivation show` of Nix 2.33 and later prints it.
- * Paths are base names.
+ * A derivation in version 4 of Nix's JSON, as `nix derivation show` prints it since Nix 2.33. Paths
+ * are base names.
  */
 export interface DerivationJson4 {
   readonly args: readonly string[];
@@ -57,10 +57,10 @@ export const STRUCTURED_ATTRS = "__json";
 /**
  * The JSON of a derivation in the form of Nix 2.8, which is version 1, or in version 4.
  *
- * Bytes that are not UTF-8 become U+FFFD: JSON can't say them, and Nix prints no JSON for them at all.
- * Numbers in structured attributes are JavaScript's; `formatDerivationJson` keeps each digit.
+ * Bytes that are not UTF-8 become U+FFFD: JSON can't say them, and Nix prints no JSON for them at
+ * all. Numbers in structured attributes are JavaScript's; `formatDerivationJson` keeps each digit.
  *
- * @throws StoreError `invalid` if version 4 is asked for and structured attributes are no JSON object
+ * @throws StoreError `invalid` in version 4 if the structured attributes are no JSON object
  */
 export function derivationToJson(derivation: Derivation, options?: { readonly version?: 1 }): DerivationJson;
 export function derivationToJson(derivation: Derivation, options: { readonly version: 4 }): DerivationJson4;

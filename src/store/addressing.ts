@@ -69,8 +69,8 @@ export async function checkAddressing(
 }
 
 /**
- * The content as it is registered by this method. A file that is hashed by its bytes alone loses its
- * executable bit, so that equal paths have equal content.
+ * The content as it is registered by this method. A file that is hashed by its bytes alone loses
+ * its executable bit, so that equal paths have equal content.
  *
  * @throws StoreError `invalid` for a method that needs a file
  */

@@ -10,9 +10,9 @@ import type { PathInfo } from "./path-info.ts";
  *
  * - `array`: as up to Nix 2.18.
  * - `object`: an object by absolute path, as from 2.19 to 2.32. Unknown facts are left out.
- * - `1`, `2`, `3`: the versions that `--json-format` of Nix 2.33 and later selects. 1 is an object by
- *   absolute path. 2 has a frame, base names, and the content address as an object; in 3, which came
- *   with Nix 2.35, signatures are objects too.
+ * - `1`, `2`, `3`: the versions that `--json-format` selects since Nix 2.33. 1 is an object by
+ *   absolute path. 2 has a frame, base names, and the content address as an object. In 3, which
+ *   came with Nix 2.35, signatures are objects too. A hash is an SRI text in all of them.
  */
 export type PathInfoJsonFormat = "array" | "object" | 1 | 2 | 3;
 

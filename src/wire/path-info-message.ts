@@ -215,7 +215,7 @@ function extensionsOf({ deriver, ca }: PathInfo): PathInfoExtensions {
   };
 }
 
-/** `undefined` for a deriver that the message can't hold: one that is more or less than a name and `.drv`. */
+/** `undefined` for a deriver that the message can't hold, since it is not a name and `.drv`. */
 function deriverToMessage(deriver: string): StorePath | undefined {
   const { digest, name } = parseStorePath(deriver);
   if (!name.endsWith(DRV)) return undefined;

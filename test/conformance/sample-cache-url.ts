@@ -14,7 +14,7 @@ const FIXTURES = inject("fixturesUrl");
 /** The sample as a binary cache that pages may read, as real Nix made and signed it; see test/fixtures/make-sample.sh. */
 export const SAMPLE_CACHE_URL = `${FIXTURES}sample/`;
 
-/** A cache whose NARInfo files are not as Nix writes them. @param name of the folder in test/fixtures/caches */
+/** A cache that another program wrote. @param name of its folder in test/fixtures/caches */
 export function otherCacheUrl(name: string): string {
   return `${FIXTURES}caches/${name}/`;
 }

@@ -1,9 +1,9 @@
 import { Ajv, type AnySchema } from "ajv";
 
 /**
- * What the JSON schemas of Nix's manual demand (doc/manual/source/protocols/json/schema of Nix 2.34 and 2.35), written anew without
- * their descriptions: store-object-info-v2 and -v3, derivation-v4, and what these refer to. Nix publishes none for the first format of
- * store object infos: that one is as Nix 2.34 writes it.
+ * The rules of the JSON schemas in Nix's manual (doc/manual/source/protocols/json/schema of Nix 2.34
+ * and 2.35), in our own words: store-object-info-v2 and -v3, derivation-v4, and the schemas that
+ * these refer to. Nix publishes none for format 1 of store object infos: it is as Nix 2.34 writes.
  */
 
 const STORE_PATH = { type: "string", pattern: "^[0123456789abcdfghijklmnpqrsvwxyz]{32}-.+$", minLength: 34 };
@@ -74,7 +74,7 @@ const OUTPUT = {
 const NAMES = { type: "array", items: TEXT };
 const INPUT = object({ outputs: NAMES, dynamicOutputs: { type: "object" } });
 
-/** What is under each key of `derivations` in what `nix derivation show` of Nix 2.33 and later prints. */
+/** One derivation of those that `nix derivation show` of Nix 2.33 and later prints. */
 export const DERIVATION_SCHEMA: AnySchema = object(
   {
     name: TEXT,

@@ -28,7 +28,7 @@ interface Known {
 /** What `nix path-info --json` says of what make-fixtures.sh added to a store with real Nix. */
 const KNOWN: Known[] = ["content-addressed.path-info", "derivation.path-info"].flatMap((name) => JSON.parse(fixtureText(name)));
 
-/** What `nix store add` of Nix 2.34 says: archive, method, algorithm, store path, content address. */
+/** By `nix store add` of Nix 2.34: archive, method, algorithm, store path, content address. */
 const ADDED = table("added") as [name: string, method: string, algorithm: string, path: string, ca: string][];
 
 const ALGORITHMS = ["md5", "sha1", "sha256", "sha512"] as const;

@@ -25,7 +25,7 @@ function infosOf(text: string): PathInfo[] {
   return parsePathGraph(text).map((entry) => normalizePathInfo({ ...entry, node: { kind: "symlink", target: utf8("x") } }));
 }
 
-/** What Nix said, without what we don't know: when a path was registered, and whether it was built here. */
+/** What Nix said, without what we don't know: the time of registration, and who built the path. */
 function expected(text: string): unknown {
   return JSON.parse(text, (key, value: unknown) => (key === "registrationTime" ? null : key === "ultimate" ? false : value));
 }

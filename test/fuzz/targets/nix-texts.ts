@@ -227,7 +227,7 @@ export function nixTexts(samples: Samples): Target[] {
   ];
 }
 
-/** Checks that a derivation is the same after it was written as JSON and read, as far as JSON can say it. */
+/** Checks that a derivation is the same after it was written as JSON and read. */
 async function sameJson(derivation: Derivation): Promise<void> {
   const json = formatDerivationJson(derivation, { version: 4 });
   const again = await derivationFromJson(json);

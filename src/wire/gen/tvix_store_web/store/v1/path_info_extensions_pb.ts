@@ -15,9 +15,9 @@ export const file_tvix_store_web_store_v1_path_info_extensions: GenFile = /*@__P
   fileDesc("CjJ0dml4X3N0b3JlX3dlYi9zdG9yZS92MS9wYXRoX2luZm9fZXh0ZW5zaW9ucy5wcm90bxIXdHZpeF9zdG9yZV93ZWIuc3RvcmUudjEiQAoSUGF0aEluZm9FeHRlbnNpb25zEhgKD2NvbnRlbnRfYWRkcmVzcxjoByABKAkSEAoHZGVyaXZlchjpByABKAliBnByb3RvMw");
 
 /**
- * Further fields of PathInfo, for facts that its own fields can't hold. They are written beside these,
- * in the same message, so a reader must know both types. Other peers ignore the numbers, which are
- * high enough not to meet theirs.
+ * Further fields of PathInfo, for facts that its own fields can't hold. They are written beside
+ * these, in the same message, so a reader must know both types. Other peers ignore the numbers,
+ * which are high enough not to meet theirs.
  *
  * A fact that a field of PathInfo holds is not repeated here. If a message has both anyway and they
  * differ, it is invalid.
@@ -26,8 +26,8 @@ export const file_tvix_store_web_store_v1_path_info_extensions: GenFile = /*@__P
  */
 export type PathInfoExtensions = Message<"tvix_store_web.store.v1.PathInfoExtensions"> & {
   /**
-   * The content address as NARInfo files write it, if NARInfo.CA has no type for its kind: `fixed:git:sha1:...`,
-   * `fixed:git:sha256:...`, `fixed:r:blake3:...` or `fixed:blake3:...`.
+   * The content address as NARInfo files write it, if NARInfo.CA has no type for its kind:
+   * `fixed:git:sha1:...`, `fixed:git:sha256:...`, `fixed:r:blake3:...` or `fixed:blake3:...`.
    *
    * @generated from field: string content_address = 1000;
    */
