@@ -107,6 +107,25 @@ describe("what was imported", () => {
     expect(await (await store.file(b.storePath))?.text()).toBe(`b ${a}`);
   });
 
+  // The paths are those that test/nix/make-nix-2.34.sh got of Nix 2.34.
+  test("has the store path and content address of Nix by git and by BLAKE3, and keeps them", async () => {
+    const store = await open();
+    const nar = await (await fetch(new URL("../nix/nix-2.34/sorted.nar", import.meta.url))).blob();
+    for (const [method, hashAlgorithm, storePath, ca] of [
+      ["git", "sha1", "/nix/store/qh4npm7h170hvd5k2q7v34hq8349113c-sorted", "fixed:git:sha1:"],
+      ["git", "sha256", "/nix/store/97dvigzlzn96w45kn16w21w50kkqmljp-sorted", "fixed:git:sha256:"],
+      ["nar", "blake3", "/nix/store/164cav9k9lpzml37jcqqs07ghdv6wjzw-sorted", "fixed:r:blake3:"],
+    ] as const) {
+      const info = await store.importNar(nar, { name: "sorted", method, hashAlgorithm });
+      expect(info.storePath).toBe(storePath);
+      expect(info.ca).toContain(ca);
+      expect((await store.pathInfo(storePath))?.ca).toBe(info.ca);
+      expect(await store.narInfo(storePath)).toContain(`CA: ${info.ca}\n`);
+    }
+    const mismatch = store.importNar(nar, { name: "x", method: "git", hashAlgorithm: "md5" });
+    await expect(mismatch).rejects.toMatchObject({ code: "invalid" });
+  });
+
   test("is listed, read and rendered again", async () => {
     const store = await open();
     const nar = sampleNar();
