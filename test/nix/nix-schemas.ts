@@ -1,9 +1,10 @@
 import { Ajv, type AnySchema } from "ajv";
 
 /**
- * The rules of the JSON schemas in Nix's manual (doc/manual/source/protocols/json/schema of Nix 2.34
- * and 2.35), in our own words: store-object-info-v2 and -v3, derivation-v4, and the schemas that
- * these refer to. Nix publishes none for format 1 of store object infos: it is as Nix 2.34 writes.
+ * The rules of the JSON schemas in the manual of Nix (doc/manual/source/protocols/json/schema of
+ * 2.34 and 2.35), in our own words: store-object-info-v2 and -v3, derivation-v4, and schemas
+ * that these refer to. Nix publishes none for format 1 of store object infos: that one is as Nix
+ * 2.34 writes it.
  */
 
 const STORE_PATH = { type: "string", pattern: "^[0123456789abcdfghijklmnpqrsvwxyz]{32}-.+$", minLength: 34 };
