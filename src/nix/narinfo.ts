@@ -15,7 +15,7 @@ export interface NarInfo {
   compression?: string | undefined;
   /** Hash of the archive as it is served, compressed. Nix itself writes a SHA-256. */
   fileHash?: NixHash | undefined;
-  /** Bytes of the archive as it is served. 0 means unknown, as in Nix. */
+  /** Bytes of the archive as it is served. Where a file says 0, Nix means that it is unknown. */
   fileSize?: number | undefined;
   /** SHA-256 of the NAR. */
   narHash: NixHash;
@@ -103,9 +103,9 @@ function readFields(fields: ReadonlyMap<string, string>, signatures: readonly st
     url: checkUrl(required("URL")),
     compression: checkWord("Compression", fields.get("Compression") || "bzip2"),
     fileHash: optional("FileHash", (value) => readHash("FileHash", value)),
-    fileSize: optional("FileSize", (value) => readSize("FileSize", value)),
+    fileSize: optional("FileSize", (value) => readSize("FileSize", value) || undefined),
     narHash: checkSha256("NarHash", readHash("NarHash", required("NarHash"))),
-    narSize: checkNarSize(readSize("NarSize", required("NarSize"))),
+    narSize: checkNotEmpty("NarSize", readSize("NarSize", required("NarSize"))),
     references: (fields.get("References") ?? "").split(" ").filter(isNotEmpty).map(checkBaseName),
     deriver: optional("Deriver", (value) => (value === "unknown-deriver" ? undefined : checkBaseName(value))),
     // Nix ignores this field, so no value of it makes a NARInfo invalid.
@@ -133,9 +133,9 @@ export function formatNarInfo(info: NarInfo, storeDir: string = STORE_DIR): stri
   line("URL", checkUrl(info.url));
   line("Compression", info.compression === undefined ? undefined : checkWord("Compression", info.compression));
   line("FileHash", info.fileHash === undefined ? undefined : formatNix32(info.fileHash));
-  line("FileSize", info.fileSize === undefined ? undefined : checkSize("FileSize", info.fileSize));
+  line("FileSize", info.fileSize === undefined ? undefined : checkNotEmpty("FileSize", info.fileSize));
   line("NarHash", formatNix32(checkSha256("NarHash", info.narHash)));
-  line("NarSize", checkNarSize(checkSize("NarSize", info.narSize)));
+  line("NarSize", checkNotEmpty("NarSize", info.narSize));
   line("References", info.references.map(checkBaseName).join(" "));
   line("Deriver", info.deriver === undefined ? undefined : checkBaseName(info.deriver));
   line("System", info.system === undefined ? undefined : checkWord("System", info.system));
@@ -181,8 +181,9 @@ function checkSize(tag: string, size: number): number {
   return size;
 }
 
-function checkNarSize(size: number): number {
-  if (size === 0) throw new StoreError("invalid", "NarSize is 0, but no NAR is empty");
+/** No NAR is empty: Nix writes 0 for a size that it doesn't know. */
+function checkNotEmpty(tag: string, size: number): number {
+  if (checkSize(tag, size) === 0) throw new StoreError("invalid", `${tag} is 0`);
   return size;
 }
 
