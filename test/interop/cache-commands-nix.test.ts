@@ -64,6 +64,8 @@ const COMMANDS: readonly (readonly [program: string, ...args: string[]])[] = [
   ["nix", "why-depends", "--store", "CACHE", "outer", "lib"],
   ["nix", "store", "verify", "--store", "CACHE", "--no-trust", "--recursive", "outer"],
   ["nix", "store", "make-content-addressed", "--from", "CACHE", "--to", "CACHE", "lib"],
+  // It refers to itself.
+  ["nix", "store", "make-content-addressed", "--to", "CACHE", "plus"],
   ["nix", "store", "copy-log", "--from", "CACHE", "plus.drv"],
   ["nix", "store", "add-path", "--store", "CACHE", "FILE"],
   ["nix", "store", "add-file", "--store", "CACHE", "FILE"],
