@@ -8,7 +8,7 @@ import { keptKeys } from "./kept-keys.ts";
 import { formatRoute } from "./route.ts";
 import { plural, showSize } from "./size.ts";
 import { nameOf } from "./store-paths.ts";
-import { Task } from "./task.ts";
+import { PATHS_STAY, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 import type { TvixTrustedKeys } from "./trusted-keys.ts";
 
@@ -216,7 +216,7 @@ export class TvixBinaryCache extends LitElement {
         this.typed = "";
         return "";
       },
-      "Cancelled. Store paths that had come whole by then are kept.",
+      PATHS_STAY,
     );
     await this.#reveal();
     await done;

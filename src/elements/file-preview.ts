@@ -11,7 +11,7 @@ import { linkTarget, showTarget } from "./link-target.ts";
 import { formatRoute, splitPath } from "./route.ts";
 import { saveStream } from "./save.ts";
 import { showCount, showSize } from "./size.ts";
-import { Task } from "./task.ts";
+import { NOT_SAVED, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 
 type StoredFile = NonNullable<Awaited<ReturnType<Store["file"]>>>;
@@ -374,10 +374,14 @@ export class TvixFilePreview extends LitElement {
   readonly #download = (): void => {
     const file = this.preview?.file;
     if (!file) return;
-    void this.#task.run("Saving the file", async (options) => {
-      await saveStream(downloadName(this.#name()), file.size, () => file.stream(), options);
-      return "Saved.";
-    });
+    void this.#task.run(
+      "Saving the file",
+      async (options) => {
+        await saveStream(downloadName(this.#name()), file.size, () => file.stream(), options);
+        return "Saved.";
+      },
+      NOT_SAVED,
+    );
   };
 }
 

@@ -1,27 +1,30 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
-import { type DroppedFolder, droppedItems } from "../browser/dropped.ts";
+import { droppedItems } from "../browser/dropped.ts";
 import type { Store } from "../browser/store.ts";
-import type { OperationOptions } from "../progress.ts";
-import type { PathInfo } from "../store/path-info.ts";
-import type { NotTold } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
 import { showText } from "./file-name.ts";
 import { canPickDirectory, pickDirectory } from "./file-picker.ts";
+import {
+  ARCHIVE_KINDS,
+  type ArchiveKind,
+  describeNotTold,
+  describeSource,
+  detectArchive,
+  type Imported,
+  type ImportSource,
+  importSource,
+} from "./import-source.ts";
 import { formatRoute } from "./route.ts";
-import { plural, showSize } from "./size.ts";
+import { plural } from "./size.ts";
 import { deriveName, nameFault } from "./source-name.ts";
-import { Task } from "./task.ts";
+import { AS_IT_WAS, PATHS_STAY, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 
-/** What can be imported: a folder, or the file of an archive. */
-export type ImportSource = DroppedFolder | File;
-
-type ArchiveKind = "tar" | "nar";
-
 /**
- * Makes a store path of a folder, a tar archive or a NAR.
+ * Makes a store path of a folder, a tar archive or a NAR, and imports the store paths of a nario.
  *
  * @fires tvix-imported - `detail: { info: PathInfo }`
+ * @fires tvix-pulled - the store paths of a nario came; `detail: { paths: number }`, how many
  */
 export class TvixImport extends LitElement {
   static override properties = {
@@ -41,7 +44,7 @@ export class TvixImport extends LitElement {
   /** Whether something is being dragged over. */
   declare private over: boolean;
   declare private fault: string | undefined;
-  declare private result: { info: PathInfo; notTold: readonly NotTold[] } | undefined;
+  declare private result: Imported | undefined;
   readonly #task = new Task(this);
 
   constructor() {
@@ -101,19 +104,24 @@ export class TvixImport extends LitElement {
       <div class="stack">
         ${this.#task.running ? nothing : this.source ? this.#form(this.source) : this.#drop()}
         ${this.fault ? html`<p class="notice failed" role="alert">${this.fault}</p>` : nothing} ${this.#task.render()}
+        ${this.result ? this.#outcome(this.result) : nothing}
+      </div>
+    `;
+  }
+
+  #outcome({ infos, notTold }: Imported): TemplateResult {
+    const [info] = infos;
+    return html`
+      <div class="notice done" role="status">
         ${
-          this.result
-            ? html`<div class="notice done" role="status">
-                <p>
-                  Imported as
-                  <a href=${formatRoute({ storePath: this.result.info.storePath, path: new Uint8Array(0) })}
-                    ><code>${this.result.info.storePath}</code></a
-                  >
-                </p>
-                ${this.result.notTold.length ? html`<p class="dim">${describeNotTold(this.result.notTold)}</p>` : nothing}
-              </div>`
-            : nothing
+          info && infos.length === 1
+            ? html`<p>
+                Imported as
+                <a href=${formatRoute({ storePath: info.storePath, path: new Uint8Array(0) })}><code>${info.storePath}</code></a>
+              </p>`
+            : html`<p>Imported ${plural(infos.length, "store path")}.</p>`
         }
+        ${notTold.length ? html`<p class="dim">${describeNotTold(notTold)}</p>` : nothing}
       </div>
     `;
   }
@@ -131,23 +139,23 @@ export class TvixImport extends LitElement {
         }}
         @drop=${this.#dropped}
       >
-        <p>Drop a folder, a tar archive or a NAR here.</p>
+        <p>Drop a folder, a tar archive, a NAR or a nario here.</p>
         <div class="row">
           <button type="button" @click=${this.#pickFolder}>Choose folder…</button>
-          <button type="button" @click=${() => this.#input("archive")?.click()}>Choose tar or NAR…</button>
+          <button type="button" @click=${() => this.#input("archive")?.click()}>Choose archive…</button>
         </div>
         <p class="hint">Nothing leaves this browser. Archives may be compressed with gzip, xz, zstd, bzip2, lz4, lzip or lzma.</p>
         <input type="file" name="folder" aria-label="Folder" webkitdirectory hidden @change=${this.#folderPicked} />
-        <input type="file" name="archive" aria-label="Tar or NAR file" hidden @change=${this.#archivePicked} />
+        <input type="file" name="archive" aria-label="File of an archive" hidden @change=${this.#archivePicked} />
       </div>
     `;
   }
 
   #form(source: ImportSource): TemplateResult {
-    const fault = nameFault(this.name);
+    const fault = this.#isNamed ? nameFault(this.name) : undefined;
     return html`
       <form @submit=${this.#submit}>
-        <p class="source"><strong>${showText(source.name)}</strong> <span class="dim">${summary(source)}</span></p>
+        <p class="source"><strong>${showText(source.name)}</strong> <span class="dim">${describeSource(source)}</span></p>
         ${
           source instanceof File
             ? html`<label class="field"
@@ -155,16 +163,18 @@ export class TvixImport extends LitElement {
                 <select
                   name="archive-kind"
                   @change=${(event: Event) => {
-                    this.archive = (event.target as HTMLSelectElement).value === "nar" ? "nar" : "tar";
+                    const { value } = event.target as HTMLSelectElement;
+                    this.archive = value === "nar" || value === "nario" ? value : "tar";
                   }}
                 >
-                  <option value="tar" ?selected=${this.archive === "tar"}>Tar archive</option>
-                  <option value="nar" ?selected=${this.archive === "nar"}>Nix archive (NAR)</option>
+                  ${Object.entries(ARCHIVE_KINDS).map(
+                    ([kind, text]) => html`<option value=${kind} ?selected=${this.archive === kind}>${text}</option>`,
+                  )}
                 </select></label
               >`
             : nothing
         }
-        <div class="field">
+        <div class="field" ?hidden=${!this.#isNamed}>
           <label for="path-name">Name of the store path</label>
           <input
             id="path-name"
@@ -188,6 +198,11 @@ export class TvixImport extends LitElement {
         </div>
       </form>
     `;
+  }
+
+  /** Whether what is imported gets a name here. */
+  get #isNamed(): boolean {
+    return !(this.source instanceof File && this.archive === "nario");
   }
 
   #input(name: string): HTMLInputElement | null {
@@ -246,13 +261,9 @@ export class TvixImport extends LitElement {
     if (file) this.offer(file);
   };
 
-  /** The first bytes tell, where they are not compressed; then the name does. */
   async #detect(file: File): Promise<void> {
-    this.archive = /\.nar(\.|$)/i.test(file.name) ? "nar" : "tar";
     try {
-      const head = new Uint8Array(await file.slice(0, 24).arrayBuffer());
-      const magic = String.fromCharCode(...head.subarray(8, 21));
-      if (magic === "nix-archive-1") this.archive = "nar";
+      this.archive = await detectArchive(file);
     } catch (error) {
       this.fault = describeFailure(error);
     }
@@ -261,47 +272,22 @@ export class TvixImport extends LitElement {
   readonly #submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const { store, source, name, archive } = this;
-    if (!store || !source || nameFault(name) !== undefined) return;
+    const isNamed = this.#isNamed;
+    if (!store || !source || (isNamed && nameFault(name) !== undefined)) return;
     this.fault = undefined;
     this.result = undefined;
-    await this.#task.run(`Importing ${name}`, async (options) => {
-      const result = await importSource(store, source, archive, { name, ...options });
-      this.result = result;
-      this.source = undefined;
-      this.dispatchEvent(new CustomEvent("tvix-imported", { detail: { info: result.info }, bubbles: true, composed: true }));
-      return "";
-    });
+    await this.#task.run(
+      `Importing ${isNamed ? name : source.name}`,
+      async (options) => {
+        const result = await importSource(store, source, archive, { name, ...options });
+        const { infos } = result;
+        this.result = result;
+        this.source = undefined;
+        const [type, detail] = isNamed ? ["tvix-imported", { info: infos[0] }] : ["tvix-pulled", { paths: infos.length }];
+        this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+        return "";
+      },
+      isNamed ? AS_IT_WAS : PATHS_STAY,
+    );
   };
-}
-
-async function importSource(
-  store: Store,
-  source: ImportSource,
-  archive: ArchiveKind,
-  options: OperationOptions & { name: string },
-): Promise<{ info: PathInfo; notTold: readonly NotTold[] }> {
-  if (source instanceof File) {
-    const info = archive === "nar" ? await store.importNar(source, options) : await store.importTar(source, options);
-    return { info, notTold: [] };
-  }
-  const info = await store.importDirectory(source.source, options);
-  return { info, notTold: info.notTold };
-}
-
-function summary(source: ImportSource): string {
-  if (source instanceof File) return showSize(source.size);
-  if (!Array.isArray(source.source)) return "folder";
-  const size = source.source.reduce((sum, file) => sum + file.size, 0);
-  return `folder, ${plural(source.source.length, "file")}, ${showSize(size)}`;
-}
-
-const UNTOLD: Record<NotTold, string> = {
-  "executable-bits": "which files are executable",
-  symlinks: "which are symbolic links",
-  "empty-directories": "directories without files",
-};
-
-function describeNotTold(notTold: readonly NotTold[]): string {
-  const list = new Intl.ListFormat("en", { type: "disjunction" }).format(notTold.map((fact) => UNTOLD[fact]));
-  return `A browser does not tell ${list}, so this store path may differ from the one Nix makes of the folder. A tar archive or a NAR keeps everything.`;
 }

@@ -10,7 +10,7 @@ import { TvixStoreViewer } from "./store-viewer.ts";
 import { TvixSync } from "./sync.ts";
 import { TvixTrustedKeys } from "./trusted-keys.ts";
 
-export type { ImportSource } from "./import.ts";
+export type { ImportSource } from "./import-source.ts";
 export type { ListedPath } from "./store-paths.ts";
 export {
   TvixBinaryCache,

@@ -10,17 +10,21 @@ import { saveStream } from "./save.ts";
 import { signatureList, signatureStyle } from "./signature-list.ts";
 import { showCount, showSize } from "./size.ts";
 import { nameOf } from "./store-paths.ts";
-import { Task } from "./task.ts";
+import { NOT_SAVED, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 
 const ROOT = new Uint8Array(0);
 
 /** Saves the NAR of a store path as `<name>.nar`; `task` shows how it goes. To be called in a click's handler. */
 export function downloadNar(store: Store, info: PathInfo, task: Task): Promise<boolean> {
-  return task.run("Saving the NAR", async (options) => {
-    const saved = await saveStream(`${nameOf(info.storePath)}.nar`, info.narSize, () => store.nar(info.storePath), options);
-    return saved ? "Saved the NAR." : "Not saved.";
-  });
+  return task.run(
+    "Saving the NAR",
+    async (options) => {
+      const saved = await saveStream(`${nameOf(info.storePath)}.nar`, info.narSize, () => store.nar(info.storePath), options);
+      return saved ? "Saved the NAR." : "Not saved.";
+    },
+    NOT_SAVED,
+  );
 }
 
 /**

@@ -3,11 +3,12 @@ import { connectRemote } from "../browser/remote.ts";
 import type { Store } from "../browser/store.ts";
 import type { VerifyReport } from "../thread/store-api.ts";
 import { recallDaemon } from "./remembered-daemon.ts";
+import { saveStream } from "./save.ts";
 import { plural, showSize } from "./size.ts";
 import { figuresStyle, storageFigures } from "./storage-figures.ts";
 import { lossWarnings } from "./storage-losses.ts";
 import { CurrentUsage } from "./storage-usage.ts";
-import { Task } from "./task.ts";
+import { AS_IT_WAS, NOT_SAVED, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 import { isWhole, verifyResult, verifyStyle } from "./verify-result.ts";
 
@@ -96,6 +97,15 @@ export class TvixStoreStorage extends LitElement {
             <button type="button" ?disabled=${!this.store || usage?.persisted !== false} @click=${this.#persist}>Ask to keep</button>
           </div>
         </section>
+        <section class="stack" aria-labelledby="saving">
+          <h3 id="saving">One file for all</h3>
+          <div class="row">
+            <button type="button" ?disabled=${!idle || usage?.storePaths === 0} @click=${this.#save}>Save all store paths…</button>
+          </div>
+          <p class="hint">
+            The file is a nario: <code>nix-store --import</code> reads it, and so does Import here, with signatures.
+          </p>
+        </section>
         <section class="stack" aria-labelledby="care">
           <h3 id="care">Care</h3>
           <div class="row">
@@ -147,38 +157,62 @@ export class TvixStoreStorage extends LitElement {
   };
 
   readonly #collect = (): Promise<boolean> =>
-    this.#start("Collecting garbage", async (store, options) => {
-      const { objects, bytes } = await store.collectGarbage(options);
-      return objects === 0 ? "There was no garbage." : `Freed ${showSize(bytes)}: ${plural(objects, "object")}.`;
-    });
+    this.#start(
+      "Collecting garbage",
+      async (store, options) => {
+        const { objects, bytes } = await store.collectGarbage(options);
+        return objects === 0 ? "There was no garbage." : `Freed ${showSize(bytes)}: ${plural(objects, "object")}.`;
+      },
+      "Cancelled. What was freed by then was garbage.",
+    );
+
+  readonly #save = (): Promise<boolean> =>
+    this.#start(
+      "Saving all store paths",
+      async (store, options) => {
+        const { storePaths, logical } = this.#usage.usage ?? (await store.usage());
+        const saved = await saveStream("store.nario", logical, () => store.nario(), options);
+        return saved ? `Saved ${plural(storePaths, "store path")}.` : "Not saved.";
+      },
+      NOT_SAVED,
+    );
 
   readonly #check = (): Promise<boolean> =>
-    this.#start("Checking everything", async (store, options) => {
-      this.report = await store.verify(options);
-      return "";
-    });
+    this.#start(
+      "Checking everything",
+      async (store, options) => {
+        this.report = await store.verify(options);
+        return "";
+      },
+      AS_IT_WAS,
+    );
 
   readonly #fetchAgain = (): Promise<boolean> =>
-    this.#start("Fetching again", async (store, options) => {
-      const { address, protocol } = this.#daemon();
-      const remote = connectRemote(address, { protocol });
-      const { storePaths, refetched } = await store.verify({ ...options, remote });
-      this.repaired = `Fetched again: ${refetched} of ${plural(storePaths.length, "store path")}.`;
-      // The report tells what was damaged before; the reader wants to know what is now.
-      this.report = await store.verify(options);
-      return "";
-    });
+    this.#start(
+      "Fetching again",
+      async (store, options) => {
+        const { address, protocol } = this.#daemon();
+        const remote = connectRemote(address, { protocol });
+        const { storePaths, refetched } = await store.verify({ ...options, remote });
+        this.repaired = `Fetched again: ${refetched} of ${plural(storePaths.length, "store path")}.`;
+        // The report tells what was damaged before; the reader wants to know what is now.
+        this.report = await store.verify(options);
+        return "";
+      },
+      "Cancelled. What had come by then is kept.",
+    );
 
   async #start(
     message: string,
     operation: (store: Store, options: Parameters<Parameters<Task["run"]>[1]>[0]) => Promise<string>,
+    whenCancelled: string,
   ): Promise<boolean> {
     const { store } = this;
     if (!store) return false;
     this.repaired = "";
     const before = this.report;
     this.report = undefined;
-    const done = await this.#task.run(message, (options) => operation(store, options));
+    const done = await this.#task.run(message, (options) => operation(store, options), whenCancelled);
     // What was found stays true if nothing was done about it.
     if (!done && !this.repaired && this.store === store) this.report ??= before;
     void this.#usage.refresh();

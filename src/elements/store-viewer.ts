@@ -12,7 +12,7 @@ import { hasLosses, lossWarnings } from "./storage-losses.ts";
 import { StoreContents } from "./store-contents.ts";
 import { hashOf, nameOf } from "./store-paths.ts";
 import type { TvixSync } from "./sync.ts";
-import { Task } from "./task.ts";
+import { PATHS_STAY, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 import { viewerLayout } from "./viewer-layout.ts";
 
@@ -406,25 +406,33 @@ export class TvixStoreViewer extends LitElement {
     const { storePath } = this.route;
     if ((event.target as HTMLDialogElement).returnValue !== "delete" || !store || storePath === undefined) return;
     let freed = 0;
-    const deleted = await this.#task.run("Deleting", async (options) => {
-      await store.delete(storePath);
-      // What nothing refers to any more goes at once: a reader deletes to get room.
-      const { bytes } = await store.collectGarbage(options);
-      freed = bytes;
-      return "Deleted.";
-    });
+    const deleted = await this.#task.run(
+      "Deleting",
+      async (options) => {
+        await store.delete(storePath);
+        // What nothing refers to any more goes at once: a reader deletes to get room.
+        const { bytes } = await store.collectGarbage(options);
+        freed = bytes;
+        return "Deleted.";
+      },
+      "Cancelled. What only the deleted store path needed is freed when garbage is collected.",
+    );
     if (!deleted || this.route.storePath !== storePath) return;
     this.outcome = `Deleted ${nameOf(storePath)}: ${showSize(freed)} freed.`;
     this.#go({ path: ROOT });
   };
 
   readonly #openSample = (): Promise<boolean> =>
-    this.#sampleTask.run("Opening the sample", async (options) => {
-      if (!this.store || !this.sample) return "";
-      const imported = await importStaticCache(this.store, this.sample, options);
-      this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: imported.length }, bubbles: true, composed: true }));
-      return `Imported ${plural(imported.length, "path")}.`;
-    });
+    this.#sampleTask.run(
+      "Opening the sample",
+      async (options) => {
+        if (!this.store || !this.sample) return "";
+        const imported = await importStaticCache(this.store, this.sample, options);
+        this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: imported.length }, bubbles: true, composed: true }));
+        return `Imported ${plural(imported.length, "path")}.`;
+      },
+      PATHS_STAY,
+    );
 
   readonly #imported = (event: CustomEvent<{ info: PathInfo }>): void => {
     // On a narrow screen the panel covers everything; its link leads on from there.

@@ -2,11 +2,12 @@ import { css, html, LitElement, type PropertyValues, type TemplateResult } from 
 import { connectRemote } from "../browser/remote.ts";
 import type { Store } from "../browser/store.ts";
 import { parseHashPart } from "../nix/store-path.ts";
+import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SyncReport } from "../store/sync.ts";
 import { type Protocol, recallDaemon, rememberDaemon } from "./remembered-daemon.ts";
 import { plural, showSize } from "./size.ts";
-import { Task } from "./task.ts";
+import { PATHS_STAY, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 
 type Direction = "pull" | "push";
@@ -289,7 +290,7 @@ export class TvixSync extends LitElement {
     const { store } = this;
     if (!store) return;
     this.toPull = new Set();
-    await this.#listing.run("Asking the daemon", async ({ signal, onProgress }) => {
+    const list = async ({ signal, onProgress }: Required<OperationOptions>): Promise<string> => {
       const remote = connectRemote(this.address, { protocol: this.protocol });
       const found: PathInfo[] = [];
       for await (const info of store.remotePathInfos(remote, { signal })) {
@@ -301,26 +302,35 @@ export class TvixSync extends LitElement {
       this.remotePaths = found;
       rememberDaemon(this.address, this.protocol);
       return `The daemon has ${plural(found.length, "path")}.`;
-    });
+    };
+    await this.#listing.run("Asking the daemon", list, "Cancelled. Here are the paths that it told by then.");
   };
 
   readonly #pull = (): Promise<boolean> =>
-    this.#transfer.run("Pulling", async (options) => {
-      const store = this.#open();
-      const report = await store.pull(this.#remote(), this.#wanted(), { closure: this.closure, ...options });
-      this.toPull = new Set();
-      this.typed = "";
-      if (report.paths > 0)
-        this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: report.paths }, bubbles: true, composed: true }));
-      return summary("Pulled", report);
-    });
+    this.#transfer.run(
+      "Pulling",
+      async (options) => {
+        const store = this.#open();
+        const report = await store.pull(this.#remote(), this.#wanted(), { closure: this.closure, ...options });
+        this.toPull = new Set();
+        this.typed = "";
+        if (report.paths > 0)
+          this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: report.paths }, bubbles: true, composed: true }));
+        return summary("Pulled", report);
+      },
+      PATHS_STAY,
+    );
 
   readonly #push = (): Promise<boolean> =>
-    this.#transfer.run("Pushing", async (options) => {
-      const store = this.#open();
-      const report = await store.push(this.#remote(), this.toPush, { closure: this.closure, ...options });
-      return summary("Pushed", report);
-    });
+    this.#transfer.run(
+      "Pushing",
+      async (options) => {
+        const store = this.#open();
+        const report = await store.push(this.#remote(), this.toPush, { closure: this.closure, ...options });
+        return summary("Pushed", report);
+      },
+      "Cancelled. The daemon keeps the store paths that it had whole by then.",
+    );
 
   #open(): Store {
     if (!this.store) throw new Error("no store is open");

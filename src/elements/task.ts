@@ -3,6 +3,14 @@ import type { OperationOptions, Progress } from "../progress.ts";
 import { describeFailure } from "./failure.ts";
 import { showCount, showSize } from "./size.ts";
 
+/** What to say of an operation that was cancelled, if all or nothing of it is done. */
+export const AS_IT_WAS = "Cancelled; the store is as it was.";
+/** If it stores one path after the other. */
+export const PATHS_STAY = "Cancelled. Store paths that had come whole by then are kept.";
+
+/** If it saves a file. */
+export const NOT_SAVED = "Cancelled; nothing was saved.";
+
 export type TaskState = "idle" | "running" | "done" | "failed" | "cancelled";
 
 /** A long operation that a reader starts, watches and may cancel; one at a time. */
@@ -33,13 +41,13 @@ export class Task implements ReactiveController {
   /**
    * Runs `operation`, which gives the message that stays when it is done. Never rejects: what fails is shown.
    *
-   * @param whenCancelled what to say then
+   * @param whenCancelled what to say then: what was done by then may stay
    * @returns whether it was done
    */
   async run(
     message: string,
     operation: (options: Required<OperationOptions>) => Promise<string>,
-    whenCancelled = "Cancelled; the store is as it was.",
+    whenCancelled: string,
   ): Promise<boolean> {
     if (this.running) return false;
     const controller = new AbortController();

@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type BrowserContext, test as base, chromium, type Page } from "@playwright/test";
+import { type BrowserContext, test as base, chromium, expect, type Page } from "@playwright/test";
 import type * as tvixStoreWeb from "../../src/index.ts";
 import { chromiumPath } from "../setup/tools.ts";
 
-export { expect } from "@playwright/test";
+export { expect };
 
 declare global {
   interface Window {
@@ -60,6 +60,14 @@ export async function openBrowser(profileDir: string): Promise<BrowserContext> {
   });
   context.setDefaultTimeout(20_000);
   return context;
+}
+
+/** The viewer, once it is there without a network too. */
+export async function openViewer(context: BrowserContext, url: string): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(url);
+  await expect(page.getByText("Available offline")).toBeVisible();
+  return page;
 }
 
 const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };

@@ -1,15 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { BrowserContext, Page } from "@playwright/test";
+import type { Page } from "@playwright/test";
 import { nix, nixLine } from "../setup/tools.ts";
-import { type Daemon, expect, openBrowser, ROOT, startDaemon, test } from "./fixtures.ts";
-
-async function openViewer(context: BrowserContext, url: string): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(url);
-  await expect(page.getByText("Available offline")).toBeVisible();
-  return page;
-}
+import { type Daemon, expect, openBrowser, openViewer, ROOT, startDaemon, test } from "./fixtures.ts";
 
 /** A folder as a person has one, and what Nix makes of it. */
 async function makeFolder(dir: string): Promise<{ folder: string; storePath: string; nar: Buffer }> {
