@@ -1,3 +1,4 @@
+import { Turn } from "../turn.ts";
 import type { BlobUploader } from "./blob-uploader.ts";
 import type { IngestionEntry } from "./ingest.ts";
 import { type TarEntry, TarParser } from "./tar-parser.ts";
@@ -5,8 +6,6 @@ import { TarTree } from "./tar-tree.ts";
 
 /** Entries that are yielded at a time. */
 const TOGETHER = 1000;
-/** Milliseconds of work after which others get their turn. */
-const LONGEST_TURN = 50;
 
 export interface TarOptions {
   /**
@@ -46,15 +45,12 @@ export async function* tarEntries(
       if (current) tree.add(current, current.type === "file" ? uploader.end() : undefined);
     },
   });
-  let turned = performance.now();
+  const turn = new Turn(signal);
   for await (const bytes of source) {
     signal?.throwIfAborted();
     for (const _ of parser.push(bytes)) {
       await uploader.drain();
-      if (performance.now() - turned <= LONGEST_TURN) continue;
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      signal?.throwIfAborted();
-      turned = performance.now();
+      await turn.pass();
     }
     await uploader.drain();
   }

@@ -1,19 +1,16 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
-
-/** In milliseconds. */
-const LONGEST_TURN = 50;
+import { Turn } from "../turn.ts";
 
 /** Compressed bytes as they come, of which a decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
-  readonly #signal: AbortSignal | undefined;
+  readonly #turn: Turn;
   #bytes: Uint8Array = EMPTY_BYTES;
   #taken = 0;
-  #turned = performance.now();
 
   constructor(source: AsyncIterator<Uint8Array>, signal: AbortSignal | undefined) {
     this.#source = source;
-    this.#signal = signal;
+    this.#turn = new Turn(signal);
   }
 
   /**
@@ -21,11 +18,8 @@ export class CompressedInput {
    * number of blocks with nothing in them, and as long as they last nothing is waited for but
    * promises.
    */
-  async turn(): Promise<void> {
-    if (performance.now() - this.#turned <= LONGEST_TURN) return;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    this.#turned = performance.now();
-    this.#signal?.throwIfAborted();
+  turn(): Promise<void> {
+    return this.#turn.pass();
   }
 
   /** The bytes that have come and were not taken. */

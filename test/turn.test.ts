@@ -1,0 +1,42 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, test } from "vitest";
+import { Turn } from "../src/turn.ts";
+
+/** Works for `milliseconds` without a pause. */
+function work(milliseconds: number): void {
+  for (const from = performance.now(); performance.now() - from < milliseconds; );
+}
+
+test("connections are answered while several loops take their turns", async () => {
+  const server = createServer((_, answer) => answer.end("answered"));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  let isAnswered = false;
+  const began = performance.now();
+  const loop = async (): Promise<void> => {
+    const turn = new Turn();
+    while (!isAnswered && performance.now() - began < 5000) {
+      work(20);
+      await turn.pass();
+    }
+  };
+  const loops = Promise.all([loop(), loop(), loop()]);
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  expect(await answer.text()).toBe("answered");
+  // Before the loops gave up.
+  expect(performance.now() - began).toBeLessThan(5000);
+  isAnswered = true;
+  await loops;
+  server.close();
+});
+
+test("a loop goes on at once while its turn is short, and ends with the reason of an abort", async () => {
+  const controller = new AbortController();
+  const turn = new Turn(controller.signal);
+  controller.abort(new Error("enough"));
+  await turn.pass();
+  work(20);
+  await expect(turn.pass()).rejects.toThrow("enough");
+});
