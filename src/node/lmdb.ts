@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { equalBytes } from "../bytes.ts";
@@ -26,8 +26,13 @@ export class LmdbEnvironment {
   private constructor(path: string, root: RootDatabase) {
     this.path = path;
     this.#root = root;
-    this.directories = new LmdbDirectoryStore(this.database("directories"));
-    this.pathInfos = new LmdbPathInfoService(this.database("path-infos"), () => this.flush());
+    this.directories = new LmdbDirectoryStore(this);
+    this.pathInfos = new LmdbPathInfoService(this);
+    // LMDB makes a promise for each of its own transactions, and nobody has it. If a commit fails,
+    // as on a full disk, Node would end the process for it. Those who wrote have promises of their own.
+    root.on("beforecommit", () => {
+      queueMicrotask(() => root.committed.then(undefined, () => {}));
+    });
   }
 
   /** @param path of the file, which is created where missing. @throws StoreError `denied`, `unavailable` */
@@ -47,7 +52,7 @@ export class LmdbEnvironment {
 
   /** Texts by name, durable once they are put. */
   records(name: string): LmdbRecords {
-    return new LmdbRecords(this.database(name), () => this.flush());
+    return new LmdbRecords(this, name);
   }
 
   /** Runs `action` with no other writer, in this process or another, between what it reads and what it writes. Durable when it returns. */
@@ -55,12 +60,39 @@ export class LmdbEnvironment {
     return this.#root.transactionSync(action);
   }
 
-  /** Resolves when all that was put before survives a crash. */
+  /**
+   * Resolves when all that was put before survives a crash.
+   *
+   * @throws StoreError `quota`, `unavailable`
+   */
   async flush(): Promise<void> {
-    await written(`can't write ${this.path}`, async () => {
+    await this.written(`can't write ${this.path}`, async () => {
       await this.#root.committed;
       await this.#root.flushed;
     });
+  }
+
+  /**
+   * Calls `write`, and makes StoreErrors of its errors.
+   *
+   * @param what could not be done, for the message
+   * @throws StoreError `quota` if the disk is full, else `unavailable`
+   */
+  async written<T>(what: string, write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      const cause = await causeOf(error);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const isFull = FULL.test(reason) || (await this.#isDiskFull());
+      throw new StoreError(isFull ? "quota" : "unavailable", `${what}: ${reason}`, { cause });
+    }
+  }
+
+  /** LMDB tells an EIO where a write came to the end of the disk. */
+  async #isDiskFull(): Promise<boolean> {
+    const disk = await statfs(dirname(this.path)).catch(() => undefined);
+    return disk !== undefined && disk.bavail * disk.bsize < NEARLY_FULL;
   }
 
   async close(): Promise<void> {
@@ -71,10 +103,12 @@ export class LmdbEnvironment {
 
 /** Directories: the canonical encoding under the digest. */
 export class LmdbDirectoryStore implements DirectoryStore {
+  readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
 
-  constructor(database: Bytes) {
-    this.#database = database;
+  constructor(environment: LmdbEnvironment) {
+    this.#environment = environment;
+    this.#database = environment.database("directories");
   }
 
   async getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
@@ -82,7 +116,7 @@ export class LmdbDirectoryStore implements DirectoryStore {
   }
 
   async putMany(directories: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void> {
-    await written("can't store directories", () =>
+    await this.#environment.written("can't store directories", () =>
       inOneTurn(directories, ({ digest, bytes }) => this.#database.put(asBuffer(digest), asBuffer(bytes))),
     );
   }
@@ -93,12 +127,12 @@ const LIST_BATCH = 256;
 
 /** PathInfos: tvix's message under the hash part, as text, so that they lie in the order in which they are listed. */
 export class LmdbPathInfoService implements LocalPathInfoService {
+  readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
-  readonly #flush: () => Promise<void>;
 
-  constructor(database: Bytes, flush: () => Promise<void>) {
-    this.#database = database;
-    this.#flush = flush;
+  constructor(environment: LmdbEnvironment) {
+    this.#environment = environment;
+    this.#database = environment.database("path-infos");
   }
 
   async get(hashPart: string): Promise<PathInfo | undefined> {
@@ -113,14 +147,14 @@ export class LmdbPathInfoService implements LocalPathInfoService {
       const earlier = this.#read(hashPart);
       const merged = mergePathInfo(info, earlier && (await this.#decode(hashPart, earlier)));
       if (!(await this.#replace(hashPart, earlier, encodePathInfo(merged)))) continue;
-      await this.#flush();
+      await this.#environment.flush();
       return merged;
     }
   }
 
   /** Writes `bytes` if the record is still `earlier`, in one step. Whether it was. */
   #replace(hashPart: string, earlier: Uint8Array | undefined, bytes: Uint8Array): Promise<boolean> {
-    return written(`can't store the path info of ${hashPart}`, () =>
+    return this.#environment.written(`can't store the path info of ${hashPart}`, () =>
       this.#database.transaction(() => {
         const now = this.#read(hashPart);
         if (now && earlier ? !equalBytes(now, earlier) : now !== earlier) return false;
@@ -148,14 +182,14 @@ export class LmdbPathInfoService implements LocalPathInfoService {
 
   async delete(hashPart: string): Promise<boolean> {
     const key = Buffer.from(hashPart);
-    const there = await written(`can't delete the path info of ${hashPart}`, () =>
+    const there = await this.#environment.written(`can't delete the path info of ${hashPart}`, () =>
       this.#database.transaction(() => {
         const found = this.#database.doesExist(key);
         if (found) this.#database.removeSync(key);
         return found;
       }),
     );
-    if (there) await this.#flush();
+    if (there) await this.#environment.flush();
     return there;
   }
 
@@ -170,12 +204,12 @@ export class LmdbPathInfoService implements LocalPathInfoService {
 
 /** Texts by name. Several are written at once. */
 export class LmdbRecords {
+  readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
-  readonly #flush: () => Promise<void>;
 
-  constructor(database: Bytes, flush: () => Promise<void>) {
-    this.#database = database;
-    this.#flush = flush;
+  constructor(environment: LmdbEnvironment, name: string) {
+    this.#environment = environment;
+    this.#database = environment.database(name);
   }
 
   async get(key: string): Promise<string | undefined> {
@@ -183,28 +217,36 @@ export class LmdbRecords {
   }
 
   async put(records: ReadonlyMap<string, string>): Promise<void> {
-    await written("can't store records", () =>
+    await this.#environment.written("can't store records", () =>
       inOneTurn(records, ([key, text]) => this.#database.put(Buffer.from(key), Buffer.from(text))),
     );
-    await this.#flush();
+    await this.#environment.flush();
   }
 }
 
-/** LMDB writes in one transaction all that it is given in one turn of the event loop, by others too. Resolves when that is on the disk. */
+/**
+ * LMDB writes in one transaction all that it is given in one turn of the event loop, by others too.
+ * Resolves when that can be read; `flush` resolves when it is on the disk.
+ */
 export async function inOneTurn<T>(items: Iterable<T>, write: (item: T) => Promise<unknown>): Promise<void> {
   const all: Promise<unknown>[] = [];
   for (const item of items) all.push(write(item));
   await Promise.all(all);
 }
 
-/** LMDB's exceptions have no code that could be told from a defect, but for the one that matters. */
-export async function written<T>(what: string, write: () => Promise<T>): Promise<T> {
+/** Of the messages of LMDB and of the system: there are no codes. */
+const FULL = /no space left|MDB_MAP_FULL|disk quota/i;
+/** Bytes. A transaction needs some pages of 4 KiB more than what is put. */
+const NEARLY_FULL = 4 * 1024 * 1024;
+
+/** If a commit fails, each promise tells that it failed, and has a further promise that tells why. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error && "commitError" in error)) return error;
   try {
-    return await write();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const full = /no space left|MDB_MAP_FULL|disk quota/i.test(reason);
-    throw new StoreError(full ? "quota" : "unavailable", `${what}: ${reason}`, { cause: error });
+    await error.commitError;
+    return error;
+  } catch (cause) {
+    return cause;
   }
 }
 

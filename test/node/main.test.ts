@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -31,8 +32,9 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-function start(args: readonly string[]) {
-  const child = spawn(process.execPath, [join(dir, "dist", "node", "main.js"), ...args], {
+function start(args: readonly string[], before: readonly string[] = []) {
+  const [program = process.execPath, ...rest] = [...before, process.execPath, join(dir, "dist", "node", "main.js"), ...args];
+  const child = spawn(program, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env.PATH },
   });
@@ -47,13 +49,13 @@ async function run(args: readonly string[]) {
   return { status: await ended, stdout: await out, stderr: await stderr };
 }
 
-async function startDaemon() {
-  const daemon = start(["daemon", "-l", "127.0.0.1:0", "--data-dir", join(dir, "data")]);
+async function startDaemon({ dataDir = join(dir, "data"), before }: { dataDir?: string; before?: readonly string[] } = {}) {
+  const daemon = start(["daemon", "-l", "127.0.0.1:0", "--data-dir", dataDir], before);
   const line = await Promise.race([once(daemon.stdout, "data").then(([data]) => String(data)), daemon.stderr]);
   const address = /^listening on (http:\S+)\n$/.exec(line)?.[1];
   if (address === undefined) throw new Error(`the daemon did not start: ${line}`);
   const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `grpc+${address}`]);
-  return { ...daemon, services };
+  return { ...daemon, address, services };
 }
 
 test("says one line and 2 when it is called wrongly", async () => {
@@ -88,4 +90,31 @@ test("keeps what a daemon confirmed, even when that is killed", { timeout: 60_00
   second.child.kill("SIGTERM");
   expect(await second.ended).toBe(0);
   expect(await second.stderr).toBe("");
+});
+
+test("lives on a full disk, and tells of it", { timeout: 60_000 }, async () => {
+  const disk = join(dir, "disk");
+  mkdirSync(disk);
+  // A disk of its own, which only the daemon sees.
+  const mounted = ["unshare", "-rm", "sh", "-c", `mount -t tmpfs -o size=24m tmpfs ${disk} && exec "$@"`, "sh"];
+  const daemon = await startDaemon({ dataDir: join(disk, "data"), before: mounted });
+  const put = async (name: string): Promise<number> => {
+    const answer = await fetch(`${daemon.address}/log/${name}`, { method: "PUT", body: randomBytes(40_000) });
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  const name = (i: number): string => `${String(i).padStart(32, "0")}-x.drv`;
+  const statuses: number[] = [];
+  while (statuses.filter((status) => status !== 201).length < 5) statuses.push(await put(name(statuses.length)));
+  // Insufficient Storage.
+  expect([...new Set(statuses)].sort()).toEqual([201, 507]);
+  expect(statuses.length).toBeGreaterThan(100);
+  // All that it confirmed is there.
+  for (const [i, status] of statuses.entries()) {
+    if (status !== 201) continue;
+    const answer = await fetch(`${daemon.address}/log/${name(i)}`);
+    expect((await answer.arrayBuffer()).byteLength).toBe(40_000);
+  }
+  daemon.child.kill("SIGKILL");
+  expect(await daemon.ended).toBe("SIGKILL");
 });

@@ -49,8 +49,8 @@ async function filled(count: number) {
   const batch = new StagedObjects();
   for (let i = 0; i < count; i++) {
     const { digest, bytes } = chunkOf(`${i}`);
-    batch.add("chunks", digest, bytes);
-    batch.add("blobs", digest, new Uint8Array());
+    batch.add("chunks", objectPath("chunks", digest), bytes);
+    batch.add("blobs", objectPath("blobs", digest), new Uint8Array());
   }
   await journal.add(batch);
   return { journal, batch, files: await ObjectFiles.open(root, { exclusive: true }) };
@@ -85,6 +85,25 @@ test("nothing is put into the journal twice", async () => {
   expect(journal.count).toBe(2);
   await store.close();
   expect(journal.count).toBe(0);
+});
+
+test("what several put at the same time is counted once", async () => {
+  const { store, journal } = await open();
+  const chunks = Array.from({ length: 300 }, (_, i) => chunkOf(`${i}`));
+  const putAll = async (): Promise<void> => {
+    for (let i = 0; i < 3; i++) {
+      await store.put(
+        chunks,
+        chunks.map(({ digest }) => ({ digest, chunks: [] })),
+      );
+      await store.flush();
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, putAll));
+  expect(journal.count).toBe(600);
+  expect(new ObjectJournal(environment)).toMatchObject({ count: 600, bytes: journal.bytes });
+  await store.close();
+  expect(journal).toMatchObject({ count: 0, bytes: 0 });
 });
 
 test("what is large gets to its file at once", async () => {

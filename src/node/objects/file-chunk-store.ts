@@ -7,7 +7,7 @@ import { compressZstd, decompressZstd } from "../zstd.ts";
 import { JournalDrain } from "./journal-drain.ts";
 import { ObjectFiles } from "./object-files.ts";
 import type { ObjectJournal } from "./object-journal.ts";
-import { objectPath, StagedObjects } from "./staged-objects.ts";
+import { type ObjectKind, objectPath, StagedObjects } from "./staged-objects.ts";
 
 /** Ours are 512 KiB at most; other stores of this layout may cut larger ones. */
 const MAX_CHUNK_SIZE = 16 * 1024 * 1024;
@@ -97,10 +97,10 @@ export class FileChunkStore implements ChunkStore {
       if (bytes.length > MAX_CHUNK_SIZE) {
         throw new StoreError("invalid", `chunk ${formatDigest(digest)} is larger than ${MAX_CHUNK_SIZE} bytes`);
       }
-      if (!chunkThere[i]) this.#staged.add("chunks", digest, compressZstd(bytes));
+      if (!chunkThere[i]) this.#stage("chunks", digest, () => compressZstd(bytes));
     });
     blobs.forEach((blob, i) => {
-      if (!blobThere[i]) this.#staged.add("blobs", blob.digest, encodeBlobEntry(blob.digest, blob));
+      if (!blobThere[i]) this.#stage("blobs", blob.digest, () => encodeBlobEntry(blob.digest, blob));
     });
     if (this.#staged.isFull) {
       if (this.#writing) await this.#writing.done;
@@ -169,8 +169,19 @@ export class FileChunkStore implements ChunkStore {
     return done;
   }
 
+  /** While files were looked for, somebody else may have put the same. */
+  #stage(kind: ObjectKind, digest: Digest, encode: () => Uint8Array): void {
+    const path = objectPath(kind, digest);
+    if (!this.#isUnderWay(path)) this.#staged.add(kind, path, encode());
+  }
+
   #has(path: string): boolean {
-    return this.#inMemory(path) !== undefined || (this.#journal?.has(path) ?? false) || this.#files.has(path);
+    return this.#isUnderWay(path) || this.#files.has(path);
+  }
+
+  /** Whether it is readable, and no file as far as one knows without looking. */
+  #isUnderWay(path: string): boolean {
+    return this.#inMemory(path) !== undefined || (this.#journal?.has(path) ?? false);
   }
 
   /** The bytes are the caller's until the next call. */

@@ -22,7 +22,7 @@ export class JournalDrain {
   readonly #files: ObjectFiles;
   readonly #limits: Limits;
   #timer: NodeJS.Timeout | undefined;
-  #step: Promise<void> | undefined;
+  #step: Promise<boolean> | undefined;
 
   constructor(journal: ObjectJournal, files: ObjectFiles, limits = LIMITS) {
     this.#journal = journal;
@@ -40,13 +40,13 @@ export class JournalDrain {
 
   /** Waits while the journal is full. @throws StoreError `quota`, `denied`, `unavailable` */
   async makeRoom(): Promise<void> {
-    while (this.#isFilled(1)) await this.#once();
+    while (this.#isFilled(1) && (await this.#once()));
   }
 
   /** Leaves nothing in the journal. @throws StoreError `quota`, `denied`, `unavailable`; then it is still there */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    while (this.#journal.count > 0) await this.#once();
+    while (await this.#once());
     clearTimeout(this.#timer);
   }
 
@@ -58,8 +58,7 @@ export class JournalDrain {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(async () => {
       try {
-        await this.#once();
-        if (this.#journal.count > 0) this.#startIn(0);
+        if (await this.#once()) this.#startIn(0);
       } catch {
         // It is safe where it is. Those who wait for room, or close, are told.
         this.#startIn(PAUSE);
@@ -67,16 +66,19 @@ export class JournalDrain {
     }, delay).unref();
   }
 
-  #once(): Promise<void> {
+  /** Makes files of some, if there are any. Whether there were. */
+  #once(): Promise<boolean> {
     this.#step ??= this.#move().finally(() => {
       this.#step = undefined;
     });
     return this.#step;
   }
 
-  async #move(): Promise<void> {
+  async #move(): Promise<boolean> {
     const batch = this.#journal.some(STEP_COUNT, STEP_BYTES);
+    if (batch.chunks.size + batch.blobs.size === 0) return false;
     await this.#files.write([batch.chunks, batch.blobs]);
     await this.#journal.remove(batch);
+    return true;
   }
 }

@@ -1,16 +1,18 @@
-import { asBuffer, type Bytes, inOneTurn, type LmdbEnvironment, written } from "../lmdb.ts";
+import { asBuffer, type Bytes, inOneTurn, type LmdbEnvironment } from "../lmdb.ts";
 import type { ObjectBatch } from "./staged-objects.ts";
 
 /**
  * Objects that are on the disk and no files yet, all in one database: to bring each small file to the disk costs a hundred times its writing.
  */
 export class ObjectJournal {
+  readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
   #count = 0;
   #bytes = 0;
 
   /** The journal of one object store. */
   constructor(environment: LmdbEnvironment) {
+    this.#environment = environment;
     this.#database = environment.database("object-journal");
     for (const { value } of this.#database.getRange()) {
       this.#count++;
@@ -37,18 +39,19 @@ export class ObjectJournal {
   }
 
   /**
-   * Adds them in one step. What is written to the same environment after the call does not survive a crash without them.
+   * Adds them in one step; none may be there. What is written to the same environment after the call does not survive a crash without them.
    *
    * @returns when they survive one
    * @throws StoreError `quota`, `unavailable`
    */
   async add({ chunks, blobs }: ObjectBatch): Promise<void> {
     const objects = [...chunks, ...blobs];
-    await written("can't store objects", () =>
+    await this.#environment.written("can't store objects", () =>
       inOneTurn(objects, ([path, bytes]) => this.#database.put(Buffer.from(path), asBuffer(bytes))),
     );
     this.#count += objects.length;
     for (const [, bytes] of objects) this.#bytes += bytes.length;
+    await this.#environment.flush();
   }
 
   /** Copies of some, at least one if there is any. Blobs' entries come once there is no chunk any more. */
@@ -70,7 +73,7 @@ export class ObjectJournal {
   /** @throws StoreError `quota`, `unavailable` */
   async remove({ chunks, blobs }: ObjectBatch): Promise<void> {
     const objects = [...chunks, ...blobs];
-    await written("can't remove objects that were stored", () =>
+    await this.#environment.written("can't remove objects that were stored", () =>
       inOneTurn(objects, ([path]) => this.#database.remove(Buffer.from(path))),
     );
     this.#count -= objects.length;

@@ -43,9 +43,8 @@ export class StagedObjects implements ObjectBatch {
     return this.bytes >= FULL_BYTES || this.count >= FULL_COUNT;
   }
 
-  add(kind: ObjectKind, digest: Digest, bytes: Uint8Array): void {
-    const path = objectPath(kind, digest);
-    if (this[kind].has(path)) return;
+  /** @param path none that is there */
+  add(kind: ObjectKind, path: string, bytes: Uint8Array): void {
     this[kind].set(path, bytes);
     this.#bytes += bytes.length;
   }
