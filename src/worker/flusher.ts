@@ -39,22 +39,66 @@ export async function flushFile(file: FileSystemFileHandle): Promise<void> {
 type Reply = "ready" | { readonly id: number; readonly error?: unknown };
 
 /**
- * Flushes files in a worker of its own: a flush is synchronous, and takes as long as the disk does. The worker is started at the first file.
- * Where it can't be, this thread does the work.
+ * Flushes files in a worker of its own: a flush is synchronous, and takes as long as the disk does. The first file starts the
+ * worker. Where the worker can't be started, this thread does the work.
  */
 export class Flusher {
+  #running: FlushWorker | undefined;
+
+  /** @throws StoreError `closed` if `close` is called before the file is on the disk */
+  async flush(file: FileSystemFileHandle): Promise<void> {
+    if (this.#running?.failure) this.#running = undefined;
+    this.#running ??= new FlushWorker();
+    const running = this.#running;
+    return (await running.started) ? running.flush(file) : flushFile(file);
+  }
+
+  /** Ends the worker. What it has not flushed yet rejects with `closed`. Another file starts it again. */
+  close(): void {
+    this.#running?.end();
+    this.#running = undefined;
+  }
+}
+
+/** One worker, from its start to its end. */
+class FlushWorker {
+  /** False if the worker can't be started. Rejects if the worker was ended before it listened. */
+  readonly started: Promise<boolean>;
+  /** Why the worker flushes nothing any more, after it once listened. */
+  failure: StoreError | undefined;
   #worker: Worker | undefined;
-  #ready: Promise<void> | undefined;
   #nextId = 0;
   readonly #waiting = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
+  #endStart = (_error: StoreError): void => {};
 
-  async flush(file: FileSystemFileHandle): Promise<void> {
-    try {
-      this.#ready ??= this.#start();
-      await this.#ready;
-    } catch {
-      return flushFile(file);
-    }
+  constructor() {
+    this.started = new Promise((resolve, reject) => {
+      this.#endStart = reject;
+      let listens = false;
+      try {
+        // Our own script, wherever it came from, does it under another name.
+        this.#worker = new Worker(self.location.href, { type: "module", name: FLUSHER_NAME });
+      } catch {
+        resolve(false);
+        return;
+      }
+      this.#worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+        if (data !== "ready") return this.#settle(data);
+        listens = true;
+        resolve(true);
+      };
+      this.#worker.onerror = (event) => {
+        event.preventDefault();
+        if (listens) this.#fail(new StoreError("unavailable", "the worker that flushes packs failed; try again"));
+        else resolve(false);
+      };
+    });
+    // Those who wait for it handle the rejection; there may be none.
+    this.started.catch(() => {});
+  }
+
+  flush(file: FileSystemFileHandle): Promise<void> {
+    if (this.failure) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
       const id = this.#nextId++;
       this.#waiting.set(id, { resolve, reject });
@@ -62,36 +106,22 @@ export class Flusher {
     });
   }
 
-  /** Ends the worker. Another file starts it again. */
-  close(): void {
-    this.#fail(new StoreError("closed", "the store was closed"));
+  end(): void {
+    const closed = new StoreError("closed", "the store was closed");
+    this.#endStart(closed);
+    this.#fail(closed);
     this.#worker?.terminate();
-    this.#worker = undefined;
-    this.#ready = undefined;
   }
 
-  #start(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      // Our own script, wherever it came from, does it under another name.
-      const worker = new Worker(self.location.href, { type: "module", name: FLUSHER_NAME });
-      this.#worker = worker;
-      worker.onmessage = ({ data }: MessageEvent<Reply>) => {
-        if (data === "ready") return resolve();
-        const waiting = this.#waiting.get(data.id);
-        this.#waiting.delete(data.id);
-        if (data.error === undefined) waiting?.resolve();
-        else waiting?.reject(data.error);
-      };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        const error = new StoreError("unavailable", "the worker that flushes packs failed");
-        reject(error);
-        this.#fail(error);
-      };
-    });
+  #settle({ id, error }: Exclude<Reply, "ready">): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (error === undefined) waiting?.resolve();
+    else waiting?.reject(error);
   }
 
   #fail(error: StoreError): void {
+    this.failure ??= error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

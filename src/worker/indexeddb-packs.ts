@@ -65,8 +65,12 @@ export class IndexedDbPacks implements PackStore {
     const key = `${pack}/${number}`;
     const known = this.#cache.get(key);
     const entry = known ?? { pack, bytes: this.#read(pack, number) };
-    // A failure must not be what everybody is told from now on.
-    if (!known) entry.bytes.catch(() => this.#cache.delete(key));
+    if (!known) {
+      entry.bytes.catch(() => {
+        // The next read tries again. The segment may have been released and read again since.
+        if (this.#cache.get(key) === entry) this.#cache.delete(key);
+      });
+    }
     this.#cache.delete(key);
     this.#cache.set(key, entry);
     for (const oldest of this.#cache.keys()) {

@@ -144,7 +144,11 @@ export class OpfsPacks implements PackStore {
       this.#handles.delete(id);
     } else {
       handle = this.#directory.getFileHandle(id + SUFFIX).then((file) => syncHandle(file, { mode: "read-only" }));
-      handle.catch(() => this.#handles.delete(id));
+      const opening = handle;
+      opening.catch(() => {
+        // The pack may have been released and opened again since.
+        if (this.#handles.get(id) === opening) this.#handles.delete(id);
+      });
     }
     this.#handles.set(id, handle);
     for (const oldest of this.#handles.keys()) {
