@@ -1,5 +1,5 @@
 import { connectCacheCastore } from "../backends/cache-castore.ts";
-import { ReadBuffers, readByteStream } from "../byte-stream.ts";
+import { ReadBuffers } from "../byte-stream.ts";
 import { concatBytes, decodeUtf8, quote, quoteBytes } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import type { Digest } from "../castore/digest.ts";
@@ -57,6 +57,7 @@ import type {
   SyncOptions,
   VerifyReport,
 } from "../thread/store-api.ts";
+import { archiveBytes } from "./archive-bytes.ts";
 import { connectRemoteAddress } from "./connect-remote.ts";
 import { folderEntries, notTold } from "./folder-entries.ts";
 import { collectGarbage } from "./garbage.ts";
@@ -132,7 +133,8 @@ export class StoreServer implements StoreApi {
   }
 
   async importArchive(source: ArchiveSource, archive: ArchiveOptions, operation: MessagePort): Promise<PathInfo> {
-    return this.#read(source, operation, (stream, { services, pool }, { reuse, ...options }) => {
+    const name = "name" in archive ? archive.name : undefined;
+    return this.#read(source, name, operation, (stream, { services, pool }, { reuse, ...options }) => {
       const { format, ...naming } = archive;
       if ("narInfo" in naming || format === "nar")
         return importNar(services, pool, decompressed(stream, options.signal), {
@@ -150,7 +152,7 @@ export class StoreServer implements StoreApi {
   }
 
   async importNario(source: ArchiveSource, operation: MessagePort): Promise<PathInfo[]> {
-    return this.#read(source, operation, async (stream, { services, pool }, { signal }) => {
+    return this.#read(source, "nario", operation, async (stream, { services, pool }, { signal }) => {
       const infos: PathInfo[] = [];
       for await (const info of importNario(services, pool, decompressed(stream, signal), { signal })) infos.push(info);
       return infos;
@@ -332,7 +334,7 @@ export class StoreServer implements StoreApi {
   }
 
   async importBlob(source: ArchiveSource, pin: string, operation: MessagePort): Promise<FileNode> {
-    return this.#read(source, operation, (bytes, { services, session }, options) =>
+    return this.#read(source, pin, operation, (bytes, { services, session }, options) =>
       importBlob(services.blobs, session, bytes, pin, options),
     );
   }
@@ -399,22 +401,22 @@ export class StoreServer implements StoreApi {
     });
   }
 
-  /** The same of what comes from the page. */
+  /** The same of what comes from the page. @param name for messages */
   async #read<T>(
     source: ArchiveSource,
+    name: unknown,
     operation: MessagePort,
     work: (bytes: AsyncGenerator<Uint8Array>, store: Writing, options: RunningOptions & ReadOptions) => Promise<T>,
   ): Promise<T> {
     const stream = "blob" in source ? source.blob.stream() : receiveStream<Uint8Array>(source.port);
-    const total = "blob" in source ? source.blob.size : undefined;
     const buffers = new ReadBuffers();
     try {
       return await this.#write(operation, (store, options) =>
-        work(counted(stream, buffers, total, options), store, { ...options, reuse: (buffer) => buffers.give(buffer) }),
+        work(archiveBytes(stream, source, name, buffers, options), store, { ...options, reuse: (buffer) => buffers.give(buffer) }),
       );
     } catch (error) {
-      // Where it failed before anything was read, the sender waits still.
-      if (!stream.locked) await stream.cancel(error);
+      // Where it failed before anything was read, the sender waits still. A stream that failed itself answers with its own error.
+      if (!stream.locked) await stream.cancel(error).catch(() => {});
       throw error;
     }
   }
@@ -458,22 +460,6 @@ async function requireNode(services: LocalStoreServices, storePath: string, path
   if (node) return node;
   const shown = typeof path === "string" ? quote(path) : quoteBytes(path);
   throw new StoreError("not-found", `${info.storePath} has nothing at ${shown}`);
-}
-
-/** Nothing of `stream` is taken, not even its lock, before the first byte is asked for. */
-async function* counted(
-  stream: ReadableStream<Uint8Array>,
-  buffers: ReadBuffers,
-  total: number | undefined,
-  options: OperationOptions,
-): AsyncGenerator<Uint8Array> {
-  let loaded = 0;
-  const pieces = readByteStream(stream, buffers, options.signal) ?? iterate(stream, options.signal);
-  for await (const bytes of pieces) {
-    loaded += bytes.length;
-    options.onProgress?.({ phase: "reading", loaded, total });
-    yield bytes;
-  }
 }
 
 const LIST_BATCH = 100;

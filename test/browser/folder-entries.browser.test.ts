@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { decodeUtf8, utf8 } from "../../src/bytes.ts";
 import { BlobUploader } from "../../src/castore/blob-uploader.ts";
@@ -25,18 +25,10 @@ class LostFile extends File {
   }
 }
 
-/** Of another length than it says, so that it is read alone, and gone then. */
-class GoneFile extends File {
-  constructor() {
-    super([], "gone");
-  }
-
+/** Of another length than it says. */
+class ChangedFile extends File {
   override get size(): number {
-    return 4;
-  }
-
-  override arrayBuffer(): Promise<ArrayBuffer> {
-    return Promise.reject(new DOMException("it is gone", "NotFoundError"));
+    return super.size + 4;
   }
 }
 
@@ -94,28 +86,58 @@ test("files come in order with their content, whatever is read together", async 
   for (const [i, digest] of digests) expect(digest).toEqual(digestOf(contents[Number(i)] ?? utf8("none")));
 });
 
-/** A short file that can't be read any more; really, where this browser can make one. */
-async function removedFile(): Promise<File> {
-  if (!OPFS) return new GoneFile();
+/** A file of the origin private file system, after `change`. */
+async function changedFile(content: string, change: (handle: FileSystemFileHandle) => Promise<void>): Promise<File> {
   const root = await navigator.storage.getDirectory();
   const name = crypto.randomUUID();
   const handle = await root.getFileHandle(name, { create: true });
   const writable = await handle.createWritable();
-  await writable.write("gone");
+  await writable.write(content);
   await writable.close();
   const file = await handle.getFile();
-  await root.removeEntry(name);
+  await change(handle);
   return file;
 }
 
-test("a file that is gone is named, among others", async () => {
+async function overwrite(handle: FileSystemFileHandle, content: string): Promise<void> {
+  const writable = await handle.createWritable();
+  await writable.write(content);
+  await writable.close();
+}
+
+async function expectNamed(file: File): Promise<void> {
   const files = [
     { path: "in/first", file: new File(["first"], "first") },
-    { path: "in/gone", file: await removedFile() },
+    { path: "in/changed", file },
     { path: "in/last", file: new File(["last"], "last") },
   ];
   const reading = (async () => {
     for await (const _ of folderEntries({ files }, uploader(), {}));
   })();
-  await expect(reading).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("in/gone") });
+  await expect(reading).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("in/changed") });
+}
+
+describe("a file that has changed is named, among others", () => {
+  test.each([
+    ["was full", "content"],
+    ["was empty", ""],
+  ])("one that %s", async (_, content) => {
+    await expectNamed(new ChangedFile([content], "changed"));
+  });
+
+  const big = "0123456789".repeat(30 * 1024);
+  describe.skipIf(!OPFS).each([
+    ["short", "content"],
+    ["long", big],
+  ])("a %s one", (_, content) => {
+    test.each<[string, (handle: FileSystemFileHandle) => Promise<void>]>([
+      ["gone", async ({ name }) => (await navigator.storage.getDirectory()).removeEntry(name)],
+      ["emptied", (handle) => overwrite(handle, "")],
+      ["cut short", (handle) => overwrite(handle, content.slice(0, 3))],
+      ["longer", (handle) => overwrite(handle, `${content}!`)],
+      ["overwritten", (handle) => overwrite(handle, content.replaceAll("n", "m").replaceAll("1", "2"))],
+    ])("%s", async (_, change) => {
+      await expectNamed(await changedFile(content, change));
+    });
+  });
 });

@@ -296,6 +296,44 @@ describe("what fails", () => {
     });
     await expect(store.importNar(stream, { name: "sample" })).rejects.toMatchObject({ code: "denied", message: "no more of it" });
   });
+
+  /** Begins as a NAR, then errors. */
+  function breaking(error: unknown): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(sampleNar().slice(0, 100));
+      },
+      pull(controller) {
+        controller.error(error);
+      },
+    });
+  }
+
+  test.each([new TypeError("network error"), new DOMException("it has changed", "NotReadableError"), new Error("whatever")])(
+    "%s of the caller's stream is `unavailable`, and names the import",
+    async (error) => {
+      const store = await open();
+      for (const importing of [
+        () => store.importNar(breaking(error), { name: "sample" }),
+        () => store.importTar(breaking(error), { name: "sample" }),
+        () => store.importFile(breaking(error), { name: "sample" }),
+        () => store.importBlob(breaking(error), { pin: "sample" }),
+      ]) {
+        await expect(importing()).rejects.toMatchObject({
+          code: "unavailable",
+          message: expect.stringContaining("sample"),
+          cause: { name: error.name, message: error.message },
+        });
+      }
+      expect((await store.usage()).stored).toBe(0);
+    },
+  );
+
+  test("an abort of the caller's stream by its owner stays an abort", async () => {
+    const store = await open();
+    const importing = store.importNar(breaking(new DOMException("the user left", "AbortError")), { name: "sample" });
+    await expect(importing).rejects.toMatchObject({ name: "AbortError" });
+  });
 });
 
 describe("long work", () => {
