@@ -1,38 +1,16 @@
 import { StoreError } from "../error.ts";
+import { OpenFile } from "./open-file.ts";
 
 /** The name of a store worker that does nothing but flush. */
 export const FLUSHER_NAME = "tvix-store-web flush";
 
-/** Of a file, as dedicated workers have it; pages don't. */
-export interface SyncHandle {
-  read(bytes: Uint8Array, options: { at: number }): number;
-  write(bytes: Uint8Array, options: { at: number }): number;
-  flush(): void;
-  close(): void;
-}
-
-interface SyncFile {
-  createSyncAccessHandle(options?: { mode: "read-only" }): Promise<SyncHandle>;
-}
-
-function isSyncFile(file: object): file is SyncFile {
-  return "createSyncAccessHandle" in file;
-}
-
-/** @throws StoreError `unavailable` in a thread that has none, or the platform's exceptions */
-export async function syncHandle(file: FileSystemFileHandle, options?: { mode: "read-only" }): Promise<SyncHandle> {
-  const any: object = file;
-  if (!isSyncFile(any)) throw new StoreError("unavailable", "this thread has no synchronous access to files");
-  return any.createSyncAccessHandle(options);
-}
-
 /** Brings what was written to a file, through whatever handle, to the disk. Nobody may have it open. */
 export async function flushFile(file: FileSystemFileHandle): Promise<void> {
-  const handle = await syncHandle(file);
+  const opened = await OpenFile.open(file);
   try {
-    handle.flush();
+    opened.flush();
   } finally {
-    handle.close();
+    await opened.close();
   }
 }
 

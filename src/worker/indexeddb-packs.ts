@@ -45,10 +45,15 @@ export class IndexedDbPacks implements PackStore {
     return [...new Set(keys.map(([pack]) => pack))];
   }
 
+  async missing(ids: readonly string[]): Promise<string[]> {
+    const first = await this.#database.read("segments", (store) => Promise.all(ids.map((id) => store.getKey(segmentsOf(id)))));
+    return ids.filter((_, i) => first[i] === undefined);
+  }
+
   async delete(id: string): Promise<boolean> {
     this.release(id);
     await this.#database.write(["segments"], "relaxed", (transaction) =>
-      transaction.objectStore("segments").delete(IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER])),
+      transaction.objectStore("segments").delete(segmentsOf(id)),
     );
     return true;
   }
@@ -85,6 +90,10 @@ export class IndexedDbPacks implements PackStore {
     if (!(bytes instanceof Uint8Array)) throw new PackGone(pack, "is missing");
     return bytes;
   }
+}
+
+function segmentsOf(id: string): IDBKeyRange {
+  return IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);
 }
 
 /**

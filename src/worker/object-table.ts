@@ -19,12 +19,10 @@ export interface ObjectLocation<R> {
 
 /** What a table asks of a record. */
 export interface TableRecord {
-  /** Whether its objects are there. */
+  /** Whether its objects are in the index. */
   alive: boolean;
-}
-
-function isAlive({ alive }: TableRecord): boolean {
-  return alive;
+  /** Whether the pack that they lie in is known to be missing or cut short. */
+  missing?: boolean;
 }
 
 /** No object. */
@@ -83,21 +81,31 @@ export class ObjectTable<R extends TableRecord> {
     this.#insert(words[at] as number, this.#count++);
   }
 
-  /** The number of the first entry whose record `accept` takes, by default those that are alive; `NONE` if there is none. */
-  find(digest: Digest, kind: ObjectKind, accept: (record: R, entry: number) => boolean = isAlive): number {
+  /**
+   * The number of the first entry whose record `accept` takes; `NONE` if there is none. By default the first of those that are alive and
+   * not missing, or else of those that are alive.
+   */
+  find(digest: Digest, kind: ObjectKind, accept?: (record: R, entry: number) => boolean): number {
     const key = this.#key;
     this.#keyBytes.set(digest);
     const mask = this.#slots.length - 1;
+    let missing = NONE;
     for (let slot = (key[0] as number) & mask; ; slot = (slot + 1) & mask) {
       const entry = (this.#slots[slot] as number) - 1;
-      if (entry < 0) return NONE;
+      if (entry < 0) return missing;
       const words = this.#segments[entry >> SEGMENT_BITS] as Uint32Array;
       const at = (entry & (SEGMENT - 1)) * WORDS;
       if (words[at] !== key[0] || words[at + 1] !== key[1] || (words[at + LENGTH] as number) >>> LENGTH_BITS !== kind) continue;
       let word = 2;
       while (word < DIGEST_WORDS && words[at + word] === key[word]) word++;
       if (word < DIGEST_WORDS) continue;
-      if (accept(this.#records[words[at + RECORD] as number] as R, entry)) return entry;
+      const record = this.#records[words[at + RECORD] as number] as R;
+      if (accept) {
+        if (accept(record, entry)) return entry;
+      } else if (record.alive) {
+        if (!record.missing) return entry;
+        if (missing === NONE) missing = entry;
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { StoreError } from "../error.ts";
-import { Flusher, type SyncHandle, syncHandle } from "./flusher.ts";
+import { Flusher } from "./flusher.ts";
+import { isSyncFile, OpenFile } from "./open-file.ts";
 import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
 import { PackGone, storageError } from "./storage-error.ts";
@@ -22,17 +23,20 @@ const CLOSING_STEP = 100;
 export class OpfsPacks implements PackStore {
   /** Whether packs can be made in this thread. */
   readonly isWritable: boolean;
-  readonly #directory: FileSystemDirectoryHandle;
+  readonly #storeName: string;
+  #directory: FileSystemDirectoryHandle;
   readonly #sharesHandles: boolean;
   readonly #flusher: Flusher;
   /** Least recently used first. */
-  readonly #handles = new Map<string, Promise<SyncHandle>>();
+  readonly #handles = new Map<string, Promise<OpenFile>>();
 
   private constructor(
+    storeName: string,
     directory: FileSystemDirectoryHandle,
     { isWritable, sharesHandles }: { isWritable: boolean; sharesHandles: boolean },
   ) {
     this.isWritable = isWritable;
+    this.#storeName = storeName;
     this.#directory = directory;
     this.#flusher = new Flusher();
     this.#sharesHandles = sharesHandles;
@@ -55,21 +59,19 @@ export class OpfsPacks implements PackStore {
 
   static async #probe(storeName: string): Promise<OpfsPacks | undefined> {
     if (!navigator.storage?.getDirectory) return undefined;
-    const root = await navigator.storage.getDirectory();
-    const all = await root.getDirectoryHandle("tvix-store-web", { create: true });
-    const directory = await all.getDirectoryHandle(directoryName(storeName), { create: true });
+    const directory = await makeDirectory(storeName);
     const name = `probe-${crypto.randomUUID()}`;
     const file = await directory.getFileHandle(name, { create: true });
     try {
       // Threads that are no dedicated workers can only read.
-      if (!("createSyncAccessHandle" in file)) return new OpfsPacks(directory, { isWritable: false, sharesHandles: false });
-      const handle = await syncHandle(file);
+      if (!isSyncFile(file)) return new OpfsPacks(storeName, directory, { isWritable: false, sharesHandles: false });
+      const handle = await OpenFile.open(file);
       try {
-        if (handle.write(new Uint8Array(1), { at: 0 }) !== 1) return undefined;
+        if (handle.write(new Uint8Array(1), 0) !== 1) return undefined;
       } finally {
-        handle.close();
+        await handle.close();
       }
-      return new OpfsPacks(directory, { isWritable: true, sharesHandles: "mode" in handle });
+      return new OpfsPacks(storeName, directory, { isWritable: true, sharesHandles: handle.isShareable });
     } finally {
       await directory.removeEntry(name);
     }
@@ -77,11 +79,10 @@ export class OpfsPacks implements PackStore {
 
   async create(id: string): Promise<PackWriter> {
     return this.#guarded(async () => {
-      const file = await this.#directory.getFileHandle(id + SUFFIX, { create: true });
-      const handle = await syncHandle(file);
+      const file = await this.#createFile(id + SUFFIX);
       return new OpfsPackWriter(
         id,
-        handle,
+        await OpenFile.open(file),
         () => this.#flusher.flush(file),
         async () => void (await this.delete(id)),
       );
@@ -95,16 +96,22 @@ export class OpfsPacks implements PackStore {
   async list(): Promise<string[]> {
     return this.#guarded(async () => {
       const ids: string[] = [];
-      for await (const name of this.#directory.keys()) if (name.endsWith(SUFFIX)) ids.push(name.slice(0, -SUFFIX.length));
+      try {
+        for await (const name of this.#directory.keys()) if (name.endsWith(SUFFIX)) ids.push(name.slice(0, -SUFFIX.length));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
       return ids;
     });
   }
 
+  async missing(ids: readonly string[]): Promise<string[]> {
+    const isThere = await this.#guarded(() => Promise.all(ids.map((id) => this.#hasFile(id + SUFFIX))));
+    return ids.filter((_, i) => !isThere[i]);
+  }
+
   async delete(id: string): Promise<boolean> {
-    const handle = this.#handles.get(id);
-    this.release(id);
-    // It is closed then.
-    await handle?.catch(() => {});
+    await this.#close(id);
     try {
       await this.#directory.removeEntry(id + SUFFIX);
     } catch (error) {
@@ -121,9 +128,35 @@ export class OpfsPacks implements PackStore {
   }
 
   release(id: string): void {
-    const handle = this.#handles.get(id);
+    this.#close(id).catch(() => {});
+  }
+
+  async #close(id: string): Promise<void> {
+    const opening = this.#handles.get(id);
     this.#handles.delete(id);
-    handle?.then((handle) => handle.close()).catch(() => {});
+    const handle = await opening?.catch(() => undefined);
+    await handle?.close();
+  }
+
+  async #createFile(name: string): Promise<FileSystemFileHandle> {
+    try {
+      return await this.#directory.getFileHandle(name, { create: true });
+    } catch (error) {
+      // Where this site's files were cleared, the directory is gone too. Firefox has another error for it, so we try in any case.
+      if (!(error instanceof DOMException) || error.name === "QuotaExceededError") throw error;
+      this.#directory = await makeDirectory(this.#storeName);
+      return this.#directory.getFileHandle(name, { create: true });
+    }
+  }
+
+  async #hasFile(name: string): Promise<boolean> {
+    try {
+      await this.#directory.getFileHandle(name);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   async #readHandle(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
@@ -133,17 +166,17 @@ export class OpfsPacks implements PackStore {
     return ranges.map(({ offset, length }) => {
       const bytes = new Uint8Array(buffer, start, length);
       start += length;
-      if (length > 0 && handle.read(bytes, { at: offset }) !== length) throw new PackGone(id, "is cut short");
+      if (length > 0 && handle.read(bytes, offset) !== length) throw new PackGone(id, "is cut short");
       return bytes;
     });
   }
 
-  #handle(id: string): Promise<SyncHandle> {
+  #handle(id: string): Promise<OpenFile> {
     let handle = this.#handles.get(id);
     if (handle) {
       this.#handles.delete(id);
     } else {
-      handle = this.#directory.getFileHandle(id + SUFFIX).then((file) => syncHandle(file, { mode: "read-only" }));
+      handle = this.#directory.getFileHandle(id + SUFFIX).then((file) => OpenFile.open(file, { mode: "read-only" }));
       const opening = handle;
       opening.catch(() => {
         // The pack may have been released and opened again since.
@@ -181,13 +214,13 @@ export class OpfsPacks implements PackStore {
 
 class OpfsPackWriter implements PackWriter {
   readonly #id: string;
-  readonly #handle: SyncHandle;
+  readonly #handle: OpenFile;
   readonly #flush: () => Promise<void>;
   readonly #remove: () => Promise<void>;
   #length = 0;
 
   /** @param flush the file, in another thread, once the handle is closed */
-  constructor(id: string, handle: SyncHandle, flush: () => Promise<void>, remove: () => Promise<void>) {
+  constructor(id: string, handle: OpenFile, flush: () => Promise<void>, remove: () => Promise<void>) {
     this.#id = id;
     this.#handle = handle;
     this.#flush = flush;
@@ -196,7 +229,7 @@ class OpfsPackWriter implements PackWriter {
 
   async append(bytes: Uint8Array): Promise<void> {
     try {
-      const written = this.#handle.write(bytes, { at: this.#length });
+      const written = this.#handle.write(bytes, this.#length);
       if (written !== bytes.length) throw new StoreError("quota", "the browser has no room left for this store");
       this.#length += written;
     } catch (error) {
@@ -206,7 +239,7 @@ class OpfsPackWriter implements PackWriter {
 
   async read({ offset, length }: PackRange): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
-    if (this.#handle.read(bytes, { at: offset }) !== length) throw new PackGone(this.#id, "is cut short");
+    if (this.#handle.read(bytes, offset) !== length) throw new PackGone(this.#id, "is cut short");
     return bytes;
   }
 
@@ -215,7 +248,7 @@ class OpfsPackWriter implements PackWriter {
       try {
         if (sync === "now") this.#handle.flush();
       } finally {
-        this.#handle.close();
+        await this.#handle.close();
       }
       if (sync === "beside") await this.#flush();
     } catch (error) {
@@ -224,9 +257,19 @@ class OpfsPackWriter implements PackWriter {
   }
 
   async abort(): Promise<void> {
-    this.#handle.close();
+    await this.#handle.close();
     await this.#remove();
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "NotFoundError";
+}
+
+async function makeDirectory(storeName: string): Promise<FileSystemDirectoryHandle> {
+  const root = await navigator.storage.getDirectory();
+  const all = await root.getDirectoryHandle("tvix-store-web", { create: true });
+  return all.getDirectoryHandle(directoryName(storeName), { create: true });
 }
 
 /** A name for a directory, for stores of any name: what file systems could refuse, or take for something else, is escaped. */

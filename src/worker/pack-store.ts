@@ -15,6 +15,9 @@ export interface PackStore {
   /** Of all packs, whoever wrote them, the ids. */
   list(): Promise<string[]>;
 
+  /** Those of these packs that are not there. */
+  missing(ids: readonly string[]): Promise<string[]>;
+
   /** Removes a pack, if it is there. False if somebody reads it just now, so that it has to be tried again. */
   delete(id: string): Promise<boolean>;
 

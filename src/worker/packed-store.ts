@@ -101,7 +101,9 @@ export class PackedStore implements ObjectView {
       } catch (error) {
         if (!(error instanceof PackGone) || tries > RETRIES) throw error;
         // Another tab may have rewritten the pack, and another read may have found that out before.
-        if (!(await this.refresh()) && this.#generation === generation) throw error;
+        if ((await this.refresh()) || this.#generation !== generation) continue;
+        // The same objects may lie in other packs, too.
+        if (!(await this.#noteMissing(error.pack))) throw error;
       }
     }
   }
@@ -169,14 +171,31 @@ export class PackedStore implements ObjectView {
     return this.#nextLoad;
   }
 
-  /** Packs that index records refer to and that are not there. */
+  /** A pack is missing, or cut short. Where one is missing, the browser may have cleared all. @returns whether that is news */
+  async #noteMissing(pack: string): Promise<boolean> {
+    let isNews = false;
+    for (const record of this.#records.values()) {
+      if (record.pack !== pack || record.missing) continue;
+      record.missing = true;
+      isNews = true;
+    }
+    if (isNews) await this.missingPacks();
+    return isNews;
+  }
+
+  /**
+   * How many packs that index records refer to are not there. From here on nothing that is written relies on objects in them, so that it
+   * is written anew.
+   */
   async missingPacks(): Promise<number> {
     const there = new Set<string>();
     for (const store of [this.packs.indexeddb, this.packs.opfs]) for (const id of (await store?.list()) ?? []) there.add(id);
     const missing = new Set<string>();
-    for (const { pack, storage, size } of this.#records.values()) {
+    for (const record of this.#records.values()) {
       // Of a pack without bytes, which holds the empty directory, there need not be anything.
-      if (size !== 0 && this.packs[storage] && !there.has(pack)) missing.add(pack);
+      if (record.size === 0 || !this.packs[record.storage] || there.has(record.pack)) continue;
+      record.missing = true;
+      missing.add(record.pack);
     }
     return missing.size;
   }

@@ -49,7 +49,7 @@ export class WriteSession implements WritableObjects {
   readonly #departed = new Set<IndexRecord>();
   readonly #endDeparture: () => void;
   readonly #isCommitted = (record: IndexRecord, entry: number): boolean =>
-    record.writer === this || (record.alive && !this.#replaced.has(record) && !this.#distrusted.has(entry));
+    record.writer === this || (record.alive && !record.missing && !this.#replaced.has(record) && !this.#distrusted.has(entry));
   readonly #isVisible = (record: IndexRecord, entry: number): boolean =>
     this.#isCommitted(record, entry) ||
     this.#relied.has(entry) ||
@@ -136,6 +136,10 @@ export class WriteSession implements WritableObjects {
         await this.#endPack("now");
         await Promise.all(this.#finishing.values());
         if (this.#failure) throw this.#failure.error;
+        if (await this.#lostPacks()) {
+          await this.#rescue();
+          continue;
+        }
         this.#isUnclear = true;
         this.#hasTried = true;
         const gone = await this.#publish(names, change);
@@ -286,6 +290,33 @@ export class WriteSession implements WritableObjects {
     if (sync === "now") await finishing;
   }
 
+  /**
+   * Whether packs that were relied on are missing. The browser may have deleted this site's files and kept the database, and a deleted
+   * pack can still be read through an open handle.
+   *
+   * @throws StoreError `unavailable` if a pack of this session is missing
+   */
+  async #lostPacks(): Promise<boolean> {
+    const relied = this.#relied.records();
+    const missing = new Set<string>();
+    for (const storage of ["opfs", "indexeddb"] as const) {
+      const packs = [...this.#packs, ...relied].flatMap((record) =>
+        record.storage === storage && record.size > 0 ? [record.pack] : [],
+      );
+      if (packs.length === 0) continue;
+      for (const pack of await this.#store.packStore({ storage }).missing([...new Set(packs)])) missing.add(pack);
+    }
+    if (missing.size === 0) return false;
+    if (this.#packs.some(({ pack }) => missing.has(pack)))
+      throw new StoreError(
+        "unavailable",
+        "what was being written is gone; the browser may have cleared this site's files. Try again.",
+      );
+    // Where some are gone, others may be that these lead to.
+    await this.#store.missingPacks();
+    return relied.some((record) => record.missing);
+  }
+
   /** True if something that was relied on is gone; then nothing was written. */
   async #publish(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<boolean> {
     const relied = this.#relied.records();
@@ -328,7 +359,8 @@ export class WriteSession implements WritableObjects {
     const { table } = this.#store;
     const wanted: { kind: ObjectKind; digest: Digest }[] = [];
     for (const entry of this.#relied.entries()) {
-      if (table.location(entry).record.alive) continue;
+      const { record } = table.location(entry);
+      if (record.alive && !record.missing) continue;
       wanted.push({ kind: table.location(entry).kind, digest: table.digest(entry) });
     }
     this.#relied.clear();
@@ -364,7 +396,8 @@ export class WriteSession implements WritableObjects {
       const [bytes] = await this.#store.readLocations([table.location(entry)]).catch(() => []);
       if (bytes) return bytes;
     }
-    throw new StoreError("conflict", `object ${formatDigest(digest)} was collected as garbage meanwhile; try again`);
+    const why = "it was collected as garbage, or the browser has cleared this site's files. Try again.";
+    throw new StoreError("conflict", `object ${formatDigest(digest)}, which was there before, is gone: ${why}`);
   }
 }
 

@@ -33,6 +33,7 @@ const api = {
     }
   },
   list: async (number: number) => packs(number).list(),
+  missing: async (number: number, ids: readonly string[]) => packs(number).missing(ids),
   delete: async (number: number, id: string) => packs(number).delete(id),
   release: async (number: number, id: string) => packs(number).release(id),
   close: async (number: number) => packs(number).close(),

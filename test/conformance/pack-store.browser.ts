@@ -73,8 +73,11 @@ export function packStoreSuite(where: "IndexedDB" | "OPFS"): void {
       const id = await write([pseudoRandom(10, 4)]);
       await packs.read(id, [{ offset: 0, length: 10 }]);
       expect(await packs.list()).toContain(id);
+      const other = crypto.randomUUID();
+      expect(await packs.missing([id, other])).toEqual([other]);
       expect(await packs.delete(id)).toBe(true);
       expect(await packs.list()).not.toContain(id);
+      expect(await packs.missing([id, other])).toEqual([id, other]);
       expect(await packs.delete(id)).toBe(true);
     });
 

@@ -46,6 +46,7 @@ export async function opfsPacks(store: string): Promise<PackStore> {
       return found;
     },
     list: () => api.list(number),
+    missing: (ids) => api.missing(number, [...ids]),
     delete: (id) => api.delete(number, id),
     release: (id) => void api.release(number, id),
     close: () => void api.close(number),
