@@ -8,7 +8,9 @@ import type { OpenStoreOptions } from "./browser/open-store.ts";
 import { Store } from "./browser/store.ts";
 import { StoreError } from "./error.ts";
 import { InlineHashEngine } from "./hash/inline-engine.ts";
+import type { OperationOptions } from "./progress.ts";
 import { changeChannel } from "./thread/change-channel.ts";
+import { operationPort } from "./thread/operation-port.ts";
 import type { StoreApi } from "./thread/store-api.ts";
 import { handleThrownErrors } from "./thread/thrown-errors.ts";
 import { untilAborted } from "./until-aborted.ts";
@@ -26,12 +28,15 @@ export { isStoreError, StoreError } from "./error.ts";
  */
 export async function openStore(
   name: string,
-  { storage = "auto", durability = "strict" }: Pick<OpenStoreOptions, "storage" | "durability"> = {},
+  { storage = "auto", durability = "strict", ...options }: Pick<OpenStoreOptions, "storage" | "durability"> & OperationOptions = {},
 ): Promise<Store> {
   if (typeof name !== "string" || name === "") throw new StoreError("invalid", "a store needs a name");
   handleThrownErrors();
   const server = new StoreServer(() => new InlineHashEngine());
-  const { id: _, ...opened } = await server.open(name, { storage, durability, workers: 1 });
+  const operation = operationPort(options);
+  const opened = await untilAborted(server.open(name, { storage, durability, workers: 1 }, operation.port), options.signal).finally(
+    operation.finish,
+  );
   const { port1, port2 } = new MessageChannel();
   expose(server, port1);
   const lost = new AbortController();
@@ -41,7 +46,11 @@ export async function openStore(
     call: <T>(answer: Promise<T>): Promise<T> => untilAborted(answer, lost.signal),
     close: async (): Promise<void> => {
       await server.close();
-      lost.abort(new StoreError("closed", "the store was closed"));
+      connection.end(new StoreError("closed", "the store was closed"));
+    },
+    end: (reason: StoreError): void => {
+      void server.close();
+      lost.abort(reason);
       port1.close();
       port2.close();
     },

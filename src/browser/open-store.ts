@@ -1,5 +1,9 @@
+import { transfer } from "comlink";
 import { StoreError } from "../error.ts";
+import type { OperationOptions, ProgressCallback } from "../progress.ts";
 import { changeChannel } from "../thread/change-channel.ts";
+import { operationPort } from "../thread/operation-port.ts";
+import type { OpenOptions } from "../thread/store-api.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { forget, wasEvicted } from "./eviction.ts";
 import { Store } from "./store.ts";
@@ -22,7 +26,13 @@ export interface OpenStoreOptions {
   workerUrl?: string | URL | undefined;
   /** Of `tvix-store-web/hash-worker`; by default the file of that name beside the worker. */
   hashWorkerUrl?: string | URL | undefined;
+  /** Ends the wait; the promise then rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;
+  /**
+   * Called while opening takes time. Phases: `waiting for another tab`, which has an older version of this page open and has to be closed
+   * or reloaded; `waiting for the database`, where the browser doesn't tell why; `upgrading`, in objects, a store of an older version.
+   */
+  onProgress?: ProgressCallback | undefined;
 }
 
 /**
@@ -36,16 +46,16 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
   if (!Number.isInteger(workers) || workers < 1)
     throw new StoreError("invalid", `a store needs at least one hash worker, not ${workers}`);
   if (typeof Worker !== "function") throw new StoreError("unavailable", "this browser has no workers");
+  const openOptions: OpenOptions = {
+    storage: options.storage ?? "auto",
+    durability: options.durability ?? "strict",
+    workers,
+    hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
+  };
   const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
   try {
-    const opening = worker.api.open(name, {
-      storage: options.storage ?? "auto",
-      durability: options.durability ?? "strict",
-      workers,
-      hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
-    });
-    const { id, storage, missingPacks } = await untilAborted(worker.call(opening), options.signal);
-    return new Store(name, worker, changeChannel(name), { storage, missingPacks, evicted: wasEvicted(name, id) });
+    const report = await waited(worker, options, (port) => worker.api.open(name, openOptions, transfer(port, [port])));
+    return new Store(name, worker, changeChannel(name), { ...report, evicted: wasEvicted(name, report.id) });
   } catch (error) {
     // Without a farewell: a worker that waits for its database would not answer.
     worker.terminate();
@@ -55,16 +65,35 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
 
 /**
  * Deletes a store with all that is in it. Wherever it is open, in other tabs too, it is closed first; what is under way there rejects.
+ * `onProgress` is called with the phase `waiting for another tab` as by `openStore`. An abort ends the wait; the browser may delete the
+ * store all the same when that tab is closed.
  *
  * @throws StoreError `unavailable` if the browser refuses
  */
-export async function deleteStore(name: string, options: Pick<OpenStoreOptions, "workerUrl" | "signal"> = {}): Promise<void> {
+export async function deleteStore(
+  name: string,
+  options: Pick<OpenStoreOptions, "workerUrl" | "signal" | "onProgress"> = {},
+): Promise<void> {
   const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
   try {
-    await untilAborted(worker.call(worker.api.destroy(name)), options.signal);
+    await waited(worker, options, (port) => worker.api.destroy(name, transfer(port, [port])));
     forget(name);
   } finally {
     worker.terminate();
+  }
+}
+
+/** A call that may wait for other tabs. A worker that waits is ended, so it need not hear of an abort. */
+async function waited<T>(
+  worker: StoreWorker,
+  { signal, onProgress }: OperationOptions,
+  start: (port: MessagePort) => Promise<T>,
+): Promise<T> {
+  const { port, finish } = operationPort({ onProgress });
+  try {
+    return await untilAborted(worker.call(start(port)), signal);
+  } finally {
+    finish();
   }
 }
 

@@ -3,6 +3,7 @@ import { StoreError } from "../error.ts";
 import type { StoreApi } from "../thread/store-api.ts";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
 import { untilAborted } from "../until-aborted.ts";
+import { watchLife } from "./worker-life.ts";
 
 /** How long a worker may take to start before it is taken for dead, in milliseconds. It loads one script and compiles 20 kB. */
 const START_TIMEOUT = 30_000;
@@ -16,6 +17,8 @@ export interface StoreConnection {
   call<T>(answer: Promise<T>): Promise<T>;
   /** Ends it after it has let go of its storage. */
   close(): Promise<void>;
+  /** Ends it at once; what is under way rejects with `reason`. */
+  end(reason: StoreError): void;
 }
 
 /** The store worker as the page has it. */
@@ -23,6 +26,7 @@ export class StoreWorker implements StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
   #worker: Worker;
   #lost = new AbortController();
+  #endWatch = (): void => {};
 
   private constructor(worker: Worker) {
     handleThrownErrors();
@@ -48,7 +52,9 @@ export class StoreWorker implements StoreConnection {
       timer = setTimeout(() => reject(new StoreError("unavailable", "the store worker did not start")), START_TIMEOUT);
     });
     try {
-      client.#watch(await untilAborted(client.call(Promise.race([ready, late])), signal));
+      const lock = await untilAborted(client.call(Promise.race([ready, late])), signal);
+      const onDeath = (): void => client.#lost.abort(new StoreError("unavailable", "the store worker died"));
+      client.#endWatch = watchLife(lock, () => client.api.ping(), onDeath);
     } catch (error) {
       client.terminate();
       throw error;
@@ -75,21 +81,13 @@ export class StoreWorker implements StoreConnection {
     this.terminate();
   }
 
-  /** Ends the worker at once. */
   terminate(): void {
-    this.#lost.abort(new StoreError("closed", "the store was closed"));
-    this.#worker.terminate();
+    this.end(new StoreError("closed", "the store was closed"));
   }
 
-  /**
-   * No event tells that a worker was ended from outside. But a lock that it holds for as long as it lives is free then.
-   */
-  #watch(lock: string): void {
-    if (!lock || !navigator.locks) return;
-    navigator.locks
-      .request(lock, () => this.#lost.abort(new StoreError("unavailable", "the store worker died")))
-      .catch(() => {
-        // The page itself is going away.
-      });
+  end(reason: StoreError): void {
+    this.#endWatch();
+    this.#lost.abort(reason);
+    this.#worker.terminate();
   }
 }

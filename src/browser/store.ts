@@ -32,12 +32,14 @@ import type {
   SyncOptions,
   VerifyReport,
 } from "../thread/store-api.ts";
+import { rememberEvicted } from "./eviction.ts";
 import { folderSource } from "./folder.ts";
 import type { Remote } from "./remote.ts";
 import { type FileSource, StoreFile } from "./store-file.ts";
 import type { StoreConnection } from "./store-worker-client.ts";
 
 export interface StoreCondition {
+  readonly id: string;
   readonly storage: "opfs" | "indexeddb";
   readonly evicted: boolean;
   readonly missingPacks: number;
@@ -50,38 +52,48 @@ export type Archive = ReadableStream<Uint8Array> | Blob;
  * A Nix store in this browser. Open one with `openStore`. Everything heavy is done in its worker.
  *
  * Store paths are given as `/nix/store/<hash>-<name>`, `<hash>-<name>` or `<hash>`; paths inside of them as names joined by `/`, as
- * text or as bytes, the empty path being the root. Methods reject with `StoreError`, or with `signal.reason` after an abort; then,
- * and after any failure, the store holds what it held before.
+ * text or as bytes, the empty path being the root. Methods reject with `StoreError`, or with `signal.reason` after an abort. After
+ * either the store holds what it held before; only methods that copy several store paths (`pull`, `importBinaryCache`) keep those that
+ * had arrived whole.
  *
- * @fires change when store paths came or went, by this tab or another one
+ * @fires change when store paths came or went, by this tab or another one, or the browser deleted the store (`losses.evicted`)
  */
 export class Store extends EventTarget {
   readonly name: string;
   /** Where new content goes. */
   readonly storage: "opfs" | "indexeddb";
-  /**
-   * What was lost while nobody looked: whether the browser threw the whole store away since it was last opened here, so that it is
-   * empty now; and how many packs are missing from it, of which `verify` tells more.
-   */
-  readonly losses: { readonly evicted: boolean; readonly missingPacks: number };
+  #id: string;
+  #losses: { readonly evicted: boolean; readonly missingPacks: number };
   #worker: StoreConnection;
   #api: ComlinkRemote<StoreApi>;
   #changes: BroadcastChannel;
 
   /** @internal */
-  constructor(name: string, worker: StoreConnection, changes: BroadcastChannel, { storage, ...losses }: StoreCondition) {
+  constructor(name: string, worker: StoreConnection, changes: BroadcastChannel, { id, storage, ...losses }: StoreCondition) {
     super();
     this.name = name;
     this.storage = storage;
-    this.losses = losses;
+    this.#id = id;
+    this.#losses = losses;
     this.#worker = worker;
     this.#api = worker.api;
     this.#changes = changes;
     changes.onmessage = ({ data }: MessageEvent<Change>) => {
       // The worker may hear of it later than we do, and whoever is told may ask at once.
       this.#api.changed().catch(() => {});
-      if (data !== "collect") this.dispatchEvent(new Event("change"));
+      if (typeof data === "object") this.#evicted(data.evicted);
+      else if (data !== "collect") this.dispatchEvent(new Event("change"));
     };
+  }
+
+  /**
+   * What was lost. `evicted`: the browser has deleted the whole store, to make room or because this site's data was cleared. Either that
+   * happened since the store was last opened here, and it is empty now; or it happened while the store was open, with a `change` event, and
+   * then every call rejects with `closed`, and `openStore` gives a new one. `missingPacks`: how many packs were missing when the store was
+   * opened; `verify` tells more.
+   */
+  get losses(): { readonly evicted: boolean; readonly missingPacks: number } {
+    return this.#losses;
   }
 
   /**
@@ -379,6 +391,16 @@ export class Store extends EventTarget {
   async close(): Promise<void> {
     this.#changes.close();
     await this.#worker.close();
+  }
+
+  /** @param id of the store that the browser has deleted */
+  #evicted(id: string): void {
+    // Another tab may tell of the store that was there before this one.
+    if (id !== this.#id) return;
+    rememberEvicted(this.name, id);
+    this.#losses = { ...this.#losses, evicted: true };
+    this.#worker.end(new StoreError("closed", `the browser has deleted the store ${JSON.stringify(this.name)}; open it again`));
+    this.dispatchEvent(new Event("change"));
   }
 
   async #importArchive(archive: Archive, archiveOptions: ArchiveOptions, options: OperationOptions): Promise<PathInfo> {

@@ -13,7 +13,9 @@ import type { Timeouts } from "../timeouts.ts";
  * and streams travel through ports too (`port-stream.ts`).
  */
 export interface StoreApi {
-  open(name: string, options: OpenOptions): Promise<OpenReport>;
+  open(name: string, options: OpenOptions, operation?: MessagePort): Promise<OpenReport>;
+  /** Answers as soon as the worker gets to it. */
+  ping(): void;
   importFolder(source: FolderSource, options: Addressing, operation: MessagePort): Promise<ImportedPathInfo>;
   importArchive(source: ArchiveSource, options: ArchiveOptions, operation: MessagePort): Promise<PathInfo>;
   importNario(source: ArchiveSource, operation: MessagePort): Promise<PathInfo[]>;
@@ -55,7 +57,7 @@ export interface StoreApi {
   pins(): Promise<Pin[]>;
   /** The page heard of a change: what it asks from now on is answered from the store, not from what was read before. */
   changed(): void;
-  destroy(name: string): Promise<void>;
+  destroy(name: string, operation?: MessagePort): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import { asDigest } from "../castore/digest.ts";
+import type { OperationOptions } from "../progress.ts";
 import { decodeChunkList, encodeBlob } from "./blob-object.ts";
 import { increment, type LEGACY_STORES, type LegacyBlob, type StoreDatabase, type WriteTransaction } from "./database.ts";
 import { BLOB, CHUNK, DIRECTORY } from "./object-table.ts";
@@ -16,19 +17,28 @@ type Key = IDBValidKey & (Uint8Array<ArrayBuffer> | ArrayBuffer);
 
 /**
  * Packs the objects of a database of version 1, which had a record for each. A commit moves some of them, so that it can be broken off, and
- * needs little room; chunks come first and directories last, as everything else relies on what it refers to.
+ * needs little room; chunks come first and directories last, as everything else relies on what it refers to. Progress: `upgrading`, in
+ * objects.
  */
-export async function packLegacyObjects(store: PackedStore): Promise<void> {
+export async function packLegacyObjects(store: PackedStore, { signal, onProgress }: OperationOptions = {}): Promise<void> {
   const { database } = store;
-  for (const name of await database.legacyStores()) {
-    if ((await database.read(name, (records) => records.count())) === 0) continue;
-    await store.locks.writing(undefined, () =>
+  const names = await database.legacyStores();
+  const counts = await Promise.all(names.map((name) => database.read(name, (records) => records.count())));
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  let loaded = 0;
+  for (const [i, name] of names.entries()) {
+    if (counts[i] === 0) continue;
+    await store.locks.writing(signal, () =>
       store.holding(async () => {
         // From here on no pack is removed that is in the index.
         await store.refresh();
         const session = new WriteSession(store, { durability: "strict" });
         try {
-          while (await moveSome(database, session, name));
+          for (let moved = -1; moved !== 0; loaded += moved) {
+            signal?.throwIfAborted();
+            moved = await moveSome(database, session, name);
+            if (moved > 0) onProgress?.({ phase: "upgrading", loaded: loaded + moved, total });
+          }
         } finally {
           await session.close();
         }
@@ -37,8 +47,8 @@ export async function packLegacyObjects(store: PackedStore): Promise<void> {
   }
 }
 
-/** @returns whether there may be more */
-async function moveSome(database: StoreDatabase, session: WriteSession, name: LegacyStore): Promise<boolean> {
+/** @returns how many objects it moved; none are left if it is 0 */
+async function moveSome(database: StoreDatabase, session: WriteSession, name: LegacyStore): Promise<number> {
   const keys: Key[] = [];
   let bytes = 0;
   for (let after: Key | undefined; bytes < BATCH_BYTES && keys.length < BATCH_COUNT; ) {
@@ -55,14 +65,14 @@ async function moveSome(database: StoreDatabase, session: WriteSession, name: Le
     after = some.keys.at(-1);
     if (some.keys.length < READ_AT_ONCE) break;
   }
-  if (keys.length === 0) return false;
+  if (keys.length === 0) return 0;
   await session.commit([name, "meta"], async (transaction: WriteTransaction) => {
     const records = transaction.objectStore(name);
     await Promise.all(keys.map((key) => records.delete(key as Uint8Array<ArrayBuffer>)));
     // Another tab, which was done before us, may be collecting what this relies on.
     await increment(transaction, "roots");
   });
-  return true;
+  return keys.length;
 }
 
 function legacyObject(name: LegacyStore, key: Key, value: LegacyBlob): NewObject {

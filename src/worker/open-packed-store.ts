@@ -1,6 +1,8 @@
 import { deleteDB } from "idb";
 import { StoreError } from "../error.ts";
-import { databaseName, StoreDatabase } from "./database.ts";
+import type { OperationOptions } from "../progress.ts";
+import { untilAborted } from "../until-aborted.ts";
+import { databaseName, StoreDatabase, type Waiting } from "./database.ts";
 import { IndexedDbPacks } from "./indexeddb-packs.ts";
 import { packLegacyObjects } from "./legacy-objects.ts";
 import { OpfsPacks, removeOpfsPacks } from "./opfs-packs.ts";
@@ -8,19 +10,36 @@ import { PackedStore } from "./packed-store.ts";
 import { storageError } from "./storage-error.ts";
 import { StoreLocks } from "./store-locks.ts";
 
-/** Opens the store of this name and origin, or makes an empty one. @throws StoreError `unavailable` if `opfs` was asked for and isn't there */
-export async function openPackedStore(name: string, storage: "auto" | "opfs" | "indexeddb"): Promise<PackedStore> {
-  const database = new StoreDatabase(name);
+/**
+ * Opens the store of this name and origin, or makes an empty one. Progress: a phase of `Waiting` while the database can't be opened,
+ * `upgrading`, in objects, for a store of version 1.
+ *
+ * @throws StoreError `unavailable` if `opfs` was asked for and isn't there
+ */
+export async function openPackedStore(
+  name: string,
+  storage: "auto" | "opfs" | "indexeddb",
+  options: OperationOptions = {},
+): Promise<PackedStore> {
+  const { signal } = options;
+  let isOpen = false;
+  const database = new StoreDatabase(name, (phase) => {
+    // A later connection has nobody to tell.
+    if (!isOpen) options.onProgress?.({ phase, loaded: 0 });
+  });
   try {
+    const id = database.read("meta", (store) => store.get("id"));
     // Also if it isn't where new packs go: older ones may be there.
-    const [opfs] = await Promise.all([OpfsPacks.open(name), database.read("meta", (store) => store.get("id"))]);
+    const [opfs] = await untilAborted(Promise.all([OpfsPacks.open(name), id]), signal);
     if (storage === "opfs" && !opfs?.isWritable)
       throw new StoreError("unavailable", "this browser has no OPFS, or not in this mode");
     const packs = { indexeddb: new IndexedDbPacks(database), opfs };
     const target = storage === "indexeddb" || !opfs?.isWritable ? "indexeddb" : "opfs";
     const store = new PackedStore(database, new StoreLocks(name), packs, target);
     await store.refresh();
-    await packLegacyObjects(store);
+    await packLegacyObjects(store, options);
+    signal?.throwIfAborted();
+    isOpen = true;
     // What a killed tab left.
     store.sweep().catch(() => {});
     return store;
@@ -30,10 +49,13 @@ export async function openPackedStore(name: string, storage: "auto" | "opfs" | "
   }
 }
 
-/** @throws StoreError `unavailable` if something of it can't be deleted */
-export async function deletePackedStore(name: string): Promise<void> {
+/**
+ * @param onWaiting called while the database can't be deleted yet
+ * @throws StoreError `unavailable` if something of it can't be deleted
+ */
+export async function deletePackedStore(name: string, onWaiting?: (what: Waiting) => void): Promise<void> {
   try {
-    await deleteDB(databaseName(name));
+    await deleteDB(databaseName(name), { blocked: () => onWaiting?.("waiting for another tab") });
     await removeOpfsPacks(name);
   } catch (error) {
     throw storageError(error, `the store ${name}`);

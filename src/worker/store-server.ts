@@ -104,20 +104,30 @@ export class StoreServer implements StoreApi {
     provideBrotli(loadBrotli);
   }
 
-  async open(name: string, options: OpenOptions): Promise<OpenReport> {
+  async open(name: string, options: OpenOptions, operation?: MessagePort): Promise<OpenReport> {
+    const open = (running: OperationOptions) => this.#open(name, options, running);
+    return operation ? this.#run(operation, open) : open({});
+  }
+
+  async #open(name: string, options: OpenOptions, running: OperationOptions): Promise<OpenReport> {
     const pool = this.#startEngine(options);
     try {
-      const packed = await openPackedStore(name, options.storage);
+      const packed = await openPackedStore(name, options.storage, running);
       const services = packedReader(packed, pool);
       const changes = changeChannel(name);
       const resolver = new PathResolver(services);
       // What another tab collected as garbage is held for as long as we have it open.
       changes.onmessage = () => packed.sweepLater();
-      this.#opened = { packed, pool, services, resolver, durability: options.durability, changes };
-      const id = await packed.database.read("meta", (store) => store.get("id"));
-      return { id: String(id), storage: packed.storage, missingPacks: await packed.missingPacks() };
+      const opened = { packed, pool, services, resolver, durability: options.durability, changes };
+      this.#opened = opened;
+      const id = String(await packed.database.read("meta", (store) => store.get("id")));
+      packed.database.ended.addEventListener("abort", () => {
+        if (packed.database.isEvicted) this.#tell(opened, { evicted: id });
+      });
+      return { id, storage: packed.storage, missingPacks: await packed.missingPacks() };
     } catch (error) {
       pool.close();
+      await this.close();
       throw error;
     }
   }
@@ -355,10 +365,13 @@ export class StoreServer implements StoreApi {
     this.#opened?.resolver.clear();
   }
 
+  ping(): void {}
+
   /** Deletes the store with all that is in it. Others that have it open are closed. */
-  async destroy(name: string): Promise<void> {
+  async destroy(name: string, operation?: MessagePort): Promise<void> {
     await this.close();
-    await deletePackedStore(name);
+    const destroy = ({ onProgress }: OperationOptions) => deletePackedStore(name, (phase) => onProgress?.({ phase, loaded: 0 }));
+    return operation ? this.#run(operation, destroy) : destroy({});
   }
 
   async close(): Promise<void> {

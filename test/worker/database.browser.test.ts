@@ -96,6 +96,158 @@ describe("a connection that is lost", () => {
     expect(await failure(lost)).toBe("unavailable");
     expect(await store.count("roots")).toBe(0);
   });
+
+  test("is not given up for the late word of an earlier one", async () => {
+    const connections = watchConnections();
+    const store = await open("indexeddb");
+    const info = await importTree(store, TREE);
+    connections[0]?.close();
+    store.packs.indexeddb.close();
+    await expectWhole(store, info);
+    connections[0]?.dispatchEvent(new Event("close"));
+    store.packs.indexeddb.close();
+    await expectWhole(store, info);
+    expect(connections.length).toBe(2);
+  });
+});
+
+function deleteDatabase(name: string): Promise<unknown> {
+  return request(indexedDB.deleteDatabase(databaseName(name)));
+}
+
+async function exists(name: string): Promise<boolean> {
+  // WebKit lists one whose first version was never made.
+  return (await indexedDB.databases()).some((found) => found.name === databaseName(name) && found.version);
+}
+
+/** What a browser does that clears this site's data: no connection is asked. */
+async function clear(name: string, connection: IDBDatabase | undefined, how: "told" | "silent"): Promise<void> {
+  connection?.close();
+  if (how === "told") connection?.dispatchEvent(new Event("close"));
+  await deleteDatabase(name);
+}
+
+describe("a database that the browser has deleted", () => {
+  test.each(["told", "silent"] as const)("closes the store, and is not made again by it: %s", async (how) => {
+    const connections = watchConnections();
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    const info = await importTree(store, TREE);
+    await clear(name, connections[0], how);
+    if (how === "told") await expect.poll(() => store.database.ended.aborted, { timeout: 10_000 }).toBe(true);
+    for (let i = 0; i < 2; i++) {
+      expect(await failure(reader(store).pathInfos.get(info.storePath.slice(11, 43)))).toBe("closed");
+      expect(await failure(importTree(store, TREE))).toBe("closed");
+    }
+    expect(store.database.isEvicted).toBe(true);
+    expect(store.database.ended.reason).toMatchObject({ code: "closed", message: expect.stringContaining(name) });
+    expect(await exists(name)).toBe(false);
+
+    const again = await open("indexeddb", name);
+    expect(again.database.isEvicted).toBe(false);
+    expect(await reader(again).pathInfos.get(info.storePath.slice(11, 43))).toBeUndefined();
+    await expectWhole(again, await importTree(again, TREE));
+    await expectClean(again);
+  });
+
+  test("closes the store though another tab has made a new one of the same name", async () => {
+    const connections = watchConnections();
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    await importTree(store, TREE);
+    await clear(name, connections[0], "silent");
+    const again = await open("indexeddb", name);
+    const info = await importTree(again, { other: "other" });
+    expect(await failure(importTree(store, TREE))).toBe("closed");
+    expect(store.database.isEvicted).toBe(true);
+    await expectWhole(again, info);
+    await expectClean(again);
+  });
+
+  test("fails an import that is under way, and a transaction that never ends", async () => {
+    const connections = watchConnections();
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    const importing = await unfinishedImport(store, { ...TREE, longer: long(2, 3_000_000) });
+    const endless = failure(store.database.read("meta", () => new Promise(() => {})));
+    await clear(name, connections[0], "told");
+    expect(await failure(importing.end())).toBe("closed");
+    expect(await endless).toBe("closed");
+    const again = await open("indexeddb", name);
+    expect(await again.count("generation")).toBe(0);
+  });
+
+  test("is not taken for deleted as long as it is there", async () => {
+    const connections = watchConnections();
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    const info = await importTree(store, TREE);
+    connections[0]?.close();
+    connections[0]?.dispatchEvent(new Event("close"));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(store.database.ended.aborted).toBe(false);
+    store.packs.indexeddb.close();
+    await expectWhole(store, info);
+  });
+});
+
+/** A connection of version 1, as an older page has it, which does not let go. */
+async function holdOldVersion(name: string): Promise<IDBDatabase> {
+  const opening = indexedDB.open(databaseName(name), 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("pathInfos");
+  return request(opening);
+}
+
+describe("a database that can't be opened yet", () => {
+  test("because another tab has an older version open says so, and is opened when that tab is closed", async () => {
+    const name = crypto.randomUUID();
+    const old = await holdOldVersion(name);
+    const told: string[] = [];
+    const database = new StoreDatabase(name, (what) => told.push(what));
+    const id = database.read("meta", (meta) => meta.get("id"));
+    await expect.poll(() => told, { timeout: 10_000 }).toContain("waiting for another tab");
+    old.close();
+    expect(await id).toMatch(/-/);
+    await database.close();
+    expect(told.filter((what) => what === "waiting for another tab")).toHaveLength(1);
+  });
+
+  test("because it is being deleted says that it waits", async () => {
+    const name = crypto.randomUUID();
+    const old = await holdOldVersion(name);
+    indexedDB.deleteDatabase(databaseName(name));
+    const told: string[] = [];
+    const database = new StoreDatabase(name, (what) => told.push(what));
+    const id = database.read("meta", (meta) => meta.get("id"));
+    await expect.poll(() => told, { timeout: 10_000 }).toContain("waiting for the database");
+    old.close();
+    expect(await id).toMatch(/-/);
+    await database.close();
+  });
+
+  test("can be closed; when it comes, its connection is let go", async () => {
+    const name = crypto.randomUUID();
+    const old = await holdOldVersion(name);
+    const database = new StoreDatabase(name);
+    const id = failure(database.read("meta", (meta) => meta.get("id")));
+    await database.close();
+    old.close();
+    expect(await id).toBe("closed");
+    // Nobody holds it open.
+    await deleteDatabase(name);
+    expect(await exists(name)).toBe(false);
+  });
+
+  test("to be deleted says so too", async () => {
+    const name = crypto.randomUUID();
+    const old = await holdOldVersion(name);
+    const told: string[] = [];
+    const deleting = deletePackedStore(name, (what) => told.push(what));
+    await expect.poll(() => told, { timeout: 10_000 }).toEqual(["waiting for another tab"]);
+    old.close();
+    await deleting;
+    expect(await exists(name)).toBe(false);
+  });
 });
 
 describe("closed", () => {

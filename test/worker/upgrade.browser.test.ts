@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { fromBase64, utf8 } from "../../src/bytes.ts";
 import { digestOf } from "../../src/castore/digest.ts";
-import { openStore, type Store } from "../../src/index.ts";
+import { openStore, type Progress, type Store } from "../../src/index.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { databaseName, LEGACY_STORES } from "../../src/worker/database.ts";
@@ -222,4 +222,24 @@ describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { rec
     expect(await store.verify()).toMatchObject({ corrupt: [], missing: [], storePaths: [] });
     expect((await store.usage()).storage).toBe(storage);
   });
+});
+
+test("the upgrade tells how far it is, and ends at an abort, to go on the next time", async () => {
+  const name = await makeV1(early.records, 20_000);
+  const controller = new AbortController();
+  const reason = { why: "the user left" };
+  const opening = openPackedStore(name, "indexeddb", { signal: controller.signal, onProgress: () => controller.abort(reason) });
+  await expect(opening).rejects.toBe(reason);
+
+  const told: Progress[] = [];
+  const store = await openPackedStore(name, "indexeddb", { onProgress: (progress) => told.push(progress) });
+  opened.push(store);
+  const upgrading = told.filter(({ phase }) => phase === "upgrading");
+  const { loaded, total } = upgrading.at(-1) ?? {};
+  expect(loaded).toBe(total);
+  // The first attempt moved some.
+  expect(total).toBeLessThan(20_000);
+  expect(total).toBeGreaterThan(10_000);
+  await expectAll(store);
+  await expectClean(store);
 });
