@@ -56,13 +56,16 @@ export class OpenFile {
   /**
    * Lets go of the file. A file that was cleared with this site's data stays open until the thread ends: Chromium (156) blocks the thread for
    * ever in the `close` of its handle.
+   *
+   * @returns whether the file is still there
    */
-  async close(): Promise<void> {
+  async close(): Promise<boolean> {
     try {
       await this.#file.getFile();
     } catch {
-      return;
+      return false;
     }
     this.#handle.close();
+    return true;
   }
 }

@@ -3,7 +3,7 @@ import { Flusher } from "./flusher.ts";
 import { isSyncFile, OpenFile } from "./open-file.ts";
 import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
-import { PackGone, storageError } from "./storage-error.ts";
+import { FILES_CLEARED, PackGone, storageError } from "./storage-error.ts";
 
 /** Handles that are kept open for reading. Each is a file descriptor. */
 const MAX_OPEN = 64;
@@ -244,16 +244,18 @@ class OpfsPackWriter implements PackWriter {
   }
 
   async finish(sync: "now" | "beside" | "never"): Promise<void> {
+    let isThere = false;
     try {
       try {
         if (sync === "now") this.#handle.flush();
       } finally {
-        await this.#handle.close();
+        isThere = await this.#handle.close();
       }
-      if (sync === "beside") await this.#flush();
+      if (isThere && sync === "beside") await this.#flush();
     } catch (error) {
       throw storageError(error, "the file system of this origin");
     }
+    if (!isThere) throw new StoreError("unavailable", FILES_CLEARED);
   }
 
   async abort(): Promise<void> {

@@ -42,7 +42,7 @@ export interface PackWriter {
   read(range: PackRange): Promise<Uint8Array>;
   /**
    * Ends the pack. When it resolves, it can be read, and everything is with the operating system; unless `sync` is `never`, also on the
-   * disk. `beside` lets others of this thread go on meanwhile.
+   * disk. `beside` lets others of this thread go on meanwhile. Rejects with `unavailable` if somebody has removed it.
    */
   finish(sync: "now" | "beside" | "never"): Promise<void>;
   /** Removes what there is of it. */

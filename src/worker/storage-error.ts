@@ -18,6 +18,9 @@ export async function quotaError(needed: number, cause?: unknown): Promise<Store
   return new StoreError("quota", `the browser has no room for at least ${needed} bytes more of this store${room}`, { cause });
 }
 
+/** Why a pack that is being written is gone. */
+export const FILES_CLEARED = "what was being written is gone; the browser may have cleared this site's files. Try again.";
+
 /** A pack that an index record refers to is missing, or shorter than it says. */
 export class PackGone extends StoreError {
   readonly pack: string;

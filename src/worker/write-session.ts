@@ -10,7 +10,7 @@ import type { NewObject, WritableObjects } from "./object-view.ts";
 import { EntryWriter } from "./pack-entries.ts";
 import type { PackWriter } from "./pack-store.ts";
 import type { IndexRecord, PackedStore } from "./packed-store.ts";
-import { quotaError } from "./storage-error.ts";
+import { FILES_CLEARED, quotaError } from "./storage-error.ts";
 
 /** A pack is ended before it gets longer than this, or has more objects. */
 const MAX_PACK = 32 * 1024 * 1024;
@@ -133,10 +133,11 @@ export class WriteSession implements WritableObjects {
   commit(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<void> {
     return this.#exclusively(async () => {
       for (;;) {
+        const last = this.#current?.record;
         await this.#endPack("now");
         await Promise.all(this.#finishing.values());
         if (this.#failure) throw this.#failure.error;
-        if (await this.#lostPacks()) {
+        if (await this.#lostPacks(last)) {
           await this.#rescue();
           continue;
         }
@@ -294,24 +295,21 @@ export class WriteSession implements WritableObjects {
    * Whether packs that were relied on are missing. The browser may have deleted this site's files and kept the database, and a deleted
    * pack can still be read through an open handle.
    *
+   * @param last a pack of this session that was there when it was ended, just now
    * @throws StoreError `unavailable` if a pack of this session is missing
    */
-  async #lostPacks(): Promise<boolean> {
+  async #lostPacks(last: IndexRecord | undefined): Promise<boolean> {
     const relied = this.#relied.records();
     const missing = new Set<string>();
     for (const storage of ["opfs", "indexeddb"] as const) {
       const packs = [...this.#packs, ...relied].flatMap((record) =>
-        record.storage === storage && record.size > 0 ? [record.pack] : [],
+        record !== last && record.storage === storage && record.size > 0 ? [record.pack] : [],
       );
       if (packs.length === 0) continue;
       for (const pack of await this.#store.packStore({ storage }).missing([...new Set(packs)])) missing.add(pack);
     }
     if (missing.size === 0) return false;
-    if (this.#packs.some(({ pack }) => missing.has(pack)))
-      throw new StoreError(
-        "unavailable",
-        "what was being written is gone; the browser may have cleared this site's files. Try again.",
-      );
+    if (this.#packs.some(({ pack }) => missing.has(pack))) throw new StoreError("unavailable", FILES_CLEARED);
     // Where some are gone, others may be that these lead to.
     await this.#store.missingPacks();
     return relied.some((record) => record.missing);

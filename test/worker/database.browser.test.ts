@@ -177,6 +177,32 @@ describe("a database that the browser has deleted", () => {
     expect(await again.count("generation")).toBe(0);
   });
 
+  test("fails a transaction that never ends though the database is still there", async () => {
+    const connections = watchConnections();
+    const store = await open("indexeddb");
+    const endless = failure(store.database.read("meta", () => new Promise(() => {})));
+    await store.count("roots");
+    connections[0]?.close();
+    connections[0]?.dispatchEvent(new Event("close"));
+    expect(await endless).toBe("unavailable");
+    expect(await store.count("roots")).toBe(0);
+  });
+
+  test("is taken for deleted if the browser gives no answer at all, as Chromium does when it clears a site's data", async () => {
+    const connections = watchConnections();
+    const name = crypto.randomUUID();
+    const store = await open("indexeddb", name);
+    const { databases } = IDBFactory.prototype;
+    IDBFactory.prototype.databases = () => new Promise(() => {});
+    restore.push(() => {
+      IDBFactory.prototype.databases = databases;
+    });
+    connections[0]?.close();
+    connections[0]?.dispatchEvent(new Event("close"));
+    expect(await failure(store.count("roots"))).toBe("closed");
+    expect(store.database.isEvicted).toBe(true);
+  });
+
   test("is not taken for deleted as long as it is there", async () => {
     const connections = watchConnections();
     const name = crypto.randomUUID();
