@@ -1,4 +1,5 @@
 import { transfer } from "comlink";
+import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions, ProgressCallback } from "../progress.ts";
 import { changeChannel } from "../thread/change-channel.ts";
@@ -55,7 +56,13 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
   const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
   try {
     const report = await waited(worker, options, (port) => worker.api.open(name, openOptions, transfer(port, [port])));
-    return new Store(name, worker, changeChannel(name), { ...report, evicted: wasEvicted(name, report.id) });
+    const store = new Store(name, worker, changeChannel(name), { ...report, evicted: wasEvicted(name, report.id) });
+    worker.watchStorage(store, (what) => {
+      if (what === "database") store.endEvicted();
+      else
+        worker.end(new StoreError("unavailable", `the browser has cleared the files of the store ${quote(name)}; open it again`));
+    });
+    return store;
   } catch (error) {
     // Without a farewell: a worker that waits for its database would not answer.
     worker.terminate();

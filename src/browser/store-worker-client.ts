@@ -3,10 +3,13 @@ import { StoreError } from "../error.ts";
 import type { StoreApi } from "../thread/store-api.ts";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
 import { untilAborted } from "../until-aborted.ts";
+import { type ClearedStorage, watchCleared } from "./cleared-storage.ts";
 import { watchLife } from "./worker-life.ts";
 
 /** How long a worker may take to start before it is taken for dead, in milliseconds. It loads one script and compiles 20 kB. */
 const START_TIMEOUT = 30_000;
+/** How long a worker may take to let go of its storage, in milliseconds. */
+const CLOSING_TIME = 10_000;
 
 /** Where the work of a store is done, as the page has it. */
 export interface StoreConnection {
@@ -26,7 +29,8 @@ export class StoreWorker implements StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
   #worker: Worker;
   #lost = new AbortController();
-  #endWatch = (): void => {};
+  /** What watches the worker. */
+  readonly #watches: (() => void)[] = [];
 
   private constructor(worker: Worker) {
     handleThrownErrors();
@@ -54,7 +58,7 @@ export class StoreWorker implements StoreConnection {
     try {
       const lock = await untilAborted(client.call(Promise.race([ready, late])), signal);
       const onDeath = (): void => client.#lost.abort(new StoreError("unavailable", "the store worker died"));
-      client.#endWatch = watchLife(lock, () => client.api.ping(), onDeath);
+      client.#watches.push(watchLife(lock, () => client.api.ping(), onDeath));
     } catch (error) {
       client.terminate();
       throw error;
@@ -72,11 +76,16 @@ export class StoreWorker implements StoreConnection {
     return untilAborted(answer, this.lost);
   }
 
+  /** Calls `onCleared` when the storage of the store that was opened was cleared, where the worker can't tell. */
+  watchStorage(store: { name: string; storage: "opfs" | "indexeddb" }, onCleared: (what: ClearedStorage) => void): void {
+    this.#watches.push(watchCleared(store, () => this.api.ping(), onCleared));
+  }
+
   async close(): Promise<void> {
     try {
-      await this.call(this.api.close());
+      await untilAborted(this.call(this.api.close()), AbortSignal.timeout(CLOSING_TIME));
     } catch {
-      // It is gone already, which is what was wanted.
+      // It is gone already, which is what was wanted; or it is blocked.
     }
     this.terminate();
   }
@@ -86,7 +95,7 @@ export class StoreWorker implements StoreConnection {
   }
 
   end(reason: StoreError): void {
-    this.#endWatch();
+    for (const endWatch of this.#watches.splice(0)) endWatch();
     this.#lost.abort(reason);
     this.#worker.terminate();
   }

@@ -81,8 +81,12 @@ export class Store extends EventTarget {
     changes.onmessage = ({ data }: MessageEvent<Change>) => {
       // The worker may hear of it later than we do, and whoever is told may ask at once.
       this.#api.changed().catch(() => {});
-      if (typeof data === "object") this.#evicted(data.evicted);
-      else if (data !== "collect") this.dispatchEvent(new Event("change"));
+      if (typeof data === "object") {
+        // Another tab may tell of the store that was there before this one.
+        if (data.evicted === this.#id) this.endEvicted();
+      } else if (data !== "collect") {
+        this.dispatchEvent(new Event("change"));
+      }
     };
   }
 
@@ -393,11 +397,10 @@ export class Store extends EventTarget {
     await this.#worker.close();
   }
 
-  /** @param id of the store that the browser has deleted */
-  #evicted(id: string): void {
-    // Another tab may tell of the store that was there before this one.
-    if (id !== this.#id) return;
-    rememberEvicted(this.name, id);
+  /** @internal The browser has deleted this store. */
+  endEvicted(): void {
+    if (this.#worker.lost.aborted) return;
+    rememberEvicted(this.name, this.#id);
     this.#losses = { ...this.#losses, evicted: true };
     this.#worker.end(new StoreError("closed", `the browser has deleted the store ${JSON.stringify(this.name)}; open it again`));
     this.dispatchEvent(new Event("change"));

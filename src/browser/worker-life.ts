@@ -1,3 +1,5 @@
+import { isSilent, pause } from "./silence.ts";
+
 /** Milliseconds between looks for an answer, and how many without one mean that the worker is dead, once its lock is free. */
 const CONFIRM_STEP = 250;
 const CONFIRM_STEPS = 8;
@@ -42,36 +44,4 @@ export function watchLife(lock: string, ping: () => Promise<unknown>, onDeath: (
 async function seesLock(lock: string): Promise<boolean> {
   const { held = [] } = await navigator.locks.query();
   return held.some(({ name }) => name === lock);
-}
-
-/** Steps and not one long wait: while a page is frozen, time goes by and nobody can answer. */
-async function isSilent(ping: () => Promise<unknown>, step: number, steps: number, ended: AbortSignal): Promise<boolean> {
-  let answered = false;
-  ping().then(
-    () => {
-      answered = true;
-    },
-    () => {
-      // An error is an answer.
-      answered = true;
-    },
-  );
-  for (let i = 0; i < steps && !answered; i++) await pause(step, ended);
-  return !answered;
-}
-
-/** Rejects at the end of the watch. */
-function pause(milliseconds: number, ended: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(ended.reason);
-    };
-    const timer = setTimeout(() => {
-      ended.removeEventListener("abort", onAbort);
-      resolve();
-    }, milliseconds);
-    if (ended.aborted) onAbort();
-    else ended.addEventListener("abort", onAbort, { once: true });
-  });
 }

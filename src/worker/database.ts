@@ -2,6 +2,7 @@ import type { DBSchema, IDBPDatabase, IDBPObjectStore, IDBPTransaction, StoreNam
 import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { Pin } from "../thread/store-api.ts";
+import { databaseName } from "../thread/store-places.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { DatabaseConnection, type Waiting } from "./database-connection.ts";
 import { storageError } from "./storage-error.ts";
@@ -139,10 +140,6 @@ export class StoreDatabase {
       throw this.ended.aborted ? this.ended.reason : storageError(error, `the database ${this.#name}`);
     }
   }
-}
-
-export function databaseName(storeName: string): string {
-  return `tvix-store-web:${storeName}`;
 }
 
 /** Adds one to a counter of `meta`. @returns its value now */

@@ -1,8 +1,9 @@
 import { deleteDB } from "idb";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
+import { databaseName } from "../thread/store-places.ts";
 import { untilAborted } from "../until-aborted.ts";
-import { databaseName, StoreDatabase } from "./database.ts";
+import { StoreDatabase } from "./database.ts";
 import type { Waiting } from "./database-connection.ts";
 import { IndexedDbPacks } from "./indexeddb-packs.ts";
 import { packLegacyObjects } from "./legacy-objects.ts";

@@ -1,4 +1,5 @@
 import { StoreError } from "../error.ts";
+import { opfsDirectory, STORES_DIRECTORY } from "../thread/store-places.ts";
 import { Flusher } from "./flusher.ts";
 import { isSyncFile, OpenFile } from "./open-file.ts";
 import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
@@ -270,23 +271,18 @@ function isNotFound(error: unknown): boolean {
 
 async function makeDirectory(storeName: string): Promise<FileSystemDirectoryHandle> {
   const root = await navigator.storage.getDirectory();
-  const all = await root.getDirectoryHandle("tvix-store-web", { create: true });
-  return all.getDirectoryHandle(directoryName(storeName), { create: true });
-}
-
-/** A name for a directory, for stores of any name: what file systems could refuse, or take for something else, is escaped. */
-function directoryName(storeName: string): string {
-  return encodeURIComponent(storeName).replace(/[.*'()!~]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
+  const all = await root.getDirectoryHandle(STORES_DIRECTORY, { create: true });
+  return all.getDirectoryHandle(opfsDirectory(storeName), { create: true });
 }
 
 /** Removes all that a store of this name has in the file system, if it has anything and there is one. */
 export async function removeOpfsPacks(storeName: string): Promise<void> {
   try {
     const root = await navigator.storage?.getDirectory?.();
-    const all = await root?.getDirectoryHandle("tvix-store-web");
+    const all = await root?.getDirectoryHandle(STORES_DIRECTORY);
     for (let waited = 0; ; waited += CLOSING_STEP) {
       try {
-        await all?.removeEntry(directoryName(storeName), { recursive: true });
+        await all?.removeEntry(opfsDirectory(storeName), { recursive: true });
         return;
       } catch (error) {
         const isOpen = error instanceof DOMException && error.name === "NoModificationAllowedError";

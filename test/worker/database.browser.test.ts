@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { databaseName, StoreDatabase } from "../../src/worker/database.ts";
+import { databaseName } from "../../src/thread/store-places.ts";
+import { StoreDatabase } from "../../src/worker/database.ts";
 import { deletePackedStore } from "../../src/worker/open-packed-store.ts";
 import { closeAll, expectClean, expectWhole, failure, importTree, open, reader, unfinishedImport } from "./packed-world.browser.ts";
 import { long } from "./trees.ts";

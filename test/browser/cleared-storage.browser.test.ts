@@ -1,0 +1,59 @@
+import { afterEach, expect, test } from "vitest";
+import { watchCleared } from "../../src/browser/cleared-storage.ts";
+import { databaseName, opfsDirectory, STORES_DIRECTORY } from "../../src/thread/store-places.ts";
+import { hasOpfs } from "../conformance/packed-backend.browser.ts";
+
+const OPFS = await hasOpfs();
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+/** Longer than a worker may be silent. */
+const LONG_SILENCE = 12_000;
+
+async function makeDatabase(name: string): Promise<void> {
+  const request = indexedDB.open(databaseName(name), 2);
+  await new Promise<void>((resolve, reject) => {
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(request.error);
+  });
+  request.result.close();
+}
+
+async function makeDirectory(name: string): Promise<void> {
+  const all = await (await navigator.storage.getDirectory()).getDirectoryHandle(STORES_DIRECTORY, { create: true });
+  await all.getDirectoryHandle(opfsDirectory(name), { create: true });
+}
+
+/** What is told of a store in the time in which a silent worker would be noticed. */
+async function told(storage: "opfs" | "indexeddb", name: string, ping: () => Promise<unknown>): Promise<string[]> {
+  const seen: string[] = [];
+  ends.push(watchCleared({ name, storage }, ping, (what) => seen.push(what)));
+  await new Promise((resolve) => setTimeout(resolve, LONG_SILENCE));
+  return seen;
+}
+
+const silent = (): Promise<unknown> => new Promise(() => {});
+const answering = (): Promise<unknown> => Promise.resolve();
+
+test("a silent worker's store is looked for, and what is gone is told once", async () => {
+  const [gone, whole, answers] = [1, 2, 3].map(() => crypto.randomUUID()) as [string, string, string];
+  await makeDatabase(whole);
+  const found = await Promise.all([
+    told("indexeddb", gone, silent),
+    // It may be at work for long.
+    told("indexeddb", whole, silent),
+    // It will find out by itself.
+    told("indexeddb", answers, answering),
+  ]);
+  expect(found).toEqual([["database"], [], []]);
+});
+
+test.skipIf(!OPFS)("the files of a silent worker's store are looked for, too (OPFS)", async () => {
+  const [lost, whole] = [`a.b*${crypto.randomUUID()}`, `a.b*${crypto.randomUUID()}`] as const;
+  for (const name of [lost, whole]) await makeDatabase(name);
+  await makeDirectory(whole);
+  const found = await Promise.all([told("opfs", lost, silent), told("opfs", whole, silent)]);
+  expect(found).toEqual([["files"], []]);
+});
