@@ -5,7 +5,7 @@ const WHAT_TO_DO: Partial<Record<StoreErrorCode, string>> = {
   quota: "There is no room left for this site's data. Delete some store paths, or free space on the disk.",
   closed: "The store was closed. Reload the page to open it again.",
   denied: "This was refused.",
-  corrupt: "The data is not what it says it is, so nothing of it was kept.",
+  corrupt: "The data is not what it says it is, so it was refused.",
   conflict: "This does not go with what the store has already.",
   internal: "This is a defect of the viewer.",
 };
@@ -17,9 +17,13 @@ export function describeFailure(error: unknown): string {
   if (isStoreError(error)) {
     const advice = WHAT_TO_DO[error.code];
     const message = capital(error.message);
-    return advice ? `${advice} (${message})` : `${message}.`;
+    return advice ? `${advice} (${message})` : sentence(message);
   }
-  return error instanceof Error ? capital(error.message || error.name) : String(error);
+  return sentence(error instanceof Error ? capital(error.message || error.name) : String(error));
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 function capital(text: string): string {

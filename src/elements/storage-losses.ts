@@ -6,7 +6,7 @@ export function hasLosses(store: Store | undefined): boolean {
   return store !== undefined && (store.losses.evicted || store.losses.missingPacks > 0);
 }
 
-/** What was lost before the store was opened, in words for a reader. @param repaired whether a check found nothing missing since */
+/** What was lost, in words for a reader. @param repaired whether a check found nothing missing since */
 export function lossWarnings(store: Store | undefined, repaired = false): TemplateResult | typeof nothing {
   if (!store) return nothing;
   const { evicted, missingPacks } = store.losses;
@@ -14,7 +14,8 @@ export function lossWarnings(store: Store | undefined, repaired = false): Templa
     ${
       evicted
         ? html`<p class="notice failed" role="alert">
-            The browser has thrown this store away since it was last opened here, to make room. What it held has to be imported or pulled again.
+            The browser has deleted this store since it was last opened here: to make room, or because this site's data was cleared. What it held
+            has to be imported or pulled again.
           </p>`
         : nothing
     }

@@ -199,13 +199,14 @@ export class TvixStoreStorage extends LitElement {
         this.report = await store.verify(options);
         return "";
       },
-      "Cancelled. What had come by then is kept.",
+      // All of it becomes visible at once.
+      () => (this.repaired ? "Cancelled. What was fetched is kept." : AS_IT_WAS),
     );
 
   async #start(
     message: string,
     operation: (store: Store, options: Parameters<Parameters<Task["run"]>[1]>[0]) => Promise<string>,
-    whenCancelled: string,
+    whenCancelled: Parameters<Task["run"]>[2],
   ): Promise<boolean> {
     const { store } = this;
     if (!store) return false;

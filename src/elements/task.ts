@@ -47,7 +47,7 @@ export class Task implements ReactiveController {
   async run(
     message: string,
     operation: (options: Required<OperationOptions>) => Promise<string>,
-    whenCancelled: string,
+    whenCancelled: string | (() => string),
   ): Promise<boolean> {
     if (this.running) return false;
     const controller = new AbortController();
@@ -58,7 +58,7 @@ export class Task implements ReactiveController {
       return true;
     } catch (error) {
       const cancelled = controller.signal.aborted || (error instanceof DOMException && error.name === "AbortError");
-      if (cancelled) this.#become("cancelled", whenCancelled);
+      if (cancelled) this.#become("cancelled", typeof whenCancelled === "string" ? whenCancelled : whenCancelled());
       else this.#become("failed", describeFailure(error));
       return false;
     }

@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { Task } from "../../src/elements/task.ts";
+import { StoreError } from "../../src/index.ts";
+
+function makeTask(): Task {
+  const host = Object.assign(document.createElement("div"), {
+    addController() {},
+    removeController() {},
+    requestUpdate() {},
+    updateComplete: Promise.resolve(true),
+  });
+  return new Task(host);
+}
+
+test("a task that is cancelled says what is left of it, as it is then", async () => {
+  const task = makeTask();
+  const never = ({ signal }: { signal: AbortSignal }): Promise<string> =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const running = task.run("Working", never, "Cancelled. Two things are kept.");
+  task.cancel();
+  expect(await running).toBe(false);
+  expect([task.state, task.message]).toEqual(["cancelled", "Cancelled. Two things are kept."]);
+
+  let kept = 0;
+  const counting = task.run("Working", never, () => `Cancelled. ${kept} things are kept.`);
+  kept = 3;
+  task.cancel();
+  expect(await counting).toBe(false);
+  expect(task.message).toBe("Cancelled. 3 things are kept.");
+});
+
+test("a task that fails or is done says so, and nothing else", async () => {
+  const task = makeTask();
+  const failing = (message: string) => (): Promise<string> => Promise.reject(new StoreError("unavailable", message));
+  expect(await task.run("Working", failing("the daemon is gone"), "Cancelled.")).toBe(false);
+  expect([task.state, task.message]).toEqual(["failed", "The daemon is gone."]);
+  expect(await task.run("Working", failing("the file is gone. Pick it again."), "Cancelled.")).toBe(false);
+  expect(task.message).toBe("The file is gone. Pick it again.");
+  expect(await task.run("Working", async () => "Done.", "Cancelled.")).toBe(true);
+  expect([task.state, task.message]).toEqual(["done", "Done."]);
+});
