@@ -19,7 +19,13 @@ const shell = keepOffline(new URL("sw.js", document.baseURI), (state) => {
 viewer.addEventListener("tvix-update", () => shell.update());
 
 try {
-  const store = await openStore("main");
+  const store = await openStore("main", {
+    onProgress({ phase }) {
+      if (phase === "waiting for another tab")
+        viewer.fault = "Another tab has an older version of this page open. Close that tab, or reload it, to go on here.";
+    },
+  });
+  viewer.fault = undefined;
   viewer.store = store;
   // Asked for once the reader has brought something here: a browser may ask them in turn. What other tabs bring is no reason.
   const brought = new AbortController();
