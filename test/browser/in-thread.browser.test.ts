@@ -26,3 +26,49 @@ test("a store in the calling thread shares what a page's worker wrote, and the o
   await expect(here.usage()).rejects.toMatchObject({ code: "closed" });
   await page.close();
 });
+
+test("opening in the calling thread says what it waits for, and ends at an abort", async () => {
+  const name = crypto.randomUUID();
+  const old = indexedDB.open(`tvix-store-web:${name}`, 1);
+  await new Promise((resolve, reject) => {
+    old.onsuccess = resolve;
+    old.onerror = reject;
+    old.onupgradeneeded = () => old.result.createObjectStore("pathInfos");
+  });
+  const controller = new AbortController();
+  const reason = { why: "the user left" };
+  const phases: string[] = [];
+  const opening = openInThread(name, { signal: controller.signal, onProgress: ({ phase }) => phases.push(phase) });
+  opening.catch(() => {});
+  await expect.poll(() => phases, { timeout: 10_000 }).toContain("waiting for another tab");
+  controller.abort(reason);
+  await expect(opening).rejects.toBe(reason);
+  old.result.close();
+  const store = await openInThread(name);
+  expect((await store.usage()).storePaths).toBe(0);
+  await store.close();
+});
+
+test("a store in the calling thread is closed when the browser has deleted its database", async () => {
+  const name = crypto.randomUUID();
+  const { open } = IDBFactory.prototype;
+  let connection: IDBDatabase | undefined;
+  IDBFactory.prototype.open = function (this: IDBFactory, ...args) {
+    const request = open.apply(this, args);
+    request.addEventListener("success", () => {
+      connection = request.result;
+    });
+    return request;
+  };
+  const store = await openInThread(name).finally(() => {
+    IDBFactory.prototype.open = open;
+  });
+  const changed = new Promise((resolve) => store.addEventListener("change", resolve, { once: true }));
+  connection?.close();
+  indexedDB.deleteDatabase(`tvix-store-web:${name}`);
+  connection?.dispatchEvent(new Event("close"));
+  await changed;
+  expect(store.losses.evicted).toBe(true);
+  await expect(store.usage()).rejects.toMatchObject({ code: "closed" });
+  await store.close();
+});
