@@ -53,8 +53,8 @@ export type Archive = ReadableStream<Uint8Array> | Blob;
  *
  * Store paths are given as `/nix/store/<hash>-<name>`, `<hash>-<name>` or `<hash>`; paths inside of them as names joined by `/`, as
  * text or as bytes, the empty path being the root. Methods reject with `StoreError`, or with `signal.reason` after an abort. After
- * either the store holds what it held before; only methods that copy several store paths (`pull`, `importBinaryCache`) keep those that
- * had arrived whole.
+ * either the store holds what it held before; only methods that bring several store paths (`pull`, `importBinaryCache`, `importNario`)
+ * keep those that had arrived whole.
  *
  * @fires change when store paths came or went, by this tab or another one, or the browser deleted the store (`losses.evicted`)
  */

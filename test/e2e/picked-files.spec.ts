@@ -35,7 +35,7 @@ interface Outcome {
   readonly stored: number;
 }
 
-type Import = "folder" | "tar" | "nar" | "file" | "blob";
+type Import = "folder" | "tar" | "nar" | "nario" | "file" | "blob";
 
 /** Imports what the page's inputs hold. */
 async function importPicked(page: Page, what: Import): Promise<Outcome> {
@@ -49,6 +49,7 @@ async function importPicked(page: Page, what: Import): Promise<Outcome> {
         const file = files("#file")[0] as File;
         if (kind === "tar") await store.importTar(file, { name: "picked" });
         else if (kind === "nar") await store.importNar(file, { name: "picked" });
+        else if (kind === "nario") await store.importNario(file);
         else if (kind === "file") await store.importFile(file, { name: "picked" });
         else await store.importBlob(file, { pin: "picked" });
       }
@@ -107,7 +108,7 @@ test("an empty file of a picked folder that is gone is an error, and one that is
   expect(error).toMatchObject({ code: "unavailable", message: expect.stringContaining('"gone"') });
 });
 
-for (const kind of ["tar", "nar", "file", "blob"] as const) {
+for (const kind of ["tar", "nar", "nario", "file", "blob"] as const) {
   test(`a picked file that changes before it is imported as ${kind} is an error`, async ({ libraryPage: page, dir }) => {
     const tree = join(dir, "tree");
     await mkdir(tree);
@@ -122,8 +123,8 @@ for (const kind of ["tar", "nar", "file", "blob"] as const) {
       // As many bytes, whatever they are.
       await apply(path, "x".repeat(content.length));
       const { error, ...left } = await importPicked(page, kind);
-      // What is at the start of a file may be no NAR, which is found before its end is seen.
-      const codes = kind === "nar" ? ["unavailable", "invalid"] : ["unavailable"];
+      // What is at the start of a file may be no NAR or nario, which is found before its end is seen.
+      const codes = kind === "nar" || kind === "nario" ? ["unavailable", "invalid"] : ["unavailable"];
       expect(codes, change).toContain(error?.code);
       if (error?.code === "unavailable") expect(error.message, change).toContain("picked.bin");
       expect(left, change).toEqual({ storePaths: 0, stored: 0 });
