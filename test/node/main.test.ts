@@ -1,11 +1,13 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer, text } from "node:stream/consumers";
+import { createServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -32,25 +34,31 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-function start(args: readonly string[], before: readonly string[] = []) {
+interface StartOptions {
+  /** A command that runs the program. */
+  readonly before?: readonly string[];
+  readonly env?: Record<string, string>;
+}
+
+function start(args: readonly string[], { before = [], env }: StartOptions = {}) {
   const [program = process.execPath, ...rest] = [...before, process.execPath, join(dir, "dist", "node", "main.js"), ...args];
   const child = spawn(program, rest, {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, ...env },
   });
   running.push(child);
   const ended = once(child, "exit").then(([status, signal]): number | string => status ?? signal);
   return { child, stdout: child.stdout, stderr: text(child.stderr), ended };
 }
 
-async function run(args: readonly string[]) {
-  const { stdout, stderr, ended } = start(args);
+async function run(args: readonly string[], options?: StartOptions) {
+  const { stdout, stderr, ended } = start(args, options);
   const out = buffer(stdout);
   return { status: await ended, stdout: await out, stderr: await stderr };
 }
 
-async function startDaemon({ dataDir = join(dir, "data"), before }: { dataDir?: string; before?: readonly string[] } = {}) {
-  const daemon = start(["daemon", "-l", "127.0.0.1:0", "--data-dir", dataDir], before);
+async function startDaemon({ dataDir = join(dir, "data"), ...options }: StartOptions & { readonly dataDir?: string } = {}) {
+  const daemon = start(["daemon", "-l", "127.0.0.1:0", "--data-dir", dataDir], options);
   const line = await Promise.race([once(daemon.stdout, "data").then(([data]) => String(data)), daemon.stderr]);
   const address = /^listening on (http:\S+)\n$/.exec(line)?.[1];
   if (address === undefined) throw new Error(`the daemon did not start: ${line}`);
@@ -120,4 +128,48 @@ test.skipIf(!canMount)("lives on a full disk, and tells of it", { timeout: 60_00
   }
   daemon.child.kill("SIGKILL");
   expect(await daemon.ended).toBe("SIGKILL");
+});
+
+test("is reached through a proxy with TLS, by gRPC and as a binary cache", { timeout: 120_000 }, async () => {
+  const daemon = await startDaemon({ dataDir: join(dir, "behind-tls") });
+  const certificate = join(REPOSITORY, "test/fixtures/certificate.pem");
+  const pem = readFileSync(certificate);
+  const protocols: unknown[] = [];
+  const proxy = createServer({ cert: pem, key: pem, ALPNProtocols: ["h2", "http/1.1"] }, (socket) => {
+    protocols.push(socket.alpnProtocol);
+    const onward = connect(Number(new URL(daemon.address).port), "127.0.0.1");
+    socket.pipe(onward).pipe(socket);
+    socket.on("error", () => onward.destroy());
+    onward.on("error", () => socket.destroy());
+  });
+  await once(proxy.listen(0, "127.0.0.1"), "listening");
+  const at = proxy.address();
+  if (at === null || typeof at === "string") throw new Error("the proxy has no port");
+  const host = `127.0.0.1:${at.port}`;
+  const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `grpc+https://${host}`]);
+  const trust = { env: { NODE_EXTRA_CA_CERTS: certificate } };
+
+  const imported = await run(["import", ...services, join(dir, "tree")], trust);
+  expect(imported).toMatchObject({ status: 0, stderr: "" });
+  const path = imported.stdout.toString().trimEnd();
+  const exported = await run(["export", ...services, path], trust);
+  expect(exported).toMatchObject({ status: 0, stderr: "" });
+  expect(exported.stdout.length).toBeGreaterThan(4 * 1024 * 1024);
+  expect(new Set(protocols)).toEqual(new Set(["h2"]));
+
+  for (const from of [`grpc+https://${host}`, `nix+https://${host}?require-sigs=false`]) {
+    const target = join(dir, `by-${from.slice(0, 4)}`);
+    const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `file:${target}`]);
+    const copied = await run(["copy", "--from", from, ...services, path], trust);
+    expect(copied).toMatchObject({ status: 0, stderr: "" });
+    expect((await run(["export", ...services, path])).stdout.equals(exported.stdout)).toBe(true);
+  }
+  expect(protocols).toContain("http/1.1");
+
+  // Nobody has to trust the certificate.
+  expect(await run(["export", ...services, path])).toMatchObject({ status: 1 });
+
+  proxy.close();
+  daemon.child.kill("SIGTERM");
+  expect(await daemon.ended).toBe(0);
 });
