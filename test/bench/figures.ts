@@ -12,7 +12,7 @@ export function withFigures(document: string, name: string, report: Report): str
 
 function figures(name: string, { machine, date, rows }: Report): string {
   const { cpu, cores, platform, node, chromium, firefox } = machine;
-  const browsers = [chromium && `Chromium ${chromium}`, firefox && `Firefox ${firefox}`].filter(Boolean).join(", ");
-  const where = `${cpu}, ${cores} cores, ${platform}; ${browsers}, Node ${node}; ${date.slice(0, 10)}.`;
+  const programs = [chromium && `Chromium ${chromium}`, firefox && `Firefox ${firefox}`, `Node ${node}`].filter(Boolean).join(", ");
+  const where = `${cpu}, ${cores} cores, ${platform}; ${programs}; ${date.slice(0, 10)}.`;
   return `\`npm run bench -- ${name}\` on ${where}\n\n${markdown(cells(rows))}`;
 }

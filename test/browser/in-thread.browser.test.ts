@@ -72,3 +72,19 @@ test("a store in the calling thread is closed when the browser has deleted its d
   await expect(store.usage()).rejects.toMatchObject({ code: "closed" });
   await store.close();
 });
+
+test("where there are no Web Locks a store works, and collects no garbage", async () => {
+  const { locks } = navigator;
+  Object.defineProperty(navigator, "locks", { value: undefined, configurable: true });
+  try {
+    const store = await openInThread(crypto.randomUUID());
+    const info = await store.importDirectory([new File(["without locks"], "a")], { name: "x" });
+    const file = await store.file(info.storePath, "a");
+    expect(await file?.text()).toBe("without locks");
+    await expect(store.collectGarbage()).rejects.toMatchObject({ code: "unavailable" });
+    expect(await store.delete(info.storePath)).toBe(true);
+    await store.close();
+  } finally {
+    Object.defineProperty(navigator, "locks", { value: locks, configurable: true });
+  }
+});

@@ -226,11 +226,18 @@ async function bundle(path: string): Promise<string> {
   return output[0].code;
 }
 
+/** The script and its WebAssembly. */
+async function brotliDecoder(): Promise<Buffer> {
+  const files = ["brotli-decoder.js", "brotli_dec_wasm_bg.wasm"];
+  return Buffer.concat(await Promise.all(files.map((name) => readFile(join(ROOT, "dist/worker", name)))));
+}
+
 test.each([
   [/^page: /, () => bundle("dist/index.js")],
   [/^store worker/, () => readFile(join(ROOT, "dist/worker/store-worker.js"), "utf8")],
   [/^hash worker/, () => readFile(join(ROOT, "dist/worker/hash-worker.js"), "utf8")],
   [/^custom elements/, () => bundle("dist/elements/index.js")],
+  [/^brotli decoder/, () => brotliDecoder()],
 ] as const)("the size that is told is right: %s", async (row, read) => {
   const rows = [...README.matchAll(/^\| ([^|]+?) *\| *([\d.]+) \| [^|]+ \|$/gm)];
   const told = Number(rows.find(([, name]) => row.test(name ?? ""))?.[2]);
@@ -254,23 +261,30 @@ test("what is said of Vite is so", async () => {
   expect(built).toBe(!README.includes("Vite 8.3 can't build it yet"));
 });
 
-test.each(["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/formats.md", "docs/sync.md", "docs/daemon.md"])(
-  "links and files that %s names are there",
-  async (path) => {
-    const text = await readFile(join(ROOT, path), "utf8");
-    const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
-    for (const [, file = "", heading] of links) {
-      const target = file === "" ? path : join(path, "..", file);
-      const headings = [...(await readFile(join(ROOT, target), "utf8")).matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) =>
-        title
-          .toLowerCase()
-          .replace(/[^\w -]/g, "")
-          .replaceAll(" ", "-"),
-      );
-      if (heading !== undefined) expect(headings, `${target}#${heading}`).toContain(heading);
-    }
-    for (const [, named = ""] of text.matchAll(/`((?:src|test|demo|protos)\/[\w./-]+)`/g)) {
-      expect(await exists(join(ROOT, named)), named).toBe(true);
-    }
-  },
-);
+test.each([
+  "README.md",
+  "CONTRIBUTING.md",
+  "docs/architecture.md",
+  "docs/daemon.md",
+  "docs/formats.md",
+  "docs/performance.md",
+  "docs/storage.md",
+  "docs/sync.md",
+  "docs/verified-streaming.md",
+])("links and files that %s names are there", async (path) => {
+  const text = await readFile(join(ROOT, path), "utf8");
+  const links = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)];
+  for (const [, file = "", heading] of links) {
+    const target = file === "" ? path : join(path, "..", file);
+    const headings = [...(await readFile(join(ROOT, target), "utf8")).matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) =>
+      title
+        .toLowerCase()
+        .replace(/[^\w -]/g, "")
+        .replaceAll(" ", "-"),
+    );
+    if (heading !== undefined) expect(headings, `${target}#${heading}`).toContain(heading);
+  }
+  for (const [, named = ""] of text.matchAll(/`((?:src|test|demo|protos)\/(?![\w./-]*NAME)[\w./-]+)`/g)) {
+    expect(await exists(join(ROOT, named)), named).toBe(true);
+  }
+});
