@@ -38,10 +38,7 @@ export class CopiedTree {
    * @throws StoreError `corrupt` if the root's node has a size that is wrong by every rule
    */
   async rules(): Promise<DirectorySizeRule[]> {
-    const { digest, size } = this.root;
-    const rules = sizeRulesOf(await this.read(digest), size);
-    if (rules.length > 0) return rules;
-    throw new StoreError("corrupt", `directory ${formatDigest(digest)} is referred to by the size ${size}, which is wrong`);
+    return requireSizeRules(await this.read(this.root.digest), this.root);
   }
 
   /** Encodes every directory anew, with sizes by `rule`. To be called before the other methods. */
@@ -107,4 +104,15 @@ export class CopiedTree {
       ),
     };
   }
+}
+
+/**
+ * The size rules by which `node` refers to `directory`: both for an empty directory.
+ *
+ * @throws StoreError `corrupt` if the node's size is wrong by every rule
+ */
+export function requireSizeRules(directory: Directory, { digest, size }: DirectoryNode): DirectorySizeRule[] {
+  const rules = sizeRulesOf(directory, size);
+  if (rules.length > 0) return rules;
+  throw new StoreError("corrupt", `directory ${formatDigest(digest)} is referred to by the size ${size}, which is wrong`);
 }

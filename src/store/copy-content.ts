@@ -5,7 +5,7 @@ import type { DirectorySizeRule } from "../castore/directory.ts";
 import type { DirectoryNode, Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
-import { CopiedTree } from "./copied-tree.ts";
+import { CopiedTree, requireSizeRules } from "./copied-tree.ts";
 import { BlobCopier } from "./copy-blobs.ts";
 
 /** Directories that are asked for at a time. */
@@ -51,7 +51,7 @@ export async function copyContent(
   options: CopyContentOptions,
 ): Promise<CopiedContent> {
   if (node.kind === "symlink") return { node, objects: 0, bytes: 0 };
-  if (node.kind === "directory" && options.trustTarget && (await has(to, node, options.signal)))
+  if (node.kind === "directory" && options.trustTarget && (await keepsNode(to, node, options)))
     return { node, objects: 0, bytes: 0 };
   const copier = new BlobCopier(from.blobs, to.blobs, options);
   const tree = node.kind === "directory" ? new CopiedTree(from, node, options.signal) : undefined;
@@ -78,11 +78,25 @@ export async function copyContent(
   }
 }
 
+/**
+ * Whether the target has the root directory, and can refer to it by this node. The node's size needs a check of its own: a root
+ * that holds no directories has the same digest by every size rule.
+ */
+async function keepsNode(to: CastoreServices, node: DirectoryNode, options: CopyContentOptions): Promise<boolean> {
+  const root = await to.directories.get(node.digest, { signal: options.signal });
+  if (!root) return false;
+  const used = requireSizeRules(root, node);
+  return (await acceptedRules(to, options)).some((rule) => used.includes(rule));
+}
+
+async function acceptedRules(to: CastoreServices, options: CopyContentOptions): Promise<readonly DirectorySizeRule[]> {
+  return options.sizeRule ? [options.sizeRule] : to.directories.sizeRules({ signal: options.signal });
+}
+
 /** Keeps the tree's digests if the target takes its size rule, and encodes it anew otherwise. */
 async function adaptSizeRule(tree: CopiedTree, to: CastoreServices, options: CopyContentOptions): Promise<void> {
-  const { signal, sizeRule } = options;
   const used = await tree.rules();
-  const accepted = sizeRule ? [sizeRule] : await to.directories.sizeRules({ signal });
+  const accepted = await acceptedRules(to, options);
   const [preferred] = accepted;
   if (preferred && !accepted.some((rule) => used.includes(rule))) await tree.encodeBy(preferred);
 }
@@ -122,7 +136,7 @@ async function copyBlobsBeneath(
   return missing;
 }
 
-/** The root was asked for already, unless it has another digest at the target. */
+/** `copyContent` has asked for the root already. A root that is encoded anew is another directory. */
 function isWorthAsking(tree: CopiedTree, node: DirectoryNode): boolean {
   return node === tree.root ? tree.isEncodedAnew : node.size >= WORTH_ASKING;
 }

@@ -186,6 +186,35 @@ describe("copyPaths", () => {
     expect(await failure(copyPaths(from, createMemoryStore(), [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
   });
 
+  test.each<[string, Record<string, Uint8Array>]>([
+    ["of files alone", { b: utf8("b"), c: utf8("c") }],
+    ["of directories", { "a/b": utf8("b"), c: utf8("c") }],
+  ])("a root %s whose node has a wrong size is corrupt, even if the target has that directory", async (_, files) => {
+    const from = createMemoryStore();
+    const to = createMemoryStore();
+    await importFiles(to, "other-name", files);
+    const info = await importFiles(from, "wrong-size", files);
+    if (info.node.kind !== "directory") throw new Error("it is a directory");
+    await from.pathInfos.put({ ...info, node: { ...info.node, size: 77n } });
+    const before = await listed(to);
+    for (const verify of [true, false])
+      expect(await failure(copyPaths(from, to, [info.storePath], { engine, verify }))).toMatchObject({ code: "corrupt" });
+    expect(await listed(to)).toEqual(before);
+  });
+
+  test.each<[string, Record<string, Uint8Array>]>([
+    ["of files alone", { b: utf8("b"), c: utf8("c") }],
+    ["of directories", { "a/b": utf8("b"), c: utf8("c") }],
+  ])("a root %s that the target has by the other size rule is encoded anew", async (_, files) => {
+    const from = createMemoryStore();
+    const to = createMemoryStore();
+    await importFiles(to, "other-name", files);
+    const info = await importFiles(from, "thing", files);
+    const expected = await importFiles(createMemoryStore(), "thing", files, "doubled");
+    await copyPaths(from, withSizeRule(to, "doubled"), [info.storePath], { engine });
+    expect(await to.pathInfos.get(info.storePath.slice(11, 43))).toEqual(expected);
+  });
+
   test("a missing path is not-found, and nothing moves", async () => {
     const to = createMemoryStore();
     expect(await failure(copyPaths(createMemoryStore(), to, [DEMO], { engine }))).toMatchObject({ code: "not-found" });
