@@ -16,7 +16,8 @@ export function readOnly(store: StoreServices): StoreServices {
       get: (digest, options) => directories.get(digest, options),
       getClosure: (digest, options) => directories.getClosure(digest, options),
       put: refuse,
-      sizeRules: (options) => directories.sizeRules(options),
+      // A remote may have to be written to for the answer.
+      sizeRules: refuse,
     },
     pathInfos: {
       get: (hashPart, options) => pathInfos.get(hashPart, options),

@@ -4,11 +4,16 @@ import type { DirectoryNode, Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { isStoreError } from "../error.ts";
 import { RecentlyUsed } from "../recently-used.ts";
+import { TaskPool } from "../task-pool.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { CopiedTree } from "./copied-tree.ts";
+import type { DerivedDirectories } from "./derived-directories.ts";
 
 /** Roots that are remembered: some 3 MB. */
 const MAX_KNOWN = 10_000;
+
+/** Trees that are encoded at a time: each holds a digest for each of its directories. */
+const CONCURRENCY = 4;
 
 /**
  * The trees of a store, shown by one size rule. Our stores keep trees of either rule, but stock
@@ -18,49 +23,69 @@ const MAX_KNOWN = 10_000;
  */
 export class TreesByRule {
   readonly #castore: CastoreServices;
+  readonly #directories: DerivedDirectories;
   readonly #rule: DirectorySizeRule;
   /** By the digest of the root as it is stored. */
   readonly #known = new RecentlyUsed<string, Promise<DirectoryNode>>(MAX_KNOWN);
+  readonly #encoding = new TaskPool(CONCURRENCY);
 
-  constructor(castore: CastoreServices, rule: DirectorySizeRule) {
-    this.#castore = castore;
+  constructor(castore: CastoreServices, directories: DerivedDirectories, rule: DirectorySizeRule) {
+    this.#castore = { blobs: castore.blobs, directories };
+    this.#directories = directories;
     this.#rule = rule;
   }
 
   /**
-   * The node of the same content by this rule. Answers `node` itself where nothing can be done: for
-   * content that is missing, and in front of a store that takes no trees of this rule.
+   * The node of the same content by this rule. Answers `node` itself if the content can't be read,
+   * and if the new tree can't be kept: a reader of path infos then still gets an answer.
    */
   async node(node: Node, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Node> {
     if (node.kind !== "directory") return node;
-    const { directories } = this.#castore;
-    const root = await directories.get(node.digest, { signal });
-    const used = root ? sizeRulesOf(root, node.size) : [];
-    if (used.length === 0 || used.includes(this.#rule)) return node;
-    const key = digestKey(node.digest);
-    const known = this.#known.get(key) ?? this.#encode(node);
-    this.#known.set(key, known);
     try {
-      const encoded = await untilAborted(known, signal);
-      // It may have been collected as garbage since then.
-      if (await directories.get(encoded.digest, { signal })) return encoded;
-      return await untilAborted(this.#encode(node), signal);
+      return await this.#shown(node, signal);
     } catch (error) {
       signal?.throwIfAborted();
-      this.#known.delete(key);
-      if (isStoreError(error, "not-found")) return node;
-      throw error;
+      if (!isStoreError(error)) throw error;
+      return node;
     }
   }
 
-  async #encode(node: DirectoryNode): Promise<DirectoryNode> {
-    const { directories } = this.#castore;
-    if (!(await directories.sizeRules()).includes(this.#rule)) return node;
+  async #shown(node: DirectoryNode, signal: AbortSignal | undefined): Promise<DirectoryNode> {
+    const root = await this.#directories.get(node.digest, { signal });
+    const used = root ? sizeRulesOf(root, node.size) : [];
+    if (used.length === 0 || used.includes(this.#rule)) return node;
+    const key = digestKey(node.digest);
+    const known = this.#known.get(key);
+    if (known) {
+      const encoded = await untilAborted(known, signal);
+      // It may have been collected as garbage since then, or dropped from memory.
+      if (await this.#directories.get(encoded.digest, { signal })) return encoded;
+    }
+    let encoding = this.#known.get(key);
+    if (!encoding || encoding === known) {
+      const begun = this.#encode(node);
+      encoding = begun;
+      this.#known.set(key, begun);
+      begun.catch(() => {
+        if (this.#known.get(key) === begun) this.#known.delete(key);
+      });
+    }
+    return untilAborted(encoding, signal);
+  }
+
+  #encode(node: DirectoryNode): Promise<DirectoryNode> {
+    return new Promise((resolve, reject) => {
+      this.#encoding.run(() => this.#encodeNow(node).then(resolve, reject)).catch(reject);
+    });
+  }
+
+  async #encodeNow(node: DirectoryNode): Promise<DirectoryNode> {
+    if (!(await this.#directories.keepsRule(this.#rule))) return node;
     const tree = new CopiedTree(this.#castore, node, undefined);
     try {
       await tree.encodeBy(this.#rule);
-      await directories.put(tree.leavesFirst());
-      return tree.target(node);
+      const kept = await this.#directories.keep(tree.leavesFirst());
+      return kept ? tree.target(node) : node;
     } finally {
       tree.close();
     }

@@ -11,6 +11,7 @@ import { parseAddress } from "../../src/node/addresses.ts";
 import { openEmbeddedStore } from "../../src/node/embedded-store.ts";
 import { connectGrpc } from "../../src/node/grpc.ts";
 import { BinaryCache } from "../../src/store/binary-cache.ts";
+import { DerivedDirectories } from "../../src/store/derived-directories.ts";
 import { renderNar } from "../../src/store/nar.ts";
 import { narUrl, renderNarInfo } from "../../src/store/nar-info.ts";
 import { createBrowserTransport } from "../../src/wire/transport.ts";
@@ -61,6 +62,14 @@ const BACKENDS: Record<BackendsIn<"node">, Omit<Backend, "name">> = {
     open: async () => {
       const store = createMemoryStore();
       return { store: { ...store, directories: new CachedDirectories(store.directories) }, close: async () => {} };
+    },
+  },
+  "memory, derived": {
+    canDelete: true,
+    open: async () => {
+      const store = createMemoryStore();
+      const directories = new DerivedDirectories(store.directories, { inMemory: true });
+      return { store: { ...store, directories }, close: async () => {} };
     },
   },
   embedded: {

@@ -28,6 +28,11 @@ export const MATRIX = {
     runtimes: ["node", "browser"],
     covers: ["CachedDirectories"],
   },
+  // Directories as a read-only daemon shows them.
+  "memory, derived": {
+    runtimes: ["node"],
+    covers: ["DerivedDirectories"],
+  },
   // The same store over each of the places for packs.
   "packs in IndexedDB": {
     runtimes: ["browser"],

@@ -6,13 +6,16 @@ import { digestKey } from "../../src/castore/digest.ts";
 import { RootToLeavesValidator } from "../../src/castore/directory-closure.ts";
 import { StoredDirectoryService } from "../../src/castore/directory-store.ts";
 import type { DirectoryNode, Node } from "../../src/castore/node.ts";
+import { StoreError } from "../../src/error.ts";
 import { connectGrpc, type GrpcConnection } from "../../src/node/grpc.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { type RunningServer, startServer } from "../../src/node/server.ts";
+import { DerivedDirectories, type DerivedDirectoriesOptions } from "../../src/store/derived-directories.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { readOnly } from "../../src/store/read-only.ts";
-import type { LocalStoreServices, RemoteStore } from "../../src/store/services.ts";
+import type { LocalStoreServices, RemoteStore, StoreServices } from "../../src/store/services.ts";
+import { TreesByRule } from "../../src/store/trees-by-rule.ts";
 import { engine, importFiles } from "../store/fixtures.ts";
 
 /** Stock clients of snix's names check doubled sizes, so under these names our daemon shows such trees. */
@@ -31,17 +34,25 @@ beforeEach(async () => {
   directories = new MemoryDirectoryStore();
   store = { ...createMemoryStore(), directories: new StoredDirectoryService(directories) };
   info = await importFiles(store, "thing", FILES);
-  const calculate = (node: Node) => calculateNar(store, engine, node);
-  const routes = rpcRoutes(readOnly(store), { calculateNar: calculate, engine, derived: store.directories });
+  await serve(readOnly(store), { inMemory: true });
+});
+afterEach(stop);
+
+async function serve(stored: StoreServices, options: DerivedDirectoriesOptions = {}): Promise<void> {
+  const derived = new DerivedDirectories(stored.directories, options);
+  const shown = { ...stored, directories: derived };
+  const calculate = (node: Node) => calculateNar(shown, engine, node);
+  const routes = rpcRoutes(shown, { calculateNar: calculate, engine, derived });
   server = await startServer({ host: "127.0.0.1", port: 0 }, { routes });
   connection = connectGrpc({ scheme: "grpc+http", url: server.address });
   asSnix = connectRemoteStore(connection.transport, { name: "snix", dialect: "snix" });
   asTvix = connectRemoteStore(connection.transport, { name: "tvix", dialect: "tvix" });
-});
-afterEach(async () => {
+}
+
+async function stop(): Promise<void> {
   await connection.close();
   await server.close();
-});
+}
 
 const hashPart = (): string => info.storePath.slice(11, 43);
 
@@ -64,6 +75,92 @@ test("a tree with documented sizes is shown with doubled ones under snix's names
   // What is stored stays.
   expect(await store.pathInfos.get(hashPart())).toEqual(info);
 });
+
+test("a read-only daemon shows doubled sizes without a write", async () => {
+  const before = new Map(directories.directories);
+  const { node } = (await asSnix.pathInfos.get(hashPart())) as PathInfo;
+  expect(node).not.toEqual(info.node);
+  // The daemon reads the tree as a whole, one by one, and for a NAR.
+  expect(await asSnix.calculateNar(node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
+  for await (const one of (await asSnix.directories.getClosure(directory(info).digest)) ?? []) expect(one).toBeDefined();
+  expect(directories.directories).toEqual(before);
+});
+
+test("a writable daemon keeps the tree with doubled sizes in the store", async () => {
+  await stop();
+  await serve(store);
+  const { digest } = directory(await asSnix.pathInfos.get(hashPart()));
+  expect(await store.directories.get(digest)).toBeDefined();
+});
+
+test.each([
+  ["refuses", new StoreError("denied", "no")],
+  ["has no room for", new StoreError("quota", "full")],
+  ["fails to keep", new Error("the disk is broken")],
+])("a store that %s the new tree still answers under snix's names", async (_, error) => {
+  await stop();
+  await serve(withPut(store, () => Promise.reject(error)));
+  expect(await asSnix.pathInfos.get(hashPart())).toEqual(info);
+  const listed: PathInfo[] = [];
+  for await (const one of asSnix.pathInfos.list()) listed.push(one);
+  expect(listed).toEqual([info]);
+});
+
+test("a few trees at a time are encoded anew", async () => {
+  const infos: PathInfo[] = [];
+  for (let i = 0; i < 30; i++) infos.push(await importFiles(store, `tree-${i}`, { [`${i}/b/c`]: utf8("c") }));
+  let running = 0;
+  let most = 0;
+  const slow = withPut(store, async (closure) => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    running--;
+    return store.directories.put(closure);
+  });
+  const trees = new TreesByRule(slow, new DerivedDirectories(slow.directories), "doubled");
+  const nodes = await Promise.all(infos.map(({ node }) => trees.node(node)));
+  for (const [i, node] of nodes.entries()) expect(node).not.toEqual(infos[i]?.node);
+  expect(most).toBeLessThanOrEqual(4);
+});
+
+test("in memory, the tree that was not used for longest goes first, as a whole, and comes back when it is asked for", async () => {
+  const derived = new DerivedDirectories(readOnly(store).directories, { inMemory: true, limit: 1500 });
+  const trees = new TreesByRule(store, derived, "doubled");
+  const [first, second, third] = await Promise.all(
+    ["1", "2", "3"].map((name) => importFiles(store, name, { [`${name}/b/c`]: utf8("c") })),
+  );
+  if (!first || !second || !third) throw new Error("there are three");
+  const closure = async (node: DirectoryNode): Promise<number> => {
+    let count = 0;
+    for await (const _ of (await derived.getClosure(node.digest)) ?? []) count++;
+    return count;
+  };
+  const shown = [];
+  for (const one of [first, second, third]) shown.push((await trees.node(one.node)) as DirectoryNode);
+  const [a, b, c] = shown as [DirectoryNode, DirectoryNode, DirectoryNode];
+  expect([await closure(a), await closure(b), await closure(c)]).toEqual([0, 3, 3]);
+  expect(await trees.node(first.node)).toEqual(a);
+  expect([await closure(a), await closure(b), await closure(c)]).toEqual([3, 0, 3]);
+});
+
+test("in memory, a tree that is too large is shown as it is stored", async () => {
+  const derived = new DerivedDirectories(readOnly(store).directories, { inMemory: true, limit: 500 });
+  expect(await new TreesByRule(store, derived, "doubled").node(info.node)).toEqual(info.node);
+});
+
+/** The same store with another `DirectoryService.put`. */
+function withPut(base: StoreServices, put: StoreServices["directories"]["put"]): StoreServices {
+  const { directories } = base;
+  return {
+    ...base,
+    directories: {
+      get: (digest, options) => directories.get(digest, options),
+      getClosure: (digest, options) => directories.getClosure(digest, options),
+      sizeRules: (options) => directories.sizeRules(options),
+      put,
+    },
+  };
+}
 
 test("a tree that has doubled sizes already is shown as it is", async () => {
   const doubled = await importFiles(store, "doubled", FILES, "doubled");

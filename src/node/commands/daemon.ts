@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { StoreError } from "../../error.ts";
 import { checkSecretKey } from "../../nix/ed25519.ts";
 import { parseSecretKey, type SecretKey } from "../../nix/key.ts";
+import { DerivedDirectories } from "../../store/derived-directories.ts";
 import { calculateNar } from "../../store/nar.ts";
 import type { NarUrlScheme } from "../../store/nar-info.ts";
 import { readOnly } from "../../store/read-only.ts";
@@ -86,7 +87,9 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     const signed = keys.length === 0 ? opened : { ...opened, pathInfos: signing(opened.pathInfos, keys, storeDir) };
     if (values.preload !== undefined)
       for await (const _ of importBinaryCacheDir(signed, engine, values.preload, { signal, storeDir }));
-    const store = values["read-only"] ? readOnly(signed) : signed;
+    const stored = values["read-only"] ? readOnly(signed) : signed;
+    const derived = new DerivedDirectories(stored.directories, { inMemory: values["read-only"] });
+    const store = { blobs: stored.blobs, directories: derived, pathInfos: stored.pathInfos };
     const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads });
     const server = await startServer(listen, {
       allowOrigins: values["allow-origin"],
@@ -94,7 +97,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
       routes: rpcRoutes(store, {
         calculateNar: (node, options) => calculateNar(store, engine, node, options),
         engine,
-        derived: opened.directories,
+        derived,
       }),
       fallback: (request, answer) => {
         if (!binaryCache(request, answer)) answerStatic(viewer, request, answer);

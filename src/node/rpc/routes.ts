@@ -1,5 +1,5 @@
 import type { ConnectRouter } from "@connectrpc/connect";
-import type { DirectoryService as Directories } from "../../castore/directory-service.ts";
+import { DerivedDirectories } from "../../store/derived-directories.ts";
 import type { StoreServices } from "../../store/services.ts";
 import { TreesByRule } from "../../store/trees-by-rule.ts";
 import { Health } from "../../wire/gen/grpc/health/v1/health_pb.ts";
@@ -49,20 +49,22 @@ const STRICT_JSON = { jsonOptions: { ignoreUnknownFields: false } };
 
 export interface RpcOptions extends PathInfoHandlerOptions {
   /**
-   * Where directories are kept that follow from others, if not in the store itself: for a store that
-   * refuses writes.
+   * The directories of the store, and the trees that are derived from them. `calculateNar` has to
+   * read from it, too, if snix's clients are to ask for the NAR of a derived tree.
    */
-  derived?: Directories | undefined;
+  derived?: DerivedDirectories | undefined;
 }
 
-/** `store` under tvix's and snix's names, with health and reflection. */
-export function rpcRoutes(store: StoreServices, options: RpcOptions): Routes {
+/** `stored` under tvix's and snix's names, with health and reflection. */
+export function rpcRoutes(stored: StoreServices, options: RpcOptions): Routes {
+  const derived = options.derived ?? new DerivedDirectories(stored.directories);
+  const store: StoreServices = { blobs: stored.blobs, directories: derived, pathInfos: stored.pathInfos };
   return (router, closing) => {
     const blobs = blobHandlers(store.blobs);
     const directories = directoryHandlers(store.directories);
     const pathInfos = pathInfoHandlers(store, options, async (info) => pathInfoToTvix(info));
     // Stock clients of these names know doubled sizes only.
-    const trees = new TreesByRule({ ...store, directories: options.derived ?? store.directories }, "doubled");
+    const trees = new TreesByRule(store, derived, "doubled");
     const snixPathInfos = pathInfoHandlers(store, options, async (info, signal) =>
       pathInfoToSnix({ ...info, node: await trees.node(info.node, { signal }) }),
     );
