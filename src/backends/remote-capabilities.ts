@@ -1,7 +1,7 @@
 import { utf8 } from "../bytes.ts";
 import { type Directory, type DirectorySizeRule, makeDirectory } from "../castore/directory.ts";
 import { directoryNode } from "../castore/directory-codec.ts";
-import { isStoreError } from "../error.ts";
+import { isStoreError, StoreError } from "../error.ts";
 import { untilAborted } from "../until-aborted.ts";
 import type { Capabilities } from "../wire/capabilities-message.ts";
 import { isUnimplemented } from "../wire/status.ts";
@@ -27,7 +27,7 @@ export class RemoteCapabilities {
     this.#sizeRules = new Once(() => this.#findSizeRules());
   }
 
-  /** @throws StoreError `denied` if it takes a Put to find out and the remote accepts no writes */
+  /** @throws StoreError `denied` if the remote says, or a Put shows, that it accepts no writes */
   sizeRules(signal: AbortSignal | undefined): Promise<readonly DirectorySizeRule[]> {
     return this.#sizeRules.get(signal);
   }
@@ -49,6 +49,7 @@ export class RemoteCapabilities {
 
   async #findSizeRules(): Promise<readonly DirectorySizeRule[]> {
     const told = await this.#told.get(undefined);
+    if (told?.sizeRules.length === 0) throw new StoreError("denied", `${this.#connection.name} is read-only`);
     if (told) return told.sizeRules;
     return (await this.#connection.family()) === "snix" ? ["doubled"] : this.#trySizeRules();
   }

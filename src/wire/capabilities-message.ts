@@ -4,7 +4,7 @@ import { DirectorySizeRule as RuleMessage } from "./gen/tvix_store_web/castore/v
 
 /** What a server of this project says about itself. */
 export interface Capabilities {
-  /** The size rules that its `DirectoryService.Put` accepts, the preferred one first. */
+  /** The size rules that its `DirectoryService.Put` accepts, the preferred one first. None if it accepts no writes. */
   readonly sizeRules: readonly DirectorySizeRule[];
   /** Whether its `PathInfoService.Put` merges by itself, in one atomic step. */
   readonly mergesPathInfos: boolean;
@@ -24,11 +24,12 @@ const RULES: readonly (readonly [RuleMessage, DirectorySizeRule])[] = [
 /**
  * Reads the message. A size rule of a later version is left out.
  *
- * @throws StoreError `invalid` if no size rule is left
+ * @throws StoreError `invalid` if the server has size rules, but none that is known here
  */
 export function capabilitiesFromMessage({ directorySizeRules, mergesPathInfos }: CapabilitiesMessage): Capabilities {
   const known = directorySizeRules.flatMap((rule) => RULES.filter(([number]) => number === rule).map(([, known]) => known));
-  if (known.length === 0) throw new StoreError("invalid", "the server accepts no directory size rule that is known here");
+  if (known.length === 0 && directorySizeRules.length > 0)
+    throw new StoreError("invalid", "the server accepts no directory size rule that is known here");
   return { sizeRules: [...new Set(known)], mergesPathInfos };
 }
 

@@ -30,7 +30,8 @@ export const GetCapabilitiesRequestSchema: GenMessage<GetCapabilitiesRequest> = 
  */
 export type Capabilities = Message<"tvix_store_web.castore.v1.Capabilities"> & {
   /**
-   * The rules by which DirectoryService.Put accepts sizes, the preferred one first. Never empty.
+   * The rules by which DirectoryService.Put accepts sizes, the preferred one first. Empty
+   * if the server accepts no writes.
    *
    * @generated from field: repeated tvix_store_web.castore.v1.DirectorySizeRule directory_size_rules = 1;
    */

@@ -1,0 +1,59 @@
+import { createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
+import { connectRemoteStore } from "../../src/backends/remote.ts";
+import { utf8 } from "../../src/bytes.ts";
+import type { DirectoryService } from "../../src/castore/directory-service.ts";
+import { rpcRoutes } from "../../src/node/rpc/routes.ts";
+import { calculateNar } from "../../src/store/nar.ts";
+import { readOnly } from "../../src/store/read-only.ts";
+import type { StoreServices } from "../../src/store/services.ts";
+import { copyPaths } from "../../src/store/sync.ts";
+import { CapabilityService, DirectorySizeRule } from "../../src/wire/gen/tvix_store_web/castore/v1/rpc_capabilities_pb.ts";
+import { engine, failure, importFiles, withSizeRule } from "../store/fixtures.ts";
+
+function daemon(store: StoreServices): Transport {
+  return createRouterTransport((router) =>
+    rpcRoutes(store, { engine, calculateNar: (node) => calculateNar(store, engine, node) })(router, new AbortController().signal),
+  );
+}
+
+/** A store whose size rules cost a write to find out, as those of a stock daemon do. */
+function probedByWriting(): { store: StoreServices; probes: () => number } {
+  const store = createMemoryStore();
+  let probes = 0;
+  const { directories } = store;
+  const probing: DirectoryService = {
+    get: (digest, options) => directories.get(digest, options),
+    getClosure: (digest, options) => directories.getClosure(digest, options),
+    put: (closure, options) => directories.put(closure, options),
+    sizeRules: async () => {
+      probes++;
+      return directories.sizeRules();
+    },
+  };
+  return { store: { ...store, directories: probing }, probes: () => probes };
+}
+
+test("a writable daemon tells the size rules of its store", async () => {
+  const told = await createClient(CapabilityService, daemon(withSizeRule(createMemoryStore(), "doubled"))).get({});
+  expect(told).toMatchObject({ directorySizeRules: [DirectorySizeRule.DOUBLED], mergesPathInfos: true });
+});
+
+test("a read-only daemon claims to accept nothing, and doesn't write to find out", async () => {
+  const { store, probes } = probedByWriting();
+  const told = await createClient(CapabilityService, daemon(readOnly(store))).get({});
+  expect(told).toMatchObject({ directorySizeRules: [], mergesPathInfos: false });
+  expect(probes()).toBe(0);
+});
+
+test("a client of a read-only daemon reads from it, and a copy to it is denied before anything moves", async () => {
+  const store = createMemoryStore();
+  const info = await importFiles(store, "thing", { "a/b": utf8("b") });
+  const remote = connectRemoteStore(daemon(readOnly(store)), { name: "remote" });
+  expect(await copyPaths(remote, createMemoryStore(), [info.storePath], { engine })).toMatchObject({ paths: 1 });
+  const other = createMemoryStore();
+  const { storePath } = await importFiles(other, "other", { "c/d": utf8("d") });
+  expect(await failure(copyPaths(other, remote, [storePath], { engine }))).toMatchObject({ code: "denied" });
+  expect(await failure(remote.directories.sizeRules())).toMatchObject({ code: "denied" });
+});
