@@ -16,24 +16,23 @@ export class ExactNumber {
   }
 }
 
-/** Strings and numbers, and the colon behind a key. */
-const TOKENS = /("[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][-+.0-9eE]*)([ \t\n\r]*:)?/gs;
 const MARK = "\0";
 const ESCAPED_MARK = "\\u0000";
 
 /**
- * What `JSON.parse` gives, but for numbers, each of which is an `ExactNumber`.
+ * Values and numbers of one text, keys not counted. A value may be two characters long, but costs
+ * some 30 bytes of memory, and a number 150. Real texts have few numbers: a derivation has one.
+ */
+const MAX_VALUES = 8_000_000;
+const MAX_NUMBERS = 1_000_000;
+
+/**
+ * What `JSON.parse` gives, but for numbers, each of which is an `ExactNumber`. Takes time in proportion to the length of the text.
  *
- * @throws StoreError `invalid`
+ * @throws StoreError `invalid`, also for a text of more than a million numbers or 8 million values
  */
 export function parseExactJson(text: string): unknown {
-  // The platform's parser reads a text in which numbers are strings that begin with a mark. Strings
-  // that begin with the mark anyway get a second one.
-  const marked = text.replace(TOKENS, (whole: string, token: string, colon: string | undefined) => {
-    if (colon !== undefined) return whole;
-    if (!token.startsWith('"')) return `"${ESCAPED_MARK}${token}"`;
-    return token.startsWith(`"${ESCAPED_MARK}`) ? `"${ESCAPED_MARK}${token.slice(1)}` : token;
-  });
+  const marked = markNumbers(text);
   try {
     return JSON.parse(marked, (_key, value: unknown) => {
       if (typeof value !== "string" || !value.startsWith(MARK)) return value;
@@ -42,6 +41,72 @@ export function parseExactJson(text: string): unknown {
   } catch (cause) {
     throw new StoreError("invalid", `not JSON: ${quote(text)}`, { cause });
   }
+}
+
+/**
+ * The same text for the platform's parser: numbers are strings that begin with a mark. Strings that
+ * begin with the mark anyway get a second one. Whatever is no JSON stays no JSON.
+ */
+function markNumbers(text: string): string {
+  const parts: string[] = [];
+  let copied = 0;
+  const replace = (from: number, to: number, by: string): void => {
+    parts.push(text.slice(copied, from), by);
+    copied = to;
+  };
+  let values = 1;
+  let numbers = 0;
+  for (let at = 0; at < text.length; ) {
+    const char = text.charAt(at);
+    if (char === '"') {
+      const end = endOfString(text, at);
+      if (text.startsWith(ESCAPED_MARK, at + 1) && !isKey(text, end)) replace(at + 1, at + 1, ESCAPED_MARK);
+      at = end;
+    } else if (isDigit(char) || (char === "-" && isDigit(text.charAt(at + 1)))) {
+      const end = endOfNumber(text, at);
+      if (++numbers > MAX_NUMBERS) throw new StoreError("invalid", `the JSON has more than ${MAX_NUMBERS} numbers: ${quote(text)}`);
+      if (!isKey(text, end)) replace(at, end, `"${ESCAPED_MARK}${text.slice(at, end)}"`);
+      at = end;
+    } else {
+      if (OPENS_VALUE.has(char) && ++values > MAX_VALUES)
+        throw new StoreError("invalid", `the JSON has more than ${MAX_VALUES} values: ${quote(text)}`);
+      at++;
+    }
+  }
+  parts.push(text.slice(copied));
+  return parts.join("");
+}
+
+/** A value follows each of these, or an empty list or object ends. */
+const OPENS_VALUE: ReadonlySet<string> = new Set(["[", "{", ","]);
+const NUMBER_CHARS: ReadonlySet<string> = new Set("-+.0123456789eE");
+const BLANKS: ReadonlySet<string> = new Set(" \t\n\r");
+
+function isDigit(char: string): boolean {
+  return char >= "0" && char <= "9";
+}
+
+/** Index behind the string that begins at `start`; the text's length if the string has no end. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const char = text.charAt(at);
+    if (char === "\\") at++;
+    else if (char === '"') return at + 1;
+  }
+  return text.length;
+}
+
+function endOfNumber(text: string, start: number): number {
+  let at = start + 1;
+  while (NUMBER_CHARS.has(text.charAt(at))) at++;
+  return at;
+}
+
+/** Whether a colon follows the token that ends at `end`. */
+function isKey(text: string, end: number): boolean {
+  let at = end;
+  while (BLANKS.has(text.charAt(at))) at++;
+  return text.charAt(at) === ":";
 }
 
 /** Writes what `parseExactJson` gave as Nix does: without blanks, keys sorted bytewise. */
@@ -99,13 +164,20 @@ function canonicalNumber(text: string): string {
   let digits = (whole + (fraction ?? "")).replace(/^0+/, "");
   // Where the decimal point is among the digits.
   let point = digits.length - (fraction ?? "").length + Number(exponent ?? 0);
-  digits = digits.replace(/0+$/, "");
+  digits = withoutZerosAtEnd(digits);
   if (digits.length > MAX_DIGITS) {
     const [mantissa, power] = Math.abs(value).toExponential().split("e") as [string, string];
     digits = mantissa.replace(".", "");
     point = Number(power) + 1;
   }
   return sign + layout(digits, point);
+}
+
+/** `/0+$/` would begin anew at each zero in the middle. */
+function withoutZerosAtEnd(digits: string): string {
+  let length = digits.length;
+  while (digits.charAt(length - 1) === "0") length--;
+  return digits.slice(0, length);
 }
 
 function layout(digits: string, point: number): string {

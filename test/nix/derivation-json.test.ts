@@ -136,6 +136,19 @@ test("a text keeps the digits of structured attributes, a value those that JavaS
   );
 });
 
+test.each([
+  ["a string of escaped quotation marks without an end", `["${'\\"'.repeat(80_000)}`],
+  ["a number with many zeros in its middle", `[0.1${"0".repeat(400_000)}1]`],
+  ["more than a million numbers", `[${"0,".repeat(1_000_000)}0]`],
+  ["more than 8 million values", `[${"[],".repeat(8_000_000)}0]`],
+  ["a number with a long run of zeros and no end", `[1.${"0".repeat(400_000)}-]`],
+  ["blanks behind a number", `[1${" ".repeat(1_000_000)}1]`],
+])("refused without quadratic time or memory: %s", async (_, json) => {
+  const before = performance.now();
+  await expect(derivationFromJson(json)).rejects.toThrow(invalid);
+  expect(performance.now() - before).toBeLessThan(5000);
+});
+
 test("attributes that are nested deeply are refused or read, but take no call stack of ours", async () => {
   const nested = (depth: number) =>
     `{"structuredAttrs":{"a":${"[".repeat(depth)}${"]".repeat(depth)}},${JSON.stringify(V4).slice(1)}`;
