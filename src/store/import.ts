@@ -155,7 +155,7 @@ async function readTarget(store: StoreServices, options: ImportNarOptions): Prom
   const { references, ca } = narInfo;
   await checkContentAddressPath({ storePath, references, ca: ca && formatContentAddress(ca) }, options.storeDir);
   const earlier = await store.pathInfos.get(parseHashPart(storePath), { signal: options.signal });
-  if (earlier) checkSameContent({ storePath, narHash: formatSri(narInfo.narHash) }, earlier);
+  if (earlier) checkSameContent({ storePath, narHash: formatSri(narInfo.narHash), references }, earlier);
   return { narInfo };
 }
 

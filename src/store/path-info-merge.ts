@@ -19,8 +19,6 @@ const MAX_SIGNATURES_LENGTH = 256 * 1024;
 export function mergePathInfo(info: PathInfo, earlier: PathInfo | undefined): PathInfo {
   if (!earlier) return checkSignaturesLength(info);
   checkSameContent(info, earlier);
-  if (info.references.join() !== earlier.references.join())
-    throw new StoreError("conflict", `${info.storePath} is in the store already, with other references`);
   const signatures = [...new Set([...earlier.signatures, ...info.signatures])];
   const merged = { ...info, deriver: earlier.deriver ?? info.deriver, ca: earlier.ca ?? info.ca, signatures };
   return signatures.length > earlier.signatures.length ? checkSignaturesLength(merged) : merged;
@@ -32,11 +30,20 @@ function checkSignaturesLength(info: PathInfo): PathInfo {
   throw new StoreError("invalid", `${info.storePath} would have ${info.signatures.length} signatures, too many to keep`);
 }
 
-/** @throws StoreError `conflict` unless both are of the same path with the same content */
-export function checkSameContent(info: Pick<PathInfo, "storePath" | "narHash">, earlier: PathInfo): void {
-  if (earlier.storePath === info.storePath && earlier.narHash === info.narHash) return;
-  throw new StoreError(
-    "conflict",
-    `${info.storePath} with NAR hash ${info.narHash} is in the store already as ${earlier.storePath} with ${earlier.narHash}`,
-  );
+/**
+ * @param info its references may be absolute and in any order
+ * @throws StoreError `conflict` unless both are of the same path with the same content and the same references
+ */
+export function checkSameContent(info: Pick<PathInfo, "storePath" | "narHash" | "references">, earlier: PathInfo): void {
+  if (earlier.storePath !== info.storePath || earlier.narHash !== info.narHash)
+    throw new StoreError(
+      "conflict",
+      `${info.storePath} with NAR hash ${info.narHash} is in the store already as ${earlier.storePath} with ${earlier.narHash}`,
+    );
+  if (referenceKey(info.references) !== referenceKey(earlier.references))
+    throw new StoreError("conflict", `${info.storePath} is in the store already, with other references`);
+}
+
+function referenceKey(references: readonly string[]): string {
+  return [...new Set(references.map((reference) => reference.slice(reference.lastIndexOf("/") + 1)))].sort().join();
 }

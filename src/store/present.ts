@@ -5,7 +5,7 @@ import { checkSameContent } from "./path-info-merge.ts";
 import type { StoreServices } from "./services.ts";
 
 /** What is known of a path before its content is here. */
-export type KnownPath = Pick<PathInfo, "storePath" | "narHash" | "signatures">;
+export type KnownPath = Pick<PathInfo, "storePath" | "narHash" | "references" | "signatures">;
 
 /** Path infos that are asked for at a time. */
 const CONCURRENCY = 16;
@@ -14,7 +14,7 @@ const CONCURRENCY = 16;
  * Gives signatures to those of `infos` that the target has.
  *
  * @returns the others, in their order
- * @throws StoreError `conflict` if the target has one of them with other content; then nothing has changed
+ * @throws StoreError `conflict` if the target has one of them with other content or other references; then nothing has changed
  */
 export async function addToPresent<T extends KnownPath>(
   to: Pick<StoreServices, "pathInfos">,

@@ -86,6 +86,16 @@ test("a closure comes with all that it refers to, once, and its NARs are those o
   expect(asked.some((path) => path.startsWith("nar/"))).toBe(false);
 });
 
+test("references are compared as a set: named twice they are the same, and others are a conflict", async () => {
+  await substitute(cache());
+  const before = await store.pathInfos.get(parseHashPart(ROOT.storePath));
+  const twice = changed({ References: [...ROOT.references, ...ROOT.references].join(" ") });
+  expect(await substitute(cache(twice))).toMatchObject({ paths: 0, failed: 0 });
+  const fewer = changed({ References: ROOT.references.slice(1).join(" "), Sig: `other-1:${"A".repeat(86)}==` });
+  await expect(substitute(cache(fewer), { trust: "all" })).rejects.toMatchObject({ code: "conflict" });
+  expect(await store.pathInfos.get(parseHashPart(ROOT.storePath))).toEqual(before);
+});
+
 test("without its closure a path comes alone", async () => {
   await substitute(cache(), { closure: false });
   expect(await stored()).toEqual([ROOT.storePath]);

@@ -125,6 +125,21 @@ describe("copyPaths", () => {
     expect(await listed(to)).toEqual([other]);
   });
 
+  test("a path that is there with other references is a conflict, and gets no signature", async () => {
+    const to = await sampleStore();
+    const paths = (await listed(to)).map((info) => info.storePath);
+    const before = await listed(to);
+    const from = createMemoryStore();
+    await copyPaths(sample, from, paths, { engine });
+    const info = (await from.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
+    expect(info.references).not.toEqual([]);
+    await from.pathInfos.delete(DEMO.slice(11, 43));
+    const signatures = [`other-1:${"A".repeat(86)}==`];
+    await from.pathInfos.put({ ...info, references: info.references.slice(1), signatures });
+    expect(await failure(copyPaths(from, to, [DEMO], { engine }))).toMatchObject({ code: "conflict" });
+    expect(await listed(to)).toEqual(before);
+  });
+
   test("moves only what is missing: not what lies under a directory that is there, not a blob that is there", async () => {
     const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`shared/f${i}`, utf8(`shared ${i}`)]));
     const from = createMemoryStore();
