@@ -202,6 +202,7 @@ async function* narPieces(
         const content = await castore.blobs.open(batch.large.digest, { ...part, signal });
         if (!content) throw missingBlob(batch.large.digest);
         for await (const piece of iterate(content, signal)) {
+          await turn.pass();
           writer.content(piece);
           yield* cut.take(pieces);
         }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, equalBytes, utf8 } from "../../src/bytes.ts";
 import type { BlobService } from "../../src/castore/blob-service.ts";
-import { type Digest, digestOf } from "../../src/castore/digest.ts";
+import { type Digest, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import { type Directory, makeDirectory } from "../../src/castore/directory.ts";
 import { directoryNode } from "../../src/castore/directory-codec.ts";
 import { MAX_TREE_DEPTH } from "../../src/castore/ingest.ts";
@@ -10,6 +10,7 @@ import type { FileNode, Node } from "../../src/castore/node.ts";
 import type { CastoreServices } from "../../src/castore/services.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { calculateNar, narSize, renderNar } from "../../src/store/nar.ts";
+import { iterate } from "../../src/stream.ts";
 import { collect, engine, failure } from "./fixtures.ts";
 
 /** Bytes that don't repeat early, so that chunks differ. */
@@ -223,4 +224,38 @@ describe("narSize", () => {
     const node: Node = { kind: "file", digest: digestOf(utf8("x")), size: 2n ** 60n, executable: false };
     expect(await failure(narSize(createMemoryStore(), node))).toMatchObject({ code: "invalid" });
   });
+});
+
+test("others have their turn while one large file is rendered", async () => {
+  const castore = createMemoryStore();
+  const node: FileNode = { kind: "file", digest: EMPTY_DIGEST, size: 64n * 1024n * 1024n, executable: false };
+  const piece = new Uint8Array(64 * 1024);
+  const { blobs } = castore;
+  // All pieces are there at once, and each costs its reader some time.
+  const open = async (): Promise<ReadableStream<Uint8Array>> => {
+    let left = 1024;
+    return new ReadableStream(
+      {
+        pull(controller) {
+          for (const from = performance.now(); performance.now() - from < 0.5; );
+          if (left-- > 0) controller.enqueue(piece);
+          else controller.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  };
+  const instant: BlobService = {
+    open,
+    stat: (digests, options) => blobs.stat(digests, options),
+    readMany: (digests, options) => blobs.readMany(digests, options),
+    create: (options) => blobs.create(options),
+    putMany: (contents, options) => blobs.putMany(contents, options),
+  };
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  for await (const _ of iterate(renderNar({ ...castore, blobs: instant }, node)));
+  clearInterval(timer);
+  // The file takes half a second, and a turn some 10 ms.
+  expect(turns).toBeGreaterThan(10);
 });
