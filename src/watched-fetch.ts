@@ -1,11 +1,13 @@
 import { StoreError } from "./error.ts";
+import { rebuiltResponse } from "./rebuilt-response.ts";
 import { checkTimeouts, type Timeouts } from "./timeouts.ts";
 
 /**
  * A `fetch` that never waits for ever, and whose failures are `StoreError`s that name the URL:
  * `unavailable` if the server can't be reached, doesn't answer, or breaks the body off, or if a
- * timeout passes. The platform's error is the `cause`. An abort rejects with the signal's reason,
- * also in the middle of the body, and even if `fetch` ignores its signal.
+ * timeout passes, or if it answers with a status that HTTP doesn't have. The platform's error is the
+ * `cause`. An abort rejects with the signal's reason, also in the middle of the body, and even if
+ * `fetch` ignores its signal.
  *
  * The answer lacks `url`, `type` and `redirected`.
  *
@@ -24,19 +26,18 @@ export function watchedFetch(fetch?: typeof globalThis.fetch, timeouts?: Timeout
       transfer.end();
       return response;
     }
-    const { status, statusText, headers } = response;
-    return new Response(transfer.body(response.body, limits.stall), { status, statusText, headers });
+    return rebuiltResponse(transfer.url, transfer.body(response.body, limits.stall), response);
   };
 }
 
 /** One request and its answer. */
 class Transfer {
-  readonly #url: string;
+  readonly url: string;
   readonly #caller: AbortSignal | undefined;
   readonly #controller = new AbortController();
 
   constructor(url: string, caller: AbortSignal | undefined) {
-    this.#url = url;
+    this.url = url;
     this.#caller = caller;
     caller?.throwIfAborted();
     caller?.addEventListener("abort", this.#onAbort);
@@ -105,7 +106,7 @@ class Transfer {
     const { signal } = this;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#controller.abort(new StoreError("unavailable", `${this.#url} ${late} for ${limit / 1000} seconds`));
+        this.#controller.abort(new StoreError("unavailable", `${this.url} ${late} for ${limit / 1000} seconds`));
       }, limit);
       const onAbort = (): void => {
         clearTimeout(timer);
@@ -125,7 +126,7 @@ class Transfer {
     if (this.#caller?.aborted) return this.#caller.reason;
     if (this.signal.aborted) return this.signal.reason;
     if (cause instanceof StoreError) return cause;
-    return new StoreError("unavailable", `${this.#url} ${what}${platformReason(cause)}`, { cause });
+    return new StoreError("unavailable", `${this.url} ${what}${platformReason(cause)}`, { cause });
   }
 }
 

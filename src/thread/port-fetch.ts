@@ -1,4 +1,5 @@
 import { StoreError } from "../error.ts";
+import { rebuiltResponse } from "../rebuilt-response.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 import { receiveStream, sendStream } from "./port-stream.ts";
@@ -108,11 +109,7 @@ export function fetchThrough(port: MessagePort): typeof globalThis.fetch {
       throw error;
     }
     if (answer.kind === "error") throw unpackError(answer.error);
-    return new Response(bodyOf(answer, signal), {
-      status: answer.status,
-      statusText: answer.statusText,
-      headers: answer.headers,
-    });
+    return rebuiltResponse(request.url, bodyOf(answer, signal), answer);
   };
 }
 

@@ -242,6 +242,19 @@ describe("nothing waits for ever", () => {
     expect(ranges()[1]).toMatch(/^bytes=[0-9]+-$/);
   });
 
+  test.each([199, 600, 999])("a status that HTTP doesn't have is a failure, and its body is let go: %d", async (status) => {
+    let cancelled = false;
+    const cancel = (): void => {
+      cancelled = true;
+    };
+    const body = new ReadableStream({ cancel }, { highWaterMark: 0 });
+    // As a fetch gives it: the constructor refuses such a status.
+    const fetch = async (): Promise<Response> => Object.defineProperty(new Response(body), "status", { value: status });
+    const files = new CacheFiles({ fetch, retry: { ...RETRY, attempts: 1 } });
+    expect(await failure(files.text("https://cache.test/text", 1000))).toMatchObject({ name: "StoreError", code: "unavailable" });
+    expect(cancelled).toBe(true);
+  });
+
   test("for a fetch that heeds no signal", async () => {
     const fetch = (): Promise<Response> => new Promise(() => {});
     const files = new CacheFiles({ fetch, retry: RETRY, timeouts: { connect: 20 } });

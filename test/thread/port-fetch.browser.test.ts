@@ -57,6 +57,14 @@ test("a request goes out and its answer comes in whole", async () => {
   expect((await empty.fetch(URL_OF_NOTHING)).body).toBeNull();
 });
 
+test("a status that HTTP doesn't have is an error of ours, and the body is let go", async () => {
+  const { body, cancelled } = stalled();
+  // As a fetch gives it: the constructor refuses such a status.
+  const { fetch } = connect(async () => Object.defineProperty(new Response(body), "status", { value: 999 }));
+  await expect(fetch(URL_OF_NOTHING)).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
+  await expect.poll(cancelled).toBe(true);
+});
+
 test("an error of the page's fetch comes out", async () => {
   const { fetch } = connect(() => Promise.reject(new TypeError("no network")));
   await expect(fetch(URL_OF_NOTHING)).rejects.toMatchObject({ name: "TypeError", message: "no network" });
