@@ -598,6 +598,9 @@ describe("writing", () => {
     const { status, headers, body } = await ask("GET", path);
     expect([status, headers["content-length"], body.toString()]).toEqual([200, "6", "built\n"]);
     expect((await ask("PUT", `/log/${HELLO}-hello`, { body: "built\n" })).status).toBe(400);
+    // Nix asks by the base name alone.
+    const absolute = `/log/${encodeURIComponent(`/nix/store/${HELLO}-hello.drv`)}`;
+    for (const method of ["PUT", "GET"]) expect((await ask(method, absolute)).status).toBe(400);
   });
 });
 

@@ -25,10 +25,16 @@ export function logName(segment: string, url: string): string {
   }
 }
 
-/** @throws StoreError `invalid` if `text` is not a derivation's base name */
+/**
+ * Nix names logs by base names (`BinaryCacheStore::getBuildLogExact` and `addBuildLog` in
+ * src/libstore/binary-cache-store.cc), so an absolute path is refused.
+ *
+ * @throws StoreError `invalid` if `text` is not a derivation's base name
+ */
 export function derivationName(text: string): string {
   const { name } = parseStorePath(text);
   checkStorePathName(name);
+  if (text.includes("/")) throw new StoreError("invalid", `not the base name of a derivation: ${text}`);
   if (!name.endsWith(".drv")) throw new StoreError("invalid", `not a derivation: ${text}`);
   return text;
 }
