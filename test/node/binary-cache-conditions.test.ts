@@ -1,10 +1,13 @@
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createMemoryStore } from "../../src/backends/memory.ts";
 import { EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
 import { encodeNode } from "../../src/castore/directory-codec.ts";
 import { compressZstd } from "../../src/node/zstd.ts";
-import { HELLO, narOf, nixHash, SOURCE, TestCache } from "./test-cache.ts";
+import { engine, HELLO, narInfoOf, narOf, nixHash, SOURCE, TestCache } from "./test-cache.ts";
 
 let cache: TestCache;
 beforeEach(async () => {
@@ -95,4 +98,39 @@ describe("If-None-Match", () => {
     expect((await send("second\n", String(headers.etag))).status).toBe(412);
     expect((await send("second\n", `"another"`)).status).toBe(201);
   });
+
+  test.each<[string, () => [path: string, first: Uint8Array | string, second: Uint8Array | string]]>([
+    ["debug information", () => ["/debuginfo/0123.debug", debugInfo("one"), debugInfo("two")]],
+    ["a log", () => [`/log/${HELLO}-hello.drv`, "first\n", "second\n"]],
+    ["a realisation", () => [`/realisations/${REALISATION}.doi`, realisation(""), realisation(" ")]],
+    ["a NAR", () => [`/nar/${nixHash(narOf(HELLO))}.nar`, narOf(HELLO), narOf(HELLO)]],
+    ["a NARInfo", () => [`/${SOURCE}.narinfo`, narInfoOf(SOURCE), narInfoOf(SOURCE)]],
+  ])("lets one of two win that put %s at the same time", async (_, bodies) => {
+    const [path, ...both] = bodies();
+    for (let round = 0; round < 3; round++) {
+      cache.store = createMemoryStore(engine);
+      await cache.start();
+      await put(`/nar/${nixHash(narOf(SOURCE))}.nar`, narOf(SOURCE));
+      const sent = both.map((body) => {
+        const one = request(`${cache.address}${path}`, { method: "PUT", headers: { "if-none-match": "*" } });
+        // The server looks at the condition before it reads the rest.
+        one.write(body.slice(0, 1));
+        return { one, rest: body.slice(1), answer: once(one, "response") };
+      });
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      for (const { one, rest } of sent) one.end(rest);
+      const answers = await Promise.all(sent.map(async ({ answer }) => (await answer)[0].resume().statusCode));
+      expect(answers.sort()).toEqual([201, 412]);
+    }
+  });
 });
+
+const REALISATION = `sha256:${"0".repeat(64)}!out`;
+
+function realisation(blank: string): string {
+  return `${JSON.stringify({ id: REALISATION, outPath: `${HELLO}-hello` })}${blank}`;
+}
+
+function debugInfo(member: string): string {
+  return JSON.stringify({ archive: `../nar/${"0".repeat(52)}.nar`, member });
+}

@@ -20,6 +20,7 @@ import { checkDebugInfo, DEBUG_INFO_MAX_LENGTH, isDebugInfoName } from "./debug-
 import { type CacheResponse, Exchange } from "./exchange.ts";
 import { derivationName, logName, receiveLog, sendLog } from "./logs.ts";
 import { narOfNode, uploadedNar } from "./nar-requests.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { NAR_SUFFIXES, parseNarName, receiveNar } from "./put-nar.ts";
 import { receiveNarInfo } from "./put-nar-info.ts";
 import { type RealisationAddress, realisationAddress, receiveRealisation } from "./realisations.ts";
@@ -46,11 +47,20 @@ const MAX_LOG = 256 * 1024 * 1024;
 /** Length of the longest listing that is accepted, in bytes. It is not read. */
 const MAX_LISTING = 256 * 1024 * 1024;
 
+/**
+ * Runs `write` and answers 201; or 412 if the request's condition doesn't hold any more. Of several
+ * requests to one address, one writes at a time.
+ */
+type Commit = (write: () => Promise<unknown>) => Promise<CacheResponse>;
+
 /** What can be done at an address. */
 interface Resource {
+  /** The address, by one name even if it can be spelled in several ways. */
+  readonly name: string;
   /** @param isHead whether only the headers are wanted: for HEAD, and for the condition of a PUT */
   get(exchange: Exchange, isHead: boolean): Promise<CacheResponse>;
-  put?(exchange: Exchange): Promise<CacheResponse>;
+  /** Reads all of the body before it commits, so that a slow client holds up nobody. */
+  put?(exchange: Exchange, commit: Commit): Promise<CacheResponse>;
   /** The `Content-Encoding` that a PUT may have. By default each that can be decoded. */
   readonly coding?: "identity" | "any" | undefined;
 }
@@ -66,6 +76,7 @@ export function createBinaryCache(
   options: BinaryCacheOptions,
 ): (request: ServerRequest, answer: ServerAnswer) => boolean {
   const cache = new BinaryCacheResources(store, options);
+  const writes = new OneAtATime();
   return (request, answer) => {
     const url = request.url ?? "/";
     const segments = pathSegments(url);
@@ -78,7 +89,14 @@ export function createBinaryCache(
       if (exchange.method !== "PUT" || !resource.put)
         return { status: 405, headers: { allow: resource.put ? "GET, HEAD, PUT" : "GET, HEAD" } };
       if (options.readOnly) throw new StoreError("denied", "this binary cache is read-only");
-      return refusedCoding(resource, exchange) ?? (await failedCondition(resource, exchange)) ?? resource.put(exchange);
+      const commit: Commit = (write) =>
+        writes.run(resource.name, async () => {
+          const failed = await failedCondition(resource, exchange);
+          if (!failed) await write();
+          return failed ?? { status: 201 };
+        });
+      // A condition that fails already spares the client the upload.
+      return refusedCoding(resource, exchange) ?? (await failedCondition(resource, exchange)) ?? resource.put(exchange, commit);
     });
     return true;
   };
@@ -135,7 +153,7 @@ class BinaryCacheResources {
   find(segments: readonly string[], url: string): Resource | undefined {
     const [first = "", second = "", third = ""] = segments;
     if (segments.length === 1) {
-      if (first === "nix-cache-info") return { get: async () => this.#info() };
+      if (first === "nix-cache-info") return { name: first, get: async () => this.#info() };
       const [, hashPart, kind] = /^([0-9abcdfghijklmnpqrsvwxyz]{32})\.(narinfo|ls)$/.exec(first) ?? [];
       if (hashPart !== undefined) return kind === "ls" ? this.#listing(hashPart) : this.#narInfo(hashPart);
     }
@@ -145,7 +163,7 @@ class BinaryCacheResources {
       if (first === "debuginfo" && isDebugInfoName(second)) return this.#debugInfo(second);
     }
     if (segments.length === 3 && first === "nar" && (second === "tvix-castore" || second === "snix-castore"))
-      return { get: (exchange, isHead) => narOfNode(this.#store, this.#sizes, exchange, third, isHead) };
+      return { name: segments.join("/"), get: (exchange, isHead) => narOfNode(this.#store, this.#sizes, exchange, third, isHead) };
     const realisation = realisationAddress(segments);
     return realisation && this.#realisation(realisation);
   }
@@ -159,31 +177,33 @@ class BinaryCacheResources {
   #narInfo(hashPart: string): Resource {
     const { engine, uploads, narUrls } = this.#options;
     return {
+      name: `${hashPart}.narinfo`,
       get: async ({ signal }) => {
         const info = await this.#require(hashPart, signal);
         const body = renderNarInfo(info, { urls: narUrls, storeDir: this.#storeDir });
         // Signatures come later.
         return { status: 200, headers: { "content-type": "text/x-nix-narinfo", "cache-control": "no-cache" }, body };
       },
-      put: async (exchange) => {
+      put: async (exchange, commit) => {
         const { signal } = exchange;
         const text = await exchange.text(NARINFO_MAX_LENGTH);
-        await receiveNarInfo(this.#store, hashPart, text, { engine, uploads, storeDir: this.#storeDir, signal });
-        return { status: 201 };
+        const options = { engine, uploads, storeDir: this.#storeDir, signal };
+        return commit(() => receiveNarInfo(this.#store, hashPart, text, options));
       },
     };
   }
 
   #listing(hashPart: string): Resource {
     return {
+      name: `${hashPart}.ls`,
       coding: "any",
       get: async ({ signal }) => {
         const { node } = await this.#require(hashPart, signal);
         return json(narListingToJson(await listNode(this.#store, node, { signal })));
       },
-      put: async (exchange) => {
+      put: async (exchange, commit) => {
         for await (const _ of exchange.bodyUpTo(MAX_LISTING));
-        return { status: 201 };
+        return commit(async () => {});
       },
     };
   }
@@ -191,6 +211,7 @@ class BinaryCacheResources {
   #uploadedNar(name: string): Resource {
     const { engine, uploads } = this.#options;
     return {
+      name: `nar/${name}`,
       // The name says how the NAR is compressed.
       coding: "identity",
       get: async (exchange, isHead) => {
@@ -198,12 +219,11 @@ class BinaryCacheResources {
         if (!nar) throw new StoreError("not-found", `no NAR was uploaded as ${name}`);
         return uploadedNar(this.#store, exchange, name, nar, isHead);
       },
-      put: async (exchange) => {
+      put: async (exchange, commit) => {
         const parsed = parseNarName(name);
         if (!parsed) throw new StoreError("invalid", `not the name of a NAR: ${name}`);
         const nar = await receiveNar(this.#store, engine, exchange.body(), { ...parsed, signal: exchange.signal });
-        await uploads.putNar(name, nar);
-        return { status: 201 };
+        return commit(() => uploads.putNar(name, nar));
       },
     };
   }
@@ -211,12 +231,12 @@ class BinaryCacheResources {
   #log(name: string): Resource {
     const { uploads } = this.#options;
     return {
+      name: `log/${name}`,
       get: (exchange, isHead) => sendLog(this.#store, uploads, exchange, name, isHead),
-      put: async (exchange) => {
+      put: async (exchange, commit) => {
         const derivation = derivationName(name);
         const blob = await receiveLog(this.#store, exchange.content(MAX_LOG), exchange.signal);
-        await uploads.putLog(derivation, blob);
-        return { status: 201 };
+        return commit(() => uploads.putLog(derivation, blob));
       },
     };
   }
@@ -224,10 +244,11 @@ class BinaryCacheResources {
   #realisation(address: RealisationAddress): Resource {
     const { uploads } = this.#options;
     return {
+      name: address.name,
       get: async () => this.#text(address.name),
-      put: async (exchange) => {
-        await receiveRealisation(uploads, address, await exchange.text(REALISATION_MAX_LENGTH));
-        return { status: 201 };
+      put: async (exchange, commit) => {
+        const text = await exchange.text(REALISATION_MAX_LENGTH);
+        return commit(() => receiveRealisation(uploads, address, text));
       },
     };
   }
@@ -235,13 +256,13 @@ class BinaryCacheResources {
   #debugInfo(buildId: string): Resource {
     const name = `debuginfo/${buildId}`;
     return {
+      name,
       get: async () => this.#text(name),
-      put: async (exchange) => {
+      put: async (exchange, commit) => {
         const text = await exchange.text(DEBUG_INFO_MAX_LENGTH);
         checkDebugInfo(text);
         // The earlier text may name a NAR that is gone.
-        await this.#options.uploads.updateText(name, () => text);
-        return { status: 201 };
+        return commit(() => this.#options.uploads.updateText(name, () => text));
       },
     };
   }
@@ -272,7 +293,7 @@ function unwanted(segments: readonly string[]): Resource | undefined {
   const refuse = async (): Promise<never> => {
     throw new StoreError("invalid", `can't accept ${quote(segments.join("/"))}: the form is ${form}`);
   };
-  return { coding: "any", get: refuse, put: refuse };
+  return { name: segments.join("/"), coding: "any", get: refuse, put: refuse };
 }
 
 const FORMS: ReadonlyMap<string, string> = new Map([

@@ -4,6 +4,7 @@ import { decodeNode, encodeNode } from "../../castore/directory-codec.ts";
 import type { Node } from "../../castore/node.ts";
 import { type Compression, parseCompression } from "../../compression/decompress.ts";
 import { StoreError } from "../../error.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 
 /** Texts by name. */
 export interface UploadRecords {
@@ -37,8 +38,7 @@ export interface UploadedNar {
  */
 export class CacheUploads {
   readonly #records: UploadRecords;
-  /** The latest update of each record that is being updated. */
-  readonly #updates = new Map<string, Promise<void>>();
+  readonly #updates = new OneAtATime();
 
   constructor(records: UploadRecords) {
     this.#records = records;
@@ -88,20 +88,11 @@ export class CacheUploads {
   /** Replaces the text by `update` of it. Updates of the same address run one after the other. */
   async updateText(address: string, update: (earlier: string | undefined) => string): Promise<void> {
     const key = `text/${address}`;
-    const before = this.#updates.get(key);
-    const updating = (async () => {
-      // The caller of the earlier update hears of its failure.
-      await before?.catch(() => {});
+    await this.#updates.run(key, async () => {
       const earlier = await this.#records.get(key);
       const later = update(earlier);
       if (later !== earlier) await this.#records.put(new Map([[key, later]]));
-    })();
-    this.#updates.set(key, updating);
-    try {
-      await updating;
-    } finally {
-      if (this.#updates.get(key) === updating) this.#updates.delete(key);
-    }
+    });
   }
 
   async #nar(key: string): Promise<UploadedNar | undefined> {
