@@ -3,12 +3,12 @@ import { StoreError } from "../error.ts";
 import { unbrotli } from "./brotli.ts";
 import { bzip2Decoder } from "./bzip2.ts";
 import { CompressedInput } from "./compressed-input.ts";
-import { gunzip } from "./gzip.ts";
-import { unlz4 } from "./lz4.ts";
-import { unlzip } from "./lzip.ts";
+import { gzipDecoder } from "./gzip.ts";
+import { lz4Decoder } from "./lz4.ts";
+import { lzipDecoder } from "./lzip.ts";
 import { isLzmaHeader, unlzma } from "./lzma.ts";
 import { unxz } from "./xz.ts";
-import { unzstd } from "./zstd.ts";
+import { zstdDecoder } from "./zstd.ts";
 
 /** The compressions that can be read, and `none`. The names are those of NARInfo files. */
 export const COMPRESSIONS = ["none", "gzip", "bzip2", "xz", "zstd", "br", "lz4", "lzma", "lzip"] as const;
@@ -25,12 +25,12 @@ interface Format {
 }
 
 const FORMATS: Readonly<Record<Exclude<Compression, "none">, Format>> = {
-  gzip: { decoder: () => gunzip, hasMembers: true },
+  gzip: { decoder: gzipDecoder, hasMembers: true },
   bzip2: { decoder: bzip2Decoder, hasMembers: true },
   xz: { decoder: () => unxz, hasMembers: true },
-  zstd: { decoder: () => unzstd, hasMembers: true },
-  lz4: { decoder: () => unlz4, hasMembers: true },
-  lzip: { decoder: () => unlzip, hasMembers: true },
+  zstd: { decoder: zstdDecoder, hasMembers: true },
+  lz4: { decoder: lz4Decoder, hasMembers: true },
+  lzip: { decoder: lzipDecoder, hasMembers: true },
   lzma: { decoder: () => unlzma, hasMembers: false },
   br: { decoder: () => unbrotli, hasMembers: false },
 };

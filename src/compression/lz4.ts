@@ -18,22 +18,40 @@ interface FrameHeader {
   readonly contentSize: bigint | undefined;
 }
 
-/**
- * Decodes one frame of the LZ4 frame format, version 1.6, and checks its checksums. The libraries
- * for pages (lz4js, lz4-wasm) decode whole inputs only.
- */
-export async function* unlz4(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  await input.need(4);
-  const magic = viewOf(input.bytes).getUint32(0, true);
-  if (isSkippable(magic)) {
-    await skipFrame(input);
-    return;
+/** What the frames of an input share: there may be millions of frames. */
+class Lz4Memory {
+  readonly hasher: IHasher;
+  readonly contentHasher: IHasher;
+  #output = new Uint8Array(0);
+
+  constructor(hasher: IHasher, contentHasher: IHasher) {
+    this.hasher = hasher;
+    this.contentHasher = contentHasher;
   }
-  if (magic !== FRAME_MAGIC) throw new Error("this is not an lz4 frame");
-  input.take(4);
-  const hasher = await createXXHash32();
-  const header = await readHeader(input, hasher);
-  yield* blocks(input, header, hasher);
+
+  /** A buffer for the window and a block. */
+  output(blockSize: number): Uint8Array {
+    if (this.#output.length < LZ4_WINDOW + blockSize) this.#output = new Uint8Array(LZ4_WINDOW + blockSize);
+    return this.#output;
+  }
+}
+
+/**
+ * Makes a decoder of frames of the LZ4 frame format, version 1.6, one a call. It checks their
+ * checksums. The libraries for pages (lz4js, lz4-wasm) decode whole inputs only.
+ */
+export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
+  let memory: Lz4Memory | undefined;
+  return async function* (input) {
+    await input.need(4);
+    const magic = viewOf(input.bytes).getUint32(0, true);
+    if (isSkippable(magic)) await skipFrame(input);
+    else if (magic === FRAME_MAGIC) {
+      input.take(4);
+      memory ??= new Lz4Memory(await createXXHash32(), await createXXHash32());
+      yield* blocks(input, await readHeader(input, memory.hasher), memory);
+    } else throw new Error("this is not an lz4 frame");
+  };
 }
 
 async function readHeader(input: CompressedInput, hasher: IHasher): Promise<FrameHeader> {
@@ -58,10 +76,8 @@ async function readHeader(input: CompressedInput, hasher: IHasher): Promise<Fram
   };
 }
 
-async function* blocks(input: CompressedInput, header: FrameHeader, hasher: IHasher): AsyncGenerator<Uint8Array> {
-  const content = header.hasContentChecksum ? (await createXXHash32()).init() : undefined;
-  /** The window, followed by the block that is being decoded. */
-  let output = new Uint8Array(0);
+async function* blocks(input: CompressedInput, header: FrameHeader, memory: Lz4Memory): AsyncGenerator<Uint8Array> {
+  const content = header.hasContentChecksum ? memory.contentHasher.init() : undefined;
   let start = 0;
   let size = 0n;
   while (true) {
@@ -73,9 +89,10 @@ async function* blocks(input: CompressedInput, header: FrameHeader, hasher: IHas
     if (length > header.blockSize) throw new Error("a block is too large");
     await input.need(length + (header.hasBlockChecksums ? 4 : 0));
     const block = input.take(length);
-    if (header.hasBlockChecksums && xxHash32(hasher, block) !== viewOf(input.take(4)).getUint32(0, true))
+    if (header.hasBlockChecksums && xxHash32(memory.hasher, block) !== viewOf(input.take(4)).getUint32(0, true))
       throw new Error("a block is damaged");
-    if (output.length === 0) output = new Uint8Array(LZ4_WINDOW + header.blockSize);
+    /** The window, followed by the block that is being decoded. */
+    const output = memory.output(header.blockSize);
     const end = isStored
       ? store(block, output, start)
       : decodeLz4Block(block, output, start, start + header.blockSize, header.hasIndependentBlocks ? start : 0);

@@ -1,4 +1,4 @@
-import { createCRC32 } from "hash-wasm";
+import { createCRC32, type IHasher } from "hash-wasm";
 import { equalBytes, utf8, viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { decodeLzma } from "./lzma.ts";
@@ -9,16 +9,23 @@ const MAGIC = utf8("LZIP\x01");
 const TRAILER_LENGTH = 20;
 
 /**
- * One member of the lzip format, version 1 (the lzip manual, "File format"). Its CRC-32 and its
- * sizes are checked.
+ * Makes a decoder of members of the lzip format, version 1 (the lzip manual, "File format"), one a
+ * call. It checks CRC-32 and sizes. Members share what computes the CRC-32, a WebAssembly instance.
  */
-export async function* unlzip(input: CompressedInput): AsyncGenerator<Uint8Array> {
+export function lzipDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
+  let hasher: IHasher | undefined;
+  return async function* (input) {
+    hasher ??= await createCRC32();
+    yield* member(input, hasher.init());
+  };
+}
+
+async function* member(input: CompressedInput, crc: IHasher): AsyncGenerator<Uint8Array> {
   const start = input.taken;
   await input.need(MAGIC.length + 1);
   const header = input.take(MAGIC.length + 1);
   if (!equalBytes(header.subarray(0, MAGIC.length), MAGIC)) throw new Error("this is not an lzip member");
   const dictionarySize = dictionarySizeOf(header[MAGIC.length] as number);
-  const crc = (await createCRC32()).init();
   let size = 0n;
   for await (const piece of decodeLzma(input, { lc: 3, lp: 0, pb: 2, dictionarySize })) {
     crc.update(piece);

@@ -15,8 +15,11 @@ export interface LzmaProperties {
 const PIECE = 256 * 1024;
 /** One symbol takes at most so many bytes of input (the LZMA SDK's `LZMA_REQUIRED_INPUT_MAX`). */
 const SYMBOL_INPUT = 20;
-/** First size of the window, in bytes. It grows with the output: a header may claim any size. */
-const FIRST_DICTIONARY = 256 * 1024;
+/**
+ * First size of the window, in bytes. It grows with the output: a header may claim any size, and an
+ * input may have millions of members.
+ */
+const FIRST_DICTIONARY = 4096;
 
 const STATES = 12;
 const MIN_MATCH = 2;

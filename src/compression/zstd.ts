@@ -1,54 +1,54 @@
-import { Decompress } from "fzstd";
-import { createXXHash64 } from "hash-wasm";
+import { createXXHash64, type IHasher } from "hash-wasm";
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
+import { MAX_BLOCK_SIZE, ZstdBlocks } from "./zstd-blocks.ts";
 
 const FRAME_MAGIC = 0xfd2fb528;
-const MAX_BLOCK_SIZE = 128 * 1024;
-/**
- * What a frame may refer back to, in bytes; zstd itself takes no more unless told to. It is
- * allocated.
- */
+/** Largest window of a frame, in bytes; zstd itself takes no more unless told to. */
 const MAX_WINDOW = 128 * 1024 * 1024;
 
-const HAS_CHECKSUM = 0x04;
-
 interface FrameHeader {
-  /** Without the mark of a checksum: the decoder would not look at it. */
-  readonly bytes: Uint8Array;
+  readonly windowSize: number;
   readonly hasChecksum: boolean;
   readonly contentSize: bigint | undefined;
 }
 
 /**
- * One frame of RFC 8878. It is taken apart here, so that the decoder is given a block at a time,
- * which can't become more than 128 KiB, and so that checksums are looked at.
+ * Makes a decoder of frames of RFC 8878, one a call. The frames of an input share the decoder's
+ * memory. The decoder takes frames apart itself: it gives the library one block at a time, which
+ * can't become more than 128 KiB, and checks the checksums, which the library doesn't.
  */
-export async function* unzstd(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  await input.need(4);
-  const magic = viewOf(input.bytes).getUint32(0, true);
-  if (magic === FRAME_MAGIC) yield* frame(input);
-  else if (isSkippable(magic)) await skipFrame(input);
-  else throw new Error("this is not a zstd frame");
+export function zstdDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
+  const blocks = new ZstdBlocks();
+  let hasher: IHasher | undefined;
+  return async function* (input) {
+    await input.need(4);
+    const magic = viewOf(input.bytes).getUint32(0, true);
+    if (isSkippable(magic)) await skipFrame(input);
+    else if (magic === FRAME_MAGIC) {
+      const header = await readHeader(input);
+      if (header.hasChecksum) hasher ??= await createXXHash64();
+      yield* frame(input, header, blocks, header.hasChecksum ? hasher?.init() : undefined);
+    } else throw new Error("this is not a zstd frame");
+  };
 }
 
-async function* frame(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  const { bytes, hasChecksum, contentSize } = await readHeader(input);
-  const decoded: Uint8Array[] = [];
-  const decoder = new Decompress((piece) => decoded.push(piece));
-  decoder.push(bytes);
-  const checksum = hasChecksum ? (await createXXHash64()).init() : undefined;
+async function* frame(
+  input: CompressedInput,
+  { windowSize, contentSize }: FrameHeader,
+  blocks: ZstdBlocks,
+  checksum: IHasher | undefined,
+): AsyncGenerator<Uint8Array> {
+  blocks.begin(windowSize);
   let size = 0n;
   for (let last = false; !last; ) {
     const block = await readBlock(input);
     last = block.last;
-    decoder.push(block.bytes, last);
-    for (const piece of decoded.splice(0)) {
-      size += BigInt(piece.length);
-      checksum?.update(piece);
-      if (piece.length > 0) yield piece;
-    }
+    const content = blocks.decode(block.bytes);
+    size += BigInt(content.length);
+    checksum?.update(content);
+    if (content.length > 0) yield content;
     if (contentSize !== undefined && size > contentSize) throw new Error("a frame has more content than it says");
   }
   if (contentSize !== undefined && size !== contentSize) throw new Error("a frame has less content than it says");
@@ -69,13 +69,11 @@ async function readHeader(input: CompressedInput): Promise<FrameHeader> {
   const at = isSingleSegment ? 5 : 6;
   const sizeLength = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6] as number;
   await input.need(at + sizeLength);
-  const bytes = input.take(at + sizeLength).slice();
-  const view = viewOf(bytes);
+  const view = viewOf(input.take(at + sizeLength));
   const contentSize = readSize(view, at, sizeLength);
-  const window = isSingleSegment ? Number(contentSize) : windowSize(view.getUint8(5));
-  if (window > MAX_WINDOW) throw new Error(`a frame wants ${window} bytes of memory, of which ${MAX_WINDOW} are allowed`);
-  view.setUint8(4, descriptor & ~HAS_CHECKSUM);
-  return { bytes, hasChecksum: (descriptor & HAS_CHECKSUM) !== 0, contentSize };
+  const windowSize = isSingleSegment ? Number(contentSize) : windowSizeOf(view.getUint8(5));
+  if (windowSize > MAX_WINDOW) throw new Error(`a frame wants ${windowSize} bytes of memory, of which ${MAX_WINDOW} are allowed`);
+  return { windowSize, hasChecksum: (descriptor & 0x04) !== 0, contentSize };
 }
 
 function readSize(view: DataView, at: number, length: number): bigint | undefined {
@@ -85,7 +83,7 @@ function readSize(view: DataView, at: number, length: number): bigint | undefine
   return length === 4 ? BigInt(view.getUint32(at, true)) : view.getBigUint64(at, true);
 }
 
-function windowSize(descriptor: number): number {
+function windowSizeOf(descriptor: number): number {
   const base = 2 ** (10 + (descriptor >> 3));
   return base + (base / 8) * (descriptor & 7);
 }

@@ -11,7 +11,7 @@ const COUNTS: Readonly<Record<Exclude<Compression, "none">, { count: number; why
   gzip: { count: 100_000, why: "each allocates a window" },
   bzip2: { count: 10_000, why: "each allocates a block" },
   xz: { count: 50_000, why: "each makes a WebAssembly instance" },
-  zstd: { count: 20_000, why: "each allocates a window" },
+  zstd: { count: 20_000, why: "some come to megabytes" },
   lz4: { count: 50_000, why: "each makes a WebAssembly instance" },
   lzip: { count: 10_000, why: "some come to megabytes" },
   lzma: { count: 10_000, why: "some come to megabytes" },

@@ -1,0 +1,54 @@
+import { EMPTY_BYTES } from "../bytes.ts";
+
+/** First capacity in bytes. */
+const FIRST_CAPACITY = 64 * 1024;
+
+/**
+ * Keeps the last bytes of a decoder's output, which later blocks may refer to. The buffer grows
+ * with the output, because a few bytes of input may declare any window. Frames share the buffer,
+ * because an input may have millions of frames.
+ */
+export class SlidingWindow {
+  #buffer = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
+  #size = 0;
+
+  /**
+   * Begins an empty window.
+   *
+   * @param size number of bytes to keep
+   */
+  begin(size: number): void {
+    this.#start = 0;
+    this.#end = 0;
+    this.#size = size;
+  }
+
+  /** The last bytes, at most `size`. The view is valid until the next call of `append`. */
+  get bytes(): Uint8Array {
+    return this.#end === 0 ? EMPTY_BYTES : this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  append(bytes: Uint8Array): void {
+    if (bytes.length > this.#buffer.length - this.#end) this.#makeRoom(bytes.length);
+    this.#buffer.set(bytes, this.#end);
+    this.#end += bytes.length;
+    this.#start = Math.max(this.#start, this.#end - this.#size);
+  }
+
+  /** Moves the kept bytes to the start of the buffer, or of a larger buffer. */
+  #makeRoom(length: number): void {
+    const kept = this.#end - this.#start;
+    // A quarter more than the window: each byte of output then moves four bytes of the window.
+    const most = this.#size + Math.max(this.#size >> 2, length);
+    const wanted = Math.min(Math.max(kept + length, this.#buffer.length * 2, FIRST_CAPACITY), most);
+    if (wanted > this.#buffer.length) {
+      const larger = new Uint8Array(wanted);
+      larger.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#buffer = larger;
+    } else this.#buffer.copyWithin(0, this.#start, this.#end);
+    this.#start = 0;
+    this.#end = kept;
+  }
+}
