@@ -1,6 +1,6 @@
-import { StoreError } from "../error.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { DecoderSlots } from "./decoder-slots.ts";
+import { LoadedDecoder } from "./loaded-decoder.ts";
 
 /** The library `brotli-dec-wasm`, as far as it is used. */
 export interface BrotliLibrary {
@@ -30,15 +30,14 @@ const OUTPUT_PIECE = 256 * 1024;
 /** Each stream has a window of up to 16 MiB. */
 const slots = new DecoderSlots(8);
 
-let load: (() => Promise<BrotliLibrary>) | undefined;
-let library: Promise<BrotliLibrary> | undefined;
+let library = new LoadedDecoder<BrotliLibrary>("brotli", () => Promise.reject(new Error("none was provided")));
 
 /**
  * Sets how the decoder of brotli is loaded, which differs between a page and Node. It is large and
  * rarely used, so it is loaded when the first brotli stream is read.
  */
 export function provideBrotli(loadLibrary: () => Promise<BrotliLibrary>): void {
-  load = loadLibrary;
+  library = new LoadedDecoder("brotli", loadLibrary);
 }
 
 /**
@@ -47,7 +46,7 @@ export function provideBrotli(loadLibrary: () => Promise<BrotliLibrary>): void {
  * @throws StoreError `unavailable` if the decoder can't be loaded
  */
 export async function* unbrotli(input: CompressedInput, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  const { BrotliDecStream } = await loaded();
+  const { BrotliDecStream } = await library.get();
   await slots.take(signal);
   try {
     const stream = new BrotliDecStream();
@@ -72,17 +71,5 @@ async function* decode(input: CompressedInput, stream: BrotliStream): AsyncGener
     if (buf.length > 0) yield buf;
     isEnded = code === ENDED;
     if (isLast && !isEnded && buf.length === 0) throw new Error("it is cut short");
-  }
-}
-
-async function loaded(): Promise<BrotliLibrary> {
-  try {
-    if (!load) throw new Error("none was provided");
-    library ??= load();
-    return await library;
-  } catch (error) {
-    // The next try may have more luck.
-    library = undefined;
-    throw new StoreError("unavailable", "can't load the decoder of brotli; try again", { cause: error });
   }
 }

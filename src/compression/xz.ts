@@ -1,6 +1,7 @@
 import * as library from "xz-decompress";
 import type { CompressedInput } from "./compressed-input.ts";
 import { DecoderSlots } from "./decoder-slots.ts";
+import { LoadedDecoder } from "./loaded-decoder.ts";
 
 // The library is CommonJS, of which some loaders see the names and others only the whole.
 const { XzReadableStream } = "XzReadableStream" in library ? library : (library as { default: typeof library }).default;
@@ -29,18 +30,19 @@ interface Decoder {
   get_next_output(context: number): number;
 }
 
-let decoder: Promise<Decoder> | undefined;
+const decoder = new LoadedDecoder("xz", loadDecoder);
 
 /**
  * Decodes one stream of the .xz format. The library's decoder would go on with the next stream, and
  * it accepts padding in multiples of four bytes only. So this function gives it no byte after the
  * end of a stream.
+ *
+ * @throws StoreError `unavailable` if the decoder can't be loaded
  */
 export async function* unxz(input: CompressedInput, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   await slots.take(signal);
   try {
-    decoder ??= loadDecoder();
-    const context = new XzContext(await decoder);
+    const context = new XzContext(await decoder.get());
     try {
       yield* stream(input, context);
     } finally {

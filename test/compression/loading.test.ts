@@ -1,0 +1,45 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { BrotliLibrary } from "../../src/compression/brotli.ts";
+
+beforeEach(() => vi.resetModules());
+afterEach(() => vi.restoreAllMocks());
+
+async function lengthOf(compression: string): Promise<number> {
+  const { decompressedAs } = await import("../../src/compression/decompress.ts");
+  const bytes = new Uint8Array(await readFile(join(import.meta.dirname, "samples", `${compression}.one`)));
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  };
+  let length = 0;
+  for await (const piece of decompressedAs(source(), compression)) length += piece.length;
+  return length;
+}
+
+const unavailable = { code: "unavailable" };
+
+test("after xz could not be loaded, its next use loads it again", async () => {
+  const instantiate = vi.spyOn(WebAssembly, "instantiate").mockRejectedValueOnce(new RangeError("out of memory"));
+  await expect(lengthOf("xz")).rejects.toMatchObject(unavailable);
+  expect(await lengthOf("xz")).toBeGreaterThan(100);
+  expect(await lengthOf("xz")).toBeGreaterThan(100);
+  expect(instantiate).toHaveBeenCalledTimes(2);
+});
+
+test("after brotli could not be loaded, its next use loads it again", async () => {
+  const { provideBrotli } = await import("../../src/compression/brotli.ts");
+  await expect(lengthOf("br")).rejects.toMatchObject(unavailable);
+  const load = vi.fn(async (): Promise<BrotliLibrary> => {
+    if (load.mock.calls.length === 1) throw new Error("no network");
+    const library = await import("brotli-dec-wasm/web");
+    const path = createRequire(import.meta.url).resolve("brotli-dec-wasm/web/bg.wasm");
+    await library.default({ module_or_path: await readFile(path) });
+    return { BrotliDecStream: library.BrotliDecStream };
+  });
+  provideBrotli(load);
+  await expect(lengthOf("br")).rejects.toMatchObject(unavailable);
+  expect(await lengthOf("br")).toBeGreaterThan(100);
+  expect(load).toHaveBeenCalledTimes(2);
+});
