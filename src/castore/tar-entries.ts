@@ -18,13 +18,15 @@ export interface TarOptions {
 
 /**
  * Yields the entries of a tar archive, and pushes their contents into `uploader` as they come. A
- * tar has no order, so the tree (not the contents) is held in memory until the end.
+ * tar has no order, so the tree (not the contents) is held in memory until the end. It may have a
+ * million files and directories, and 256 MiB of names.
  *
  * Leading `/` and `./` are stripped, hard links become files, holes of sparse files become zeros, a
  * directory named again merges, anything else named again replaces.
  *
  * @throws StoreError `invalid` for an archive that is damaged or cut short, names with `..`,
- *   devices, FIFOs, and anything but one top-level entry unless `stripRoot` is false
+ *   devices, FIFOs, too many entries, and anything but one top-level entry unless `stripRoot` is
+ *   false
  */
 export async function* tarEntries(
   source: AsyncIterable<Uint8Array>,

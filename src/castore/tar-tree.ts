@@ -5,6 +5,14 @@ import { type EntryPath, type IngestionEntry, MAX_TREE_DEPTH } from "./ingest.ts
 import { checkName, checkSymlinkTarget } from "./node.ts";
 import type { TarEntry } from "./tar-parser.ts";
 
+/**
+ * Most files, symlinks and directories in an archive, with those that later entries replace. Each
+ * takes some 300 to 700 bytes of memory. Chromium's sources have half as many.
+ */
+export const MAX_TAR_ENTRIES = 1_000_000;
+/** Most bytes in the paths and link targets of an archive. They are held in memory too. */
+export const MAX_TAR_NAME_BYTES = 256 * 1024 * 1024;
+
 const OWNER_EXECUTABLE = 0o100;
 const SLASH = 0x2f;
 const DOT = utf8(".");
@@ -39,13 +47,21 @@ export class TarTree {
   /** A directory of the top-level entries. */
   readonly #top: TarDirectory = { kind: "directory", name: new Uint8Array(0), children: new Map() };
   readonly #links: { readonly parent: TarDirectory; readonly link: TarLink }[] = [];
+  #entries = 0;
+  #nameBytes = 0;
 
   /**
    * @param contents of a file
-   * @throws StoreError `invalid` for a name that can't be in a store path, or an entry that can't
-   *   be where it is
+   * @throws StoreError `invalid` for a name that can't be in a store path, an entry that can't be
+   *   where it is, or an archive over `MAX_TAR_ENTRIES` or `MAX_TAR_NAME_BYTES`
    */
   add(entry: TarEntry, contents: PendingBlob | undefined): void {
+    this.#nameBytes += entry.path.length + entry.linkPath.length;
+    if (this.#nameBytes > MAX_TAR_NAME_BYTES)
+      throw new StoreError(
+        "invalid",
+        `the names in the tar archive take more than ${MAX_TAR_NAME_BYTES} bytes; import it in parts`,
+      );
     const path = splitPath(entry.path);
     const name = path.at(-1);
     if (!name) {
@@ -56,7 +72,7 @@ export class TarTree {
     const parent = this.#parent(path, entry.path);
     const existing = parent.children.get(key(name));
     if (entry.type === "directory") {
-      if (existing?.kind !== "directory") parent.children.set(key(name), { kind: "directory", name, children: new Map() });
+      if (existing?.kind !== "directory") this.#addDirectory(parent, name);
       return;
     }
     if (existing?.kind === "directory" && existing.children.size > 0)
@@ -99,8 +115,21 @@ export class TarTree {
     }
   }
 
+  #count(): void {
+    if (++this.#entries > MAX_TAR_ENTRIES)
+      throw new StoreError("invalid", `the tar archive has more than ${MAX_TAR_ENTRIES} files and directories; import it in parts`);
+  }
+
+  #addDirectory(parent: TarDirectory, name: Uint8Array): TarDirectory {
+    this.#count();
+    const directory: TarDirectory = { kind: "directory", name, children: new Map() };
+    parent.children.set(key(name), directory);
+    return directory;
+  }
+
   /** Puts `node` behind the others, so that the place in the order is the last one's. */
   #replace(parent: TarDirectory, node: TarNode): void {
+    this.#count();
     parent.children.delete(key(node.name));
     parent.children.set(key(node.name), node);
   }
@@ -145,10 +174,7 @@ export class TarTree {
     let directory = this.#top;
     for (const name of path.slice(0, -1)) {
       let child = directory.children.get(key(name));
-      if (!child) {
-        child = { kind: "directory", name, children: new Map() };
-        directory.children.set(key(name), child);
-      }
+      child ??= this.#addDirectory(directory, name);
       if (child.kind !== "directory")
         throw new StoreError("invalid", `the tar entry ${quoteBytes(shown)} is beneath something that is not a directory`);
       directory = child;
