@@ -34,7 +34,7 @@ const HELP = `Usage: tvix-store-web COMMAND [options]
 Commands:
   daemon     serves a store, and the viewer
   import     imports files and directories, and prints their store paths
-  copy       copies store paths from this machine's Nix store
+  copy       copies store paths from this machine's Nix store, or from another store
   export     writes a store path as a NAR
   nario      exports store paths to one file, imports and lists such files
   ls         lists a directory of a store path

@@ -14,11 +14,11 @@ export const SERVICE_FLAGS_HELP = `  --blob-service-addr URL       where blobs a
 export const ADDRESSES_HELP = `Addresses:
   memory:                   gone when the program ends
   file:DIR                  an embedded store
-  objectstore+file:DIR      blobs alone, in the object store layout of tvix and snix
-  grpc+http://HOST:PORT     a daemon; likewise grpc+https://HOST:PORT and grpc+unix:PATH
+  objectstore+file:DIR      blobs alone, in the object store layout of snix
+  grpc+http://HOST:PORT     a daemon; also grpc+https://HOST:PORT and grpc+unix:PATH
   nix+https://HOST/PATH?trusted-public-keys=KEY%20KEY
-                            a Nix binary cache, for path infos: what is asked for is imported into the other services;
-                            with require-sigs=false what nobody signed, too; likewise nix+http:`;
+                            a Nix binary cache, for path infos: a path that is asked for is imported into the other
+                            services; require-sigs=false also takes unsigned paths; also nix+http:`;
 
 /** The daemon that clients talk to, and the address that it listens on. */
 export const DEFAULT_LISTEN = "127.0.0.1:8000";

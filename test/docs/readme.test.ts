@@ -130,7 +130,7 @@ describe("marked shell blocks run", () => {
     const [program = "", expected = /^$/] = Object.entries(EXPECTED)[i] ?? [];
     // Nothing on npm brings grpcurl; where it isn't installed, this one shows as skipped.
     const missing = program === "grpcurl" && spawnSync(program, ["-version"]).error !== undefined;
-    test.skipIf(missing)(`line ${line}: ${program}${missing ? " (not installed)" : ""}`, () => {
+    test.skipIf(missing)(`line ${line}: ${program}${missing ? " (not installed)" : ""}`, { timeout: 180_000 }, () => {
       const here = `grpc+http://${address}`;
       const { status, stdout, stderr } = spawnSync("sh", ["-e", "-c", code.replaceAll("127.0.0.1:8000", address)], {
         cwd,

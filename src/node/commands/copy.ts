@@ -18,9 +18,9 @@ export const COPY_HELP = `Usage: tvix-store-web copy [options] FILE|-
        tvix-store-web copy [options] --from ADDRESS STORE_PATH...
 
 Copies store paths from this machine's Nix store, with their references, derivers and signatures. FILE (or - for standard input) is the
-JSON of nix path-info --json --recursive, or of exportReferencesGraph. Or copies store paths from another store, with all that they refer
-to. Prints each store path once it is there. A path that a binary cache can't give doesn't stop the others: each one that failed has a line
-on standard error, and the exit status is 1.
+JSON of nix path-info --json --recursive, or of exportReferencesGraph. With --from, copies the closures of store paths from another
+store. Prints each store path once it is copied. If a binary cache can't give a path, the others are copied: each failed path has a
+line on standard error, and the exit status is 1.
 
 Options, by default the daemon at ${DEFAULT_DAEMON}:
 ${SERVICE_FLAGS_HELP}

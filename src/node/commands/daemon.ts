@@ -27,8 +27,8 @@ import { UsageError } from "../usage-error.ts";
 
 export const DAEMON_HELP = `Usage: tvix-store-web daemon [options]
 
-Serves a store, to programs over gRPC and to pages over gRPC-Web and Connect, under the names of tvix and of snix; to Nix as a binary
-cache, to read from and to write to; and the viewer at /.
+Serves a store: to programs over gRPC and to pages over gRPC-Web and Connect, under the names of tvix and of snix; and to Nix as a
+binary cache that can be read and written. Serves the viewer at /.
 Prints "listening on ADDRESS" when it is ready.
 
 Options:
@@ -36,12 +36,12 @@ Options:
   --data-dir DIR                the embedded store, for services without an address;
                                 by default tvix-store-web in $XDG_DATA_HOME or ~/.local/share
 ${SERVICE_FLAGS_HELP}
-  --allow-origin ORIGIN         lets pages of this origin in, besides those on this machine (repeatable)
+  --allow-origin ORIGIN         also lets pages of this origin in; pages on this machine always may (repeatable)
   --allow-host NAME             answers to this name too, on a loopback address (repeatable)
-  --read-only                   refuses whatever would change the store
-  --signing-key FILE            signs what is put with this key, as nix-store --generate-binary-cache-key writes it (repeatable)
-  --priority N                  of the binary cache: lower is asked first; by default 30
-  --store-dir DIR               of those who use the binary cache; by default /nix/store
+  --read-only                   refuses every change of the store
+  --signing-key FILE            signs store paths that are put; a file by nix-store --generate-binary-cache-key (repeatable)
+  --priority N                  priority of the binary cache: Nix asks lower ones first; by default 30
+  --store-dir DIR               store directory of the binary cache's clients; by default /nix/store
   --nar-urls tvix|snix          how NARInfo names NARs: by nar/tvix-castore/... or nar/snix-castore/...; by default tvix
   --preload DIR                 first imports this binary cache, as nix copy --to file://DIR makes it
   --viewer DIR                  the viewer's files; by default those that came with the program

@@ -26,19 +26,20 @@ const ALGORITHMS = Object.keys(HASH_LENGTHS).join("|");
 
 export const IMPORT_HELP = `Usage: tvix-store-web import [options] PATH...
 
-Imports files, symlinks and directories, and prints the store path of each: the one that nix-store --add gives it.
+Imports files, symlinks and directories, and prints the store path of each. By default that is the path that
+nix-store --add gives.
 
-  -n, --name NAME               of the store path, for one PATH; by default the file's own
-  --mode ${METHODS}      what is hashed: an archive of anything; the bytes of a file, as by nix store add-file; those of a text
-                                that may refer to store paths, as by builtins.toFile; a git blob or tree, as by
-                                nix store add --mode git  (by default nar)
-  --hash-algo ALGO              ${ALGORITHMS}; as by nix-store --add-fixed and nix store add
-                                (by default sha256; text takes no other, git sha1 too)
-  --reference STORE_PATH        what the content refers to, each with a flag of its own; with --mode text or nar
-  --derivation                  PATH is a derivation's own file: prints the derivation's store path
-  --nar-info FILE               PATH (or - for standard input) is a NAR, perhaps compressed, that is imported under the store path of this
-                                NARInfo file, if it is the NAR that the file describes; what it refers to must be in the store.
-                                Signatures are kept, and not looked at
+  -n, --name NAME               name of the store path, for one PATH; by default the file's own
+  --mode ${METHODS}      what is hashed, by default nar: the NAR of any tree; flat: the bytes of a file, as by
+                                nix store add-file; text: the bytes of a file that may refer to store paths, as by
+                                builtins.toFile; git: a git blob or tree, as by nix store add --mode git
+  --hash-algo ALGO              ${ALGORITHMS}, by default sha256; as for nix-store --add-fixed and
+                                nix store add. text takes sha256 alone, git sha1 and sha256
+  --reference STORE_PATH        a store path that the content refers to (repeatable); with --mode text or nar
+  --derivation                  imports PATH as a .drv file, and prints the derivation's store path
+  --nar-info FILE               imports PATH (or - for standard input) as a NAR, plain or compressed, under the store path
+                                of this NARInfo file. Size and hash must match the file, and the references must be in
+                                the store. Signatures are kept and not checked
 
 Options, by default the daemon at ${DEFAULT_DAEMON}:
 ${SERVICE_FLAGS_HELP}

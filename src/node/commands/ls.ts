@@ -16,7 +16,7 @@ import { parseInnerPath, requireNode } from "./inner-path.ts";
 
 export const LS_HELP = `Usage: tvix-store-web ls [options] STORE_PATH[/PATH]
 
-Lists a directory of a store path, as nix store ls does.
+Lists a directory of a store path, as nix store ls of Nix 2.8 does.
 
 Options, by default the daemon at ${DEFAULT_DAEMON}:
   -l, --long                    with types, sizes and what symlinks point to

@@ -14,10 +14,10 @@ export const PATH_INFO_HELP = `Usage: tvix-store-web path-info [options] STORE_P
 Prints the store paths, one a line, or what the store knows of them, as nix path-info does.
 
 Options, by default the daemon at ${DEFAULT_DAEMON}:
-  -r, --recursive               with all that they refer to, references first
+  -r, --recursive               with the closures, references first
   --json                        as JSON, with sizes, hashes, references and signatures
-  --json-format FORMAT          1, 2 or 3: as nix path-info since 2.33 with the same flag; object: as Nix 2.19 to 2.32;
-                                array, the default here: as Nix up to 2.18
+  --json-format FORMAT          1, 2 or 3: as nix path-info with the same flag; object: as Nix 2.19 to 2.32;
+                                array, the default here: as Nix 2.8
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
