@@ -9,6 +9,7 @@ import { type CopiedContent, copyContent } from "./copy-content.ts";
 import { calculateNar } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 import { checkNarSizeAndHash, checkPathInfo } from "./path-info-check.ts";
+import { checkSameContent } from "./path-info-merge.ts";
 import { addToPresent } from "./present.ts";
 import type { CalculateNarThere, StoreServices } from "./services.ts";
 
@@ -126,6 +127,7 @@ class Copy {
       await this.#publish({ ...info, node: copied.node }, verify);
     } catch (error) {
       if (!isContentMissing(error, this.#options.calculateNar !== undefined)) throw error;
+      if (isStoreError(error, "conflict")) await this.#throwConflict(info);
       // The target had a directory, but not all that is beneath it: it was there before what it refers to, and then something broke.
       const again = await this.#copy(info.node, false);
       copied = { node: again.node, objects: copied.objects + again.objects, bytes: copied.bytes + again.bytes };
@@ -139,6 +141,16 @@ class Copy {
     if (verify) await this.#verify(info);
     this.#options.signal?.throwIfAborted();
     await this.#to.pathInfos.put(info, { signal: this.#options.signal });
+  }
+
+  /**
+   * Somebody else may have put the path meanwhile.
+   *
+   * @throws StoreError `conflict` if the target has the path with other content or other references
+   */
+  async #throwConflict(info: PathInfo): Promise<void> {
+    const there = await this.#to.pathInfos.get(parseHashPart(info.storePath), { signal: this.#options.signal });
+    if (there) checkSameContent(info, there);
   }
 
   #copy(node: Node, trustTarget: boolean): Promise<CopiedContent> {

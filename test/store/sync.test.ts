@@ -5,6 +5,8 @@ import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { type Digest, digestKey } from "../../src/castore/digest.ts";
 import type { DirectorySizeRule } from "../../src/castore/directory.ts";
+import { StoredDirectoryService } from "../../src/castore/directory-store.ts";
+import { StoreError } from "../../src/error.ts";
 import type { Progress } from "../../src/progress.ts";
 import { importNar } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
@@ -138,6 +140,28 @@ describe("copyPaths", () => {
     await from.pathInfos.put({ ...info, references: info.references.slice(1), signatures });
     expect(await failure(copyPaths(from, to, [DEMO], { engine }))).toMatchObject({ code: "conflict" });
     expect(await listed(to)).toEqual(before);
+  });
+
+  test("a path that somebody else puts meanwhile with other references is a conflict, and its content is not copied again", async () => {
+    const store = createMemoryStore();
+    const info = (await sample.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
+    const put = async (): Promise<never> => {
+      await store.pathInfos.put({ ...info, references: [] });
+      throw new StoreError("conflict", "somebody was faster");
+    };
+    const { pathInfos } = store;
+    const to: StoreServices = {
+      ...store,
+      pathInfos: { get: (hashPart) => pathInfos.get(hashPart), list: () => pathInfos.list(), put },
+    };
+    let copies = 0;
+    to.directories.put = async (closure, options) => {
+      copies++;
+      return StoredDirectoryService.prototype.put.call(store.directories, closure, options);
+    };
+    const copying = copyPaths(sample, to, [DEMO], { engine, closure: false });
+    expect(await failure(copying)).toMatchObject({ code: "conflict" });
+    expect(copies).toBe(1);
   });
 
   test("moves only what is missing: not what lies under a directory that is there, not a blob that is there", async () => {
