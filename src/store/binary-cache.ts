@@ -18,8 +18,8 @@ export interface FoundNarInfo {
 
 export interface NarOptions extends RequestOptions {
   /**
-   * Called when the file is put together from several answers: it may be damaged because they don't
-   * fit together.
+   * Called when the file is put together from several answers, and no strong entity tag says that
+   * they are of the same file: it may be damaged because they don't fit together.
    */
   readonly onContinued?: (() => void) | undefined;
 }

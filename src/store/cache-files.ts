@@ -42,7 +42,7 @@ export interface StreamOptions extends RequestOptions {
    * proxy.
    */
   readonly size?: number | undefined;
-  /** Called when the file is put together from several answers. */
+  /** Called when the file is put together from several answers, and no strong entity tag vouches for it. */
   readonly onContinued?: (() => void) | undefined;
 }
 
@@ -128,6 +128,8 @@ export class CacheFiles {
           await discard(response);
           throw new StoreError("corrupt", `${url} changed while it was read`);
         }
+        // A strong tag vouches for each byte, so that the parts fit together.
+        if (offset > 0 && (tag === undefined || strongTag(response) !== tag)) options.onContinued?.();
         tag ??= strongTag(response);
         hasRanges ||= response.status === 206 || acceptsRanges(response);
         let received = 0;
@@ -155,7 +157,6 @@ export class CacheFiles {
         if (offset >= before + PROGRESS) tries.reset();
         before = offset;
         await tries.again(error);
-        if (offset > 0) options.onContinued?.();
       }
     }
   }

@@ -115,10 +115,18 @@ describe("a body that breaks off goes on where it was", () => {
   };
 
   test("by a request for the rest", async () => {
-    let continued = 0;
-    await whole({ etag: '"1"' }, { onContinued: () => continued++ });
+    await whole({});
     expect(ranges()).toEqual([undefined, expect.stringMatching(/^bytes=[0-9]+-$/), expect.stringMatching(/^bytes=[0-9]+-$/)]);
-    expect(continued).toBe(2);
+  });
+
+  test.each<[string, Script, number]>([
+    ["a strong entity tag vouches for each part", { etag: '"1"' }, 0],
+    ["a weak entity tag does not", { etag: 'W/"1"' }, 2],
+    ["no entity tag does not", {}, 2],
+  ])("%s", async (_, script, expected) => {
+    let continued = 0;
+    await whole(script, { onContinued: () => continued++ });
+    expect(continued).toBe(expected);
   });
 
   test.each(["ignored", "416", "400", "wrong"] as const)("by a request for all of it, where a range is %s", async (kind) => {
