@@ -1,3 +1,4 @@
+import { allEnded } from "../all-ended.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { formatSri } from "../nix/hash.ts";
@@ -13,6 +14,9 @@ import type { PathInfo } from "./path-info.ts";
 import { normalizePathInfo } from "./path-info-check.ts";
 import { referencesFirst } from "./references-first.ts";
 import type { StoreServices } from "./services.ts";
+
+/** Path infos that are asked for at a time. */
+const CONCURRENCY = 16;
 
 export interface ExportNarioOptions extends OperationOptions {
   readonly engine: HashEngine;
@@ -125,16 +129,22 @@ export async function* listNario(
   }
 }
 
+/** @param there hash parts of paths that are in the store; those that this finds are added */
 async function checkReferences(
   store: StoreServices,
   { storePath, references }: PathInfo,
-  there: ReadonlySet<string>,
+  there: Set<string>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (const reference of references) {
+  const self = parseHashPart(storePath);
+  const unknown = references.filter((reference) => {
     const hashPart = parseHashPart(reference);
-    if (there.has(hashPart) || hashPart === parseHashPart(storePath)) continue;
-    await requirePathInfo(store.pathInfos, reference, { signal, referrer: storePath });
+    return hashPart !== self && !there.has(hashPart);
+  });
+  for (let i = 0; i < unknown.length; i += CONCURRENCY) {
+    const some = unknown.slice(i, i + CONCURRENCY);
+    await allEnded(some.map((reference) => requirePathInfo(store.pathInfos, reference, { signal, referrer: storePath })));
+    for (const reference of some) there.add(parseHashPart(reference));
   }
 }
 

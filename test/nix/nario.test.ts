@@ -175,3 +175,39 @@ describe("a nario", () => {
     expect(await failure(all())).toBe(reason);
   });
 });
+
+test("references are looked up side by side, a bounded number at a time, and once each", async () => {
+  const store = createMemoryStore();
+  const referenced: string[] = [];
+  for (let i = 0; i < 40; i++) {
+    const { storePath } = await importFiles(store, `dependency-${i}`, { a: utf8("a") });
+    referenced.push(storePath.slice("/nix/store/".length));
+  }
+  const infos: PathInfo[] = [];
+  for (const name of ["first", "second"])
+    infos.push({ ...(await importFiles(store, name, { b: utf8(name) })), ca: undefined, references: [...referenced].sort() });
+  const parts: Uint8Array[] = [];
+  for await (const part of exportNario(store, infos, { engine })) parts.push(part);
+  for (const { storePath } of infos) await store.pathInfos.delete(storePath.slice(11, 43));
+  const { pathInfos } = store;
+  const asked: string[] = [];
+  let running = 0;
+  let most = 0;
+  const watched = {
+    ...store,
+    pathInfos: {
+      list: () => pathInfos.list(),
+      put: (info: PathInfo) => pathInfos.put(info),
+      async get(hashPart: string) {
+        asked.push(hashPart);
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        running--;
+        return pathInfos.get(hashPart);
+      },
+    },
+  };
+  for await (const _ of importNario(watched, engine, new Source(concatBytes(parts))));
+  expect(asked.sort()).toEqual(referenced.map((name) => name.slice(0, 32)).sort());
+  expect(most).toBe(16);
+});
