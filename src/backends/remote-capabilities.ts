@@ -4,8 +4,10 @@ import { directoryNode } from "../castore/directory-codec.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { untilAborted } from "../until-aborted.ts";
 import type { Capabilities } from "../wire/capabilities-message.ts";
+import type { StoreClient } from "../wire/client.ts";
 import { isUnimplemented } from "../wire/status.ts";
-import type { RemoteConnection } from "./remote-connection.ts";
+import { withDeadline } from "../with-deadline.ts";
+import { QUESTION_TIMEOUT, type RemoteConnection } from "./remote-connection.ts";
 
 /**
  * What a remote can do beyond the protocol, and which size rules its `DirectoryService.Put` accepts.
@@ -40,7 +42,7 @@ export class RemoteCapabilities {
   /** `undefined` if the remote is no daemon of this project. */
   async #ask(): Promise<Capabilities | undefined> {
     try {
-      return await this.#connection.call("asking for capabilities", undefined, (client) => client.capabilities());
+      return await this.#question("asking for capabilities", (client, signal) => client.capabilities(signal));
     } catch (error) {
       if (isStoreError(error) && isUnimplemented(error.cause)) return undefined;
       throw error;
@@ -71,7 +73,14 @@ export class RemoteCapabilities {
 
   async #putSample(rule: DirectorySizeRule): Promise<void> {
     const what = "finding out how directory sizes are counted";
-    await this.#connection.call(what, undefined, (client) => client.putDirectories(sampleTree(rule)));
+    await this.#question(what, (client, signal) => client.putDirectories(sampleTree(rule), signal));
+  }
+
+  /** All who use the connection wait for the answer, and none of their signals ends the question. */
+  #question<T>(what: string, ask: (client: StoreClient, signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
+    const late = (): StoreError =>
+      new StoreError("unavailable", `${what}, ${this.#connection.name} did not answer for ${QUESTION_TIMEOUT / 1000} seconds`);
+    return withDeadline(QUESTION_TIMEOUT, late, (signal) => this.#connection.call(what, signal, ask));
   }
 }
 

@@ -6,12 +6,16 @@ import { untilAborted } from "../until-aborted.ts";
 import { createStoreClient, type StoreClient } from "../wire/client.ts";
 import type { WireFamily } from "../wire/family.ts";
 import { fromConnectError, isStatus, isUnimplemented } from "../wire/status.ts";
+import { withDeadline } from "../with-deadline.ts";
 
 /** Calls that a batch has under way: enough to hide latency, few enough for a page, which has six connections over HTTP/1.1. */
 export const REMOTE_CONCURRENCY = 8;
 
 /** Messages without a byte that a server may send in a row. */
 const MAX_EMPTY_PIECES = 1000;
+
+/** Milliseconds that a remote has for an answer about itself, which is small and costs it nothing. */
+export const QUESTION_TIMEOUT = 30_000;
 
 const FAMILIES: readonly WireFamily[] = ["tvix", "snix"];
 
@@ -98,7 +102,9 @@ export class RemoteConnection {
   /** Each caller may give up waiting by itself; the question goes on for the others. */
   #findClient(signal: AbortSignal | undefined): Promise<StoreClient> {
     if (!this.#client) {
-      this.#client = this.#probe();
+      const late = (): StoreError =>
+        new StoreError("unavailable", `${this.name} did not answer for ${QUESTION_TIMEOUT / 1000} seconds`);
+      this.#client = withDeadline(QUESTION_TIMEOUT, late, (signal) => this.#probe(signal));
       this.#client.catch(() => {
         this.#client = undefined;
       });
@@ -106,11 +112,11 @@ export class RemoteConnection {
     return untilAborted(this.#client, signal);
   }
 
-  async #probe(): Promise<StoreClient> {
+  async #probe(signal: AbortSignal): Promise<StoreClient> {
     for (const family of FAMILIES) {
       const client = createStoreClient(this.#transport, family);
       try {
-        await client.statBlob(EMPTY_DIGEST, false);
+        await client.statBlob(EMPTY_DIGEST, false, signal);
         return client;
       } catch (error) {
         if (isStatus(error, Code.NotFound)) return client;

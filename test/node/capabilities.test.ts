@@ -1,5 +1,5 @@
 import { createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
 import { utf8 } from "../../src/bytes.ts";
@@ -9,8 +9,13 @@ import { calculateNar } from "../../src/store/nar.ts";
 import { readOnly } from "../../src/store/read-only.ts";
 import type { StoreServices } from "../../src/store/services.ts";
 import { copyPaths } from "../../src/store/sync.ts";
+import { BlobService } from "../../src/wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { CapabilityService, DirectorySizeRule } from "../../src/wire/gen/tvix_store_web/castore/v1/rpc_capabilities_pb.ts";
 import { engine, failure, importFiles, withSizeRule } from "../store/fixtures.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 function daemon(store: StoreServices): Transport {
   return createRouterTransport((router) =>
@@ -56,4 +61,40 @@ test("a client of a read-only daemon reads from it, and a copy to it is denied b
   const { storePath } = await importFiles(other, "other", { "c/d": utf8("d") });
   expect(await failure(copyPaths(other, remote, [storePath], { engine }))).toMatchObject({ code: "denied" });
   expect(await failure(remote.directories.sizeRules())).toMatchObject({ code: "denied" });
+});
+
+const never = (): Promise<never> => new Promise(() => {});
+
+/** A daemon that leaves one of its services without an answer, until it is `awake`. */
+function mute(service: typeof CapabilityService | typeof BlobService): { transport: Transport; wake(): void } {
+  let awake = false;
+  const store = createMemoryStore();
+  const transport = createRouterTransport((router) => {
+    rpcRoutes(store, { engine, calculateNar: (node) => calculateNar(store, engine, node) })(router, new AbortController().signal);
+    if (service === BlobService) router.rpc(BlobService.method.stat, async () => (awake ? {} : never()));
+    else
+      router.rpc(CapabilityService.method.get, async () => (awake ? { directorySizeRules: [DirectorySizeRule.DOUBLED] } : never()));
+  });
+  return {
+    transport,
+    wake: () => {
+      awake = true;
+    },
+  };
+}
+
+test.each([
+  ["what it can do", CapabilityService],
+  ["which names its services have", BlobService],
+])("a peer that never answers %s hangs nobody, and is asked again", async (_, service) => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const { transport, wake } = mute(service);
+  const remote = connectRemoteStore(transport, { name: "remote" });
+  const first = failure(remote.directories.sizeRules());
+  const second = failure(remote.directories.sizeRules());
+  await vi.advanceTimersByTimeAsync(30_000);
+  for (const asked of [first, second]) expect(await asked).toMatchObject({ name: "StoreError", code: "unavailable" });
+  wake();
+  expect((await remote.directories.sizeRules()).length).toBeGreaterThan(0);
+  expect(vi.getTimerCount()).toBe(0);
 });

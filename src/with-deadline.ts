@@ -1,0 +1,15 @@
+import { untilAborted } from "./until-aborted.ts";
+
+/**
+ * Settles as `work` does. If that takes longer than `limit` milliseconds, it aborts the signal that
+ * `work` was given, and rejects with `late()`, even if `work` ignores the signal.
+ */
+export async function withDeadline<T>(limit: number, late: () => Error, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(late()), limit);
+  try {
+    return await untilAborted(work(controller.signal), controller.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
