@@ -4,6 +4,7 @@ import { decodeNode, encodeNode } from "../../castore/directory-codec.ts";
 import type { Node } from "../../castore/node.ts";
 import { type Compression, parseCompression } from "../../compression/decompress.ts";
 import { StoreError } from "../../error.ts";
+import { RecentlyUsed } from "../../recently-used.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 
 /** Texts by name. */
@@ -119,13 +120,25 @@ export class CacheUploads {
   }
 }
 
-/** Records that are gone when the program ends. */
-export function memoryRecords(): UploadRecords {
-  const records = new Map<string, string>();
+/** Bytes of all records in memory together, which is some 50,000 records. */
+const MAX_IN_MEMORY = 64 * 1024 * 1024;
+
+/** Bytes that a record costs besides its key and its text. */
+const RECORD_COST = 500;
+
+/**
+ * Records that are gone when the program ends. The least recently used ones go earlier, so that
+ * uploads can't fill the memory.
+ *
+ * @param limit bytes of all records together
+ */
+export function memoryRecords(limit: number = MAX_IN_MEMORY): UploadRecords {
+  const cost = ([key, text]: readonly [string, string]): number => 2 * (key.length + text.length) + RECORD_COST;
+  const records = new RecentlyUsed<string, readonly [key: string, text: string]>(limit, cost);
   return {
-    get: async (key) => records.get(key),
+    get: async (key) => records.get(key)?.[1],
     async put(added) {
-      for (const [key, text] of added) records.set(key, text);
+      for (const record of added) records.set(record[0], record);
     },
   };
 }
