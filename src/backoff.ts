@@ -1,3 +1,4 @@
+import { onAbort } from "./on-abort.ts";
 /**
  * How often, and how soon, an operation that failed for a reason that may pass is tried again.
  * Delays are in milliseconds.
@@ -62,14 +63,14 @@ export class Backoff {
 export function pause(delay: number, signal?: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
+      unlink();
       resolve();
     }, delay);
-    const onAbort = (): void => {
+    const giveUp = (): void => {
       clearTimeout(timer);
       reject(signal?.reason);
     };
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted) giveUp();
+    const unlink = onAbort(signal, giveUp);
   });
 }

@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /** Bytes of a buffer that is read into: at first, so that work begins soon, and at most, since each takes a message to a hash worker. */
 const MIN_SIZE = 512 * 1024;
 const MAX_SIZE = 2 * 1024 * 1024;
@@ -70,7 +72,7 @@ async function* read(
   const cancel = (): void => {
     reader.cancel(signal?.reason).catch(() => {});
   };
-  signal?.addEventListener("abort", cancel);
+  const unlink = onAbort(signal, cancel);
   const ask = (): Promise<ByteRead> => {
     const view = new Uint8Array(buffers.take());
     const read = (reader as FillingReader).read(view, { min: view.length });
@@ -94,7 +96,7 @@ async function* read(
     finished = true;
   } finally {
     underWay.delete(reader);
-    signal?.removeEventListener("abort", cancel);
+    unlink();
     if (!finished) cancel();
     reader.releaseLock();
   }

@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /**
  * Iterates over `stream`, as its own async iterator would, which not every browser has. Leaving the loop early, by an error too,
  * cancels the stream; so does `signal`, even while a read is waiting, and the iteration then throws `signal.reason`.
@@ -9,7 +11,7 @@ export async function* iterate<T>(stream: ReadableStream<T>, signal?: AbortSigna
   const cancel = (): void => {
     reader.cancel(signal?.reason).catch(() => {});
   };
-  signal?.addEventListener("abort", cancel);
+  const unlink = onAbort(signal, cancel);
   let finished = false;
   try {
     for (;;) {
@@ -20,7 +22,7 @@ export async function* iterate<T>(stream: ReadableStream<T>, signal?: AbortSigna
     }
     finished = true;
   } finally {
-    signal?.removeEventListener("abort", cancel);
+    unlink();
     if (!finished) cancel();
     reader.releaseLock();
   }

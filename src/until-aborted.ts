@@ -1,3 +1,5 @@
+import { onAbort } from "./on-abort.ts";
+
 /**
  * Settles as `work` does, or rejects with `signal.reason` at an abort, whichever comes first. `work`
  * itself goes on. Unlike `Promise.race`, it leaves no listener at a signal that lives long.
@@ -5,10 +7,8 @@
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort);
-    const settled = (): void => signal.removeEventListener("abort", onAbort);
-    work.then(resolve, reject).then(settled);
+    const giveUp = (): void => reject(signal.reason);
+    if (signal.aborted) giveUp();
+    work.then(resolve, reject).then(onAbort(signal, giveUp));
   });
 }

@@ -1,4 +1,5 @@
 import { StoreError } from "./error.ts";
+import { onAbort } from "./on-abort.ts";
 import { rebuiltResponse } from "./rebuilt-response.ts";
 import { checkTimeouts, type Timeouts } from "./timeouts.ts";
 
@@ -34,16 +35,15 @@ export function watchedFetch(fetch?: typeof globalThis.fetch, timeouts?: Timeout
 class Transfer {
   readonly url: string;
   readonly #caller: AbortSignal | undefined;
+  readonly #unlink: () => void;
   readonly #controller = new AbortController();
 
   constructor(url: string, caller: AbortSignal | undefined) {
     this.url = url;
     this.#caller = caller;
     caller?.throwIfAborted();
-    caller?.addEventListener("abort", this.#onAbort);
+    this.#unlink = onAbort(caller, () => this.#controller.abort(caller?.reason));
   }
-
-  readonly #onAbort = (): void => this.#controller.abort(this.#caller?.reason);
 
   /** Aborted by the caller, or by a timeout. */
   get signal(): AbortSignal {
@@ -52,7 +52,7 @@ class Transfer {
 
   /** Lets go of the caller's signal. */
   end(): void {
-    this.#caller?.removeEventListener("abort", this.#onAbort);
+    this.#unlink();
   }
 
   async head(send: () => Promise<Response>, limit: number): Promise<Response> {
@@ -108,15 +108,15 @@ class Transfer {
       const timer = setTimeout(() => {
         this.#controller.abort(new StoreError("unavailable", `${this.url} ${late} for ${limit / 1000} seconds`));
       }, limit);
-      const onAbort = (): void => {
+      const giveUp = (): void => {
         clearTimeout(timer);
         reject(signal.reason);
       };
-      if (signal.aborted) onAbort();
-      else signal.addEventListener("abort", onAbort);
+      if (signal.aborted) giveUp();
+      const unlink = onAbort(signal, giveUp);
       const settled = (): void => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
+        unlink();
       };
       work.then(resolve, reject).then(settled);
     });

@@ -4,6 +4,7 @@ import { asDigest, type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import { checkAttached } from "../hash/attached.ts";
 import type { HashStream } from "../hash/engine.ts";
+import { onAbort } from "../on-abort.ts";
 import { iterate } from "../stream.ts";
 import { cutBlobPieces } from "../wire/blob-message.ts";
 import type { RemoteConnection } from "./remote-connection.ts";
@@ -29,9 +30,7 @@ export class RemoteBlobWriter implements BlobWriter {
   constructor(connection: RemoteConnection, hash: HashStream, signal: AbortSignal | undefined) {
     this.#connection = connection;
     this.#hash = hash;
-    const onAbort = (): void => void this.abort(signal?.reason);
-    signal?.addEventListener("abort", onAbort);
-    this.#unlink = () => signal?.removeEventListener("abort", onAbort);
+    this.#unlink = onAbort(signal, () => void this.abort(signal?.reason));
   }
 
   async write(bytes: Uint8Array): Promise<void> {

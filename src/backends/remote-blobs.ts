@@ -12,6 +12,7 @@ import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { type ByteRange, checkedRange } from "../hash/group-tree.ts";
 import { type Outboard, outboardOf } from "../hash/outboard.ts";
+import { onAbort } from "../on-abort.ts";
 import { TaskPool } from "../task-pool.ts";
 import { cutBlobPieces } from "../wire/blob-message.ts";
 import { RemoteBlobWriter } from "./remote-blob-writer.ts";
@@ -53,14 +54,12 @@ export class RemoteBlobService implements BlobService {
     signal?.throwIfAborted();
     checkedRange({ offset, length });
     const stop = new AbortController();
-    const onAbort = (): void => {
+    let content: AsyncGenerator<Uint8Array> | undefined;
+    const unlink = onAbort(signal, () => {
       stop.abort(signal?.reason);
       // Nobody may read any more.
       content?.return(undefined).catch(() => {});
-    };
-    let content: AsyncGenerator<Uint8Array> | undefined;
-    signal?.addEventListener("abort", onAbort);
-    const unlink = (): void => signal?.removeEventListener("abort", onAbort);
+    });
 
     // Whether the blob is there shows with the first piece.
     let first: IteratorResult<Uint8Array>;

@@ -2,6 +2,7 @@ import type { Transport } from "@connectrpc/connect";
 import { Code } from "@connectrpc/connect";
 import { EMPTY_DIGEST } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
+import { onAbort } from "../on-abort.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { createStoreClient, type StoreClient } from "../wire/client.ts";
 import type { WireFamily } from "../wire/family.ts";
@@ -44,13 +45,17 @@ export class RemoteConnection {
   async call<T>(
     what: string,
     signal: AbortSignal | undefined,
-    run: (client: StoreClient, signal: AbortSignal | undefined) => Promise<T>,
+    run: (client: StoreClient, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     signal?.throwIfAborted();
+    const call = new AbortController();
+    const unlink = onAbort(signal, () => call.abort(signal?.reason));
     try {
-      return await run(await this.#findClient(signal), signal);
+      return await run(await this.#findClient(signal), call.signal);
     } catch (error) {
       throw this.#failure(error, what, signal);
+    } finally {
+      unlink();
     }
   }
 
@@ -62,8 +67,7 @@ export class RemoteConnection {
   ): AsyncGenerator<T> {
     signal?.throwIfAborted();
     const call = new AbortController();
-    const onAbort = (): void => call.abort(signal?.reason);
-    signal?.addEventListener("abort", onAbort);
+    const unlink = onAbort(signal, () => call.abort(signal?.reason));
     try {
       for await (const message of run(await this.#findClient(signal), call.signal)) {
         // All of the answer may be here already, and then nothing waits that an abort could end.
@@ -74,7 +78,7 @@ export class RemoteConnection {
     } catch (error) {
       throw this.#failure(error, what, signal);
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      unlink();
       call.abort();
     }
   }

@@ -5,6 +5,7 @@ import { checkedRange } from "../hash/group-tree.ts";
 import { MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
 import { OUTBOARD_VERSION, type Outboard, outboardOf } from "../hash/outboard.ts";
 import { VerifiedRange } from "../hash/verified-range.ts";
+import { onAbort } from "../on-abort.ts";
 import { streamOf } from "../stream.ts";
 import {
   type BlobService,
@@ -205,10 +206,9 @@ export class ChunkedBlobService implements BlobService {
     let hash: HashStream | undefined;
     let index = 0;
     // Nobody may read any more after an abort.
-    const onAbort = (): void => hash?.abort();
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const unlink = onAbort(signal, () => hash?.abort());
     const end = (): void => {
-      signal?.removeEventListener("abort", onAbort);
+      unlink();
       hash?.abort();
     };
     const read = async (): Promise<Uint8Array | undefined> => {

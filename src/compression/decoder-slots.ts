@@ -1,3 +1,5 @@
+import { onAbort } from "../on-abort.ts";
+
 /**
  * Limits how many decoders run at once. Decoders that share a WebAssembly memory keep their windows
  * in it, and such a memory never shrinks.
@@ -26,11 +28,11 @@ export class DecoderSlots {
     return new Promise<void>((resolve) => {
       const wake = (): void => {
         this.#waiting.delete(wake);
-        signal?.removeEventListener("abort", wake);
+        unlink();
         resolve();
       };
       this.#waiting.add(wake);
-      signal?.addEventListener("abort", wake);
+      const unlink = onAbort(signal, wake);
       if (signal?.aborted) wake();
     }).then(() => signal?.throwIfAborted());
   }

@@ -1,5 +1,6 @@
 import { decodeUtf8Strict, quoteBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { type NarHandler, type NarLimits, NarParser } from "./nar-parser.ts";
 
 /** What an archive holds, without the content of its files. */
@@ -54,7 +55,7 @@ export async function listNar(
   let done = false;
   try {
     for (;;) {
-      const result = await abortable(chunks.next(), signal);
+      const result = await untilAborted(chunks.next(), signal);
       if (result.done) break;
       parser.push(result.value);
     }
@@ -85,17 +86,6 @@ function chunksOf(stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>
   }
   const iterator = stream[Symbol.asyncIterator]();
   return { next: () => iterator.next(), close: async () => iterator.return?.() };
-}
-
-/** `promise`, but a rejection as soon as `signal` is aborted. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 class ListingBuilder implements NarHandler {

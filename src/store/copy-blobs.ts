@@ -3,6 +3,7 @@ import { type BlobService, SMALL_BLOB_LIMIT } from "../castore/blob-service.ts";
 import { type Digest, digestKey, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import type { FileNode } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
+import { onAbort } from "../on-abort.ts";
 import { iterate } from "../stream.ts";
 import { TaskPool } from "../task-pool.ts";
 import { openReusingChunks, type PartlyPresentBlob } from "./reused-chunks.ts";
@@ -43,7 +44,7 @@ export class BlobCopier {
   readonly #pool = new TaskPool(CONCURRENCY);
   readonly #controller = new AbortController();
   readonly #outer: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.#controller.abort(this.#outer?.reason);
+  readonly #unlink: () => void;
   #batch: FileNode[] = [];
   #batchBytes = 0;
   /** What was missing and was copied: bytes as they came from the source. */
@@ -57,8 +58,9 @@ export class BlobCopier {
     this.#seen = options.seen ?? new Set();
     this.#reuseChunks = options.reuseChunks ?? false;
     this.#outer = options.signal;
-    if (this.#outer?.aborted) this.#onAbort();
-    this.#outer?.addEventListener("abort", this.#onAbort);
+    const stop = (): void => this.#controller.abort(this.#outer?.reason);
+    if (this.#outer?.aborted) stop();
+    this.#unlink = onAbort(this.#outer, stop);
   }
 
   /** Takes the blob of `file`, and resolves when the next is wanted. Rejects if a blob that was taken earlier failed. */
@@ -99,12 +101,12 @@ export class BlobCopier {
       this.#outer?.throwIfAborted();
       throw error;
     }
-    this.#outer?.removeEventListener("abort", this.#onAbort);
+    this.#unlink();
   }
 
   /** Ends what is on its way, and resolves when it is over. */
   async abort(reason: unknown): Promise<void> {
-    this.#outer?.removeEventListener("abort", this.#onAbort);
+    this.#unlink();
     this.#controller.abort(reason);
     await this.#pool.finish().catch(() => {});
   }

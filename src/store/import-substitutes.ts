@@ -1,5 +1,6 @@
 import { isStoreError, StoreError, type StoreErrorCode } from "../error.ts";
 import { parseHashPart } from "../nix/store-path.ts";
+import { onAbort } from "../on-abort.ts";
 import { TaskPool } from "../task-pool.ts";
 import type { BinaryCache } from "./binary-cache.ts";
 import type { FailedPath, PathsReport } from "./failed-paths.ts";
@@ -41,13 +42,13 @@ export async function importSubstitutes(
 ): Promise<FailedPath[]> {
   const run = new Run(store, cache, infos, options);
   const { signal } = options;
-  const onAbort = (): void => run.stop(signal?.reason);
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort);
+  const stop = (): void => run.stop(signal?.reason);
+  if (signal?.aborted) stop();
+  const unlink = onAbort(signal, stop);
   try {
     return await run.all();
   } finally {
-    signal?.removeEventListener("abort", onAbort);
+    unlink();
   }
 }
 

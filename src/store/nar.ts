@@ -7,6 +7,7 @@ import { checkedRange } from "../hash/group-tree.ts";
 import { formatSri } from "../nix/hash.ts";
 import { NAR_HEADER_SIZE } from "../nix/nar-size.ts";
 import { NarWriter } from "../nix/nar-writer.ts";
+import { onAbort } from "../on-abort.ts";
 import type { OperationOptions } from "../progress.ts";
 import { iterate, streamOf } from "../stream.ts";
 import { Turn } from "../turn.ts";
@@ -35,11 +36,11 @@ export function renderNar(castore: CastoreServices, node: Node, options: RenderN
   const abort = (): void => controller.abort(options.signal?.reason);
   const pieces = (async function* () {
     if (options.signal?.aborted) abort();
-    options.signal?.addEventListener("abort", abort);
+    const unlink = onAbort(options.signal, abort);
     try {
       yield* narPieces(castore, node, controller.signal, options.range);
     } finally {
-      options.signal?.removeEventListener("abort", abort);
+      unlink();
     }
   })();
   return streamOf({
