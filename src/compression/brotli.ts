@@ -1,5 +1,5 @@
 import type { CompressedInput } from "./compressed-input.ts";
-import { DecoderSlots } from "./decoder-slots.ts";
+import { DecoderMemory } from "./decoder-memory.ts";
 import { LoadedDecoder } from "./loaded-decoder.ts";
 
 /** The library `brotli-dec-wasm`, as far as it is used. */
@@ -27,8 +27,10 @@ const ENDED = 1;
 const INPUT_PIECE = 64 * 1024;
 const OUTPUT_PIECE = 256 * 1024;
 
-/** Each stream has a window of up to 16 MiB. */
-const slots = new DecoderSlots(8);
+/** Largest window, in bytes. */
+const MAX_WINDOW = 16 * 1024 * 1024;
+/** All streams are decoded in one WebAssembly memory, which never shrinks. */
+const memory = new DecoderMemory(8 * MAX_WINDOW);
 
 let library = new LoadedDecoder<BrotliLibrary>("brotli", () => Promise.reject(new Error("none was provided")));
 
@@ -43,20 +45,16 @@ export function provideBrotli(loadLibrary: () => Promise<BrotliLibrary>): void {
 /**
  * Decodes the stream of RFC 7932 that begins at the input's next byte. Brotli has no checksum.
  *
- * @throws StoreError `unavailable` if the decoder can't be loaded
+ * @throws StoreError `unavailable` if the decoder can't be loaded, or if too many uploads wait
  */
-export async function* unbrotli(input: CompressedInput, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* unbrotli(input: CompressedInput): AsyncGenerator<Uint8Array> {
   const { BrotliDecStream } = await library.get();
-  await slots.take(signal);
+  await input.reserve(memory, MAX_WINDOW);
+  const stream = new BrotliDecStream();
   try {
-    const stream = new BrotliDecStream();
-    try {
-      yield* decode(input, stream);
-    } finally {
-      stream.free();
-    }
+    yield* decode(input, stream);
   } finally {
-    slots.free();
+    stream.free();
   }
 }
 

@@ -1,6 +1,7 @@
 /// <reference path="./untyped-libraries.d.ts" />
 import bzip2 from "unbzip2-stream/lib/bzip2.js";
 import type { CompressedInput } from "./compressed-input.ts";
+import { arrayMemory } from "./decoder-memory.ts";
 
 /** Of a level's block before the last step of compression, in bytes. */
 const BLOCK_SIZE = 100_000;
@@ -8,6 +9,8 @@ const BLOCK_SIZE = 100_000;
 const OVERHEAD = 25_000;
 /** Of what is handed out, in bytes. */
 const PIECE = 256 * 1024;
+/** Memory that a decoder may come to need, in bytes: most of it for a block's content. */
+const MEMORY = 52 * 1024 * 1024;
 /** Longest that four equal bytes and a count stand for. */
 const MAX_RUN = 259;
 
@@ -31,6 +34,7 @@ async function* stream(
   allocate: (length: number) => Int32Array,
 ): AsyncGenerator<Uint8Array> {
   await input.need(4);
+  await input.reserve(arrayMemory, MEMORY);
   const bits = new Bits(input);
   const level = bzip2.header(bits.read);
   bits.forget();

@@ -1,16 +1,40 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
 import { Turn } from "../turn.ts";
+import type { DecoderLease } from "./decoder-lease.ts";
+import type { DecoderInput, DecoderMemory } from "./decoder-memory.ts";
 
 /** Compressed bytes as they come, of which a decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #turn: Turn;
+  readonly #about: DecoderInput;
+  #reserved: { readonly memory: DecoderMemory; readonly lease: DecoderLease } | undefined;
   #bytes: Uint8Array = EMPTY_BYTES;
   #taken = 0;
 
-  constructor(source: AsyncIterator<Uint8Array>, signal: AbortSignal | undefined) {
+  constructor(source: AsyncIterator<Uint8Array>, about: DecoderInput) {
     this.#source = source;
-    this.#turn = new Turn(signal);
+    this.#about = about;
+    this.#turn = new Turn(about.signal);
+  }
+
+  /**
+   * Reserves `bytes` of memory in all for the decoder of this input, until the input ends. If the
+   * decoder has reserved less before, this frees it first, because two decoders that wait for more
+   * could wait for each other. The decoder has to let go of that memory before it asks.
+   *
+   * @throws StoreError `unavailable` if an upload has waited too long
+   */
+  async reserve(memory: DecoderMemory, bytes: number): Promise<void> {
+    if (this.#reserved && this.#reserved.lease.bytes >= bytes) return;
+    this.release();
+    this.#reserved = { memory, lease: await memory.reserve(bytes, this.#about) };
+  }
+
+  /** Frees what was reserved. */
+  release(): void {
+    this.#reserved?.memory.free(this.#reserved.lease);
+    this.#reserved = undefined;
   }
 
   /**
@@ -41,7 +65,8 @@ export class CompressedInput {
     const parts = this.#bytes.length > 0 ? [this.#bytes] : [];
     let missing = length - this.#bytes.length;
     while (missing > 0) {
-      const { value, done } = await this.#source.next();
+      const next = this.#source.next();
+      const { value, done } = await (this.#reserved ? this.#reserved.lease.piece(next) : next);
       if (done) break;
       if (value.length > 0) parts.push(value);
       missing -= value.length;

@@ -3,6 +3,7 @@ import { StoreError } from "../error.ts";
 import { unbrotli } from "./brotli.ts";
 import { bzip2Decoder } from "./bzip2.ts";
 import { CompressedInput } from "./compressed-input.ts";
+import type { DecoderInput } from "./decoder-memory.ts";
 import { gzipDecoder } from "./gzip.ts";
 import { lz4Decoder } from "./lz4.ts";
 import { lzipDecoder } from "./lzip.ts";
@@ -14,8 +15,17 @@ import { zstdDecoder } from "./zstd.ts";
 export const COMPRESSIONS = ["none", "gzip", "bzip2", "xz", "zstd", "br", "lz4", "lzma", "lzip"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
+export interface DecompressOptions {
+  /**
+   * Whether a server's client sends the data, at its own speed. Such data is refused
+   * (`unavailable`) if others wait for memory, and it comes too slowly or has waited for a minute:
+   * see `DecoderMemory`.
+   */
+  readonly isUpload?: boolean | undefined;
+}
+
 /** Decodes the member that begins at the input's next byte, and takes no byte after its end. */
-type DecodeMember = (input: CompressedInput, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
+type DecodeMember = (input: CompressedInput) => AsyncIterable<Uint8Array>;
 
 interface Format {
   /** Makes a decoder for the members of one input. */
@@ -76,8 +86,9 @@ export async function* decompressed(
   archive: AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
   onFound?: (compression: Compression) => void,
+  options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  yield* decompressWith(archive, signal, async (input) => {
+  yield* decompressWith(archive, { signal, isUpload: options.isUpload ?? false }, async (input) => {
     // A first piece may be shorter.
     await input.has(MAGIC_LENGTH);
     const found = parseCompression(sniff(input.bytes.subarray(0, MAGIC_LENGTH)));
@@ -96,8 +107,10 @@ export async function* decompressedAs(
   archive: AsyncIterable<Uint8Array>,
   compression: string,
   signal?: AbortSignal,
+  options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  yield* decompressWith(archive, signal, async () => parseCompression(compression));
+  const about = { signal, isUpload: options.isUpload ?? false };
+  yield* decompressWith(archive, about, async () => parseCompression(compression));
 }
 
 /** @throws StoreError `invalid` for one that can't be read here */
@@ -115,14 +128,17 @@ function sniff(start: Uint8Array): string {
 
 async function* decompressWith(
   archive: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
+  about: DecoderInput,
   choose: (input: CompressedInput) => Promise<Compression>,
 ): AsyncGenerator<Uint8Array> {
+  const { signal } = about;
   const source = archive[Symbol.asyncIterator]();
   // Errors of the source come out as they are; the others are about the compressed data.
   let failure: { readonly error: unknown } | undefined;
   let isOver = false;
+  let isPending = false;
   const next = async (): Promise<IteratorResult<Uint8Array>> => {
+    isPending = true;
     try {
       const result = await source.next();
       isOver ||= result.done === true;
@@ -131,9 +147,11 @@ async function* decompressWith(
       isOver = true;
       failure = { error };
       throw error;
+    } finally {
+      isPending = false;
     }
   };
-  const input = new CompressedInput({ next }, signal);
+  const input = new CompressedInput({ next }, about);
   try {
     const compression = await choose(input);
     if (compression === "none") {
@@ -141,7 +159,7 @@ async function* decompressWith(
       return;
     }
     try {
-      for await (const bytes of members(FORMATS[compression], input, signal)) {
+      for await (const bytes of members(FORMATS[compression], input)) {
         signal?.throwIfAborted();
         yield bytes;
         await input.turn();
@@ -154,18 +172,17 @@ async function* decompressWith(
       throw new StoreError("invalid", `can't read the ${compression} data: ${reason}`, { cause: error });
     }
   } finally {
-    if (!isOver) await source.return?.();
+    input.release();
+    // A source that is still waited for ends when its next piece comes.
+    if (isPending) source.return?.().catch(() => {});
+    else if (!isOver) await source.return?.();
   }
 }
 
-async function* members(
-  { decoder, hasMembers }: Format,
-  input: CompressedInput,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
+async function* members({ decoder, hasMembers }: Format, input: CompressedInput): AsyncGenerator<Uint8Array> {
   const decode = decoder();
   for (let hasMore = true; hasMore; ) {
-    yield* decode(input, signal);
+    yield* decode(input);
     hasMore = await input.skipZeros();
     if (hasMore && !hasMembers) throw new Error("there is more after its end");
   }

@@ -1,6 +1,7 @@
 import { createXXHash32, type IHasher } from "hash-wasm";
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
+import { arrayMemory } from "./decoder-memory.ts";
 import { decodeLz4Block, LZ4_WINDOW } from "./lz4-block.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
 
@@ -29,6 +30,11 @@ class Lz4Memory {
     this.contentHasher = contentHasher;
   }
 
+  /** Frees the buffer if it is too small for a block. */
+  forgetBelow(blockSize: number): void {
+    if (this.#output.length < LZ4_WINDOW + blockSize) this.#output = new Uint8Array(0);
+  }
+
   /** A buffer for the window and a block. */
   output(blockSize: number): Uint8Array {
     if (this.#output.length < LZ4_WINDOW + blockSize) this.#output = new Uint8Array(LZ4_WINDOW + blockSize);
@@ -49,7 +55,11 @@ export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Ar
     else if (magic === FRAME_MAGIC) {
       input.take(4);
       memory ??= new Lz4Memory(await createXXHash32(), await createXXHash32());
-      yield* blocks(input, await readHeader(input, memory.hasher), memory);
+      const header = await readHeader(input, memory.hasher);
+      memory.forgetBelow(header.blockSize);
+      // A block, its content, and the window.
+      await input.reserve(arrayMemory, 2 * header.blockSize + LZ4_WINDOW);
+      yield* blocks(input, header, memory);
     } else throw new Error("this is not an lz4 frame");
   };
 }

@@ -1,5 +1,6 @@
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
+import { arrayMemory } from "./decoder-memory.ts";
 import { LzmaDecoder, type LzmaProperties } from "./lzma-decoder.ts";
 import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
 
@@ -51,6 +52,7 @@ export async function* decodeLzma(input: CompressedInput, properties: LzmaProper
   const { dictionarySize } = properties;
   if (dictionarySize > MAX_DICTIONARY)
     throw new Error(`it wants ${dictionarySize} bytes of memory, of which ${MAX_DICTIONARY} are allowed`);
+  await input.reserve(arrayMemory, dictionarySize);
   await input.need(LzmaRangeDecoder.START);
   const decoder = new LzmaDecoder(properties, size);
   decoder.begin(input.take(LzmaRangeDecoder.START));

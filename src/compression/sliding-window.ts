@@ -15,6 +15,17 @@ export class SlidingWindow {
   #size = 0;
 
   /**
+   * The most memory that a window takes, in bytes. A quarter more than its size: each byte of output
+   * then moves four bytes of the window.
+   *
+   * @param size of the window
+   * @param longest length that is appended at once
+   */
+  static capacity(size: number, longest: number): number {
+    return size + Math.max(size >> 2, longest);
+  }
+
+  /**
    * Begins an empty window.
    *
    * @param size number of bytes to keep
@@ -40,8 +51,7 @@ export class SlidingWindow {
   /** Moves the kept bytes to the start of the buffer, or of a larger buffer. */
   #makeRoom(length: number): void {
     const kept = this.#end - this.#start;
-    // A quarter more than the window: each byte of output then moves four bytes of the window.
-    const most = this.#size + Math.max(this.#size >> 2, length);
+    const most = SlidingWindow.capacity(this.#size, length);
     const wanted = Math.min(Math.max(kept + length, this.#buffer.length * 2, FIRST_CAPACITY), most);
     if (wanted > this.#buffer.length) {
       const larger = new Uint8Array(wanted);

@@ -1,13 +1,15 @@
 import * as library from "xz-decompress";
 import type { CompressedInput } from "./compressed-input.ts";
-import { DecoderSlots } from "./decoder-slots.ts";
+import { DecoderMemory } from "./decoder-memory.ts";
 import { LoadedDecoder } from "./loaded-decoder.ts";
 
 // The library is CommonJS, of which some loaders see the names and others only the whole.
 const { XzReadableStream } = "XzReadableStream" in library ? library : (library as { default: typeof library }).default;
 
-/** Each stream has a dictionary of up to 64 MiB. */
-const slots = new DecoderSlots(8);
+/** Largest dictionary, in bytes. The library finds the real size only as it decodes. */
+const MAX_DICTIONARY = 64 * 1024 * 1024;
+/** All streams are decoded in one WebAssembly memory, which never shrinks. */
+const memory = new DecoderMemory(8 * MAX_DICTIONARY);
 
 /** Results of the library's decoder (`xz_ret` of XZ Embedded). */
 const OK = 0;
@@ -37,19 +39,15 @@ const decoder = new LoadedDecoder("xz", loadDecoder);
  * it accepts padding in multiples of four bytes only. So this function gives it no byte after the
  * end of a stream.
  *
- * @throws StoreError `unavailable` if the decoder can't be loaded
+ * @throws StoreError `unavailable` if the decoder can't be loaded, or if too many uploads wait
  */
-export async function* unxz(input: CompressedInput, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  await slots.take(signal);
+export async function* unxz(input: CompressedInput): AsyncGenerator<Uint8Array> {
+  await input.reserve(memory, MAX_DICTIONARY);
+  const context = new XzContext(await decoder.get());
   try {
-    const context = new XzContext(await decoder.get());
-    try {
-      yield* stream(input, context);
-    } finally {
-      context.destroy();
-    }
+    yield* stream(input, context);
   } finally {
-    slots.free();
+    context.destroy();
   }
 }
 

@@ -19,7 +19,7 @@ const PRELUDE = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0,
  * version is therefore pinned.
  */
 export class ZstdBlocks {
-  readonly #window = new SlidingWindow();
+  #window = new SlidingWindow();
   #decoder = new Decompress();
   #state: object | undefined;
   #content: Uint8Array | undefined;
@@ -38,6 +38,11 @@ export class ZstdBlocks {
     if (!isState(state)) throw new TypeError("the zstd decoder has changed");
     Reflect.set(state, "m", Math.min(windowSize, MAX_BLOCK_SIZE));
     this.#state = state;
+  }
+
+  /** Frees the memory of the window. */
+  forget(): void {
+    this.#window = new SlidingWindow();
   }
 
   /**

@@ -1,7 +1,9 @@
 import { createXXHash64, type IHasher } from "hash-wasm";
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
+import { arrayMemory } from "./decoder-memory.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
+import { SlidingWindow } from "./sliding-window.ts";
 import { MAX_BLOCK_SIZE, ZstdBlocks } from "./zstd-blocks.ts";
 
 const FRAME_MAGIC = 0xfd2fb528;
@@ -22,6 +24,7 @@ interface FrameHeader {
 export function zstdDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   const blocks = new ZstdBlocks();
   let hasher: IHasher | undefined;
+  let largestWindow = 0;
   return async function* (input) {
     await input.need(4);
     const magic = viewOf(input.bytes).getUint32(0, true);
@@ -29,6 +32,11 @@ export function zstdDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8A
     else if (magic === FRAME_MAGIC) {
       const header = await readHeader(input);
       if (header.hasChecksum) hasher ??= await createXXHash64();
+      if (header.windowSize > largestWindow) {
+        blocks.forget();
+        largestWindow = header.windowSize;
+        await input.reserve(arrayMemory, SlidingWindow.capacity(largestWindow, MAX_BLOCK_SIZE));
+      }
       yield* frame(input, header, blocks, header.hasChecksum ? hasher?.init() : undefined);
     } else throw new Error("this is not a zstd frame");
   };

@@ -23,6 +23,7 @@ import { formatNarInfo, parseNarInfo } from "../../src/nix/narinfo.ts";
 import type { BinaryCacheOptions } from "../../src/node/binary-cache/binary-cache.ts";
 import { compressedAs } from "../../src/node/binary-cache/encode.ts";
 import { CacheUploads, memoryRecords } from "../../src/node/binary-cache/uploads.ts";
+import { xzStored } from "../../src/node/binary-cache/xz-stored.ts";
 import { compressZstd } from "../../src/node/zstd.ts";
 import { parseEntryPath, resolvePath } from "../../src/store/list.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
@@ -480,6 +481,32 @@ describe("writing", () => {
     slow.end();
     const [response] = await once(slow, "response");
     expect(response.resume().statusCode).toBe(201);
+  });
+
+  test("eight uploads of xz that stall hold up a ninth for ten seconds", { timeout: 40_000 }, async () => {
+    await start();
+    const parts: Uint8Array[] = [];
+    for await (const part of xzStored(once1(narOf(HELLO)))) parts.push(part);
+    const xz = Buffer.concat(parts);
+    const url = `${cache.address}/nar/${nixHash(xz)}.nar.xz`;
+    const answers: number[] = [];
+    const slow = Array.from({ length: 8 }, () => {
+      const put = request(url, { method: "PUT" });
+      put.on("response", (response) => {
+        answers.push(response.resume().statusCode ?? 0);
+      });
+      put.on("error", () => {});
+      put.write(xz.subarray(0, 30));
+      return put;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await ask("PUT", new URL(url).pathname, { body: xz })).status).toBe(201);
+    expect(answers).toEqual([503]);
+    // The others go on, and the one that was refused may send what it has.
+    const closed = slow.map((put) => once(put, "close"));
+    for (const put of slow) put.end(xz.subarray(30));
+    await Promise.all(closed);
+    expect(answers).toEqual([503, ...Array(7).fill(201)]);
   });
 
   test("what can't be taken is refused with a line that says why", async () => {

@@ -101,7 +101,8 @@ export class Exchange {
       return;
     }
     let length = 0;
-    for await (const piece of decompressedAs(this.bodyUpTo(maxLength + CODING_OVERHEAD), coding, this.signal)) {
+    const encoded = this.bodyUpTo(maxLength + CODING_OVERHEAD);
+    for await (const piece of decompressedAs(encoded, coding, this.signal, { isUpload: true })) {
       length += piece.length;
       if (length > maxLength) throw new StoreError("invalid", `more than ${maxLength} bytes`);
       yield piece;

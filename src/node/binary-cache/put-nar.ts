@@ -69,7 +69,11 @@ export async function receiveNar(
   try {
     const bytes = file.pass(body);
     if (compression !== undefined) onFound(compression);
-    const nar = compression === undefined ? decompressed(bytes, signal, onFound) : decompressedAs(bytes, compression, signal);
+    const options = { isUpload: true };
+    const nar =
+      compression === undefined
+        ? decompressed(bytes, signal, onFound, options)
+        : decompressedAs(bytes, compression, signal, options);
     const { node, narHash, narSize } = await ingestNar(store, engine, recognised(nar), { signal });
     // A decompressor may have left something.
     const actual = encodeNixbase32(await file.hash());

@@ -1,0 +1,117 @@
+import { StoreError } from "../error.ts";
+import { DecoderLease } from "./decoder-lease.ts";
+
+/** Longest that an upload waits for memory, in milliseconds. */
+const LONGEST_WAIT = 60_000;
+/** Milliseconds between two looks at the decoders while others wait. */
+const LOOK = 1000;
+
+interface Waiting {
+  readonly bytes: number;
+  readonly isUpload: boolean;
+  readonly since: number;
+  readonly grant: (lease: DecoderLease) => void;
+  readonly refuse: (reason: unknown) => void;
+}
+
+/** What a decoder that asks for memory decodes. */
+export interface DecoderInput {
+  readonly signal: AbortSignal | undefined;
+  /** Whether the client of a server sends it, at its own speed. */
+  readonly isUpload: boolean;
+}
+
+/**
+ * Limits the memory of all decoders that run at once, in bytes. A decoder reserves the memory that
+ * it may come to need, before it begins. If there is not enough left, it waits for others to end,
+ * in the order of asking.
+ *
+ * A client that uploads slowly must not hold up others for as long as it likes. So while somebody
+ * waits, an upload that is too slow fails with `unavailable`, and so does one that has waited for a
+ * minute: a server answers 503, and Nix tries again. A decoder's state can't leave the memory in the
+ * meantime, and to store each upload before it is decoded would cost every client time and disk. A
+ * page's own downloads are never refused: they share one line, and wait for each other.
+ */
+export class DecoderMemory {
+  readonly #limit: number;
+  #used = 0;
+  readonly #leases = new Set<DecoderLease>();
+  readonly #queue: Waiting[] = [];
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /**
+   * Waits for memory and takes it. The caller has to `free` it.
+   *
+   * @param bytes at most the limit
+   * @throws StoreError `unavailable` if an upload has waited too long
+   */
+  async reserve(bytes: number, { signal, isUpload }: DecoderInput): Promise<DecoderLease> {
+    signal?.throwIfAborted();
+    if (this.#queue.length === 0 && this.#fits(bytes)) return this.#grant(bytes, isUpload);
+    return new Promise<DecoderLease>((resolve, reject) => {
+      const settle = (): void => {
+        signal?.removeEventListener("abort", onAbort);
+        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+      };
+      const waiting: Waiting = {
+        bytes,
+        isUpload,
+        since: performance.now(),
+        grant: (lease) => {
+          settle();
+          resolve(lease);
+        },
+        refuse: (reason) => {
+          settle();
+          reject(reason);
+          this.#serve();
+        },
+      };
+      const onAbort = (): void => waiting.refuse(signal?.reason);
+      signal?.addEventListener("abort", onAbort);
+      this.#queue.push(waiting);
+      this.#timer ??= setInterval(() => this.#look(), LOOK);
+    });
+  }
+
+  free(lease: DecoderLease): void {
+    if (!this.#leases.delete(lease)) return;
+    this.#used -= lease.bytes;
+    this.#serve();
+  }
+
+  #fits(bytes: number): boolean {
+    return this.#used + bytes <= this.#limit;
+  }
+
+  #grant(bytes: number, isUpload: boolean): DecoderLease {
+    const lease = new DecoderLease(bytes, isUpload);
+    this.#used += bytes;
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  #serve(): void {
+    for (let first = this.#queue[0]; first && this.#fits(first.bytes); first = this.#queue[0])
+      first.grant(this.#grant(first.bytes, first.isUpload));
+    if (this.#queue.length > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    for (const waiting of [...this.#queue])
+      if (waiting.isUpload && now - waiting.since > LONGEST_WAIT)
+        waiting.refuse(new StoreError("unavailable", "too many uploads are being decompressed; send it again later"));
+    // One at a time: those that go on may then be enough.
+    if (this.#queue.length > 0) [...this.#leases].find((lease) => lease.isSlow(now))?.revoke();
+  }
+}
+
+/** For decoders that keep their memory in arrays, which are freed. */
+export const arrayMemory = new DecoderMemory(512 * 1024 * 1024);

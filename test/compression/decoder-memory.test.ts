@@ -1,0 +1,185 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { concatBytes } from "../../src/bytes.ts";
+import { DecoderLease } from "../../src/compression/decoder-lease.ts";
+import { DecoderMemory } from "../../src/compression/decoder-memory.ts";
+import { decompressedAs } from "../../src/compression/decompress.ts";
+import "../../src/node/brotli.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const sample = async (name: string): Promise<Uint8Array> =>
+  new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
+
+/** Lets promises settle. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+/** `ms` milliseconds later. */
+async function later(ms: number): Promise<void> {
+  for (let at = 0; at < ms; at += 500) {
+    vi.advanceTimersByTime(500);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await settle();
+}
+
+async function length(source: AsyncIterable<Uint8Array>): Promise<number> {
+  let length = 0;
+  for await (const piece of source) length += piece.length;
+  return length;
+}
+
+/** A client that sends the first bytes, then the rest when it is told to. */
+function client(
+  bytes: Uint8Array,
+  compression: string,
+  { isUpload = true, first = 20, signal = undefined as AbortSignal | undefined } = {},
+) {
+  let go = (): void => {};
+  const told = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes.subarray(0, first);
+    await told;
+    yield bytes.subarray(first);
+  };
+  const result = length(decompressedAs(source(), compression, signal, { isUpload }));
+  result.catch(() => {});
+  return { go, result };
+}
+
+async function state(result: Promise<unknown>): Promise<unknown> {
+  return Promise.race([
+    result.then(
+      () => "done",
+      (error: { code?: unknown }) => error.code,
+    ),
+    settle().then(() => "waiting"),
+  ]);
+}
+
+/** A zstd frame of a window of 128 MiB, whose block is missing. */
+const WIDE = concatBytes([Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3), Uint8Array.of(0x09, 0x00, 0x00, 0x41)]);
+
+describe.each([
+  { compression: "xz", bytes: () => sample("numbers.xz"), first: 20, fit: 8 },
+  { compression: "br", bytes: () => sample("numbers.br"), first: 20, fit: 8 },
+  { compression: "zstd", bytes: async () => WIDE, first: 7, fit: 3 },
+])("uploads of $compression", ({ compression, bytes, first, fit }) => {
+  test("that send nothing hold others up for ten seconds", async () => {
+    const data = await bytes();
+    const slow = Array.from({ length: fit }, () => client(data, compression, { first }));
+    await settle();
+    const other = client(data, compression, { first });
+    other.go();
+    await later(5000);
+    expect(await state(other.result)).toBe("waiting");
+    await later(8000);
+    expect(await state(other.result)).toBe("done");
+    // No more of them had to go.
+    const states = await Promise.all(slow.map(({ result }) => state(result)));
+    expect(states.toSorted()).toEqual(["unavailable", ...Array<string>(fit - 1).fill("waiting")]);
+    for (const { go } of slow) go();
+    expect((await Promise.all(slow.map(({ result }) => state(result)))).toSorted()).toEqual([
+      ...Array<string>(fit - 1).fill("done"),
+      "unavailable",
+    ]);
+  });
+});
+
+test("an upload that comes slowly goes on if nobody waits", async () => {
+  const data = await sample("numbers.xz");
+  const slow = Array.from({ length: 8 }, () => client(data, "xz"));
+  await later(100_000);
+  for (const { go, result } of slow) {
+    go();
+    expect(await result).toBeGreaterThan(100_000);
+  }
+});
+
+test("an upload that waits for memory is refused after a minute", async () => {
+  const data = await sample("numbers.xz");
+  const all = Array.from({ length: 8 }, () => client(data, "xz", { isUpload: false }));
+  await settle();
+  const other = client(data, "xz");
+  other.go();
+  await later(58_000);
+  expect(await state(other.result)).toBe("waiting");
+  await later(5000);
+  expect(await state(other.result)).toBe("unavailable");
+  for (const { go, result } of all) {
+    go();
+    expect(await result).toBeGreaterThan(100_000);
+  }
+});
+
+test("an upload is slow below 64 KiB a second, of the time that its client took", async () => {
+  const lease = new DecoderLease(1, true);
+  await lease.piece(Promise.resolve({ value: new Uint8Array(700_000), done: false }));
+  // The decoder's time doesn't count.
+  vi.advanceTimersByTime(100_000);
+  expect(lease.isSlow(performance.now())).toBe(false);
+  const next = lease.piece(new Promise(() => {}));
+  const began = performance.now();
+  expect(lease.isSlow(began + 10_500)).toBe(false);
+  expect(lease.isSlow(began + 11_500)).toBe(true);
+  lease.revoke();
+  await expect(next).rejects.toMatchObject({ code: "unavailable" });
+  expect(lease.isSlow(began + 11_500)).toBe(false);
+});
+
+test("a page's downloads wait for each other, and none is refused", async () => {
+  const data = await sample("numbers.xz");
+  const all = Array.from({ length: 12 }, () => client(data, "xz", { isUpload: false }));
+  await later(200_000);
+  expect(await Promise.all(all.map(({ result }) => state(result)))).toEqual(Array(12).fill("waiting"));
+  for (const { go } of all) go();
+  for (const { result } of all) expect(await result).toBeGreaterThan(100_000);
+});
+
+describe("memory for decoders", () => {
+  const upload = { signal: undefined, isUpload: true };
+
+  test("is given in the order of asking", async () => {
+    const memory = new DecoderMemory(100);
+    const [one, two] = [await memory.reserve(60, upload), await memory.reserve(40, upload)];
+    const order: number[] = [];
+    const large = memory.reserve(80, upload).then((lease) => {
+      order.push(80);
+      return lease;
+    });
+    const small = memory.reserve(10, upload).then((lease) => {
+      order.push(10);
+      return lease;
+    });
+    memory.free(two);
+    memory.free(two);
+    await settle();
+    expect(order).toEqual([]);
+    memory.free(one);
+    memory.free(await large);
+    memory.free(await small);
+    expect(order).toEqual([80, 10]);
+    memory.free(await memory.reserve(100, upload));
+  });
+
+  test("goes to the next when the first to wait is aborted", async () => {
+    const memory = new DecoderMemory(100);
+    const one = await memory.reserve(60, upload);
+    const controller = new AbortController();
+    const large = memory.reserve(80, { signal: controller.signal, isUpload: true });
+    const small = memory.reserve(40, upload);
+    controller.abort(new Error("enough"));
+    await expect(large).rejects.toThrow("enough");
+    memory.free(await small);
+    memory.free(one);
+    await expect(memory.reserve(1, { signal: controller.signal, isUpload: false })).rejects.toThrow("enough");
+  });
+});
