@@ -20,7 +20,6 @@ function inBrowser(
         "idb",
         "comlink",
         "@noble/ed25519",
-        "fzstd",
         "xz-decompress",
         "unbzip2-stream/lib/bzip2.js",
         "pako",

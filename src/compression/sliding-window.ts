@@ -1,4 +1,4 @@
-import { EMPTY_BYTES } from "../bytes.ts";
+import type { BlockOutput } from "./zstd-sequences.ts";
 
 /** First capacity in bytes. */
 const FIRST_CAPACITY = 64 * 1024;
@@ -36,16 +36,21 @@ export class SlidingWindow {
     this.#size = size;
   }
 
-  /** The last bytes, at most `size`. The view is valid until the next call of `append`. */
-  get bytes(): Uint8Array {
-    return this.#end === 0 ? EMPTY_BYTES : this.#buffer.subarray(this.#start, this.#end);
+  /**
+   * Makes room after the kept bytes.
+   *
+   * @param length in bytes
+   * @returns where to write. It is valid until the next call
+   */
+  room(length: number): BlockOutput {
+    if (length > this.#buffer.length - this.#end) this.#makeRoom(length);
+    return { buffer: this.#buffer, first: this.#start, start: this.#end, limit: this.#end + length };
   }
 
-  append(bytes: Uint8Array): void {
-    if (bytes.length > this.#buffer.length - this.#end) this.#makeRoom(bytes.length);
-    this.#buffer.set(bytes, this.#end);
-    this.#end += bytes.length;
-    this.#start = Math.max(this.#start, this.#end - this.#size);
+  /** Takes what was written up to the offset `end` of the buffer. */
+  take(end: number): void {
+    this.#end = end;
+    this.#start = Math.max(this.#start, end - this.#size);
   }
 
   /** Moves the kept bytes to the start of the buffer, or of a larger buffer. */

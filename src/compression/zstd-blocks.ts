@@ -1,28 +1,23 @@
-import { Decompress } from "fzstd";
 import { SlidingWindow } from "./sliding-window.ts";
+import { ZstdLiterals } from "./zstd-literals.ts";
+import { ZstdSequences } from "./zstd-sequences.ts";
 
 /** Longest content of a block, in bytes. */
 export const MAX_BLOCK_SIZE = 128 * 1024;
 
 /**
- * A frame's header with a window of 1 KiB, and four empty blocks. The library reads a header when
- * it has 18 bytes.
- */
-const PRELUDE = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-
-/**
- * Decodes the blocks of zstd frames with the library fzstd, but keeps the window itself. The
- * library allocates the window that a frame declares, and moves all of it for each block: nine
- * bytes of input cost 128 MiB of memory, and three bytes the time to move them.
+ * Decodes the blocks of zstd frames (RFC 8878, 3.1.1.2). Frames share its memory.
  *
- * To that end this class sets fields of the library's decoder that are not public. The library's
- * version is therefore pinned.
+ * The library fzstd gives other bytes for matches further back than 96 MiB: it reads 32 bits, where
+ * the 26 bits of an offset can lie in 33. It also allocates the window that a frame declares, and
+ * moves all of it for each block. Other libraries for pages decode whole
+ * inputs, or keep windows in a WebAssembly memory, which never shrinks.
  */
 export class ZstdBlocks {
   #window = new SlidingWindow();
-  #decoder = new Decompress();
-  #state: object | undefined;
-  #content: Uint8Array | undefined;
+  readonly #literals = new ZstdLiterals();
+  #sequences = new ZstdSequences();
+  #maxContent = 0;
 
   /**
    * Begins a frame.
@@ -31,13 +26,9 @@ export class ZstdBlocks {
    */
   begin(windowSize: number): void {
     this.#window.begin(windowSize);
-    this.#state = undefined;
-    this.#decoder = new Decompress((content) => this.#take(content));
-    this.#decoder.push(PRELUDE);
-    const state: unknown = Reflect.get(this.#decoder, "s");
-    if (!isState(state)) throw new TypeError("the zstd decoder has changed");
-    Reflect.set(state, "m", Math.min(windowSize, MAX_BLOCK_SIZE));
-    this.#state = state;
+    this.#literals.begin();
+    this.#sequences = new ZstdSequences();
+    this.#maxContent = Math.min(windowSize, MAX_BLOCK_SIZE);
   }
 
   /** Frees the memory of the window. */
@@ -48,33 +39,26 @@ export class ZstdBlocks {
   /**
    * Decodes a block.
    *
-   * @param block with its header
+   * @param block with its header of three bytes, and complete
+   * @returns a copy of the content
    * @throws Error if the block is damaged
    */
   decode(block: Uint8Array): Uint8Array {
-    if (!this.#state) throw new TypeError("no frame was begun");
-    this.#content = undefined;
-    const window = this.#window.bytes;
-    Reflect.set(this.#state, "w", window);
-    Reflect.set(this.#state, "e", window.length);
-    this.#decoder.push(block);
-    // The library keeps an empty view of each input, and with the view the input's memory.
-    Reflect.set(this.#decoder, "c", []);
-    const content = this.#content as Uint8Array | undefined;
-    if (!content) throw new Error("a block is damaged");
-    this.#window.append(content);
-    return content;
+    const [b0 = 0, b1 = 0, b2 = 0, value = 0] = block;
+    const type = (b0 >> 1) & 3;
+    const size = (b0 | (b1 << 8) | (b2 << 16)) >> 3;
+    const body = block.subarray(3);
+    if (type === 3 || size > MAX_BLOCK_SIZE) throw new Error("a block is damaged");
+    const output = this.#window.room(type === 2 ? this.#maxContent : size);
+    const { buffer, start } = output;
+    let end = start + size;
+    if (type === 0) buffer.set(body, start);
+    else if (type === 1) buffer.fill(value, start, end);
+    else {
+      const [literals, length] = this.#literals.decode(body, this.#maxContent);
+      end = this.#sequences.execute(body.subarray(length), literals, output);
+    }
+    this.#window.take(end);
+    return buffer.slice(start, end);
   }
-
-  #take(content: Uint8Array): void {
-    if (!this.#state) return;
-    this.#content ??= content;
-    // The library now writes the content to the end of the window. Let it write it onto itself.
-    Reflect.set(this.#state, "w", content);
-  }
-}
-
-function isState(state: unknown): state is object {
-  if (typeof state !== "object" || state === null) return false;
-  return Reflect.get(state, "w") instanceof Uint8Array && Reflect.get(state, "e") === 1024 && Reflect.get(state, "m") === 1024;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -124,6 +125,13 @@ describe.each(COMPRESSIONS.filter((compression) => compression !== "none"))("16 
     expect(total).toBe(16 * 1024 * 1024);
   });
 });
+
+test("zstd with a window of 128 MiB is read, with matches from its far end", async () => {
+  const hash = createHash("sha256");
+  for await (const piece of decompressed(pieces(await sample("far.zst"), 1000))) hash.update(piece);
+  // What `zstd -d --long=27` makes of it.
+  expect(hash.digest("hex")).toBe("1ab2e296df563bd02664660d1d1ed71bb03180afa70f0f23b391bd3a2a7954fc");
+}, 30_000);
 
 test("what is not compressed comes as it is, in the pieces that came", async () => {
   const given = [utf8("something longer"), utf8("short"), NUMBERS];

@@ -42,6 +42,20 @@ brotli -c numbers >numbers.br
 { zstd -q19c first; printf '\x53\x2a\x4d\x18\x05\x00\x00\x00skip!'; zstd -q19c <second; } >several.zst
 { lzip -c first; lzip -c second; } >several.lz
 
+# Matches at a distance of some 110 MiB, whose offsets take 26 bits besides their code, in a window of
+# 128 MiB.
+python3 - <<'PYTHON' | zstd -q -19 --long=27 --single-thread -c >far.zst
+import hashlib, sys
+def lines(start, count):
+    return b"".join(hashlib.sha512(str(i).encode()).digest() for i in range(start, start + count))
+out = sys.stdout.buffer
+for i in range(64):
+    out.write(lines(i * 10, 2 + i % 3) + bytes(1 + i * 37 % 11))
+out.write(bytes(110 << 20))
+for i in range(64):
+    out.write(lines(i * 10, 2 + i % 3) + b"x" * (1 + i * 31 % 7))
+PYTHON
+
 # Members to be joined. Web servers say of a .br that it is encoded, and browsers decode it, so the
 # names end otherwise.
 compress() {
