@@ -1,4 +1,5 @@
 import { StoreError } from "../error.ts";
+import { onAbort } from "../on-abort.ts";
 import { DecoderLease } from "./decoder-lease.ts";
 
 /** Longest that an upload waits for memory, in milliseconds. */
@@ -54,7 +55,7 @@ export class DecoderMemory {
     if (this.#queue.length === 0 && this.#fits(bytes)) return this.#grant(bytes, isUpload);
     return new Promise<DecoderLease>((resolve, reject) => {
       const settle = (): void => {
-        signal?.removeEventListener("abort", onAbort);
+        unlink();
         this.#queue.splice(this.#queue.indexOf(waiting), 1);
       };
       const waiting: Waiting = {
@@ -71,8 +72,7 @@ export class DecoderMemory {
           this.#serve();
         },
       };
-      const onAbort = (): void => waiting.refuse(signal?.reason);
-      signal?.addEventListener("abort", onAbort);
+      const unlink = onAbort(signal, () => waiting.refuse(signal?.reason));
       this.#queue.push(waiting);
       this.#timer ??= setInterval(() => this.#look(), LOOK);
     });
