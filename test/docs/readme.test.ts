@@ -266,6 +266,7 @@ test.each([
   "CONTRIBUTING.md",
   "docs/architecture.md",
   "docs/daemon.md",
+  "docs/dependencies.md",
   "docs/formats.md",
   "docs/performance.md",
   "docs/storage.md",
