@@ -85,17 +85,14 @@ export function formatRealisation({ outPath, signatures, dependencies }: Realisa
 
 /**
  * Joins two realisations of the same output, with the signatures of both, as Nix's local store
- * does.
+ * does. One of them may name no dependencies: Nix from 2.34 writes none.
  *
- * @throws StoreError `conflict` if they name different store paths or different dependencies. One
- *   of them may name no dependencies: Nix from 2.34 writes none.
+ * @returns undefined if they name different store paths or different dependencies
  */
-export function mergeRealisations(earlier: Realisation, later: Realisation): Realisation {
-  if (earlier.outPath !== later.outPath)
-    throw new StoreError("conflict", `the output is here already as ${earlier.outPath}, and can't become ${later.outPath}`);
+export function mergeRealisations(earlier: Realisation, later: Realisation): Realisation | undefined {
+  if (earlier.outPath !== later.outPath) return undefined;
   const [a, b] = [earlier.dependencies, later.dependencies];
-  if (a.size > 0 && b.size > 0 && !(a.size === b.size && [...a].every(([id, path]) => b.get(id) === path)))
-    throw new StoreError("conflict", `the realisation as ${earlier.outPath} is here already with other dependencies`);
+  if (a.size > 0 && b.size > 0 && !(a.size === b.size && [...a].every(([id, path]) => b.get(id) === path))) return undefined;
   const signatures = new Map(
     [...earlier.signatures, ...later.signatures].map((signature) => [formatSignature(signature), signature]),
   );

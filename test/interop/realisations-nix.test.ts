@@ -98,6 +98,17 @@ test("that are not there are no obstacle to a build, and nor is one that nobody 
   expect(await nixLine(["nix-build", "--no-out-link", join(dir, "x.nix"), "-A", "other", ...substituting()], last)).toBe(built);
 });
 
+test("of a build that isn't reproducible are copied each time", { timeout: 120_000 }, async () => {
+  const paths = new Set<string>();
+  for (const name of ["first", "second"]) {
+    const each = { dir: join(dir, `builder-${name}`) };
+    const arguments_ = ["-f", join(dir, "x.nix"), "noise", ...FEATURE] as const;
+    paths.add(await nixLine(["nix-build", "--no-out-link", join(dir, "x.nix"), "-A", "noise", ...FEATURE], each));
+    await nix(["nix", "copy", "--to", daemon.address, ...arguments_], each);
+  }
+  expect(paths.size).toBe(2);
+});
+
 const EXPRESSION = `
 let
   floating = name: script: derivation {
@@ -114,5 +125,6 @@ in rec {
   # It refers to itself, which its content address leaves out of account.
   top = floating "top" "echo \${base} $out > $out";
   other = floating "other" "echo other > $out";
+  noise = floating "noise" "/bin/date +%N > $out";
 }
 `;

@@ -94,13 +94,16 @@ describe("realisations", () => {
     expect(JSON.parse(await got()).signatures.length).toBe(20);
   });
 
-  test("as another path, or with other dependencies, are a conflict", async () => {
+  test("as another path, or with other dependencies, replace the earlier ones", async () => {
     const dependentRealisations = { [`sha256:${"5".repeat(64)}!out`]: OUT };
     const text = realisation({ dependentRealisations });
     expect(await put(text)).toBe(201);
-    expect(await put(realisation({ outPath: `${SOURCE}-hello` }))).toBe(409);
-    expect(await put(realisation({ dependentRealisations: { [`sha256:${"5".repeat(64)}!dev`]: OUT } }))).toBe(409);
-    expect(await got()).toBe(text);
+    const otherDependencies = realisation({ dependentRealisations: { [`sha256:${"5".repeat(64)}!dev`]: OUT } });
+    expect(await put(otherDependencies)).toBe(201);
+    expect(await got()).toBe(otherDependencies);
+    const otherPath = realisation({ outPath: `${SOURCE}-hello`, signatures: [signature(1)] });
+    expect(await put(otherPath)).toBe(201);
+    expect(await got()).toBe(otherPath);
   });
 
   test("that break a rule are refused, and leave nothing", async () => {

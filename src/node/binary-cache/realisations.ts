@@ -36,10 +36,12 @@ export function realisationAddress(segments: readonly string[]): RealisationAddr
 }
 
 /**
- * Keeps a realisation byte for byte. If there is one of the same output already, both have to name
- * the same store path, and the signatures of both are kept.
+ * Keeps a realisation byte for byte. If there is one of the same output and store path already, the
+ * signatures of both are kept. A realisation with another store path replaces the earlier one, as in
+ * Nix's own binary caches: a build that isn't reproducible has a new path each time, and `nix copy`
+ * would fail for ever.
  *
- * @throws StoreError `invalid` if the form is wrong, `conflict` if there is a different one
+ * @throws StoreError `invalid` if the form is wrong
  */
 export async function receiveRealisation(uploads: CacheUploads, address: RealisationAddress, text: string): Promise<void> {
   const key = address.key();
@@ -48,6 +50,7 @@ export async function receiveRealisation(uploads: CacheUploads, address: Realisa
     if (earlierText === undefined) return text;
     const earlier = parseRealisation(earlierText, key);
     const merged = mergeRealisations(earlier, later);
+    if (!merged) return text;
     if (coversRealisation(earlier, merged)) return earlierText;
     if (coversRealisation(later, merged)) return text;
     const mergedText = formatRealisation(merged, key);
