@@ -18,32 +18,45 @@ import type { NarSizeAndHash } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 import type { StoreServices } from "./services.ts";
 
-/** How new content gets its store path. With the name alone it is the path that `nix-store --add` gives. */
+/**
+ * How new content gets its store path. With a name alone, the path is the one that
+ * `nix-store --add` gives.
+ */
 export interface Addressing {
   readonly name: string;
   /**
-   * What is hashed:
+   * The kind of content address:
    *
-   * - `nar`, the default: an archive of anything.
-   * - `flat`: the bytes of a file, as by `nix store add-file`.
-   * - `text`: the bytes of a file that may refer to other store paths, as by `builtins.toFile`.
-   * - `git`: a git blob or tree, as by `nix store add --mode git`.
+   * - `nar`, the default: hashes the NAR. The content may be anything.
+   * - `flat`: hashes the bytes of a file, as `nix store add-file` does.
+   * - `text`: hashes the bytes of a file that may refer to other store paths, as `builtins.toFile`
+   *   does.
+   * - `git`: hashes a git blob or tree, as `nix store add --mode git` does.
    */
   readonly method?: ContentAddressMethod | undefined;
-  /** `sha256` if not given. A `text` has no other one, and a `git` object only this or `sha1`. */
+  /**
+   * Hash algorithm; `sha256` by default. `text` allows only `sha256`; `git` allows `sha256` and
+   * `sha1`.
+   */
   readonly hashAlgorithm?: HashAlgorithm | undefined;
-  /** Store paths that the content refers to, which must be in the store: of a `text`, or of a `nar` with SHA-256. */
+  /**
+   * Store paths that the content refers to. They must be in the store. Only `text`, and `nar` with
+   * SHA-256, allow references.
+   */
   readonly references?: readonly string[] | undefined;
 }
 
-/** An `Addressing` that can be, with base names of references that are there. */
+/**
+ * An `Addressing` that passed `checkAddressing`. Its references are base names of paths in the
+ * store.
+ */
 export type CheckedAddressing = Required<{ readonly [key in keyof Addressing]: NonNullable<Addressing[key]> }>;
 
 /**
- * Checks all of `addressing` that needs no content.
+ * Checks everything in `addressing` that can be checked without the content.
  *
- * @throws StoreError `invalid` for a name that a store path can't have, or a method that can't have such a hash or references; `not-found` for
- *   a reference that is not in the store
+ * @throws StoreError `invalid` if a store path can't have the name, or if the method does not allow
+ *   the hash algorithm or the references; `not-found` if a reference is not in the store
  */
 export async function checkAddressing(
   { pathInfos }: Pick<StoreServices, "pathInfos">,
@@ -51,9 +64,10 @@ export async function checkAddressing(
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<CheckedAddressing> {
   if (!CONTENT_ADDRESS_METHODS.includes(method))
-    throw new StoreError("invalid", `no way to address content: ${quote(String(method))}`);
-  if (!isHashAlgorithm(hashAlgorithm)) throw new StoreError("invalid", `no hash that Nix has: ${quote(String(hashAlgorithm))}`);
-  // Whether there is a path depends neither on the content nor on what references are named.
+    throw new StoreError("invalid", `unknown content address method: ${quote(String(method))}`);
+  if (!isHashAlgorithm(hashAlgorithm)) throw new StoreError("invalid", `unknown hash algorithm: ${quote(String(hashAlgorithm))}`);
+  // Whether a store path can be formed depends neither on the digest nor on the names of the
+  // references, so placeholders are enough here.
   const digest = new Uint8Array(HASH_LENGTHS[hashAlgorithm]);
   await storePathFromContentAddress(
     name,
@@ -69,19 +83,25 @@ export async function checkAddressing(
 }
 
 /**
- * The content as it is registered by this method. A file that is hashed by its bytes alone loses
- * its executable bit, so that equal paths have equal content.
+ * Returns the node to register for content that is addressed by this method. A `flat` or `text`
+ * file loses its executable bit, because the address covers only the file's bytes: equal paths must
+ * have equal content.
  *
- * @throws StoreError `invalid` for a method that needs a file
+ * @throws StoreError `invalid` if the method needs a file and `node` is not one
  */
 export function addressedNode(node: Node, { name, method }: CheckedAddressing): Node {
   if (method === "nar" || method === "git") return node;
   if (node.kind !== "file")
-    throw new StoreError("invalid", `${quote(name)} is a ${node.kind}: only a file has a ${method} content address`);
+    throw new StoreError("invalid", `${quote(name)} is a ${node.kind}: only a file can have a ${method} content address`);
   return node.executable ? { ...node, executable: false } : node;
 }
 
-/** What is known of content that is addressed by itself. @param nar of `node`, which is what `addressedNode` answers */
+/**
+ * Returns the PathInfo of content-addressed content.
+ *
+ * @param node the node that `addressedNode` returned
+ * @param nar size and hash of the NAR of `node`
+ */
 export async function addressedPathInfo(
   store: StoreServices,
   engine: HashEngine,

@@ -10,7 +10,7 @@ import { CacheFiles, type CacheFilesOptions, type RequestOptions } from "./cache
 
 export type BinaryCacheOptions = CacheFilesOptions;
 
-/** A NARInfo file of a cache: its text, and the text read. */
+/** A NARInfo file of a cache, as text and parsed. */
 export interface FoundNarInfo {
   readonly text: string;
   readonly info: NarInfo;
@@ -18,38 +18,47 @@ export interface FoundNarInfo {
 
 export interface NarOptions extends RequestOptions {
   /**
-   * Called when the file is put together from several answers, and no strong entity tag says that
-   * they are of the same file: it may be damaged because they don't fit together.
+   * Called when the file is put together from several responses and no strong entity tag proves
+   * that they belong to the same file. The result may be damaged because the parts don't fit
+   * together.
    */
   readonly onContinued?: (() => void) | undefined;
 }
 
 /**
- * A Nix binary cache over HTTP, for reading. It checks what can be checked without trust: that a
- * NARInfo is of the path that was asked for, that the file's size and hash are as promised, and
- * that no URL leads out of the cache. Failures that may pass are retried: see `CacheFiles`.
+ * A Nix binary cache over HTTP, read-only. It checks everything that needs no trust: the NARInfo
+ * belongs to the requested path, the file has the promised size and hash, and no URL leads out of
+ * the cache. It retries temporary failures: see `CacheFiles`.
  */
 export class BinaryCache {
-  /** Ends in a slash. */
+  /** Address of the cache; ends in a slash. */
   readonly url: string;
   readonly #files: CacheFiles;
 
   /**
-   * @throws StoreError `invalid` if `url` is no address of HTTP or HTTPS, or has a query or a user;
-   *   or for a timeout that is not a positive number
+   * @throws StoreError `invalid` if `url` is not an HTTP or HTTPS address, if it has a query, a
+   *   fragment, a user name or a password, or if a timeout is not a positive number
    */
   constructor(url: string, options: BinaryCacheOptions = {}) {
     const parsed = URL.canParse(url) ? new URL(url) : undefined;
     if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.search || parsed.hash || parsed.username || parsed.password)
-      throw new StoreError("invalid", `not the address of a binary cache: ${quote(url)}`);
+      throw new StoreError(
+        "invalid",
+        `not the address of a binary cache: ${quote(url)}; use an http: or https: address without a query`,
+      );
     this.url = parsed.href.endsWith("/") ? parsed.href : `${parsed.href}/`;
     this.#files = new CacheFiles(options);
   }
 
-  /** @throws StoreError `not-found` if there is no cache, `invalid` if it is one for another store directory */
+  /**
+   * Reads `nix-cache-info`.
+   *
+   * @throws StoreError `not-found` if there is no cache; `invalid` if the cache is for another
+   *   store directory
+   */
   async info(options: RequestOptions = {}): Promise<CacheInfo> {
     const text = await this.#text("nix-cache-info", CACHE_INFO_MAX_LENGTH, options);
-    if (text === undefined) throw new StoreError("not-found", `there is no binary cache at ${this.url}`);
+    if (text === undefined) throw new StoreError("not-found", `there is no binary cache at ${this.url}: it has no nix-cache-info`);
     const info = parseCacheInfo(text);
     if (info.storeDir !== STORE_DIR)
       throw new StoreError("invalid", `the binary cache ${this.url} is for ${quote(info.storeDir)}, not for ${STORE_DIR}`);
@@ -57,9 +66,12 @@ export class BinaryCache {
   }
 
   /**
-   * @param storePath absolute, a base name or a hash part
-   * @returns `undefined` if the cache hasn't the path
-   * @throws StoreError `invalid` if its NARInfo is out of shape, `corrupt` if it is of another path
+   * Reads the NARInfo file of a store path.
+   *
+   * @param storePath absolute path, base name or hash part
+   * @returns `undefined` if the cache does not have the path
+   * @throws StoreError `invalid` if the NARInfo is malformed; `corrupt` if it belongs to another
+   *   path
    */
   async narInfo(storePath: string, options: RequestOptions = {}): Promise<FoundNarInfo | undefined> {
     const hashPart = parseHashPart(storePath);
@@ -67,21 +79,23 @@ export class BinaryCache {
     if (text === undefined) return undefined;
     const info = parseNarInfo(text);
     if (parseHashPart(info.storePath) !== hashPart)
-      throw new StoreError("corrupt", `asked for ${storePath}, ${this.url} gives the NARInfo of ${info.storePath}`);
+      throw new StoreError("corrupt", `asked for ${storePath}, but ${this.url} sent the NARInfo of ${info.storePath}`);
     this.#resolve(info);
     return { text, info };
   }
 
   /**
-   * The NAR of `info`, decompressed. The reader has to check the NAR's own size and hash. Size and
-   * hash of the file as it is served are checked at its end, as far as `info` has them.
+   * Streams the NAR of `info`, decompressed. It checks the size and hash of the compressed file at
+   * the file's end, as far as `info` states them. The caller must check the size and hash of the
+   * NAR itself.
    *
-   * @throws StoreError `not-found`; on the way `corrupt`, `unavailable`, `invalid` for damaged
-   *   compression
+   * @throws StoreError `not-found` if the file is missing; while reading, `corrupt` if the file has
+   *   another size or hash, `unavailable` if the cache can't be read, `invalid` if the compressed
+   *   data is damaged
    */
   async *nar(info: NarInfo, engine: HashEngine, options: NarOptions = {}): AsyncGenerator<Uint8Array> {
     const url = this.#resolve(info);
-    // Without a name, or with an empty one, Nix takes it for bzip2.
+    // Nix assumes bzip2 if the field is missing or empty.
     const compression = info.compression || "bzip2";
     const size = info.fileSize ?? (compression === "none" ? info.narSize : undefined);
     const file = this.#files.stream(url, { ...options, size });
@@ -89,9 +103,10 @@ export class BinaryCache {
   }
 
   /**
-   * The address of the NAR, whose URL is relative to the cache's.
+   * Returns the absolute address of the NAR. The URL in the NARInfo is relative to the cache's
+   * address.
    *
-   * @throws StoreError `invalid` for a URL that leads out of the cache
+   * @throws StoreError `invalid` if the URL leads out of the cache
    */
   #resolve({ storePath, url }: NarInfo): string {
     const isRelative = !/^[/\\]|^[a-z][a-z0-9+.-]*:/i.test(url);
@@ -102,15 +117,18 @@ export class BinaryCache {
     return href;
   }
 
-  /** Nix may have uploaded it in a `Content-Encoding` that not every platform decodes. */
+  /**
+   * Reads a text file of the cache. Nix may have uploaded the file with a `Content-Encoding` that
+   * not every platform decodes.
+   */
   #text(name: string, maxLength: number, options: RequestOptions): Promise<string | undefined> {
     return this.#files.text(`${this.url}${name}`, maxLength, { ...options, decode: decompressed });
   }
 }
 
 /**
- * Whether a part of the path is `.` or `..` to a server that decodes escaped slashes and dots
- * before it looks at them.
+ * Whether a segment of the path is `.` or `..` for a server that decodes escaped slashes and dots
+ * before it resolves the path.
  */
 function hasHiddenDots(pathname: string): boolean {
   const decoded = pathname.replace(/%2f|%5c/gi, "/").replace(/%2e/gi, ".");
@@ -118,12 +136,12 @@ function hasHiddenDots(pathname: string): boolean {
 }
 
 /**
- * Bytes beyond the NAR's that a file of unknown size may have: compression makes it a little larger
- * at worst, and a file without an end has to end somewhere.
+ * Bytes beyond the NAR's size that a file of unknown size may have. Compression makes a file only
+ * slightly larger in the worst case. The limit stops a file that never ends.
  */
 const OVERHEAD = 1024 * 1024;
 
-/** Passes `bytes` on. Throws at their end if they are not the file that `info` promises. */
+/** Passes `bytes` on, and throws at the end if they are not the file that `info` promises. */
 async function* checkedFile(bytes: AsyncIterable<Uint8Array>, info: NarInfo, engine: HashEngine): AsyncGenerator<Uint8Array> {
   const { fileHash, fileSize, narSize, storePath } = info;
   const limit = fileSize ?? Math.ceil(narSize * 1.25) + OVERHEAD;

@@ -17,9 +17,9 @@ import {
 } from "./http-answer.ts";
 
 export interface CacheFilesOptions {
-  /** Stands in for the platform's. */
+  /** Replaces the platform's `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined;
-  /** Sent with each request. */
+  /** Headers of each request. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly timeouts?: Timeouts | undefined;
   readonly retry?: RetryPolicy | undefined;
@@ -27,39 +27,39 @@ export interface CacheFilesOptions {
 
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called before each request that repeats one that failed. */
+  /** Called before each retry of a failed request. */
   readonly onRetry?: (() => void) | undefined;
 }
 
 export interface TextOptions extends RequestOptions {
-  /** Decodes a body that the platform may not have decoded. */
+  /** Decodes a body that the platform may have left encoded. */
   readonly decode?: ((bytes: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>) | undefined;
 }
 
 export interface StreamOptions extends RequestOptions {
-  /**
-   * Bytes of the file, if they are known: a body that ends earlier may have been broken off by a
-   * proxy.
-   */
+  /** Size of the file in bytes, if known. It reveals a body that a proxy cut short. */
   readonly size?: number | undefined;
-  /** Called when the file is put together from several answers, and no strong entity tag vouches for it. */
+  /**
+   * Called when the file is put together from several responses and no strong entity tag proves
+   * that they belong to the same file.
+   */
   readonly onContinued?: (() => void) | undefined;
 }
 
-/** Bytes that a file has to get further by for its tries to begin anew. */
+/** Bytes of progress after a failure that reset the count of tries. */
 const PROGRESS = 1024 * 1024;
 
 /**
- * Files of an HTTP server, read in spite of failures that may pass: a connection that is refused or
- * breaks, a timeout, 408, 425, 429 and most of 5xx. Each request is tried a bounded number of
- * times. `Retry-After` counts; in a page, if CORS lets it be read.
+ * Reads files of an HTTP server and retries temporary failures: refused or broken connections,
+ * timeouts, the statuses 408, 425 and 429, and most 5xx statuses. Each request has a limited number
+ * of tries. `Retry-After` is honoured; in a page, only if CORS lets the page read it.
  */
 export class CacheFiles {
   readonly #fetch: typeof globalThis.fetch;
   readonly #headers: readonly [string, string][];
   readonly #retry: RetryPolicy | undefined;
 
-  /** @throws StoreError `invalid` for a timeout that is not a positive number */
+  /** @throws StoreError `invalid` if a timeout is not a positive number */
   constructor({ fetch, headers, timeouts, retry }: CacheFilesOptions = {}) {
     this.#fetch = watchedFetch(fetch, timeouts);
     this.#headers = [...new Headers(headers)];
@@ -67,11 +67,12 @@ export class CacheFiles {
   }
 
   /**
-   * A short text.
+   * Reads a short text file.
    *
+   * @param maxLength limit in bytes, both as sent and decoded
    * @returns `undefined` if the file is missing
-   * @throws StoreError `invalid` for more than `maxLength` bytes or what is not UTF-8, `denied`,
-   *   `unavailable`
+   * @throws StoreError `invalid` if the file is longer than `maxLength` bytes or is not UTF-8;
+   *   `denied` or `unavailable` if the request fails
    */
   async text(url: string, maxLength: number, options: TextOptions = {}): Promise<string | undefined> {
     const { signal, decode } = options;
@@ -93,21 +94,21 @@ export class CacheFiles {
   }
 
   /**
-   * A file of any length. If the body breaks off, the next request asks for the rest alone; if the
-   * server sends the whole file again, the part that was read before is skipped. The reader has to
-   * check that the parts fit together.
+   * Streams a file of any length. If the body breaks off, the next request asks for the rest only.
+   * If the server sends the whole file again, the part that was read before is skipped. The caller
+   * must check that the parts fit together.
    *
-   * @throws StoreError `not-found`, `denied`, `unavailable`; `corrupt` if the file has changed
-   *   since the first request
+   * @throws StoreError `not-found` if the file is missing; `denied` or `unavailable` if the request
+   *   fails; `corrupt` if the file has changed since the first request
    */
   async *stream(url: string, options: StreamOptions = {}): AsyncGenerator<Uint8Array> {
     const { signal, size = Number.POSITIVE_INFINITY } = options;
     const tries = new Tries(this.#retry, options);
     let offset = 0;
-    /** The offset at the last failure. */
+    /** Offset at the last failure. */
     let before = 0;
     let tag: string | undefined;
-    // A page may not be allowed to send the header, and a server may refuse it.
+    // CORS may forbid a page to send the `Range` header, and a server may refuse it.
     let asksForRest = true;
     let hasRanges = false;
     for (;;) {
@@ -115,20 +116,20 @@ export class CacheFiles {
       let isAnswered = false;
       try {
         const response = await this.#get(url, from, signal);
-        if (!response) throw new StoreError("not-found", `${url} is not there`);
+        if (!response) throw new StoreError("not-found", `${url} does not exist`);
         isAnswered = true;
         const start = startOf(response, from);
         if (start === undefined) {
           await discard(response);
-          if (from === 0) throw new StoreError("corrupt", `${url} answers with a part of the file that was not asked for`);
+          if (from === 0) throw new StoreError("corrupt", `${url} sent a part of the file that was not requested`);
           asksForRest = false;
           continue;
         }
         if (hasChanged(response, tag)) {
           await discard(response);
-          throw new StoreError("corrupt", `${url} changed while it was read`);
+          throw new StoreError("corrupt", `${url} changed while it was read; try again`);
         }
-        // A strong tag vouches for each byte, so that the parts fit together.
+        // An equal strong tag proves that the parts fit together.
         if (offset > 0 && (tag === undefined || strongTag(response) !== tag)) options.onContinued?.();
         tag ??= strongTag(response);
         hasRanges ||= response.status === 206 || acceptsRanges(response);
@@ -142,12 +143,13 @@ export class CacheFiles {
           offset += rest.length;
           yield rest;
         }
-        // A body of the declared length is whole. A file that gets no further is not longer.
+        // A body of the declared length is complete. If two tries end at the same offset, the file
+        // ends there.
         if (size === Number.POSITIVE_INFINITY || offset >= size || received >= declaredLength(response) || offset === before)
           return;
         throw new StoreError("unavailable", `${url} ended after ${offset} of ${size} bytes`);
       } catch (error) {
-        // Only the end of the body was lost.
+        // All bytes arrived; only the end of the body was lost.
         if (offset > 0 && offset >= size && !signal?.aborted) return;
         asksForRest = isAnswered || hasRanges || from === 0;
         if (from > 0 && isLastingAnswer(error)) {
@@ -173,7 +175,7 @@ export class CacheFiles {
   }
 }
 
-/** The tries of one file. */
+/** Counts and delays the tries for one file. */
 class Tries {
   readonly #backoff: Backoff;
   readonly #options: RequestOptions;
@@ -188,8 +190,9 @@ class Tries {
   }
 
   /**
-   * Resolves when it is time for the next try. Rejects if `error` won't pass, or has come too
-   * often.
+   * Resolves when the next try is due.
+   *
+   * @throws `error`, if it is not temporary or there are no tries left
    */
   async again(error: unknown): Promise<void> {
     const { signal, onRetry } = this.#options;
@@ -208,8 +211,10 @@ class Tries {
 }
 
 /**
- * Where the body of `response` begins in the file, which was asked for from byte `from` on;
- * `undefined` if it is of no use.
+ * Returns the offset in the file at which the body of `response` begins.
+ *
+ * @param from first byte that was requested
+ * @returns `undefined` if the body is useless, because it begins elsewhere
  */
 function startOf(response: Response, from: number): number | undefined {
   if (response.status !== 206) return 0;

@@ -4,15 +4,21 @@ import type { Node } from "../castore/node.ts";
 import { isStoreError } from "../error.ts";
 import type { NarInfo } from "../nix/narinfo.ts";
 
-/** As tvix's and snix's caches write it, and ours: relative to the cache, the node as base64url, the NAR's size. */
+/**
+ * NAR URL of tvix's, snix's and our own caches: relative to the cache, with the node as base64url
+ * and the size of the NAR in bytes.
+ */
 const CASTORE_URL = /^nar\/(?:tvix|snix)-castore\/([A-Za-z0-9_-]+)\?narsize=([0-9]+)$/;
 
-/** Characters of the longest node: 4096 bytes. */
+/** Base64url characters of the longest node, which has 4096 bytes. */
 const MAX_LENGTH = 5462;
 
 /**
- * The castore node that the NAR's URL of `info` holds; `undefined` if it holds none that makes sense, which is no fault of a cache: it may
- * name its files as it likes. Nobody signs it.
+ * Returns the castore node that the NAR URL of `info` contains. Nobody signs this node, so the
+ * caller must verify the content.
+ *
+ * @returns `undefined` if the URL contains no valid node. This is not an error: a cache may name
+ *   its files as it likes.
  */
 export function nodeOfNarUrl({ url, narSize }: Pick<NarInfo, "url" | "narSize">): Node | undefined {
   const [, encoded = "", size] = CASTORE_URL.exec(url) ?? [];

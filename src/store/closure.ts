@@ -4,31 +4,40 @@ import { isStoreError, StoreError } from "../error.ts";
 import { parseHashPart, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
 import type { PathInfo } from "./path-info.ts";
 
-/** How many are asked for at a time: enough to hide a remote's latency, few enough for a page's connections. */
+/**
+ * Path infos requested at a time: enough to hide a remote's latency, few enough for the number of
+ * connections that a page may open.
+ */
 const CONCURRENCY = 16;
 
-/** No real closure comes near; a hostile remote could otherwise go on naming new references for ever. */
+/**
+ * Store paths in a closure. No real closure comes near this limit. It stops a hostile remote that
+ * names new references forever.
+ */
 const MAX_CLOSURE = 250_000;
 
-/** What a closure is followed by: a PathInfo, or a NARInfo whose content is not here yet. */
+/**
+ * The part of a path info that a closure walk needs: of a PathInfo, or of a NARInfo whose content
+ * is not here yet.
+ */
 export type Referring = Pick<PathInfo, "storePath" | "references">;
 
 /** A PathInfoService, or another service that knows references. */
 export interface ReferenceSource<T extends Referring> {
-  /** For messages; "the store" by default. */
+  /** Name for error messages; "the store" by default. */
   readonly name?: string | undefined;
-  /** `undefined` if it is missing. */
+  /** Returns `undefined` if the path is missing. */
   get(hashPart: string, options?: { signal?: AbortSignal | undefined }): Promise<T | undefined>;
 }
 
 interface Found<T> {
   readonly info: T;
-  /** Hash parts, itself left out. */
+  /** Hash parts of the references, without the path's own. */
   readonly references: readonly string[];
 }
 
 interface Wanted {
-  /** As it was referred to. */
+  /** The path in the form in which the referrer names it. */
   readonly storePath: string;
   readonly referrer: string | undefined;
 }
@@ -36,21 +45,24 @@ interface Wanted {
 export interface ClosureOptions {
   signal?: AbortSignal | undefined;
   /**
-   * Called for a path that can't be had, which is left out then. It may throw to end the walk. By
-   * default the first such path does.
+   * Called for each path that can't be read. The walk continues without this path, unless the
+   * callback throws. By default, the first such path ends the walk.
    *
-   * @param storePath as it was referred to: an absolute path, a base name or a hash part
+   * @param storePath the path as the referrer names it: an absolute path, a base name or a hash
+   *   part
    */
   onFailure?: ((storePath: string, error: StoreError) => void) | undefined;
 }
 
 /**
- * What `roots` (absolute paths, base names or hash parts) refer to, directly or not, and they themselves; each once, references
- * before what refers to them. It rejects when all that it asked for has ended.
+ * Returns the closure of `roots`: the roots and all their direct and indirect references, each
+ * once, dependencies first. If it rejects, all its requests have ended by then.
  *
- * @throws StoreError `not-found` if a path is missing, which names it and what refers to it; `invalid` if paths refer to one another
- *   in a circle (a path may refer to itself), or by another name than the path has; `corrupt` if the service answers another path
- *   than it was asked for.
+ * @param roots absolute paths, base names or hash parts
+ * @throws StoreError `not-found` if a path is missing (the message names the path and its
+ *   referrer); `invalid` if references form a cycle (a path may refer to itself), or if a reference
+ *   has another name than the path; `corrupt` if the service returns another path than the
+ *   requested one
  */
 export async function closureOf<T extends Referring>(
   pathInfos: ReferenceSource<T>,
@@ -58,7 +70,7 @@ export async function closureOf<T extends Referring>(
   options: ClosureOptions = {},
 ): Promise<T[]> {
   const found = new Map<string, Found<T>>();
-  /** Hash parts that were asked for, with and without success. */
+  /** Hash parts requested so far, whether found or not. */
   const asked = new Set<string>();
   let wanted = new Map<string, Wanted>(roots.map((root) => [parseHashPart(root), { storePath: root, referrer: undefined }]));
   const start = [...wanted.keys()];
@@ -84,7 +96,12 @@ export async function closureOf<T extends Referring>(
   return referencesFirst(found, start);
 }
 
-/** The path info of one store path, which must be there and be the one that was asked for. */
+/**
+ * Returns the path info of one store path.
+ *
+ * @throws StoreError `not-found` if the path is missing or has another name; `corrupt` if the
+ *   service returns another path
+ */
 export async function requirePathInfo<T extends Referring>(
   pathInfos: ReferenceSource<T>,
   storePath: string,
@@ -98,9 +115,9 @@ export async function requirePathInfo<T extends Referring>(
     throw new StoreError("not-found", `store path ${storePath}${why} is not in ${pathInfos.name ?? "the store"}`);
   }
   if (parseHashPart(info.storePath) !== hashPart) {
-    throw new StoreError("corrupt", `asked for store path ${storePath}, got the path info of ${quote(info.storePath)}`);
+    throw new StoreError("corrupt", `asked for store path ${storePath}, but got the path info of ${quote(info.storePath)}`);
   }
-  // A reference's name is checked with the whole closure.
+  // `checkReferenceNames` checks the names of references, once the whole closure is known.
   if (options.referrer === undefined && storePath !== hashPart && !info.storePath.endsWith(storePath)) {
     throw new StoreError(
       "not-found",
@@ -111,9 +128,9 @@ export async function requirePathInfo<T extends Referring>(
 }
 
 /**
- * The path infos of `storePaths` alone, each once, in their order.
+ * Returns the path infos of exactly `storePaths`, each once, in the given order.
  *
- * @throws StoreError as `closureOf`
+ * @throws StoreError like `closureOf`
  */
 export async function pathInfosOf<T extends Referring>(
   pathInfos: ReferenceSource<T>,
@@ -129,10 +146,10 @@ async function getAll<T extends Referring>(
   wanted: readonly Wanted[],
   { signal, onFailure }: ClosureOptions,
 ): Promise<T[]> {
-  // A failure ends the questions beside it.
+  // The first failure aborts the other requests.
   const failed = new AbortController();
   const get = async ({ storePath, referrer }: Wanted): Promise<T[]> => {
-    // One for each, since Node warns of a signal that more than ten listen to.
+    // Each request gets its own signal: Node warns if more than ten listeners share one.
     const ended = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
     try {
       return [await requirePathInfo(pathInfos, storePath, { signal: ended, referrer })];
@@ -159,13 +176,16 @@ function checkReferenceNames(found: ReadonlyMap<string, Found<Referring>>): void
     for (const reference of info.references) {
       const target = found.get(parseHashPart(reference))?.info.storePath;
       if (target !== undefined && storePathBaseName(parseStorePath(target)) !== reference) {
-        throw new StoreError("invalid", `store path ${info.storePath} refers to ${target} by the name ${quote(reference)}`);
+        throw new StoreError("invalid", `store path ${info.storePath} refers to ${target} by the wrong name ${quote(reference)}`);
       }
     }
   }
 }
 
-/** Depth first, with a stack of its own: chains of references are as long as a remote likes. */
+/**
+ * Sorts depth first. It uses its own stack, because a remote decides how long chains of references
+ * are.
+ */
 function referencesFirst<T extends Referring>(found: ReadonlyMap<string, Found<T>>, start: readonly string[]): T[] {
   const order: T[] = [];
   const done = new Set<string>();
@@ -176,7 +196,7 @@ function referencesFirst<T extends Referring>(found: ReadonlyMap<string, Found<T
     if (open.has(hashPart)) {
       throw new StoreError(
         "invalid",
-        `store path ${found.get(hashPart)?.info.storePath} refers to itself by way of other store paths`,
+        `store path ${found.get(hashPart)?.info.storePath} refers to itself through other store paths`,
       );
     }
     open.add(hashPart);
@@ -188,7 +208,7 @@ function referencesFirst<T extends Referring>(found: ReadonlyMap<string, Found<T
       const { info, references } = found.get(top.hashPart) as Found<T>;
       const reference = references[top.next++];
       if (reference !== undefined) {
-        // One that can't be had has no place in the order.
+        // The order leaves out a path that could not be read.
         if (found.has(reference)) enter(reference);
       } else {
         stack.pop();

@@ -14,14 +14,15 @@ import { hashModulo } from "./hash-modulo.ts";
 import { renderNar } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 
-/** A PathInfo as far as its content address needs it. */
+/** The part of a PathInfo that its content address depends on. */
 export type AddressedPath = Pick<PathInfo, "storePath" | "references" | "ca">;
 
 /**
- * Checks that the store path is the one that its content address and references give; there is nothing to check without one.
+ * Checks that the content address and the references give this store path. Without a content
+ * address, it checks nothing.
  *
- * @param storeDir that of those who made the path; it is part of what is hashed
- * @throws StoreError `corrupt` if it is another, `invalid` if there can't be one
+ * @param storeDir store directory of the machine that made the path; the hash covers it
+ * @throws StoreError `corrupt` if they give another store path; `invalid` if they give none
  */
 export async function checkContentAddressPath(
   { storePath, references, ca }: AddressedPath,
@@ -38,16 +39,17 @@ export async function checkContentAddressPath(
   if (storePathBaseName(given) !== self) {
     throw new StoreError(
       "corrupt",
-      `store path ${storePath} is not the one of its content address ${ca}: ${formatStorePath(given)}`,
+      `store path ${storePath} does not follow from its content address ${ca}, which gives ${formatStorePath(given)}`,
     );
   }
 }
 
 /**
- * Checks both that the store path is that of its content address, and that the content has this address. `info.narHash` must have
- * been calculated from the content.
+ * Checks that the content address gives this store path, and that the content has this address.
  *
- * @throws StoreError `corrupt` if either is not so, `not-found` if content is missing
+ * @param info a PathInfo whose `narHash` was calculated from the content
+ * @throws StoreError `corrupt` if a check fails; `invalid` if the content address and the
+ *   references give no store path; `not-found` if content is missing
  */
 export async function checkContentAddress(
   castore: CastoreServices,
@@ -61,7 +63,10 @@ export async function checkContentAddress(
   const actual = await contentHash(castore, engine, info, address, options);
   if (!equalBytes(actual, address.hash.digest)) {
     const found = formatNix32({ algorithm: address.hash.algorithm, digest: actual });
-    throw new StoreError("corrupt", `the content of ${info.storePath} has not its content address ${info.ca}, but ${found}`);
+    throw new StoreError(
+      "corrupt",
+      `the content of ${info.storePath} does not match its content address ${info.ca}: its hash is ${found}`,
+    );
   }
 }
 
@@ -79,7 +84,7 @@ async function contentHash(
     return hashModulo(engine, open, { algorithm, hashPart: storePathHashPart(path), expected: digest });
   }
   if (method === "nar" && algorithm === "sha256") return parseHash(narHash).digest;
-  // Whether a file is executable is not part of these addresses: Nix adds both kinds.
+  // These addresses don't cover the executable bit: Nix gives them to executable files too.
   if ((method === "flat" || method === "text") && node.kind !== "file") {
     throw new StoreError("corrupt", `${storePath} has a ${method} content address, but is a ${node.kind}, not a file`);
   }
@@ -87,11 +92,12 @@ async function contentHash(
 }
 
 /**
- * The digest that a content address of this method and algorithm has for `node`: of its NAR, of its
- * git object, or else of the bytes of a file.
+ * Returns the digest of `node` for a content address of this method and algorithm. The method
+ * decides what is hashed: the NAR, the git object, or the bytes of a file.
  *
- * @throws StoreError `not-found` if content is missing, `corrupt` if it is not what the nodes say,
- *   `invalid` for bytes of a node that is no file, and for a method without such a hash
+ * @throws StoreError `not-found` if content is missing; `corrupt` if content does not match its
+ *   node; `invalid` if the method needs a file and `node` is not one, or if the method does not
+ *   allow the algorithm
  */
 export async function contentDigest(
   castore: CastoreServices,
@@ -101,7 +107,8 @@ export async function contentDigest(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Uint8Array> {
   if (method === "git") {
-    if (algorithm !== "sha1" && algorithm !== "sha256") throw new StoreError("invalid", `git has no objects by ${algorithm}`);
+    if (algorithm !== "sha1" && algorithm !== "sha256")
+      throw new StoreError("invalid", `git objects can't be hashed with ${algorithm}; use sha1 or sha256`);
     return gitHash(castore, engine, node, algorithm, { signal });
   }
   const content = method === "nar" ? renderNar(castore, node, { signal }) : await openFile(castore, node, signal);
@@ -120,7 +127,7 @@ async function openFile(
   node: Node,
   signal: AbortSignal | undefined,
 ): Promise<ReadableStream<Uint8Array>> {
-  if (node.kind !== "file") throw new StoreError("invalid", `a ${node.kind} has no bytes of its own to hash`);
+  if (node.kind !== "file") throw new StoreError("invalid", `a ${node.kind} has no file content to hash`);
   const content = await castore.blobs.open(node.digest, { signal });
   if (!content) throw new StoreError("not-found", `blob ${formatDigest(node.digest)} is missing from the store`);
   return content;

@@ -14,16 +14,16 @@ interface Frame {
 }
 
 /**
- * The directories beneath one root as another store is to have them: as they are, or encoded anew where the other store counts
- * directory sizes by another rule. Holds a digest a directory, and of the directories themselves only as many as a
- * `DirectoryReader` does.
+ * The directories beneath one root, in the form in which another store takes them. If the other
+ * store uses another size rule, they are encoded anew. Memory: one digest for each directory, and
+ * as many directories as a `DirectoryReader` keeps.
  */
 export class CopiedTree {
   readonly root: DirectoryNode;
   readonly #reader: DirectoryReader;
   #rule: DirectorySizeRule | undefined;
   readonly #signal: AbortSignal | undefined;
-  /** Of directories that were encoded anew, by their digest at the source. */
+  /** Target nodes of the directories that were encoded anew, by the digest at the source. */
   readonly #nodes = new Map<string, DirectoryNode>();
 
   constructor(from: CastoreServices, root: DirectoryNode, signal: AbortSignal | undefined) {
@@ -33,15 +33,15 @@ export class CopiedTree {
   }
 
   /**
-   * The size rules that the tree shows: both for an empty root.
+   * Returns the size rules that the tree follows. An empty root follows both.
    *
-   * @throws StoreError `corrupt` if the root's node has a size that is wrong by every rule
+   * @throws StoreError `corrupt` if the size in the root's node is wrong by every rule
    */
   async rules(): Promise<DirectorySizeRule[]> {
     return requireSizeRules(await this.read(this.root.digest), this.root);
   }
 
-  /** Encodes every directory anew, with sizes by `rule`. To be called before the other methods. */
+  /** Encodes every directory anew, with sizes by `rule`. Call it before the other methods. */
   async encodeBy(rule: DirectorySizeRule): Promise<void> {
     this.#rule = rule;
     for await (const _ of this.leavesFirst());
@@ -51,7 +51,7 @@ export class CopiedTree {
     return this.#rule !== undefined;
   }
 
-  /** The node that stands for `node` at the target. */
+  /** Returns the node that replaces `node` at the target. */
   target(node: DirectoryNode): DirectoryNode {
     if (!this.#rule) return node;
     const target = this.#nodes.get(digestKey(node.digest));
@@ -59,12 +59,19 @@ export class CopiedTree {
     return target;
   }
 
-  /** A directory as the source has it. @throws StoreError `not-found` */
+  /**
+   * Reads a directory as the source has it.
+   *
+   * @throws StoreError `not-found` if the directory is missing
+   */
   async read(digest: Digest): Promise<Directory> {
     return this.#reader.kept(digest) ?? (await this.#reader.read(digest));
   }
 
-  /** Every directory as the target is to have it, once, each after those that it refers to: as `DirectoryService.put` takes them. */
+  /**
+   * Yields every directory once, in the target's encoding, children before parents: the order that
+   * `DirectoryService.put` takes.
+   */
   async *leavesFirst(): AsyncGenerator<Directory> {
     const done = new Set<string>();
     const stack: Frame[] = [await this.#open(this.root.digest)];
@@ -73,7 +80,10 @@ export class CopiedTree {
       if (entry) {
         if (entry.node.kind !== "directory" || done.has(digestKey(entry.node.digest))) continue;
         if (stack.length > MAX_TREE_DEPTH) {
-          throw new StoreError("invalid", `directory ${formatDigest(entry.node.digest)} is inside ${MAX_TREE_DEPTH} others`);
+          throw new StoreError(
+            "invalid",
+            `directory ${formatDigest(entry.node.digest)} is nested inside ${MAX_TREE_DEPTH} others, which is too deep`,
+          );
         }
         stack.push(await this.#open(entry.node.digest));
         continue;
@@ -107,12 +117,12 @@ export class CopiedTree {
 }
 
 /**
- * The size rules by which `node` refers to `directory`: both for an empty directory.
+ * Returns the size rules by which `node` refers to `directory`. An empty directory follows both.
  *
  * @throws StoreError `corrupt` if the node's size is wrong by every rule
  */
 export function requireSizeRules(directory: Directory, { digest, size }: DirectoryNode): DirectorySizeRule[] {
   const rules = sizeRulesOf(directory, size);
   if (rules.length > 0) return rules;
-  throw new StoreError("corrupt", `directory ${formatDigest(digest)} is referred to by the size ${size}, which is wrong`);
+  throw new StoreError("corrupt", `the node of directory ${formatDigest(digest)} has the wrong size ${size}`);
 }

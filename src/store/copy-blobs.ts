@@ -8,32 +8,35 @@ import { iterate } from "../stream.ts";
 import { TaskPool } from "../task-pool.ts";
 import { openReusingChunks, type PartlyPresentBlob } from "./reused-chunks.ts";
 
-/** Small blobs are asked for, read and written together, up to so many of them and so many bytes. */
+/** Limits of a batch. The small blobs of a batch are looked up, read and written together. */
 const BATCH_COUNT = 256;
 const BATCH_BYTES = 2 * 1024 * 1024;
 
-/** Batches and large blobs that are on their way at a time. */
+/** Batches and large blobs in flight at a time. */
 const CONCURRENCY = 4;
 
-/** Digests that are remembered so as not to ask for them again. */
+/** Digests remembered so that a blob is not looked up twice. */
 const MAX_SEEN = 256 * 1024;
 
 export interface BlobCopierOptions {
   signal?: AbortSignal | undefined;
-  /** Is told how many bytes more are at the target now, whether they were copied or found there. */
+  /**
+   * Called with the number of bytes that are newly known to be at the target, whether copied or
+   * found there.
+   */
   onBytes?: ((bytes: number) => void) | undefined;
-  /** Blobs that are known to be at the target; what is copied is added. */
+  /** Keys of blobs that are known to be at the target. The copier adds the blobs that it copies. */
   seen?: Set<string> | undefined;
   /**
-   * Whether chunks of a large blob that the target has are read there: right where the target is near and the source is far, as in a
-   * pull.
+   * Whether to read chunks of a large blob at the target if the target has them. Use it if the
+   * target is near and the source is far, as in a pull.
    */
   reuseChunks?: boolean | undefined;
 }
 
 /**
- * Copies blobs from one service to another, those that are missing there, in batches. Holds at most some 8 MiB. To be ended by
- * `finish` or `abort`.
+ * Copies the blobs that are missing at the target from one service to another, in batches. Memory:
+ * some 8 MiB at most. The owner must call `finish` or `abort`.
  */
 export class BlobCopier {
   readonly #from: BlobService;
@@ -47,7 +50,7 @@ export class BlobCopier {
   readonly #unlink: () => void;
   #batch: FileNode[] = [];
   #batchBytes = 0;
-  /** What was missing and was copied: bytes as they came from the source. */
+  /** Blobs that were missing and were copied, and the bytes of them that came from the source. */
   blobs = 0;
   bytes = 0;
 
@@ -63,13 +66,16 @@ export class BlobCopier {
     this.#unlink = onAbort(this.#outer, stop);
   }
 
-  /** Takes the blob of `file`, and resolves when the next is wanted. Rejects if a blob that was taken earlier failed. */
+  /**
+   * Accepts the blob of `file`, and resolves when the copier is ready for the next one. Rejects if
+   * a blob that was added earlier failed.
+   */
   async add(file: FileNode): Promise<void> {
     this.#controller.signal.throwIfAborted();
     const key = digestKey(file.digest);
     if (!this.#seen.has(key) && equalBytes(file.digest, EMPTY_DIGEST)) {
       this.#seen.add(key);
-      // It counts as there everywhere, but stock snix has it only once it was put.
+      // Every store reports the empty blob as present, but stock snix can read it only after a put.
       await this.#pool.run(async () => void (await this.#to.putMany([EMPTY_BYTES], { signal: this.#controller.signal })));
     }
     if (this.#seen.has(key)) {
@@ -90,7 +96,8 @@ export class BlobCopier {
   /**
    * Resolves when all blobs are at the target.
    *
-   * @throws StoreError `not-found` if the source hasn't one, `corrupt` if one has another length than its node says
+   * @throws StoreError `not-found` if the source lacks a blob; `corrupt` if a blob has another
+   *   length than its node states
    */
   async finish(): Promise<void> {
     try {
@@ -104,7 +111,7 @@ export class BlobCopier {
     this.#unlink();
   }
 
-  /** Ends what is on its way, and resolves when it is over. */
+  /** Aborts all copies in flight, and resolves when they have ended. */
   async abort(reason: unknown): Promise<void> {
     this.#unlink();
     this.#controller.abort(reason);
@@ -184,16 +191,19 @@ function digestsOf(files: readonly FileNode[]): Digest[] {
 }
 
 function missingBlob({ digest }: FileNode): StoreError {
-  return new StoreError("not-found", `blob ${formatDigest(digest)} is missing from the store that it is copied from`);
+  return new StoreError("not-found", `blob ${formatDigest(digest)} is missing from the source store`);
 }
 
 function checkLength({ digest, size }: FileNode, length: number): void {
   if (BigInt(length) === size) return;
   const amount = BigInt(length) > size ? `more than ${size}` : `${length}`;
-  throw new StoreError("corrupt", `blob ${formatDigest(digest)} has ${amount} bytes; its node says ${size}`);
+  throw new StoreError("corrupt", `blob ${formatDigest(digest)} has ${amount} bytes, but its node states ${size}`);
 }
 
 function checkDigest({ digest }: FileNode, actual: Digest | undefined): void {
   if (actual && equalBytes(actual, digest)) return;
-  throw new StoreError("corrupt", `blob ${formatDigest(digest)} arrived as ${actual ? formatDigest(actual) : "nothing"}`);
+  throw new StoreError(
+    "corrupt",
+    `the target stored blob ${formatDigest(digest)} under ${actual ? formatDigest(actual) : "no digest"}`,
+  );
 }

@@ -8,41 +8,52 @@ import { StoreError } from "../error.ts";
 import { CopiedTree, requireSizeRules } from "./copied-tree.ts";
 import { BlobCopier } from "./copy-blobs.ts";
 
-/** Directories that are asked for at a time. */
+/** Directories looked up at a time. */
 const CONCURRENCY = 16;
 
 /**
- * The target is asked for a directory if there are this many entries beneath it: for less, asking for its few blobs costs no more
- * than asking for the directory.
+ * Entries beneath a directory from which on the target is asked for the directory. For fewer
+ * entries, a lookup of their blobs costs no more than a lookup of the directory.
  */
 const WORTH_ASKING = 16n;
 
 export interface CopyContentOptions {
   signal?: AbortSignal | undefined;
-  /** The size rule that the copied tree must use. By default the target is asked for its rules. */
+  /** Size rule of the copied tree. By default, the target is asked for its rules. */
   sizeRule?: DirectorySizeRule | undefined;
-  /** Whether a directory that the target has is taken to mean that it has all that is beneath it, blobs too. */
+  /**
+   * Whether a directory at the target implies that everything beneath it is there too, blobs
+   * included.
+   */
   trustTarget: boolean;
   onBytes?: ((bytes: number) => void) | undefined;
   seen?: Set<string> | undefined;
-  /** As for a `BlobCopier`. */
+  /** See `BlobCopierOptions.reuseChunks`. */
   reuseChunks?: boolean | undefined;
 }
 
 export interface CopiedContent {
-  /** The content's node at the target. It differs only if the target takes no tree of the source's size rule. */
+  /**
+   * Node of the content at the target. It differs from the source's node only if the target does
+   * not take the source's size rule.
+   */
   readonly node: Node;
-  /** Directories and blobs that were missing there. */
+  /** Directories and blobs that were missing at the target. */
   readonly objects: number;
-  /** Of those blobs, as far as they came from the source. */
+  /** Bytes of these blobs that came from the source. */
   readonly bytes: number;
 }
 
 /**
- * Copies `node` and all that is beneath it: blobs first, then the directories, leaves first, so that who stops half way leaves no
- * directory without what it refers to. This order, which every writer of castore keeps, is what makes `trustTarget` sound.
+ * Copies `node` and everything beneath it. It copies blobs first, then directories, children before
+ * parents. So an interrupted copy leaves no directory that refers to missing content. Every writer
+ * of castore keeps this order, and this makes `trustTarget` safe.
  *
- * A closure of directories is put as one stream, whatever part of it the target has: the protocol wants it so.
+ * It puts a closure of directories as one stream, even if the target has a part of it: the protocol
+ * requires this.
+ *
+ * @throws StoreError `not-found` if the source lacks content; `corrupt` if content does not match
+ *   its digest or its node
  */
 export async function copyContent(
   from: CastoreServices,
@@ -65,7 +76,7 @@ export async function copyContent(
       const wanted = tree.target(tree.root).digest;
       const root = await to.directories.put(tree.leavesFirst(), { signal: options.signal });
       if (!equalBytes(root, wanted)) {
-        throw new StoreError("corrupt", `directory ${formatDigest(wanted)} arrived as ${formatDigest(root)}`);
+        throw new StoreError("corrupt", `the target stored directory ${formatDigest(wanted)} under ${formatDigest(root)}`);
       }
     }
     return { node: tree ? tree.target(tree.root) : node, objects: directories + copier.blobs, bytes: copier.bytes };
@@ -79,8 +90,8 @@ export async function copyContent(
 }
 
 /**
- * Whether the target has the root directory, and can refer to it by this node. The node's size needs a check of its own: a root
- * that holds no directories has the same digest by every size rule.
+ * Whether the target has the root directory and accepts this node for it. The node's size needs its
+ * own check: a root without subdirectories has the same digest by every size rule.
  */
 async function keepsNode(to: CastoreServices, node: DirectoryNode, options: CopyContentOptions): Promise<boolean> {
   const root = await to.directories.get(node.digest, { signal: options.signal });
@@ -93,7 +104,9 @@ async function acceptedRules(to: CastoreServices, options: CopyContentOptions): 
   return options.sizeRule ? [options.sizeRule] : to.directories.sizeRules({ signal: options.signal });
 }
 
-/** Keeps the tree's digests if the target takes its size rule, and encodes it anew otherwise. */
+/**
+ * Keeps the tree's digests if the target takes its size rule, and otherwise encodes the tree anew.
+ */
 async function adaptSizeRule(tree: CopiedTree, to: CastoreServices, options: CopyContentOptions): Promise<void> {
   const used = await tree.rules();
   const accepted = await acceptedRules(to, options);
@@ -101,7 +114,11 @@ async function adaptSizeRule(tree: CopiedTree, to: CastoreServices, options: Cop
   if (preferred && !accepted.some((rule) => used.includes(rule))) await tree.encodeBy(preferred);
 }
 
-/** Goes down from the root, level by level, but not into what the target has. @returns how many directories it hasn't */
+/**
+ * Walks down from the root, level by level, and skips directories that the target has.
+ *
+ * @returns number of directories that the target lacks
+ */
 async function copyBlobsBeneath(
   tree: CopiedTree,
   to: CastoreServices,
@@ -136,7 +153,10 @@ async function copyBlobsBeneath(
   return missing;
 }
 
-/** `copyContent` has asked for the root already. A root that is encoded anew is another directory. */
+/**
+ * `copyContent` has already looked up the root. A root that was encoded anew is another directory,
+ * so it needs its own lookup.
+ */
 function isWorthAsking(tree: CopiedTree, node: DirectoryNode): boolean {
   return node === tree.root ? tree.isEncodedAnew : node.size >= WORTH_ASKING;
 }

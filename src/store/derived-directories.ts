@@ -5,7 +5,7 @@ import type { DirectoryService } from "../castore/directory-service.ts";
 import { type DirectoryStore, StoredDirectoryService } from "../castore/directory-store.ts";
 import { isStoreError, StoreError } from "../error.ts";
 
-/** Bytes of all trees in memory together. A larger tree isn't kept. */
+/** Bytes of all trees in memory together. A larger tree is not kept. */
 const MAX_KEPT = 32 * 1024 * 1024;
 
 /** Bytes that a directory in memory costs besides its encoding. */
@@ -14,17 +14,17 @@ const DIRECTORY_COST = 300;
 type Abortable = { signal?: AbortSignal | undefined };
 
 export interface DerivedDirectoriesOptions {
-  /** Keeps derived trees in memory, and writes none of them: for a read-only store. */
+  /** Whether to keep derived trees in memory and write none of them, for a read-only store. */
   inMemory?: boolean | undefined;
-  /** Bytes of all trees in memory together; by default 32 MiB. */
+  /** Bytes of all trees in memory together; 32 MiB by default. */
   limit?: number | undefined;
 }
 
 /**
- * A DirectoryService that shows more trees than its store has: trees that the server derives from
- * stored ones. By default the store itself keeps them. For a read-only store this object keeps them
- * in memory, and drops the least recently used trees first. A store that accepts writes must not
- * have them in memory: a client that finds a tree there would put path infos that refer to it.
+ * A DirectoryService that adds derived trees to those of its store: the server derives them from
+ * stored trees. By default, the store itself keeps them. For a read-only store, this object keeps
+ * them in memory and evicts the least recently used trees first. A store that accepts writes must
+ * not keep them in memory: a client that finds a tree there would put path infos that refer to it.
  */
 export class DerivedDirectories implements DirectoryService {
   readonly #store: DirectoryService;
@@ -53,15 +53,16 @@ export class DerivedDirectories implements DirectoryService {
     return this.#store.sizeRules(options);
   }
 
-  /** Whether `keep` takes trees of this rule. */
+  /** Whether `keep` accepts trees of this rule. */
   async keepsRule(rule: DirectorySizeRule): Promise<boolean> {
     return this.#inMemory !== undefined || (await this.#store.sizeRules()).includes(rule);
   }
 
   /**
-   * Keeps a derived tree, given as `put` takes it.
+   * Keeps a derived tree.
    *
-   * @returns whether the tree can be read now: not if it is too large for memory
+   * @param closure the tree in the order of `DirectoryService.put`
+   * @returns whether the tree can be read now; `false` if it is too large for memory
    * @throws StoreError if the store fails to keep it
    */
   async keep(closure: AsyncIterable<Directory>): Promise<boolean> {
@@ -82,15 +83,18 @@ export class DerivedDirectories implements DirectoryService {
 
 interface KeptDirectory {
   readonly bytes: Uint8Array;
-  /** How many of the kept trees hold the directory. */
+  /** Number of kept trees that contain the directory. */
   trees: number;
 }
 
-/** Whole trees in memory: a tree is dropped as a whole, so that a directory has all beneath it. */
+/**
+ * Trees in memory. A tree is evicted as a whole, so a directory in memory always has everything
+ * beneath it.
+ */
 class KeptTrees {
   readonly #limit: number;
   readonly #directories = new Map<string, KeptDirectory>();
-  /** The keys of each tree's directories, by the root's key; least recently used first. */
+  /** Keys of each tree's directories, by the key of the root; least recently used first. */
   readonly #trees = new Map<string, readonly string[]>();
   #size = 0;
 
@@ -102,7 +106,7 @@ class KeptTrees {
     return this.#directories.has(digestKey(digest));
   }
 
-  /** To read from. Trees are added by `add`. */
+  /** Returns a read-only view. `add` adds trees. */
   asStore(): DirectoryStore {
     return {
       getMany: async (digests) => this.#getMany(digests),

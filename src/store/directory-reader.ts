@@ -4,13 +4,14 @@ import { directoryDigest } from "../castore/directory-codec.ts";
 import type { DirectoryService } from "../castore/directory-service.ts";
 import { StoreError } from "../error.ts";
 
-/** Entries that are kept, of all directories together: some 10 MB. */
+/** Entries kept of all directories together: some 10 MB. */
 const KEPT_ENTRIES = 32 * 1024;
 
 /**
- * Reads the directories beneath one root, in whatever order and however often they are wanted, without a round trip for each: it
- * reads the root's closure as one stream and keeps what came before its turn. Where that is too much to keep, it goes on directory
- * by directory.
+ * Reads the directories beneath one root, in any order and any number of times, without a round
+ * trip for each. It reads the root's closure as one stream, and keeps the directories that arrive
+ * before they are wanted. If these become too many, it closes the stream and reads directories one
+ * by one.
  */
 export class DirectoryReader {
   readonly #directories: DirectoryService;
@@ -27,12 +28,16 @@ export class DirectoryReader {
     this.#signal = signal;
   }
 
-  /** The directory if it was read before and is still kept. */
+  /** Returns the directory if it was read before and is still kept. */
   kept(digest: Digest): Directory | undefined {
     return this.#kept.get(digestKey(digest));
   }
 
-  /** @throws StoreError `not-found` naming the directory */
+  /**
+   * Reads one directory.
+   *
+   * @throws StoreError `not-found` if the directory is missing; the message names it
+   */
   async read(digest: Digest): Promise<Directory> {
     const key = digestKey(digest);
     const kept = this.#kept.get(key);
@@ -62,7 +67,7 @@ export class DirectoryReader {
     return directory;
   }
 
-  /** Ends the closure's stream; what is read afterwards is read one by one. */
+  /** Closes the closure's stream. Later reads fetch directories one by one. */
   async close(): Promise<void> {
     const closure = this.#closure;
     this.#closure = undefined;

@@ -1,33 +1,33 @@
 import { StoreError } from "../error.ts";
 
-/** What came of an operation on many store paths. */
+/** The result of an operation on many store paths. */
 export interface PathsReport {
-  /** Store paths that the target has now and had not before. */
+  /** Store paths that were added to the target. */
   paths: number;
-  /** Bytes of their NARs, or of the blobs that moved. */
+  /** Bytes of the NARs of these paths, or of the blobs that were transferred. */
   bytes: number;
-  /** Store paths that were asked for and that the target had already. */
+  /** Requested store paths that the target already had. */
   reused: number;
-  /** Requests that were repeated because they failed for a reason that may pass. */
+  /** Requests that were retried after a temporary failure. */
   retried: number;
-  /** Store paths that the target lacks still. */
+  /** Store paths that are still missing from the target. */
   failed: number;
 }
 
 export interface FailedPath {
-  /** Absolute; or as it was asked for, if no more is known of it. */
+  /** Absolute path; in the requested form, if nothing more is known of it. */
   readonly storePath: string;
   readonly error: StoreError;
-  /** The path whose failure is the reason: this one refers to it, directly or not. */
+  /** The path whose failure caused this one. This path refers to it, directly or indirectly. */
   readonly because?: string | undefined;
 }
 
-/** Failures that the message tells; the others are counted. */
+/** Failures that the message describes. It only counts the others. */
 const TOLD = 3;
 
 /**
- * Some store paths failed, and all that don't refer to them are there. It has the code of the first
- * failure in `failures`, where a path comes after those that it refers to.
+ * Some store paths failed. All paths that don't depend on a failed one are at the target.
+ * `failures` lists dependencies first. The error's code is that of the first failure.
  */
 export class FailedPathsError extends StoreError {
   readonly failures: readonly FailedPath[];
@@ -48,11 +48,11 @@ function summary(failures: readonly FailedPath[], { paths, reused, failed }: Pat
   const told = reasons.slice(0, TOLD).join("; ");
   const more = reasons.length > TOLD ? `; and ${reasons.length - TOLD} more` : "";
   const blocked = failures.length - reasons.length;
-  const others = blocked > 0 ? `. ${blocked} of them refer to one that failed` : "";
+  const others = blocked > 0 ? `. ${blocked} of them depend on a path that failed` : "";
   return `${failed} of ${paths + reused + failed} store paths failed: ${told}${more}${others}`;
 }
 
-/** One line that names the path. */
+/** Returns one line that names the path and the error. */
 export function describeFailedPath({ storePath, error }: FailedPath): string {
   return error.message.includes(storePath) ? error.message : `${storePath}: ${error.message}`;
 }

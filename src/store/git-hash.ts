@@ -9,10 +9,10 @@ import { iterate } from "../stream.ts";
 import { Turn } from "../turn.ts";
 import { NarPlan, NO_BLOB, type PlannedBatch } from "./nar-plan.ts";
 
-/** The hash functions that git has for its objects. */
+/** The hash algorithms of git objects. */
 export type GitHashAlgorithm = "sha1" | "sha256";
 
-/** The modes that git keeps of a file system. */
+/** Modes of tree entries in git's format. */
 const DIRECTORY = "40000";
 const REGULAR = "100644";
 const EXECUTABLE = "100755";
@@ -24,21 +24,21 @@ interface TreeEntry {
   readonly digest: Uint8Array;
 }
 
-/** A directory whose entries are being hashed, and its own name. */
+/** A directory whose entries are being hashed, with its own name. */
 interface OpenTree {
   readonly name: Uint8Array;
   readonly entries: TreeEntry[];
 }
 
 /**
- * The id that git gives `node`: of a blob for a file, of a blob with the target for a symlink, of a
- * tree for a directory. As in Nix, an empty directory is a tree without entries, and the id of a
- * root that is a file says nothing of its executable bit.
+ * Calculates the git object id of `node`: a blob for a file, a blob with the target for a symlink,
+ * a tree for a directory. As in Nix, an empty directory is a tree without entries. If the root is a
+ * file, the id does not cover its executable bit.
  *
- * Memory: the entries of the directories that lead to the current one, and a batch of small files.
+ * Memory: the entries of the current directory and its ancestors, and one batch of small files.
  *
- * @throws StoreError `not-found` if content is missing, `corrupt` if a file has another length than
- *   its node says, `invalid` for a tree that is too deep
+ * @throws StoreError `not-found` if content is missing; `corrupt` if a file has another length than
+ *   its node states; `invalid` if the tree is too deep
  */
 export async function gitHash(
   castore: CastoreServices,
@@ -115,7 +115,7 @@ class ObjectHasher {
     return this.#object("blob", content);
   }
 
-  /** A file that is too large to be read at once. */
+  /** Hashes a file that is too large to be read at once. */
   async file({ digest, size }: FileNode): Promise<Uint8Array> {
     const content = await this.#castore.blobs.open(digest, { signal: this.#signal });
     if (!content) throw missing(digest);
@@ -138,7 +138,7 @@ class ObjectHasher {
     }
   }
 
-  /** @param entries in any order; they are sorted in place */
+  /** @param entries in any order; sorted in place */
   tree(entries: TreeEntry[]): Promise<Uint8Array> {
     entries.sort(compareEntries);
     const length = entries.reduce((sum, { name, mode, digest }) => sum + mode.length + name.length + 2 + digest.length, 0);
@@ -151,14 +151,14 @@ class ObjectHasher {
     for (const { name, mode, digest } of entries) {
       put(utf8(`${mode} `));
       put(name);
-      // A zero byte ends the name.
+      // The body is zero-filled, and a zero byte ends the name.
       at += 1;
       put(digest);
     }
     return this.#object("tree", body);
   }
 
-  /** In this thread: the way to a worker and back takes longer than to hash what is small. */
+  /** Hashes a small object in this thread: a round trip to a worker takes longer than the hash. */
   async #object(type: "blob" | "tree", content: Uint8Array): Promise<Uint8Array> {
     const hash = await createLocalHashStream(this.#algorithm);
     try {
@@ -178,14 +178,16 @@ function header(type: "blob" | "tree", length: number | bigint): Uint8Array {
 
 const SLASH = 0x2f;
 
-/** git sorts a directory as if a slash followed its name. */
+/** Compares in git's order, which treats a directory as if a slash followed its name. */
 function compareEntries(a: TreeEntry, b: TreeEntry): number {
   const length = Math.min(a.name.length, b.name.length);
   const prefix = compareBytes(a.name.subarray(0, length), b.name.subarray(0, length));
   return prefix !== 0 ? prefix : byteAt(a, length) - byteAt(b, length);
 }
 
-/** The byte behind the end of a name that is not a directory's sorts before all others. */
+/**
+ * Returns the byte at `index`. The end of a name that is not a directory's sorts before all bytes.
+ */
 function byteAt({ name, mode }: TreeEntry, index: number): number {
   return name[index] ?? (mode === DIRECTORY ? SLASH : -1);
 }
@@ -195,5 +197,5 @@ function missing(digest: Digest): StoreError {
 }
 
 function otherSize(digest: Digest, length: number, size: bigint): StoreError {
-  return new StoreError("corrupt", `blob ${formatDigest(digest)} has ${length} bytes, not the ${size} that its file node says`);
+  return new StoreError("corrupt", `blob ${formatDigest(digest)} has ${length} bytes, but its node states ${size}`);
 }

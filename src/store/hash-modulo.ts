@@ -5,26 +5,26 @@ import { Turn } from "../turn.ts";
 
 const HASH_PART_LENGTH = 32;
 
-/** What `hashModulo` calculates. */
+/** Describes the calculation of `hashModulo`. */
 export interface Modulus {
   readonly algorithm: HashAlgorithm;
   /** The 32 characters that are zeroed. */
   readonly hashPart: string;
-  /** A digest that is answered too if Nix 2.17 to 2.34 would calculate it. */
+  /** A digest to return as well, if Nix 2.17 to 2.34 would calculate it. */
   readonly expected?: Uint8Array | undefined;
 }
 
 /**
- * The digest that Nix takes of content that refers to its own store path, whose hash part can't be
- * known before the digest is. Nix hashes the content with each occurrence of the hash part zeroed,
- * and then, up to 2.16 and from 2.35, `|` and the decimal offset of each occurrence. So content
- * that was zeroed already has another digest. Nix 2.17 to 2.34 leaves the offsets out by mistake
- * (NixOS/nix#15837).
+ * Calculates Nix's digest of content that refers to its own store path. The digest determines the
+ * path's hash part, so Nix hashes the content with each occurrence of the hash part zeroed. Nix up
+ * to 2.16 and from 2.35 then also hashes `|` and the decimal offset of each occurrence. So content
+ * that contained zeros from the start has another digest. Nix 2.17 to 2.34 omits the offsets by
+ * mistake (NixOS/nix#15837).
  *
- * Memory grows neither with the content nor with the number of occurrences. For that, the content
- * is read again where the offsets matter.
+ * Memory grows neither with the content nor with the number of occurrences. To achieve this, the
+ * function reads the content a second time if it needs the offsets.
  *
- * @param open opens the content from its start, once or twice
+ * @param open opens the content from its start; called once or twice
  */
 export async function hashModulo(
   engine: HashEngine,
@@ -58,7 +58,9 @@ export async function hashModulo(
   }
 }
 
-/** The content with each occurrence of `hashPart` zeroed, and the offsets of the occurrences. */
+/**
+ * Yields the content with each occurrence of `hashPart` zeroed, and the offsets of the occurrences.
+ */
 async function* erased(
   content: AsyncIterable<Uint8Array>,
   hashPart: string,
@@ -72,14 +74,16 @@ async function* erased(
   yield { bytes: eraser.end(), offsets: [] };
 }
 
-/** Zeroes a hash part in content that comes in pieces. */
+/** Zeroes a hash part in content that arrives in pieces. */
 export class HashPartEraser {
   readonly #hashPart: Uint8Array;
-  /** How far the search may go on from a window whose last byte is this one (Horspool's rule). */
+  /**
+   * Distance to advance the search from a window that ends with this byte (Horspool's algorithm).
+   */
   readonly #skip = new Uint8Array(256).fill(HASH_PART_LENGTH);
-  /** The end of what came, in which an occurrence may have begun. */
+  /** The last bytes of the input, in which an occurrence may have begun. */
   #carry: Uint8Array = new Uint8Array(0);
-  /** Bytes that were given out. */
+  /** Bytes returned so far. */
   #offset = 0;
 
   /** @param hashPart 32 characters */
@@ -89,8 +93,10 @@ export class HashPartEraser {
   }
 
   /**
-   * @returns the next bytes to hash, and where in the whole content the occurrences begin that end
-   *   in this piece; `piece` stays as it is
+   * Adds a piece, which stays unchanged.
+   *
+   * @returns the next bytes to hash, and the offset in the whole content of each occurrence that
+   *   ends in this piece
    */
   push(piece: Uint8Array): { readonly bytes: Uint8Array; readonly offsets: readonly number[] } {
     const joined = concatBytes([this.#carry, piece]);

@@ -3,30 +3,30 @@ import { isStoreError, StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
 
 /**
- * Statuses that mean "there is no such file", to Nix too: object stores say 403 where nobody may
- * list them.
+ * Statuses that mean "there is no such file", also to Nix. Object stores answer 403 if listing is
+ * forbidden.
  */
 const MISSING: readonly number[] = [403, 404, 410];
 
 const UNAUTHORIZED: readonly number[] = [401, 407];
 
 /**
- * Statuses of the client's side that may pass, and of the server's side that don't. Nix decides
- * likewise, except for 425.
+ * The 4xx statuses that are temporary, and the 5xx statuses that are permanent. Except for 425, Nix
+ * decides in the same way.
  */
 const PASSING: readonly number[] = [408, 425, 429];
 const LASTING: readonly number[] = [501, 505, 511];
 
-/** Statuses of a server that has too much to do. */
+/** Statuses of an overloaded server. */
 const BUSY: readonly number[] = [429, 503];
 
-/** An answer that is not the file. */
+/** The server answered with a status other than success. */
 class AnswerError extends StoreError {
-  /** `undefined` if it would be the same next time. */
+  /** When to retry; `undefined` if the server would answer the same again. */
   readonly hint: RetryHint | undefined;
 
   constructor(url: string, { status, headers }: Response) {
-    super(UNAUTHORIZED.includes(status) ? "denied" : "unavailable", `${url} answers ${status}`);
+    super(UNAUTHORIZED.includes(status) ? "denied" : "unavailable", `${url} answered with status ${status}`);
     const mayPass = PASSING.includes(status) || (status >= 500 && !LASTING.includes(status));
     if (mayPass) this.hint = { isBusy: BUSY.includes(status), atLeast: retryAfter(headers.get("retry-after")) };
   }
@@ -36,7 +36,7 @@ export function isMissing({ status }: Response): boolean {
   return MISSING.includes(status);
 }
 
-/** The failure that `response` means: `denied` for 401 and 407, else `unavailable`. */
+/** Returns the error for `response`: `denied` for 401 and 407, `unavailable` for other statuses. */
 export function answerError(url: string, response: Response): StoreError {
   return new AnswerError(url, response);
 }
@@ -46,42 +46,47 @@ export function isLastingAnswer(error: unknown): boolean {
   return error instanceof AnswerError && error.hint === undefined;
 }
 
-/** When a request that failed with `error` is worth another try; `undefined` if it isn't. */
+/**
+ * Returns when to retry a request that failed with `error`; `undefined` if a retry is pointless.
+ */
 export function retryHint(error: unknown): RetryHint | undefined {
   if (error instanceof AnswerError) return error.hint;
   return isStoreError(error, "unavailable") ? {} : undefined;
 }
 
-/** Milliseconds, of a number of seconds or an HTTP date (RFC 9110, 10.2.3). */
+/** Returns milliseconds. The header is a number of seconds or an HTTP date (RFC 9110, 10.2.3). */
 function retryAfter(value: string | null): number {
   if (value === null) return 0;
   if (/^[0-9]+$/.test(value)) return Number(value) * 1000;
-  // The form of C's asctime has no zone, and means GMT too.
+  // The format of C's asctime has no time zone; it means GMT too.
   const isAsctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} .*[0-9]$/.test(value);
   const date = isAsctime ? Date.parse(`${value} GMT`) : / GMT$/.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(date) ? 0 : Math.max(0, date - Date.now());
 }
 
-/** Whether the server says so; CORS may hide it. */
+/** Whether the server declares that it serves ranges. CORS may hide the header. */
 export function acceptsRanges({ headers }: Response): boolean {
   return headers.get("accept-ranges")?.toLowerCase() === "bytes";
 }
 
-/** The first byte of a part; `undefined` if the server, or CORS, doesn't tell. */
+/**
+ * Returns the offset of the first byte of a partial response; `undefined` if the server does not
+ * state it or CORS hides it.
+ */
 export function contentRangeStart({ headers }: Response): number | undefined {
   const [, start] = /^bytes ([0-9]+)-/.exec(headers.get("content-range") ?? "") ?? [];
   return start === undefined ? undefined : Number(start);
 }
 
-/** The `ETag` that promises the same bytes; a weak one doesn't. */
+/** Returns the `ETag` if it is a strong one: only a strong tag promises the same bytes. */
 export function strongTag({ headers }: Response): string | undefined {
   const tag = headers.get("etag");
   return tag === null || tag.startsWith("W/") ? undefined : tag;
 }
 
 /**
- * Bytes of the body, as the server declares them; `Infinity` if it, or CORS, doesn't tell. Those of
- * an encoded body are not what is read.
+ * Returns the declared length of the body in bytes; `Infinity` if the server does not state it or
+ * CORS hides it. If the body has a `Content-Encoding`, the number of bytes read differs.
  */
 export function declaredLength({ headers }: Response): number {
   const length = headers.get("content-length") ?? "";
@@ -92,7 +97,7 @@ export async function* bodyOf({ body }: Response, signal: AbortSignal | undefine
   if (body) yield* iterate(body, signal);
 }
 
-/** Ends an answer whose body nobody reads. */
+/** Cancels a body that nobody reads. */
 export async function discard({ body }: Response): Promise<void> {
   await body?.cancel().catch(() => {});
 }

@@ -12,15 +12,19 @@ import type { PathInfo } from "./path-info.ts";
 import type { StoreServices } from "./services.ts";
 
 const DRV = ".drv";
-/** Bytes of the longest file of an input that is read. */
+/** Bytes of the longest `.drv` file of an input that is read. */
 const MAX_DERIVATION = 64 * 1024 * 1024;
 
 /**
- * Imports a derivation's own file under the derivation's store path, with its inputs, which must be in the store, as references.
+ * Imports a `.drv` file under the derivation's store path. Its inputs become the references, and
+ * must be in the store.
  *
- * @param options.name of the store path, which ends in `.drv`; or the whole base name, which the store path must then have
- * @throws StoreError `invalid` for what is no derivation, or not written as Nix writes it: its store path would not be the one that it has for
- *   Nix; or whose outputs' paths do not follow from it; `corrupt` if it is the derivation of another base name; `not-found` for an input that is not in the store
+ * @param options.name name of the store path, which ends in `.drv`; or the whole base name, which
+ *   the derivation's store path must then have
+ * @throws StoreError `invalid` if `bytes` is not a derivation, if it differs from the form that Nix
+ *   writes (Nix would give it another store path), or if the paths of its outputs don't follow from
+ *   it; `corrupt` if it has another base name than the given one; `not-found` if an input is not in
+ *   the store
  */
 export async function importDerivation(
   store: StoreServices,
@@ -29,13 +33,13 @@ export async function importDerivation(
   options: ImportOptions & { readonly name: string },
 ): Promise<PathInfo> {
   const { name, isBaseName } = readName(options.name);
-  if (!name.endsWith(DRV)) throw new StoreError("invalid", `not the name of a derivation: ${quote(name)}`);
+  if (!name.endsWith(DRV)) throw new StoreError("invalid", `not the name of a derivation: ${quote(name)}; it must end in .drv`);
   const derivation = parseDerivation(bytes, name.slice(0, -DRV.length));
   if (!equalBytes(formatDerivation(derivation), bytes))
-    throw new StoreError("invalid", `derivation ${quote(name)} is not written as Nix writes it`);
+    throw new StoreError("invalid", `derivation ${quote(name)} is not in the form that Nix writes`);
   const baseName = storePathBaseName(await derivationPath(derivation));
   if (isBaseName && baseName !== options.name)
-    throw new StoreError("corrupt", `${quote(options.name)} is not the derivation that it is named, but ${baseName}`);
+    throw new StoreError("corrupt", `${quote(options.name)} is not the name of this derivation: its base name is ${baseName}`);
   const references = [...derivation.inputSources, ...derivation.inputDerivations.keys()];
   await checkOutputs(derivation, new InputHashes(store, options.signal));
   const source = async function* (): AsyncGenerator<Uint8Array> {
@@ -44,7 +48,10 @@ export async function importDerivation(
   return importFile(store, engine, source(), { ...options, name, method: "text", references });
 }
 
-/** Whoever trusts a derivation takes what it builds for what its outputs' paths say. */
+/**
+ * Checks the paths of the outputs. A user who trusts a derivation also trusts that its builds
+ * belong to these paths.
+ */
 async function checkOutputs(derivation: Derivation, inputs: InputHashes): Promise<void> {
   const paths = await outputPaths(derivation, (path) => inputs.hash(path));
   for (const [name, output] of derivation.outputs) {
@@ -59,7 +66,7 @@ async function checkOutputs(derivation: Derivation, inputs: InputHashes): Promis
   }
 }
 
-/** The hashes of derivations that are in the store, each calculated once. */
+/** Calculates the hashes of derivations in the store, each once. */
 class InputHashes {
   readonly #store: StoreServices;
   readonly #signal: AbortSignal | undefined;
@@ -81,11 +88,14 @@ class InputHashes {
     return hashDerivation(await this.#read(path), (input) => this.hash(input));
   }
 
-  /** @throws StoreError `not-found`, `invalid` if it is no derivation */
+  /**
+   * @throws StoreError `not-found` if the path or its content is missing; `invalid` if it is not a
+   *   derivation
+   */
   async #read(path: string): Promise<Derivation> {
     const options = { signal: this.#signal };
     const { node } = await requirePathInfo(this.#store.pathInfos, path, options);
-    if (node.kind !== "file" || node.size > MAX_DERIVATION) throw new StoreError("invalid", `${path} is not a derivation's file`);
+    if (node.kind !== "file" || node.size > MAX_DERIVATION) throw new StoreError("invalid", `${path} is not a derivation`);
     const content = await this.#store.blobs.open(node.digest, options);
     if (!content) throw new StoreError("not-found", `the content of ${path} is missing from the store`);
     const parts: Uint8Array[] = [];

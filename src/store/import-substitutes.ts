@@ -11,28 +11,28 @@ import type { SubstituteOptions } from "./substitute.ts";
 import { type Substitute, Substituter } from "./substituter.ts";
 
 export interface ImportSubstitutesOptions extends SubstituteOptions {
-  /** Those of the paths that the store lacks. */
+  /** The paths that the store lacks. */
   readonly missing: ReadonlySet<Substitute>;
-  /** Other paths, which can't be had. */
+  /** Failures of other paths, known before the import starts. */
   readonly failures: readonly FailedPath[];
   readonly onRetry: () => void;
-  /** Gets the paths that came, and their bytes. */
+  /** Counters that the import increases: paths added, and the bytes of their NARs. */
   readonly report: PathsReport;
 }
 
 const CONCURRENCY = 4;
 
-/** Failures of the store that every path would meet. */
+/** Failures of the store itself, which would make every path fail. */
 const STORE_FAILED: readonly StoreErrorCode[] = ["quota", "closed"];
 
 /**
- * Reads the NARs of `infos` that are missing. A path that fails leaves out those that refer to it,
- * and no others.
+ * Imports the NARs of those `infos` that are missing. A path that fails blocks only the paths that
+ * depend on it.
  *
- * @param infos references before what refers to them
- * @returns the paths that failed, in the order of `infos`
- * @throws `signal.reason`, what `onPath` throws, or the store's failure, when all that it began has
- *   ended
+ * @param infos dependencies first
+ * @returns the failed paths, in the order of `infos`
+ * @throws `signal.reason`, the error that `onPath` throws, or the failure of the store. By then,
+ *   all that was started has ended.
  */
 export async function importSubstitutes(
   store: StoreServices,
@@ -52,7 +52,7 @@ export async function importSubstitutes(
   }
 }
 
-/** `undefined` if the path is there. */
+/** `undefined` if the path is in the store now. */
 type Outcome = FailedPath | undefined;
 
 class Run {
@@ -64,9 +64,9 @@ class Run {
   readonly #total: number;
   #loaded = 0;
   readonly #stopped = new AbortController();
-  /** By hash part, of paths that were begun. They never reject. */
+  /** Outcomes of the paths whose import was started, by hash part. They never reject. */
   readonly #outcomes = new Map<string, Promise<Outcome>>();
-  /** By hash part. */
+  /** Failed paths, by hash part. */
   readonly #failed = new Map<string, FailedPath>();
 
   constructor(store: StoreServices, cache: BinaryCache, infos: readonly Substitute[], options: ImportSubstitutesOptions) {
@@ -81,7 +81,7 @@ class Run {
     for (const failure of options.failures) this.#failed.set(parseHashPart(failure.storePath), failure);
   }
 
-  /** Ends all of it. */
+  /** Aborts the whole import. */
   stop(reason: unknown): void {
     this.#stopped.abort(reason);
   }
@@ -107,7 +107,10 @@ class Run {
     return this.#infos.flatMap(({ storePath }) => this.#failed.get(parseHashPart(storePath)) ?? []);
   }
 
-  /** In the order of the paths. Never rejects: what `onPath` throws ends all. */
+  /**
+   * Calls `onPath` in the order of the paths. Never rejects: an error that `onPath` throws aborts
+   * the whole import.
+   */
   async #tell(before: Promise<void>, { storePath }: Substitute): Promise<void> {
     const outcome = this.#outcomes.get(parseHashPart(storePath));
     await before;
@@ -119,7 +122,7 @@ class Run {
     }
   }
 
-  /** One path, if it makes sense to begin. Never rejects. */
+  /** Imports one path, unless it depends on a failed one or the server is gone. Never rejects. */
   async #path(substitute: Substitute): Promise<Outcome> {
     const { storePath, references } = substitute;
     const hashParts = references.map((reference) => parseHashPart(reference));
@@ -146,7 +149,7 @@ class Run {
     return failure;
   }
 
-  /** @returns the failure of a reference, which ends the import */
+  /** @returns the failure of a dependency, if one ended this import */
   async #import(substitute: Substitute, before: readonly Promise<Outcome>[]): Promise<Outcome> {
     const { report, onProgress, onRetry } = this.#options;
     const { signal: stopped } = this.#stopped;
@@ -181,20 +184,20 @@ class Run {
 }
 
 function blockedBy(storePath: string, { storePath: reference, error, because }: FailedPath): FailedPath {
-  const message = `${storePath} can't be there without ${reference}, which failed`;
+  const message = `${storePath} was not imported, because its dependency ${reference} failed`;
   // The cause is the first failure, however long the chain of references is.
   const cause = because === undefined ? error : error.cause;
   return { storePath, error: new StoreError(error.code, message, { cause }), because: because ?? reference };
 }
 
-/** The same, in which a path shows up only when those `before` it have. */
+/** Wraps `pathInfos` so that `put` waits until all imports in `before` have ended. */
 function afterwards(pathInfos: PathInfoService, before: readonly Promise<Outcome>[], signal: AbortSignal): PathInfoService {
   return {
     get: (hashPart, options) => pathInfos.get(hashPart, options),
     list: (options) => pathInfos.list(options),
     async put(info, options) {
       await Promise.all(before);
-      // One of them may have failed.
+      // If one of them failed, the signal is aborted.
       signal.throwIfAborted();
       return pathInfos.put(info, options);
     },

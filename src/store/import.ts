@@ -24,33 +24,38 @@ export type ImportOptions = OperationOptions;
 
 export interface ReadOptions {
   /**
-   * Called with the buffer of each piece of the source that isn't needed any more. Whoever gives it says that each piece begins a buffer
-   * that is nobody else's.
+   * Called with the buffer of each piece of at least 32 KiB, once the piece is no longer needed. A
+   * caller that sets `reuse` promises that each piece starts at offset 0 of its buffer, and that
+   * nobody else uses this buffer.
    */
   reuse?: ((buffer: ArrayBuffer) => void) | undefined;
 }
 
-/** How the NAR's content gets its store path, or a NARInfo file that says what path the NAR is. */
+/** Either how the NAR's content gets its store path, or a NARInfo file that states the path. */
 export type ImportNarOptions = ImportOptions &
   ReadOptions &
   (
     | (Addressing & { readonly narInfo?: undefined })
     | {
         readonly narInfo: string;
-        /** Of those who wrote it; `/nix/store` if not given. */
+        /** Store directory of the machine that wrote the NARInfo; `/nix/store` by default. */
         readonly storeDir?: string | undefined;
         readonly name?: undefined;
       }
   );
 
 /**
- * Imports what `entries` yields (it gives files' contents to the uploader) and publishes it under the store path that
- * Nix gives the same tree: with a name alone, `nix-store --add`. Progress: whatever `entries` tells of its reading, then `hashing`, in bytes.
+ * Imports the tree that `entries` yields, and publishes it under the store path that Nix gives the
+ * same tree. With a name alone, the path is that of `nix-store --add`. `entries` passes the
+ * contents of files to the uploader. Progress: the phases that `entries` reports while it reads,
+ * then `hashing`, in bytes.
  *
- * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `entries` is returned.
+ * Nothing is visible until the promise resolves. If the import fails, content that was already
+ * written stays as garbage, and the iterator of `entries` is closed.
  *
- * @throws StoreError `invalid` and `not-found` for what `checkAddressing` refuses, before anything is read; `invalid` for what breaks castore's
- *   rules, and for what is no file where only a file has a content address
+ * @throws StoreError `invalid` or `not-found` if `checkAddressing` refuses the options, before
+ *   anything is read; `invalid` if the tree breaks castore's rules, or if the method needs a file
+ *   and the tree is not one
  */
 export async function importEntries(
   store: StoreServices,
@@ -66,11 +71,13 @@ export async function importEntries(
 }
 
 /**
- * Imports one file, not executable, of these bytes: with `method` `text` what `builtins.toFile` makes, derivations too.
+ * Imports the bytes of one file, which is not executable. With the method `text`, the result is
+ * that of `builtins.toFile`; derivations are imported in this way too.
  *
- * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `source` is returned.
+ * Nothing is visible until the promise resolves. If the import fails, content that was already
+ * written stays as garbage, and the iterator of `source` is closed.
  *
- * @throws StoreError as `importEntries`
+ * @throws StoreError like `importEntries`
  */
 export async function importFile(
   store: StoreServices,
@@ -82,14 +89,18 @@ export async function importFile(
 }
 
 /**
- * Imports a NAR (uncompressed). Its hash is taken as it is read. With a `name`, it is published under the store path that
- * Nix gives the same content, as by `importEntries`; with a `narInfo`, under the path that this file says, if size and hash are as it says,
- * and the content address as well where it has one. Signatures are kept and not looked at. Progress: `reading`, in bytes.
+ * Imports an uncompressed NAR, and hashes it while reading. With a `name`, the store path is the
+ * one that Nix gives the same content: see `importEntries`. With a `narInfo`, the store path is the
+ * one that the NARInfo states. The NAR must then have the stated size and hash and, if the NARInfo
+ * has one, the stated content address. Signatures are stored, but not checked. Progress: `reading`,
+ * in bytes.
  *
- * Until it resolves nothing is visible. When it fails, content that was written stays as garbage, and `source` is returned.
+ * Nothing is visible until the promise resolves. If the import fails, content that was already
+ * written stays as garbage, and the iterator of `source` is closed.
  *
- * @throws StoreError `invalid` for a bad name or NARInfo (before anything is read) or a bad NAR; `corrupt` if the NAR is not the one
- *   of the NARInfo; `conflict` if the store has the path with other content
+ * @throws StoreError `invalid` if the name or the NARInfo is bad (before anything is read), or if
+ *   the NAR is malformed; `corrupt` if the NAR does not match the NARInfo; `conflict` if the store
+ *   has the path with other content
  */
 export async function importNar(
   store: StoreServices,
@@ -123,10 +134,11 @@ export async function importNar(
 }
 
 /**
- * Writes what a NAR (uncompressed) holds, and takes its hash as it is read; it becomes no store path. Progress: `reading`, in bytes. When it fails,
- * content that was written stays as garbage, and `source` is returned.
+ * Writes the content of an uncompressed NAR and hashes the NAR while reading. It does not create a
+ * store path. Progress: `reading`, in bytes. If it fails, content that was already written stays as
+ * garbage, and the iterator of `source` is closed.
  *
- * @throws StoreError `invalid` for a bad NAR
+ * @throws StoreError `invalid` if the NAR is malformed
  */
 export async function ingestNar(
   castore: CastoreServices,
@@ -144,12 +156,12 @@ export async function ingestNar(
   }
 }
 
-/** All that can be refused without reading the NAR is refused here. */
+/** Refuses everything that can be refused without reading the NAR. */
 async function readTarget(store: StoreServices, options: ImportNarOptions): Promise<NarTarget> {
   options.signal?.throwIfAborted();
   if (options.narInfo === undefined) return { addressing: await checkAddressing(store, options, options) };
   const read = parseNarInfo(options.narInfo, options.storeDir);
-  // Paths are kept as those of /nix/store, whoever's they are.
+  // The store keeps every path under /nix/store, whatever store directory the NARInfo has.
   const storePath = formatStorePath(parseStorePath(read.storePath, options.storeDir));
   const narInfo = { ...read, storePath };
   const { references, ca } = narInfo;
@@ -163,11 +175,17 @@ type NarTarget =
   | { readonly addressing: CheckedAddressing; readonly narInfo?: undefined }
   | { readonly narInfo: NarInfo; readonly addressing?: undefined };
 
-/** Bytes of a NAR that are being hashed while later ones are parsed; and from what length on a piece is given away rather than copied. */
+/**
+ * Bytes of the NAR that may wait for their hash while later bytes are parsed; and the size in bytes
+ * from which on a piece is transferred to the hash and not copied.
+ */
 const HASHED_BEHIND = 8 * 1024 * 1024;
 const GIVEN = 32 * 1024;
 
-/** The NAR as it is read: counted, hashed, and no longer than expected. Pieces are given up once they are parsed. */
+/**
+ * A NAR as it is read: counts and hashes it, and refuses more bytes than expected. It gives each
+ * piece away once the piece is parsed.
+ */
 class NarInput {
   readonly #source: AsyncIterable<Uint8Array>;
   readonly #options: ImportOptions & ReadOptions;
@@ -210,7 +228,7 @@ class NarInput {
         throw new StoreError("corrupt", `the NAR of ${this.#narInfo?.storePath} has more than ${total} bytes`);
       }
       yield bytes;
-      // Nobody needs it any more, so it needs no copy on its way to the hash.
+      // The parser no longer needs the piece, so it goes to the hash without a copy.
       const { length } = bytes;
       const hashed = this.#hash(hash, bytes);
       hashed.catch(() => {});
@@ -234,7 +252,10 @@ class NarInput {
     reuse?.(returned);
   }
 
-  /** Tells the source that it won't be read, if nobody could yet. A loop that was left has told it already. */
+  /**
+   * Closes the source's iterator if nothing was read from it yet. The loop in `#read` closes it
+   * otherwise.
+   */
   async cancel(): Promise<void> {
     if (this.#started) return;
     this.#started = true;

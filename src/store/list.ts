@@ -8,18 +8,20 @@ import { isStoreError, StoreError } from "../error.ts";
 
 const SLASH = 0x2f;
 
-/** Bytes. Bounds the work that a hostile path makes. */
+/** Limit in bytes, which bounds the work that a hostile path causes. */
 const MAX_PATH_LENGTH = 1024 * 256;
 
 /**
- * Reads a path inside a store path: names separated by single slashes, none before the first or after the last. The empty path is
- * the root.
+ * Parses a path inside a store path: names separated by single slashes, without a slash at the
+ * start or the end. The empty path is the root.
  *
- * @throws StoreError `invalid` for an empty name, `.`, `..`, NUL, or a name over 255 bytes
+ * @throws StoreError `invalid` if a name is empty, `.` or `..`, contains NUL, or is longer than 255
+ *   bytes; or if the path is longer than 256 KiB
  */
 export function parseEntryPath(path: string | Uint8Array): EntryPath {
   const bytes = typeof path === "string" ? utf8(path) : path;
-  if (bytes.length > MAX_PATH_LENGTH) throw new StoreError("invalid", `a path of ${bytes.length} bytes`);
+  if (bytes.length > MAX_PATH_LENGTH)
+    throw new StoreError("invalid", `a path of ${bytes.length} bytes is too long; the limit is 256 KiB`);
   if (bytes.length === 0) return [];
   const names: Uint8Array[] = [];
   for (let start = 0; start <= bytes.length; ) {
@@ -39,10 +41,11 @@ export function parseEntryPath(path: string | Uint8Array): EntryPath {
 }
 
 /**
- * The node that `path` leads to from `root`, or `undefined` if there is none. The way goes through directories only: a symlink is
- * not followed, and has nothing beneath it.
+ * Returns the node at `path` beneath `root`, or `undefined` if there is none. It does not follow
+ * symlinks: a symlink has nothing beneath it.
  *
- * @throws StoreError `invalid` for a path that can't be one, `not-found` if a directory on the way is not in the store
+ * @throws StoreError `invalid` if the path is malformed; `not-found` if a directory on the way is
+ *   not in the store
  */
 export async function resolvePath(
   castore: CastoreServices,
@@ -62,10 +65,11 @@ export async function resolvePath(
 }
 
 /**
- * The entries of the directory that `path` leads to from `root`, in their order; `undefined` if the path leads nowhere.
+ * Returns the entries of the directory at `path` beneath `root`, in their order; `undefined` if
+ * nothing is at `path`.
  *
- * @throws StoreError `invalid` for a path that can't be one or that leads to a file or symlink, `not-found` if a directory on the
- *   way is not in the store
+ * @throws StoreError `invalid` if the path is malformed, or if it leads to a file or a symlink;
+ *   `not-found` if a directory on the way is not in the store
  */
 export async function listDirectory(
   castore: CastoreServices,

@@ -6,33 +6,38 @@ import type { CastoreServices } from "../castore/services.ts";
 import { DirectoryReader } from "./directory-reader.ts";
 import { missingBytes } from "./reused-chunks.ts";
 
-/** What an object costs that is asked for by itself, besides its bytes: as much time as it takes to read so many bytes of one stream. */
+/**
+ * Estimated cost of one extra request, in bytes: one stream delivers so many bytes in the same
+ * time.
+ */
 const OBJECT_COST = 16 * 1024;
 
-/** A directory comes with the others of its closure, in one stream. */
+/**
+ * Estimated cost of a directory, in bytes. It arrives in one stream with the others of its closure.
+ */
 const DIRECTORY_COST = 64;
 
-/** Small blobs that the target is asked for at a time. */
+/** Blobs that the target is asked for at a time. */
 const BATCH = 256;
 
 export interface MissingContentOptions {
   signal?: AbortSignal | undefined;
-  /** Counting ends once it comes to so much. */
+  /** Cost at which counting stops, in bytes. */
   limit: number;
 }
 
 export interface MissingContent {
-  /** Of copying, in bytes: those that are missing, and some for each object. */
+  /** Cost of the copy in bytes: the missing bytes, plus an amount for each object. */
   readonly cost: number;
-  /** Keys of blobs that were found at the target; not all of them, where there are very many. */
+  /** Keys of blobs that were found at the target. Incomplete if there are more than 131,072. */
   readonly present: Set<string>;
 }
 
-/** Digests that are remembered. */
+/** Keys that `present` holds at most. */
 const MAX_PRESENT = 128 * 1024;
 
 /**
- * What it would cost to copy `node` from one store to another.
+ * Estimates the cost of copying `node` from one store to another.
  *
  * @throws StoreError `not-found` if a directory is missing at the source
  */
@@ -90,7 +95,7 @@ class MissingBlobs implements MissingContent {
     if (this.#batch.length === BATCH) await this.finish();
   }
 
-  /** Counts those that wait. */
+  /** Counts the blobs of the current batch. */
   async finish(): Promise<void> {
     const batch = this.#batch.splice(0);
     if (batch.length === 0) return;

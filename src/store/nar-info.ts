@@ -9,24 +9,27 @@ import { formatStorePath, parseStorePath } from "../nix/store-path.ts";
 import type { PathInfo } from "./path-info.ts";
 import { normalizePathInfo } from "./path-info-check.ts";
 
-/** By which a NAR's URL says that it holds a node. */
+/** The part of a NAR's URL that says that the URL contains a node. */
 export type NarUrlScheme = "tvix-castore" | "snix-castore";
 
 export interface NarInfoFormat {
-  /** `tvix-castore` if not given. */
+  /** `tvix-castore` by default. */
   readonly urls?: NarUrlScheme | undefined;
-  /** Of those who read it: `/nix/store` if not given. */
+  /** Store directory of the readers; `/nix/store` by default. */
   readonly storeDir?: string | undefined;
 }
 
-/** Where a binary cache of ours serves the NAR of `node`, relative to its own address: the URL holds the node itself. */
+/**
+ * Returns the URL at which a binary cache of ours serves the NAR of `node`, relative to the cache's
+ * address. The URL contains the node itself.
+ */
 export function narUrl(node: Node, narSize: number, scheme: NarUrlScheme = "tvix-castore"): string {
   return `nar/${scheme}/${toBase64Url(encodeNode(EMPTY_BYTES, node))}?narsize=${narSize}`;
 }
 
 /**
- * The NARInfo file of `info` as a binary cache of ours serves it, with the NAR uncompressed. So the
- * file's hash and size are those of the NAR. They are never left out: Nix up to 2.34 aborts when it
+ * Formats the NARInfo file of `info` for a binary cache of ours. The NAR is uncompressed, so the
+ * file's hash and size are those of the NAR. Both are always present: Nix up to 2.34 aborts when it
  * writes back a NARInfo without `FileHash`, for example to add a signature.
  */
 export function renderNarInfo(info: PathInfo, { urls, storeDir }: NarInfoFormat = {}): string {
@@ -47,7 +50,10 @@ export function renderNarInfo(info: PathInfo, { urls, storeDir }: NarInfoFormat 
   return formatNarInfo(narInfo, storeDir);
 }
 
-/** What `narInfo` says of content that is in a store as `node`. References are put in order. */
+/**
+ * Returns the PathInfo that `narInfo` states for content that the store has as `node`. References
+ * are sorted.
+ */
 export function pathInfoFromNarInfo(narInfo: NarInfo, node: Node): PathInfo {
   return normalizePathInfo({
     storePath: narInfo.storePath,

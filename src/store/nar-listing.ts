@@ -18,7 +18,10 @@ import { DirectoryReader } from "./directory-reader.ts";
 import { checkNarSize, tooDeep } from "./nar-plan.ts";
 
 export interface ListNodeOptions {
-  /** How many entries the tree may have. A million if not given: a few directories can make up more than anybody could hold. */
+  /**
+   * Entries that the tree may have; a million by default. A few directories can describe a tree
+   * that is too large for any memory.
+   */
   maxEntries?: number | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -26,9 +29,11 @@ export interface ListNodeOptions {
 const DEFAULT_MAX_ENTRIES = 1_000_000;
 
 /**
- * What the NAR of `node` holds, and where, from its directories alone: the same that `listNar` reads out of the NAR.
+ * Lists the NAR of `node` with the offset of each file. It reads only directories. The result
+ * equals that of `listNar`, which reads the NAR.
  *
- * @throws StoreError `not-found` if a directory is missing, `invalid` for a tree that is too large or too deep
+ * @throws StoreError `not-found` if a directory is missing; `invalid` if the tree is too large or
+ *   too deep
  */
 export async function listNode(
   castore: Pick<CastoreServices, "directories">,
@@ -77,7 +82,7 @@ export async function listNode(
   }
 }
 
-/** Of a closing parenthesis. */
+/** Bytes of a closing parenthesis. */
 const CLOSE_SIZE = 16;
 
 function leaf(node: Exclude<Node, { kind: "directory" }>, offset: number): { listed: NarListingNode; size: number } {

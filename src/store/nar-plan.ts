@@ -10,44 +10,50 @@ import { NAR_DIRECTORY_OPEN_SIZE, NAR_HEADER_SIZE, narEntryOpenSize, narEntrySiz
 import { DirectoryReader } from "./directory-reader.ts";
 import type { NarSizes } from "./nar-sizes.ts";
 
-/** Small files are read together until they have this many bytes, or until there are this many nodes to write. */
+/** Limits of a batch: bytes of small files that are read together, and steps. */
 const BATCH_BYTES = SMALL_BLOB_LIMIT;
 const BATCH_STEPS = 4096;
 
-/** What the writer is to be told next: a node, under its name unless it is the root; or the end of a directory. */
+/**
+ * The next instruction for the writer: a node, with its name unless it is the root; or `leave`, the
+ * end of a directory.
+ */
 export type PlannedStep = { readonly name: Uint8Array | undefined; readonly node: Node; readonly blob: number } | "leave";
 
 export interface PlannedBatch {
   readonly steps: readonly PlannedStep[];
   readonly blobs: readonly Digest[];
-  /** Of `blobs`. */
+  /** Contents of `blobs`, in the same order. */
   readonly contents: Promise<readonly (Uint8Array | undefined)[]>;
-  /** The last step's file, if it is too large to be one of `blobs`. */
+  /** The file of the last step, if it is too large to be in `blobs`. */
   readonly large: FileNode | undefined;
 }
 
-/** The content is empty and need not be asked for. */
+/** Index of a blob that needs no read here: it is empty, or it is the batch's `large` file. */
 export const NO_BLOB = -1;
 
-/** Where in the NAR the first byte is that is wanted, and how to tell what comes before it. */
+/** Offset in the NAR of the first wanted byte, and the sizes that locate it. */
 export interface PlanStart {
   readonly offset: number;
   readonly sizes: NarSizes;
 }
 
-/** Walks the tree ahead of the writer, batch by batch, with a stack of its own: nesting costs no call stack. */
+/**
+ * Walks the tree ahead of the writer, batch by batch. It uses its own stack, so nesting costs no
+ * call stack.
+ */
 export class NarPlan {
   readonly #castore: CastoreServices;
   readonly #signal: AbortSignal | undefined;
   readonly #reader: DirectoryReader | undefined;
   #root: Node | undefined;
   readonly #stack: { readonly entries: readonly DirectoryEntry[]; next: number }[] = [];
-  /** Until something wanted was found. */
+  /** Set until a wanted entry is found. */
   #start: PlanStart | undefined;
   #offset = NAR_HEADER_SIZE;
   #skipped = 0;
 
-  /** @param start without it, everything is wanted */
+  /** @param start first wanted byte; without it, everything is wanted */
   constructor(castore: CastoreServices, root: Node, signal: AbortSignal | undefined, start?: PlanStart) {
     this.#start = start;
     this.#castore = castore;
@@ -56,12 +62,15 @@ export class NarPlan {
     if (root.kind === "directory") this.#reader = new DirectoryReader(castore.directories, root.digest, signal);
   }
 
-  /** Bytes of the entries that are left out, each of which ends before what is wanted. Known once the first batch is there. */
+  /**
+   * Bytes of the skipped entries, all of which end before the first wanted byte. Final once the
+   * first batch is there.
+   */
   get skipped(): number {
     return this.#skipped;
   }
 
-  /** `undefined` at the end. Not to be called again before it resolved. */
+  /** Returns the next batch; `undefined` at the end. Wait for each call before the next one. */
   async next(): Promise<PlannedBatch | undefined> {
     const batch = new BatchBuilder();
     while (!batch.full) {
@@ -92,7 +101,7 @@ export class NarPlan {
     this.#reader?.close().catch(() => {});
   }
 
-  /** Whether nothing of `entry` is wanted. */
+  /** Whether no byte of `entry` is wanted. */
   #skip({ name, node }: DirectoryEntry): boolean {
     if (!this.#start) return false;
     const size = narEntrySize(name.length) + this.#start.sizes.of(node);
@@ -118,7 +127,7 @@ export class NarPlan {
 class BatchBuilder {
   readonly steps: PlannedStep[] = [];
   readonly #blobs: Digest[] = [];
-  /** Which of `#blobs` a digest is: the same content is read once. */
+  /** Index in `#blobs` of each digest: equal content is read once. */
   readonly #indices = new Map<string, number>();
   #bytes = 0;
   #large: FileNode | undefined;
@@ -138,7 +147,7 @@ class BatchBuilder {
   start(castore: CastoreServices, signal: AbortSignal | undefined): PlannedBatch {
     const blobs = this.#blobs;
     const contents = blobs.length === 0 ? Promise.resolve([]) : castore.blobs.readMany(blobs, { signal });
-    // It is awaited later, or never when the stream ends early.
+    // The caller awaits it later, or never if the stream ends early.
     contents.catch(() => {});
     return { steps: this.steps, blobs, contents, large: this.#large };
   }
@@ -159,12 +168,15 @@ class BatchBuilder {
   }
 }
 
-/** @throws StoreError `invalid` */
+/** @throws StoreError `invalid` if the size is 2^53 bytes or more */
 export function checkNarSize(size: number): number {
-  if (!Number.isSafeInteger(size)) throw new StoreError("invalid", "a file or NAR of 2^53 bytes or more");
+  if (!Number.isSafeInteger(size)) throw new StoreError("invalid", "a file or NAR has 2^53 bytes or more, which is too large");
   return size;
 }
 
 export function tooDeep(digest: Digest): StoreError {
-  return new StoreError("invalid", `directory ${formatDigest(digest)} is inside ${MAX_TREE_DEPTH} others, too deep for a NAR`);
+  return new StoreError(
+    "invalid",
+    `directory ${formatDigest(digest)} is nested inside ${MAX_TREE_DEPTH} others, which is too deep for a NAR`,
+  );
 }

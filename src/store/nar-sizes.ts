@@ -15,16 +15,25 @@ interface Frame {
   size: number;
 }
 
-/** How many bytes each node of a tree takes in a NAR, from the tree's directories alone. */
+/**
+ * The number of bytes that each node of a tree takes in a NAR, calculated from the directories
+ * alone.
+ */
 export class NarSizes {
-  /** The same directory is counted once and added often: a tree can be far larger than what it is made of. */
+  /**
+   * Sizes by digest key. Each directory is counted once and added for each occurrence: a tree can
+   * be far larger than the directories that describe it.
+   */
   readonly #directories: ReadonlyMap<string, number>;
 
   private constructor(directories: ReadonlyMap<string, number>) {
     this.#directories = directories;
   }
 
-  /** @throws StoreError `not-found` if a directory is missing, `invalid` for 2^53 bytes and more, and for a tree that is too deep */
+  /**
+   * @throws StoreError `not-found` if a directory is missing; `invalid` if a size is 2^53 bytes or
+   *   more, or if the tree is too deep
+   */
   static async read(
     castore: Pick<CastoreServices, "directories">,
     node: Node,
@@ -65,7 +74,11 @@ export class NarSizes {
     }
   }
 
-  /** Without an archive's header. @param node the tree's root, or one beneath it */
+  /**
+   * Returns the size of `node` in bytes, without the NAR header.
+   *
+   * @param node the tree's root, or a node beneath it
+   */
   of(node: Node): number {
     return node.kind === "directory" ? (this.#directories.get(digestKey(node.digest)) as number) : leafSize(node);
   }

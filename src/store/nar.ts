@@ -16,20 +16,25 @@ import { NarSizes } from "./nar-sizes.ts";
 import type { CalculateNarThere } from "./services.ts";
 
 export interface RenderNarOptions {
-  /** A part of the NAR, cut to it. What comes before is not rendered: only the directories are read, for its size. */
+  /**
+   * Part of the NAR to render, in bytes. Content before the part is not read: the directories give
+   * its size.
+   */
   range?: { readonly offset: number; readonly length: number } | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Progress is told this often, in bytes. */
+/** Bytes between progress reports. */
 const PROGRESS_STEP = 1024 * 1024;
 
 /**
- * `node` as a NAR. Nothing is read before the stream is, and then at most some 2 MiB of small files ahead of it; large files pass
- * through in the pieces in which they are stored. Pieces may be views of one another's buffers, so they are not to be transferred.
+ * Renders `node` as a NAR. It reads nothing before the stream is read, and then at most some 2 MiB
+ * of small files ahead. Large files pass through in the pieces in which they are stored. Pieces may
+ * share buffers, so don't transfer them.
  *
- * The stream errors with `not-found` if a directory or blob is missing, `corrupt` if a file's content has another length than its
- * node says, `invalid` if directories are nested too deeply for a NAR reader, or for a range that can't be one.
+ * The stream errors with `not-found` if a directory or blob is missing; `corrupt` if a file's
+ * content has another length than its node states; `invalid` if directories are nested too deeply
+ * for a NAR reader, or if the range is malformed.
  */
 export function renderNar(castore: CastoreServices, node: Node, options: RenderNarOptions = {}): ReadableStream<Uint8Array> {
   const controller = new AbortController();
@@ -46,7 +51,8 @@ export function renderNar(castore: CastoreServices, node: Node, options: RenderN
   return streamOf({
     [Symbol.asyncIterator]: () => ({
       next: () => pieces.next(),
-      // A generator does not return before its current read is over, so that is ended first.
+      // A generator does not return before its current read has ended, so the abort ends that read
+      // first.
       return: () => {
         controller.abort();
         return pieces.return();
@@ -55,29 +61,31 @@ export function renderNar(castore: CastoreServices, node: Node, options: RenderN
   });
 }
 
-/** Bytes of a NAR and its SHA-256 in SRI form, as a PathInfo has them. */
+/** Size of a NAR in bytes, and its SHA-256 in SRI form, as a PathInfo has them. */
 export interface NarSizeAndHash {
   readonly narSize: number;
   readonly narHash: string;
 }
 
 export interface CalculateNarOptions extends OperationOptions {
-  /** Of the progress that is told; `hashing` if it isn't given. */
+  /** Phase of the progress reports; `hashing` by default. */
   phase?: string | undefined;
-  /** The size, where it is known already: for the progress alone. */
+  /** Size of the NAR in bytes if it is already known; used only for progress. */
   total?: number | undefined;
   /**
-   * The size that somebody claims. Checked, from the directories alone, before any content is read: a few of them can make up a NAR
-   * that nobody would live to see the end of.
+   * Size of the NAR in bytes that somebody claims. The directories alone serve to check it, before
+   * any content is read. A few directories can describe a NAR that would take forever to hash.
    */
   claimedSize?: number | undefined;
-  /** What calculates in the place of this thread, once the claimed size was found to be right. */
+  /** Calculates in place of this thread, after the check of `claimedSize`. */
   there?: CalculateNarThere | undefined;
 }
 
 /**
- * Size and hash of `node` as a NAR, from its content. Rejects where the stream of `renderNar` errors, and with `corrupt` if the size
- * is not the one that was claimed.
+ * Calculates the size and hash of `node` as a NAR, from its content.
+ *
+ * @throws StoreError with the codes of `renderNar`; `corrupt` if the NAR has another size than
+ *   `claimedSize`
  */
 export async function calculateNar(
   castore: CastoreServices,
@@ -88,7 +96,7 @@ export async function calculateNar(
   const { signal, onProgress, phase = "hashing", claimedSize } = options;
   if (claimedSize !== undefined) {
     const size = await narSize(castore, node, { signal });
-    if (size !== claimedSize) throw new StoreError("corrupt", `the content makes a NAR of ${size} bytes, not of ${claimedSize}`);
+    if (size !== claimedSize) throw new StoreError("corrupt", `the NAR of the content has ${size} bytes, not ${claimedSize}`);
   }
   if (options.there) return options.there(node, { signal });
   const total = options.total ?? claimedSize;
@@ -112,7 +120,12 @@ export async function calculateNar(
   }
 }
 
-/** Bytes that `node` has as a NAR, from its directories alone. @throws StoreError `not-found`, or `invalid` for 2^53 and more */
+/**
+ * Returns the size of `node` as a NAR in bytes, from its directories alone.
+ *
+ * @throws StoreError `not-found` if a directory is missing; `invalid` if the size is 2^53 bytes or
+ *   more, or if the tree is too deep
+ */
 export async function narSize(
   castore: CastoreServices,
   node: Node,
@@ -125,7 +138,7 @@ function missingBlob(digest: Digest): StoreError {
   return new StoreError("not-found", `blob ${formatDigest(digest)} is missing from the store`);
 }
 
-/** What is wanted of bytes that come one after the other. */
+/** Cuts a range out of consecutive pieces. */
 class Cut {
   readonly from: number;
   readonly to: number;
@@ -140,12 +153,12 @@ class Cut {
     return this.#at >= this.to;
   }
 
-  /** Passes over bytes that come before the range. */
+  /** Advances past bytes that come before the range and were not rendered. */
   skip(length: number): void {
     this.#at += length;
   }
 
-  /** Empties `pieces`. */
+  /** Returns the parts of `pieces` that are in the range, and empties `pieces`. */
   take(pieces: Uint8Array[]): Uint8Array[] {
     const taken: Uint8Array[] = [];
     for (const piece of pieces.splice(0)) {
@@ -157,7 +170,10 @@ class Cut {
   }
 }
 
-/** The NAR of `node`, or a part of it, in pieces of up to some 64 KiB, or as large as a blob's own are. */
+/**
+ * Yields the NAR of `node`, or a part of it. Pieces have up to some 64 KiB, or the size of a blob's
+ * own pieces.
+ */
 async function* narPieces(
   castore: CastoreServices,
   node: Node,
@@ -178,7 +194,8 @@ async function* narPieces(
       signal?.throwIfAborted();
       const batch = await ahead;
       if (!batch) break;
-      // The writer knows nothing of what was skipped, before the first batch: its bytes begin that much earlier.
+      // The plan skipped entries before the first batch. The writer does not count their bytes, so
+      // the range begins earlier for it.
       cut ??= new Cut(range.offset - plan.skipped, range.length);
       const contents = await batch.contents;
       // The next batch is read while this one is written.
@@ -198,7 +215,7 @@ async function* narPieces(
         cut.skip(start);
       }
       if (start < end) {
-        // All of it is read without a range, so that more than there should be is noticed.
+        // Without a range, the whole blob is read, which reveals surplus bytes.
         const part = end - start < size ? { offset: start, length: end - start } : {};
         const content = await castore.blobs.open(batch.large.digest, { ...part, signal });
         if (!content) throw missingBlob(batch.large.digest);
@@ -214,7 +231,7 @@ async function* narPieces(
         yield* cut.take(pieces);
         if (cut.isDone) return;
         const { digest } = batch.large;
-        throw new StoreError("corrupt", `blob ${formatDigest(digest)} is shorter than the ${size} bytes that its node says`);
+        throw new StoreError("corrupt", `blob ${formatDigest(digest)} is shorter than the ${size} bytes that its node states`);
       }
       writer.endFile();
     }

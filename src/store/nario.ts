@@ -15,21 +15,24 @@ import { normalizePathInfo } from "./path-info-check.ts";
 import { referencesFirst } from "./references-first.ts";
 import type { StoreServices } from "./services.ts";
 
-/** Path infos that are asked for at a time. */
+/** Path infos requested at a time. */
 const CONCURRENCY = 16;
 
 export interface ExportNarioOptions extends OperationOptions {
   readonly engine: HashEngine;
-  /** Whether signatures and content addresses are kept, in a place that Nix skips; by default they are. */
+  /**
+   * Whether to write signatures and content addresses, in a place that Nix skips; `true` by
+   * default.
+   */
   readonly notes?: boolean | undefined;
 }
 
 /**
- * `infos` as a nario, which `nix-store --import` reads: each after those that it refers to. Nothing is
- * held but what is on its way. Progress: `reading`, in bytes of the NARs.
+ * Streams `infos` as a nario, which `nix-store --import` reads, dependencies first. Memory: only
+ * the data in flight. Progress: `reading`, in bytes of the NARs.
  *
- * @throws StoreError `not-found` if content is missing, `corrupt` if it is not what its digest or its
- *   PathInfo says
+ * @throws StoreError `not-found` if content is missing; `corrupt` if content does not match its
+ *   digest or its PathInfo
  */
 export async function* exportNario(
   store: StoreServices,
@@ -64,14 +67,14 @@ export async function* exportNario(
 }
 
 /**
- * Imports the store paths of a nario, uncompressed, and yields each once it is in the store. A path
- * shows up when its content is complete, after those that it refers to; its content address is
- * checked where the nario has one. Signatures are kept and not looked at. If it fails in the middle,
- * the paths before stay. Progress: `reading`, in bytes.
+ * Imports the store paths of an uncompressed nario, and yields each one once it is in the store. A
+ * path becomes visible when its content is complete, after its dependencies. If the nario states a
+ * content address, it is checked. Signatures are stored, but not checked. If the import fails, the
+ * paths yielded before stay. Progress: `reading`, in bytes of the nario.
  *
- * @throws StoreError `invalid` for what is no nario, `not-found` if a path refers to one that is
- *   neither before it nor in the store, `corrupt` if the content has not its content address,
- *   `conflict` if the store has a path with other content
+ * @throws StoreError `invalid` if the source is not a nario; `not-found` if a path refers to one
+ *   that is neither earlier in the nario nor in the store; `corrupt` if content does not match its
+ *   content address; `conflict` if the store has a path with other content
  */
 export async function* importNario(
   store: StoreServices,
@@ -100,7 +103,10 @@ export async function* importNario(
   }
 }
 
-/** What a nario holds, without its content: NARs are hashed as they pass. */
+/**
+ * Lists the store paths of a nario without storing content. NARs are hashed as they pass. Progress:
+ * `reading`, in bytes of the nario.
+ */
 export async function* listNario(
   engine: HashEngine,
   source: AsyncIterable<Uint8Array>,
@@ -129,7 +135,11 @@ export async function* listNario(
   }
 }
 
-/** @param there hash parts of paths that are in the store; those that this finds are added */
+/**
+ * Checks that every reference is in the store.
+ *
+ * @param there hash parts of paths known to be in the store; this function adds those that it finds
+ */
 async function checkReferences(
   store: StoreServices,
   { storePath, references }: PathInfo,

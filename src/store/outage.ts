@@ -1,28 +1,28 @@
 import { StoreError } from "../error.ts";
 
 /**
- * Paths that fail in a row because the other side isn't there, until no more are tried: each of
- * them was retried for a while.
+ * Consecutive failures after which no more paths are tried. Each of them was already retried for a
+ * while.
  */
 const MAX_IN_A_ROW = 10;
 
-/** Tells a server that is gone from one that has trouble with some paths. */
+/** Distinguishes a server that is down from one that fails for some paths only. */
 export class Outage {
   readonly #name: string;
   #inARow = 0;
   #last: StoreError | undefined;
 
-  /** @param name of the server, for messages */
+  /** @param name name of the server, for messages */
   constructor(name: string) {
     this.#name = name;
   }
 
-  /** A path came. */
+  /** Records that a path was read. */
   worked(): void {
     this.#inARow = 0;
   }
 
-  /** A path failed. */
+  /** Records that a path failed. Only `unavailable` and `denied` count. */
   failed(error: StoreError): void {
     if (error.code !== "unavailable" && error.code !== "denied") return;
     this.#inARow++;
@@ -30,8 +30,7 @@ export class Outage {
   }
 
   /**
-   * What to say of a path that isn't tried, because the server is gone; `undefined` as long as it
-   * isn't.
+   * The error for paths that are not tried because the server is down; `undefined` while it is up.
    */
   get reason(): StoreError | undefined {
     if (this.#inARow < MAX_IN_A_ROW || !this.#last) return undefined;

@@ -8,21 +8,23 @@ import { formatStorePath, parseStorePath, storePathBaseName } from "../nix/store
 import type { NarSizeAndHash } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
 
-/** How NARInfo files say that there is no deriver. */
+/** NARInfo's way to say that there is no deriver. */
 const UNKNOWN_DERIVER = "unknown-deriver";
 
 /**
- * Checks every rule of a PathInfo that needs no content: each text parses, and is the one form that `PathInfo` documents.
+ * Checks every rule of a PathInfo that needs no content: each text parses, and has the one form
+ * that `PathInfo` documents.
  *
- * @throws StoreError `invalid`, naming the store path
+ * @throws StoreError `invalid` if a rule is broken; the message names the store path
  */
 export function checkPathInfo(info: PathInfo): void {
   about(info.storePath, () => {
     expectForm("store path", info.storePath, canonicalStorePath(info.storePath));
     checkNode(info.node);
     expectForm("NAR hash", info.narHash, canonicalNarHash(info.narHash));
-    // Nix writes 0 for a size that it doesn't know; no NAR is empty.
-    if (!Number.isSafeInteger(info.narSize) || info.narSize <= 0) throw new StoreError("invalid", `NAR size ${info.narSize}`);
+    // Nix writes 0 for an unknown size; no NAR is empty.
+    if (!Number.isSafeInteger(info.narSize) || info.narSize <= 0)
+      throw new StoreError("invalid", `NAR size ${info.narSize} is out of range`);
     checkReferences(info.references);
     if (info.deriver !== undefined) expectForm("deriver", info.deriver, canonicalBaseName(info.deriver));
     if (info.ca !== undefined) expectForm("content address", info.ca, canonicalContentAddress(info.ca));
@@ -31,11 +33,11 @@ export function checkPathInfo(info: PathInfo): void {
 }
 
 /**
- * The same PathInfo in the forms that `checkPathInfo` demands, from any in which Nix writes it:
- * hashes in any encoding, references and deriver as absolute paths or base names, in any order,
- * more than once. A content address of a kind that we don't know is left out.
+ * Converts a PathInfo from any form that Nix writes to the form that `checkPathInfo` demands.
+ * Hashes may have any encoding. References and deriver may be absolute paths or base names.
+ * References may be unsorted and repeated. A content address of an unknown kind is omitted.
  *
- * @throws StoreError `invalid`, naming the store path
+ * @throws StoreError `invalid` if a value can't be converted; the message names the store path
  */
 export function normalizePathInfo(info: PathInfo): PathInfo {
   return about(info.storePath, () => {
@@ -54,13 +56,17 @@ export function normalizePathInfo(info: PathInfo): PathInfo {
   });
 }
 
-/** Checks the size and hash that were calculated against those that `info` claims. @throws StoreError `corrupt` */
+/**
+ * Checks that the calculated size and hash are those that `info` states.
+ *
+ * @throws StoreError `corrupt` if one differs
+ */
 export function checkNarSizeAndHash(info: PathInfo, actual: NarSizeAndHash): void {
   if (actual.narSize !== info.narSize) {
     throw new StoreError("corrupt", `the NAR of ${info.storePath} has ${actual.narSize} bytes instead of ${info.narSize}`);
   }
   if (actual.narHash !== info.narHash) {
-    throw new StoreError("corrupt", `the NAR of ${info.storePath} has hash ${actual.narHash} instead of ${info.narHash}`);
+    throw new StoreError("corrupt", `the NAR of ${info.storePath} has the hash ${actual.narHash} instead of ${info.narHash}`);
   }
 }
 
@@ -74,16 +80,19 @@ function about<T>(storePath: string, check: () => T): T {
 }
 
 function expectForm(what: string, actual: string, canonical: string): void {
-  if (actual !== canonical) throw new StoreError("invalid", `${what} ${quote(actual)} is not in the form ${quote(canonical)}`);
+  if (actual !== canonical) throw new StoreError("invalid", `${what} ${quote(actual)} must be written as ${quote(canonical)}`);
 }
 
-/** Store paths are ASCII, so the order of UTF-16 code units is the bytewise one. */
+/**
+ * Checks form and order. Store paths are ASCII, so the order of UTF-16 code units equals that of
+ * bytes.
+ */
 function checkReferences(references: readonly string[]): void {
   let previous: string | undefined;
   for (const reference of references) {
     expectForm("reference", reference, canonicalBaseName(reference));
     if (previous !== undefined && previous >= reference) {
-      const fault = previous === reference ? "is there twice" : "is out of order";
+      const fault = previous === reference ? "is listed twice" : "is out of order";
       throw new StoreError("invalid", `reference ${quote(reference)} ${fault}`);
     }
     previous = reference;
@@ -100,7 +109,7 @@ function canonicalBaseName(text: string): string {
 
 function canonicalNarHash(text: string): string {
   const hash = parseHash(text);
-  if (hash.algorithm !== "sha256") throw new StoreError("invalid", `NAR hash ${quote(text)} is not a sha256`);
+  if (hash.algorithm !== "sha256") throw new StoreError("invalid", `NAR hash ${quote(text)} is not a SHA-256 hash`);
   return formatSri(hash);
 }
 

@@ -6,29 +6,30 @@ import { formatStorePath, parseStorePath, STORE_DIR, storePathBaseName } from ".
 import type { PathInfo } from "./path-info.ts";
 
 /**
- * How `nix path-info --json` writes path infos:
+ * The formats in which `nix path-info --json` writes path infos:
  *
- * - `array`: as up to Nix 2.18.
- * - `object`: an object by absolute path, as from 2.19 to 2.32. Unknown facts are left out.
- * - `1`, `2`, `3`: the versions that `--json-format` selects since Nix 2.33. 1 is an object by
- *   absolute path. 2 has a frame, base names, and the content address as an object. In 3, which
- *   came with Nix 2.35, signatures are objects too. A hash is an SRI text in all of them.
+ * - `array`: as Nix up to 2.18.
+ * - `object`: as Nix 2.19 to 2.32, an object keyed by absolute path. Unknown facts are omitted.
+ * - `1`, `2`, `3`: the versions that `--json-format` selects since Nix 2.33. Version 1 is an object
+ *   keyed by absolute path. Version 2 adds a frame, and uses base names and an object for the
+ *   content address. Version 3, which came with Nix 2.35, also uses objects for signatures. Hashes
+ *   are SRI text in all versions.
  */
 export type PathInfoJsonFormat = "array" | "object" | 1 | 2 | 3;
 
 export const PATH_INFO_JSON_FORMATS: readonly PathInfoJsonFormat[] = ["array", "object", 1, 2, 3];
 
-/** What Nix up to 2.32 says of a store path. */
+/** Facts about a store path in the format of Nix up to 2.32. */
 export interface PathInfoJson {
-  /** Absolute; not where the path infos are keyed by it. */
+  /** Absolute path; absent if the path infos are keyed by path. */
   readonly path?: string;
-  /** SRI. */
+  /** SHA-256 of the NAR in SRI form. */
   readonly narHash: string;
   readonly narSize: number;
-  /** Absolute. */
+  /** Absolute paths. */
   readonly references: readonly string[];
   readonly ca?: string;
-  /** Absolute. */
+  /** Absolute path. */
   readonly deriver?: string;
   readonly signatures?: readonly string[];
 }
@@ -36,18 +37,18 @@ export interface PathInfoJson {
 interface VersionedFacts<Version extends number> {
   readonly version: Version;
   readonly storeDir: string;
-  /** SRI. */
+  /** SHA-256 of the NAR in SRI form. */
   readonly narHash: string;
   readonly narSize: number;
   readonly references: readonly string[];
   readonly deriver: string | null;
-  /** Not known here. */
+  /** Always `null`: the time is unknown here. */
   readonly registrationTime: null;
-  /** Whether this machine built the path, which is not known here either. */
+  /** Whether this machine built the path. Always `false`: it is unknown here. */
   readonly ultimate: false;
 }
 
-/** What Nix 2.33 and later says of a store path in format 1. Paths are absolute. */
+/** Facts about a store path in format 1 of Nix 2.33 and later. Paths are absolute. */
 export interface PathInfoJson1 extends VersionedFacts<1> {
   readonly ca: string | null;
   readonly signatures: readonly string[];
@@ -55,11 +56,11 @@ export interface PathInfoJson1 extends VersionedFacts<1> {
 
 export interface ContentAddressJson {
   readonly method: ContentAddressMethod;
-  /** SRI. */
+  /** Hash in SRI form. */
   readonly hash: string;
 }
 
-/** The same in format 2. Paths are base names. */
+/** Facts about a store path in format 2. Paths are base names. */
 export interface PathInfoJson2 extends VersionedFacts<2> {
   readonly ca: ContentAddressJson | null;
   readonly signatures: readonly string[];
@@ -67,25 +68,25 @@ export interface PathInfoJson2 extends VersionedFacts<2> {
 
 export interface SignatureJson {
   readonly keyName: string;
-  /** Base64. */
+  /** Signature as base64. */
   readonly sig: string;
 }
 
-/** The same in format 3. Paths are base names. */
+/** Facts about a store path in format 3. Paths are base names. */
 export interface PathInfoJson3 extends VersionedFacts<3> {
   readonly ca: ContentAddressJson | null;
   readonly signatures: readonly SignatureJson[];
 }
 
-/** What is around path infos in the formats 2 and 3. */
+/** The frame around the path infos in formats 2 and 3. */
 export interface PathInfoJsonFrame<Version extends 2 | 3, Info> {
   readonly version: Version;
   readonly storeDir: string;
-  /** By base name. */
+  /** Path infos by base name. */
   readonly info: Readonly<Record<string, Info>>;
 }
 
-/** Path infos as Nix's JSON has them. `parsePathGraph` reads each of the formats. */
+/** Converts path infos to Nix's JSON. `parsePathGraph` reads each of the formats. */
 export function pathInfosToJson(infos: readonly PathInfo[], format: "array"): PathInfoJson[];
 export function pathInfosToJson(infos: readonly PathInfo[], format: "object"): Record<string, PathInfoJson>;
 export function pathInfosToJson(infos: readonly PathInfo[], format: 1): Record<string, PathInfoJson1>;

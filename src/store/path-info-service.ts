@@ -1,29 +1,39 @@
 import type { PathInfo } from "./path-info.ts";
 
 /**
- * Store paths, by the hash part of their name (32 characters of nixbase32).
+ * Maps store paths to their PathInfos. The key is the hash part of the name: 32 characters of
+ * nixbase32.
  *
- * What every implementation owes its caller (test/conformance checks it): a PathInfo comes out as it went in, and what comes out was
- * checked against `checkPathInfo`.
+ * Every implementation returns a PathInfo exactly as it was put, and checks each PathInfo with
+ * `checkPathInfo` before returning it. test/conformance verifies this.
  */
 export interface PathInfoService {
-  /** `undefined` if it is missing. */
+  /** Returns `undefined` if the path is missing. */
   get(hashPart: string, options?: { signal?: AbortSignal | undefined }): Promise<PathInfo | undefined>;
 
   /**
-   * Makes a store path visible, whose content must be there already, or adds to what is known of it.
-   * The rules are those of `mergePathInfo`: signatures add up, and other content or other references
-   * reject with `conflict`. That is one atomic step, but for stock remotes, which overwrite. Resolves
-   * to what is stored, when it survives a crash, where the backend can promise that at all.
+   * Makes a store path visible, or adds facts to one that is visible. Its content must already be
+   * in the store. The rules are those of `mergePathInfo`: signatures are merged. This is one atomic
+   * step, except at stock remotes, which overwrite.
+   *
+   * Resolves to the stored PathInfo, once it survives a crash, as far as the backend can guarantee
+   * that.
+   *
+   * @throws StoreError `conflict` if the service has the path with other content or other
+   *   references
    */
   put(info: PathInfo, options?: { signal?: AbortSignal | undefined }): Promise<PathInfo>;
 
-  /** All of them, ordered by hash part where the backend has an order. */
+  /** Yields all path infos, ordered by hash part if the backend has an order. */
   list(options?: { signal?: AbortSignal | undefined }): AsyncIterable<PathInfo>;
 }
 
-/** A PathInfoService of our own, which may forget. The services of a remote can't. */
+/** A PathInfoService of our own storage, which can delete paths. Remote services can't. */
 export interface LocalPathInfoService extends PathInfoService {
-  /** Whether it was there. The content stays until garbage is collected. */
+  /**
+   * Deletes a path. Its content stays until the next garbage collection.
+   *
+   * @returns whether the path was there
+   */
   delete(hashPart: string): Promise<boolean>;
 }

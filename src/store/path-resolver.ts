@@ -8,18 +8,19 @@ import { listDirectory, resolvePath } from "./list.ts";
 import type { PathInfo } from "./path-info.ts";
 import type { StoreServices } from "./services.ts";
 
-/** Store paths; a page looks at few of them at a time. */
+/** Path infos kept. A page looks at few store paths at a time. */
 const KEPT = 64;
 
 /**
- * Finds what is at paths inside of store paths, one after the other, as a page asks for them. Keeps the PathInfos and directories that it
- * read last: to read them takes longer than all the rest. `clear` when they may have changed, or be gone.
+ * Resolves paths inside store paths, one after the other, as a page asks for them. It keeps the
+ * PathInfos and directories that it read last, because reading them dominates the time. Call
+ * `clear` when they may have changed or been deleted.
  */
 export class PathResolver {
   readonly #castore: CastoreServices;
   readonly #directories: CachedDirectories;
   readonly #pathInfos: StoreServices["pathInfos"];
-  /** By hash part. Of a path that is not there, nothing is kept. */
+  /** Path infos by hash part. Nothing is kept for a missing path. */
   readonly #kept = new RecentlyUsed<string, Promise<PathInfo | undefined>>(KEPT);
 
   constructor({ blobs, directories, pathInfos }: StoreServices) {
@@ -33,12 +34,21 @@ export class PathResolver {
     this.#directories.clear();
   }
 
-  /** `undefined` if nothing is at `path`. @throws StoreError as `resolvePath` does; `not-found` too if the store has not the store path */
+  /**
+   * Returns the node at `path`; `undefined` if there is none.
+   *
+   * @throws StoreError `not-found` if the store lacks the store path; otherwise like `resolvePath`
+   */
   async resolve(storePath: string, path: string | Uint8Array): Promise<Node | undefined> {
     return resolvePath(this.#castore, await this.#root(storePath), path);
   }
 
-  /** `undefined` if nothing is at `path`. @throws StoreError as `listDirectory` does; `not-found` too if the store has not the store path */
+  /**
+   * Returns the entries of the directory at `path`; `undefined` if nothing is at `path`.
+   *
+   * @throws StoreError `not-found` if the store lacks the store path; otherwise like
+   *   `listDirectory`
+   */
   async list(storePath: string, path: string | Uint8Array): Promise<readonly DirectoryEntry[] | undefined> {
     return listDirectory(this.#castore, await this.#root(storePath), path);
   }
@@ -52,7 +62,7 @@ export class PathResolver {
     const kept = this.#kept.get(hashPart);
     if (kept) return kept;
     const asked = this.#pathInfos.get(hashPart);
-    // Before its answer: what was asked for before a `clear` isn't kept after it.
+    // The promise is kept before it settles: `clear` then also drops requests in flight.
     this.#kept.set(hashPart, asked);
     let info: PathInfo | undefined;
     try {

@@ -4,17 +4,18 @@ import type { PathInfo } from "./path-info.ts";
 import { checkSameContent } from "./path-info-merge.ts";
 import type { StoreServices } from "./services.ts";
 
-/** What is known of a path before its content is here. */
+/** Facts about a path that are known before its content is here. */
 export type KnownPath = Pick<PathInfo, "storePath" | "narHash" | "references" | "signatures">;
 
-/** Path infos that are asked for at a time. */
+/** Path infos requested at a time. */
 const CONCURRENCY = 16;
 
 /**
- * Gives signatures to those of `infos` that the target has.
+ * Adds signatures to those of `infos` that the target has.
  *
- * @returns the others, in their order
- * @throws StoreError `conflict` if the target has one of them with other content or other references; then nothing has changed
+ * @returns the paths that the target lacks, in their order
+ * @throws StoreError `conflict` if the target has one of the paths with other content or other
+ *   references. Then nothing has changed.
  */
 export async function addToPresent<T extends KnownPath>(
   to: Pick<StoreServices, "pathInfos">,
@@ -27,7 +28,7 @@ export async function addToPresent<T extends KnownPath>(
     const some = infos.slice(i, i + CONCURRENCY);
     present.push(...(await allEnded(some.map((info) => to.pathInfos.get(parseHashPart(info.storePath), { signal })))));
   }
-  // First all of them, so that a conflict changes nothing.
+  // All paths are checked before the first write, so a conflict changes nothing.
   for (const [i, info] of infos.entries()) {
     const earlier = present[i];
     if (earlier) checkSameContent(info, earlier);

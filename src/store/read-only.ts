@@ -1,7 +1,7 @@
 import { StoreError } from "../error.ts";
 import type { StoreServices } from "./services.ts";
 
-/** The same store, in which every write is `denied`. */
+/** Returns a view of `store` that rejects every write with `denied`. */
 export function readOnly(store: StoreServices): StoreServices {
   const { blobs, directories, pathInfos } = store;
   return {
@@ -16,7 +16,7 @@ export function readOnly(store: StoreServices): StoreServices {
       get: (digest, options) => directories.get(digest, options),
       getClosure: (digest, options) => directories.getClosure(digest, options),
       put: refuse,
-      // A remote may have to be written to for the answer.
+      // A remote may need a write to find out the rules.
       sizeRules: refuse,
     },
     pathInfos: {

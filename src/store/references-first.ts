@@ -2,15 +2,15 @@ import { parseHashPart } from "../nix/store-path.ts";
 import type { Referring } from "./closure.ts";
 
 /**
- * `infos`, each after those of them that it refers to, in the order in which `nix-store --export` has
- * them: depth first, begun from each in the order of their base names. References to others are
- * passed over. Paths that refer to one another in a circle come in some order.
+ * Sorts `infos` dependencies first, in the order of `nix-store --export`: depth first, from each
+ * path in the order of base names. It ignores references to paths that are not in `infos`. Paths in
+ * a reference cycle come in an unspecified order.
  */
 export function referencesFirst<T extends Referring>(infos: Iterable<T>): T[] {
   const sorted = [...infos].sort((a, b) => (a.storePath < b.storePath ? -1 : 1));
   const waiting = new Map(sorted.map((info) => [parseHashPart(info.storePath), info]));
   const order: T[] = [];
-  // With a stack of its own: chains of references are as long as somebody likes.
+  // An explicit stack: chains of references can have any length.
   const stack: { readonly info: T; readonly references: Iterator<string> }[] = [];
   const enter = (hashPart: string): void => {
     const info = waiting.get(hashPart);

@@ -6,26 +6,27 @@ import type { FileNode } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
 
-/** Chunks that are read at a time: 2 MiB at most of those that every store of this kind cuts. */
+/** Chunks read at a time: at most 2 MiB of the chunks that stores of this kind cut. */
 const BATCH = 4;
-/** Chunks that are asked for at a time. */
+/** Chunks looked up at a time. */
 const STAT_BATCH = 1024;
 
 type Blob = Pick<FileNode, "digest" | "size">;
 
-/** A blob to be copied, of which the target may have a part. */
+/** A blob to copy, of which the target may already have some chunks. */
 export interface PartlyPresentBlob {
   readonly content: AsyncIterable<Uint8Array>;
-  /** Bytes that the target gave so far. */
+  /** Bytes read at the target so far. */
   readonly reused: () => number;
 }
 
 /**
- * A blob of `from` that `to` has not, as it is to be written there: chunks that `to` has are read there, and only the others at `from`.
- * Where `from` tells no chunks, all of it is read there. Chunks are as their digests say; that they make up the blob is for the caller to
- * check.
+ * Opens a blob of `from` that `to` lacks, for writing it to `to`. It reads the chunks that `to` has
+ * from there, and only the others from `from`. If `from` lists no chunks, it reads the whole blob
+ * from `from`. Each chunk matches its digest. The caller must check that the chunks make up the
+ * blob.
  *
- * @returns `undefined` if `from` hasn't it
+ * @returns `undefined` if `from` does not have the blob
  */
 export async function openReusingChunks(
   from: BlobService,
@@ -56,10 +57,9 @@ export async function openReusingChunks(
       for (const [i, chunk] of batch.entries()) {
         const bytes = read[i];
         if (!bytes) {
-          // It is gone from the target, or the source keeps to itself what it listed.
+          // The target has deleted the chunk, or the source does not serve a chunk that it lists.
           const rest = await from.open(digest, { offset: position, signal });
-          if (!rest)
-            throw new StoreError("not-found", `blob ${formatDigest(digest)} is missing from the store that it is copied from`);
+          if (!rest) throw new StoreError("not-found", `blob ${formatDigest(digest)} is missing from the source store`);
           yield* iterate(rest, signal);
           return;
         }
@@ -78,7 +78,10 @@ export async function openReusingChunks(
   return { content: content(), reused: () => reused };
 }
 
-/** How many bytes of a blob `openReusingChunks` would read at `from`: all, if it isn't there either. */
+/**
+ * Returns how many bytes of a blob `openReusingChunks` would read from `from`; the whole size if
+ * `from` does not have the blob either.
+ */
 export async function missingBytes(
   from: BlobService,
   to: BlobService,
@@ -89,7 +92,10 @@ export async function missingBytes(
   return Number(blob.size) - sizeOfChunks(chunks.filter((_, i) => present[i]));
 }
 
-/** The chunks that `from` lists, and which of them `to` has; none if the list is of no use. `undefined` if `from` hasn't the blob. */
+/**
+ * Returns the chunks that `from` lists, and for each one whether `to` has it; no chunks if the list
+ * is unusable. Returns `undefined` if `from` does not have the blob.
+ */
 async function findChunks(
   from: BlobService,
   to: BlobService,

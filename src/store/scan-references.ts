@@ -7,12 +7,15 @@ import { iterate } from "../stream.ts";
 import { renderNar } from "./nar.ts";
 
 /**
- * Which of some store paths the content of `node` refers to: those whose hash part is in its NAR, so in files, in names and in the targets of
- * symlinks, as Nix looks for the references of what it has built. Progress: `reading`, in bytes of the NAR.
+ * Finds the store paths that the content of `node` refers to. A path counts if its hash part occurs
+ * in the NAR: in a file, a name or the target of a symlink. Nix finds the references of a build in
+ * the same way. Progress: `reading`, in bytes of the NAR.
  *
- * @param candidates absolute paths or base names, the content's own among them if references to itself matter
+ * @param candidates absolute paths or base names. To find self-references, include the content's
+ *   own path.
  * @returns base names, sorted
- * @throws StoreError `invalid` for what is no store path, `not-found` if content is missing, `corrupt`
+ * @throws StoreError `invalid` if a candidate is not a store path; `not-found` if content is
+ *   missing; `corrupt` if content does not match its node
  */
 export async function scanReferences(
   castore: CastoreServices,

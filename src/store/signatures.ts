@@ -6,26 +6,30 @@ import { parseSignature } from "../nix/signature.ts";
 import type { PathInfo } from "./path-info.ts";
 
 /**
- * `verified`: the trusted key of this name made it, for just this path, NAR hash, NAR size and references. `unknown`: no trusted key has this name,
- * so nobody can tell. `wrong`: the trusted key of this name did not make it, or made it for something else.
+ * The result of checking one signature:
+ *
+ * - `verified`: the trusted key of this name signed exactly this path, NAR hash, NAR size and
+ *   references.
+ * - `unknown`: no trusted key has this name, so the signature can't be checked.
+ * - `wrong`: the trusted key of this name did not make the signature, or signed something else.
  */
 export type SignatureState = "verified" | "unknown" | "wrong";
 
 export interface CheckedSignature {
-  /** Of the key that is said to have signed, for example `cache.nixos.org-1`. */
+  /** Name of the claimed signing key, for example `cache.nixos.org-1`. */
   readonly keyName: string;
   readonly state: SignatureState;
-  /** The whole of it, `<key name>:<base64>`. */
+  /** The whole signature, `<key name>:<base64>`. */
   readonly signature: string;
 }
 
-/** What a signature vouches for, and the signatures. */
+/** The signatures of a path, and the facts that they cover. */
 export type SignedInfo = Pick<PathInfo, "storePath" | "narHash" | "narSize" | "references" | "signatures">;
 
 /**
- * Each signature of `info`, in their order, against `keys`.
+ * Checks each signature of `info` against `keys`, in order.
  *
- * @throws StoreError `invalid` if a signature is out of shape
+ * @throws StoreError `invalid` if a signature is malformed
  */
 export async function checkSignatures(info: SignedInfo, keys: readonly PublicKey[]): Promise<CheckedSignature[]> {
   const { storePath, narHash, narSize, references, signatures } = info;

@@ -7,7 +7,7 @@ import { parseStorePath, STORE_DIR, storePathBaseName } from "../nix/store-path.
 import type { PathInfo } from "./path-info.ts";
 import type { PathInfoService } from "./path-info-service.ts";
 
-/** The same service, in which whatever is put is signed by each of `keys` first. */
+/** Returns a view of `pathInfos` that signs each PathInfo with each of `keys` before a put. */
 export function signing(pathInfos: PathInfoService, keys: readonly SecretKey[], storeDir: string = STORE_DIR): PathInfoService {
   return {
     get: (hashPart, options) => pathInfos.get(hashPart, options),
@@ -17,9 +17,10 @@ export function signing(pathInfos: PathInfoService, keys: readonly SecretKey[], 
 }
 
 /**
- * `info` with a signature of each of `keys` that has made none of it. Signatures of Ed25519 are always the same, so one that is there is kept.
+ * Returns `info` with a signature by each of `keys`. Ed25519 signatures are deterministic, so an
+ * existing signature is not duplicated.
  *
- * @throws StoreError `invalid` for a key whose halves are not of one key
+ * @throws StoreError `invalid` if the public half of a key does not belong to its secret half
  */
 export async function signPathInfo(info: PathInfo, keys: readonly SecretKey[], storeDir: string = STORE_DIR): Promise<PathInfo> {
   const { narSize, references } = info;

@@ -16,45 +16,48 @@ import { checkTrust, type TrustPolicy } from "./trust.ts";
 export interface SubstituteOptions extends OperationOptions {
   readonly engine: HashEngine;
   readonly trust: TrustPolicy;
-  /** Whether all that the paths refer to comes along; by default it does. */
+  /** Whether to import the closure of the paths; `true` by default. */
   readonly closure?: boolean | undefined;
-  /** How many NARs are read at a time; 4 if not given. */
+  /** NARs read at a time; 4 by default. */
   readonly concurrency?: number | undefined;
   /**
-   * Services that the cache may have besides NARs. Of a path whose NARInfo names its content by a
-   * castore node, only what is missing is read, from here; if that can't be, the NAR.
+   * Castore services that the cache may offer besides NARs. If a path's NARInfo names a castore
+   * node, only the missing content is read, from these services. If that fails, the NAR is read.
    */
   readonly castore?: CastoreServices | undefined;
-  /** Where the store's copy is calculated, if not here: for a store that is far away. */
+  /**
+   * Calculates the NAR of the store's copy in place of this thread, for a store that is far away.
+   */
   readonly calculateNar?: CalculateNarThere | undefined;
-  /** Requests of the same import that were repeated before. */
+  /** Requests of the same import that were retried before this call. */
   readonly retried?: number | undefined;
   /**
-   * Called with each path once it is there, references before what refers to them; with those that
-   * were there before, too.
+   * Called with each path once it is in the store, dependencies first. Paths that were there before
+   * are included.
    */
   readonly onPath?: ((storePath: string) => void | Promise<void>) | undefined;
 }
 
-/** What an import from a binary cache did. `bytes` are those of the NARs of the new paths. */
+/** The result of an import from a binary cache. `bytes` counts the NARs of the new paths. */
 export type SubstituteReport = PathsReport;
 
 /**
- * Imports store paths from a binary cache, as far as they are missing. Each NARInfo is looked at
- * before any NAR is read, and one that `trust` does not take ends all of it. A path shows up after
- * those that it refers to, and when its NAR has the size and the hash that were signed, and the
- * content address where it has one. Progress: `reading`, in bytes of the NARs.
+ * Imports the store paths that the store lacks from a binary cache. It checks every NARInfo before
+ * it reads any NAR. If `trust` refuses one, the whole import fails. A path becomes visible after
+ * its dependencies, and once its NAR has the signed size and hash and, if there is one, the content
+ * address. Progress: `reading`, in bytes of the NARs.
  *
- * A path that fails leaves out those that refer to it, and no others. At the end it rejects with a
- * `FailedPathsError` then, which has the report. It settles when all that it began has ended.
+ * A path that fails blocks only the paths that depend on it. In that case, the function rejects at
+ * the end with a `FailedPathsError`, which contains the report. It settles when everything that it
+ * started has ended.
  *
  * @param storePaths absolute paths, base names or hash parts
  * @throws FailedPathsError with the code of the first failure: `not-found` if the cache lacks a
- *   path or a NAR, `corrupt` or `invalid` for what is not as it is promised, `unavailable` if the
- *   cache can't be read, whatever the tries
- * @throws StoreError before any NAR is read: `denied` for a path that is not trusted, `conflict` if
- *   the store has one of the paths with other content, `invalid` for references in a circle; later
- *   `quota` or `closed` if the store takes nothing more
+ *   path or a NAR; `corrupt` or `invalid` if data is not as promised; `unavailable` if the cache
+ *   can't be read, despite retries
+ * @throws StoreError before any NAR is read: `denied` if a path is not trusted; `conflict` if the
+ *   store has one of the paths with other content; `invalid` if references form a cycle. Later:
+ *   `quota` or `closed` if the store can't take more.
  */
 export async function substitutePaths(
   store: StoreServices,
@@ -83,9 +86,9 @@ export async function substitutePaths(
 }
 
 interface FoundAll {
-  /** References before what refers to them. */
+  /** Substitutes, dependencies first. */
   readonly infos: Substitute[];
-  /** Of paths without a NARInfo that makes sense. */
+  /** Failures of paths without a usable NARInfo. */
   readonly failures: FailedPath[];
 }
 
@@ -117,14 +120,14 @@ async function findAll(
   const failures: FailedPath[] = [];
   for (const failure of failed) {
     const found = await store.pathInfos.get(parseHashPart(failure.storePath), { signal });
-    // The store needs nothing from the cache then.
+    // The store has the path, so it needs nothing from the cache.
     if (found?.storePath.includes(failure.storePath)) report.reused++;
     else failures.push({ ...failure, storePath: absolute(failure.storePath) });
   }
   return { infos, failures };
 }
 
-/** A base name as an absolute path; a hash part stays as it is. */
+/** Makes a base name an absolute path; a hash part stays as it is. */
 function absolute(storePath: string): string {
   return storePath.startsWith("/") || !storePath.includes("-") ? storePath : `${STORE_DIR}/${storePath}`;
 }

@@ -23,13 +23,13 @@ import { checkNarSizeAndHash } from "./path-info-check.ts";
 import type { CalculateNarThere, StoreServices } from "./services.ts";
 import type { TrustedInfo } from "./trust.ts";
 
-/** What a NARInfo says of a path, whose content is not here. */
+/** A path's NARInfo, for a path whose content is not here yet. */
 export interface Substitute extends TrustedInfo {
   readonly text: string;
   readonly info: NarInfo;
 }
 
-/** `undefined` if the cache hasn't the path. */
+/** Looks for a path in the cache. Returns `undefined` if the cache does not have it. */
 export async function findSubstitute(
   cache: BinaryCache,
   hashPart: string,
@@ -53,21 +53,26 @@ export interface SubstituterOptions extends OperationOptions, RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Failures of the services for which a NAR may stand in. Content that isn't as its digest says is not among them: it should be known. */
+/**
+ * Failures of the castore services after which the NAR is read. `corrupt` is not among them: the
+ * user should learn of content that does not match its digest.
+ */
 const NAR_STANDS_IN: readonly StoreErrorCode[] = ["not-found", "unavailable", "denied", "internal", "invalid", "conflict"];
 
 /**
- * Imports paths of one cache, whose trust was checked: where its NARInfo names a castore node, and the store has some of it, what is
- * missing is read from castore services at the cache; else the NAR. Either way what is published has the size, the hash and the content address that the NARInfo says.
+ * Imports paths of one cache whose trust was already checked. If the NARInfo names a castore node
+ * and the store has part of the content, the rest is read from the cache's castore services.
+ * Otherwise, the NAR is read. In both cases, the published path has the size, hash and content
+ * address that the NARInfo states.
  */
 export class Substituter {
   readonly #cache: BinaryCache;
   readonly #engine: HashEngine;
-  /** `undefined` once they turned out not to be there. */
+  /** `undefined` once the services turn out to be unavailable. */
   #castore: CastoreServices | undefined;
   readonly #there: CalculateNarThere | undefined;
 
-  /** @param there where NARs of what was copied are calculated, if not here */
+  /** @param there calculates the NARs of copied content in place of this thread */
   constructor(cache: BinaryCache, engine: HashEngine, castore: CastoreServices | undefined, there?: CalculateNarThere) {
     this.#cache = cache;
     this.#engine = engine;
@@ -75,11 +80,11 @@ export class Substituter {
     this.#there = there;
   }
 
-  /** Progress: `reading`, in bytes of the NAR. */
+  /** Imports one path. Progress: `reading`, in bytes of the NAR. */
   async import(store: StoreServices, { info, text }: Substitute, options: SubstituterOptions): Promise<PathInfo> {
     const { signal, onRetry } = options;
     let read = 0;
-    // It begins again where the NAR stands in.
+    // Reading starts from 0 again if the NAR replaces a failed copy, but progress must not fall.
     const onRead = (loaded: number): void => {
       read = Math.max(read, Math.min(loaded, info.narSize));
       options.onProgress?.({ phase: "reading", loaded: read, total: info.narSize });
@@ -102,14 +107,18 @@ export class Substituter {
     } catch (error) {
       const isDamaged = isStoreError(error, "corrupt") || isStoreError(error, "invalid");
       if (!isContinued || !isDamaged) throw error;
-      // A cache that compresses as it sends may send other bytes each time, and then the parts
-      // don't fit together.
+      // A cache that compresses on the fly may send other bytes each time. Then parts of several
+      // responses don't fit together.
       onRetry?.();
       return readNar({});
     }
   }
 
-  /** What to publish, whose content is here and was checked; `undefined` if the NAR has to be read. */
+  /**
+   * Copies and checks the content through the castore services.
+   *
+   * @returns the PathInfo to publish; `undefined` if the NAR must be read
+   */
   async #copy(
     store: StoreServices,
     info: NarInfo,
@@ -119,7 +128,8 @@ export class Substituter {
     const from = this.#castore;
     const node = from && nodeOfNarUrl(info);
     if (!from || !node || minNarSize(node) > info.narSize) return undefined;
-    // A directory that the store has is taken to have all beneath it; where it hasn't, nothing is taken for granted.
+    // The first round assumes that a directory in the store has everything beneath it. If content
+    // turns out to be missing, the second round assumes nothing.
     for (const trustTarget of [true, false]) {
       let copied: Node | undefined;
       try {
@@ -137,9 +147,9 @@ export class Substituter {
         return pathInfo;
       } catch (error) {
         signal?.throwIfAborted();
-        // A remote that calculates says either.
+        // A remote that calculates the NAR answers with either code.
         if (isStoreError(error, "not-found") || isStoreError(error, "conflict")) continue;
-        // Whether it is the node that is wrong, or what was signed, the NAR tells.
+        // Either the node or the signed hash is wrong. Reading the NAR will show which one.
         if (!isStoreError(error, "corrupt") && !isStoreError(error, "invalid")) throw error;
         return undefined;
       }
@@ -147,7 +157,10 @@ export class Substituter {
     return undefined;
   }
 
-  /** @returns the node here; `undefined` if the services haven't it, or the NAR costs less */
+  /**
+   * @returns the node in the store; `undefined` if the services don't have it, or if the NAR costs
+   *   less
+   */
   async #copyNode(
     from: CastoreServices,
     store: StoreServices,
@@ -160,7 +173,7 @@ export class Substituter {
       const root = here ?? (await from.directories.get(node.digest, { signal }));
       if (!root || sizeRulesOf(root, node.size).length === 0) return undefined;
     }
-    // What is mostly missing comes faster as one stream.
+    // If most of the content is missing, one stream is faster.
     const missing = trustTarget ? await missingContent(from, store, node, { limit: narSize, signal }) : undefined;
     if (missing && missing.cost >= narSize) return undefined;
     let bytes = 0;
@@ -187,13 +200,16 @@ export class Substituter {
   }
 }
 
-/** Of an entry: its name has a byte at least, and it is an empty file at best. */
+/** Bytes of the smallest entry in a NAR: a name of one byte, and the smallest node. */
 const MIN_ENTRY_SIZE = narEntrySize(1) + Math.min(narFileSize(0, false), narSymlinkSize(1), NAR_DIRECTORY_SIZE);
 
-/** No NAR of `node` is shorter, as far as the node's own size tells: a bound on what is read before the NAR's size is known. */
+/**
+ * Returns a lower bound of the NAR's size, derived from the node alone. It limits how much is read
+ * before the NAR's real size is known.
+ */
 function minNarSize(node: Node): number {
   if (node.kind === "file") return NAR_HEADER_SIZE + narFileSize(Number(node.size), node.executable);
   if (node.kind === "symlink") return NAR_HEADER_SIZE + narSymlinkSize(node.target.length);
-  // A doubled size is twice the number of entries beneath.
+  // A size by the doubled rule is twice the number of entries beneath.
   return NAR_HEADER_SIZE + NAR_DIRECTORY_SIZE + (Number(node.size) * MIN_ENTRY_SIZE) / 2;
 }

@@ -13,45 +13,58 @@ import { checkSameContent } from "./path-info-merge.ts";
 import { addToPresent } from "./present.ts";
 import type { CalculateNarThere, StoreServices } from "./services.ts";
 
-/** What a sync did. */
+/** The result of a sync. */
 export interface SyncReport {
-  /** Store paths that the target has now and had not before. */
+  /** Store paths that were added to the target. */
   paths: number;
-  /** Blobs and directories that moved. */
+  /** Blobs and directories that were transferred. */
   objects: number;
-  /** Bytes of the blobs among them, without those of chunks that were reused. */
+  /** Bytes of the transferred blobs, without reused chunks. */
   bytes: number;
-  /** Store paths that were asked for and that the target had already, so that nothing of them moved. */
+  /**
+   * Requested store paths that the target already had, so that none of their content was
+   * transferred.
+   */
   reused: number;
 }
 
 export interface CopyPathsOptions extends OperationOptions {
   engine: HashEngine;
-  /** Whether all that the paths refer to goes along; by default it does. */
+  /** Whether to copy the closure of the paths; `true` by default. */
   closure?: boolean | undefined;
   /**
-   * Whether NAR size, NAR hash and content address are calculated from the target's own copy before a PathInfo is put there; by
-   * default they are. Only for a source whose path infos are verified, as in a push from a store of our own, is it right not to.
+   * Whether to calculate NAR size, NAR hash and content address from the target's own copy before
+   * its PathInfo is put; `true` by default. Use `false` only if the source's path infos are already
+   * verified, as in a push from a store of our own.
    */
   verify?: boolean | undefined;
-  /** Where the target's copy is calculated, if not here. */
+  /** Calculates the NAR of the target's copy in place of this thread. */
   calculateNar?: CalculateNarThere | undefined;
-  /** Whether chunks that the target has are not read at the source again: for a target that is nearer. */
+  /**
+   * Whether to read chunks that the target has there and not at the source. Use it if the target is
+   * nearer.
+   */
   reuseChunks?: boolean | undefined;
-  /** Is told each path, references before what refers to them, once it is there; those that were there before, too. */
+  /**
+   * Called with each store path once it is in the target, dependencies first. Paths that were there
+   * before are included.
+   */
   onPath?: ((storePath: string) => void | Promise<void>) | undefined;
 }
 
 /**
- * Copies store paths from one store to another, as far as they are missing there: blobs first, then directories, then the PathInfo,
- * and references before what refers to them. So whatever happens half way, a path that the target has is complete.
+ * Copies store paths that are missing at the target from one store to another. For each path, it
+ * copies blobs, then directories, then the PathInfo; dependencies come first. So every path that
+ * the target has is complete, even after an interruption.
  *
- * A path that the target has with the same NAR hash is left as it is, but for signatures that it gets. Progress: `copying`, and
- * `verifying` when it verifies, both in bytes of the NARs of what is missing.
+ * A path that the target has with the same NAR hash stays as it is, but gets the source's
+ * signatures. Progress: `copying` and, if `verify` is set, `verifying`, both in bytes of the
+ * missing NARs.
  *
  * @param storePaths absolute paths, base names or hash parts
- * @throws StoreError `not-found` if the source lacks a path, a reference or content; `corrupt` if content is not what it is said to
- *   be; `conflict` if the target has one of the paths with other content, and then nothing moves
+ * @throws StoreError `not-found` if the source lacks a path, a reference or content; `corrupt` if
+ *   content does not match its digest or its PathInfo; `conflict` if the target has one of the
+ *   paths with other content or other references. In that last case, nothing is transferred.
  */
 export async function copyPaths(
   from: StoreServices,
@@ -128,7 +141,8 @@ class Copy {
     } catch (error) {
       if (!isContentMissing(error, this.#options.calculateNar !== undefined)) throw error;
       if (isStoreError(error, "conflict")) await this.#throwConflict(info);
-      // The target had a directory, but not all that is beneath it: it was there before what it refers to, and then something broke.
+      // The target has a directory without everything beneath it: it wrote the directory before the
+      // content, and then failed. The second copy trusts no directory.
       const again = await this.#copy(info.node, false);
       copied = { node: again.node, objects: copied.objects + again.objects, bytes: copied.bytes + again.bytes };
       await this.#publish({ ...info, node: copied.node }, verify);
@@ -144,7 +158,7 @@ class Copy {
   }
 
   /**
-   * Somebody else may have put the path meanwhile.
+   * Checks whether another writer has put the path with other content meanwhile.
    *
    * @throws StoreError `conflict` if the target has the path with other content or other references
    */
@@ -176,15 +190,19 @@ class Copy {
 }
 
 /**
- * Whether `error` may mean that the target lacks content. Our own reads say `not-found`. A daemon
- * answers NOT_FOUND, FAILED_PRECONDITION (`conflict` here) or, as snix does, DATA_LOSS (`corrupt`).
+ * Whether `error` may mean that the target lacks content. Our own reads fail with `not-found`. A
+ * daemon answers NOT_FOUND, FAILED_PRECONDITION (`conflict` here) or, as snix does, DATA_LOSS
+ * (`corrupt`).
  */
 function isContentMissing(error: unknown, calculatedThere: boolean): boolean {
   if (calculatedThere && isStoreError(error, "corrupt")) return true;
   return isStoreError(error, "not-found") || isStoreError(error, "conflict");
 }
 
-/** Progress over several paths, each of which is known by the size of its NAR, though what is counted of it may be less. */
+/**
+ * Progress over several paths. Each path counts with the size of its NAR, even if fewer bytes are
+ * counted while it is copied.
+ */
 class PathProgress {
   readonly #phase: string;
   readonly #total: number;

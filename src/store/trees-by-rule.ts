@@ -9,23 +9,23 @@ import { untilAborted } from "../until-aborted.ts";
 import { CopiedTree } from "./copied-tree.ts";
 import type { DerivedDirectories } from "./derived-directories.ts";
 
-/** Roots that are remembered: some 3 MB. */
+/** Roots remembered: some 3 MB. */
 const MAX_KNOWN = 10_000;
 
-/** Trees that are encoded at a time: each holds a digest for each of its directories. */
+/** Trees encoded at a time. Each one holds a digest for each of its directories. */
 const CONCURRENCY = 4;
 
 /**
- * The trees of a store, shown by one size rule. Our stores keep trees of either rule, but stock
- * clients check sizes by one: nar-bridge reads a range of a NAR only if the tree has doubled sizes.
- * So a tree of the other rule is encoded anew when such a client asks for it, and kept beside the
- * first one.
+ * Presents the trees of a store by one size rule. Our stores keep trees of either rule, but stock
+ * clients check sizes by one rule: nar-bridge reads a range of a NAR only if the tree has doubled
+ * sizes. If a stock client asks for a tree of the other rule, the tree is encoded anew and kept
+ * beside the original.
  */
 export class TreesByRule {
   readonly #castore: CastoreServices;
   readonly #directories: DerivedDirectories;
   readonly #rule: DirectorySizeRule;
-  /** By the digest of the root as it is stored. */
+  /** Encoded roots, by the digest of the stored root. */
   readonly #known = new RecentlyUsed<string, Promise<DirectoryNode>>(MAX_KNOWN);
   readonly #encoding = new TaskPool(CONCURRENCY);
 
@@ -36,8 +36,10 @@ export class TreesByRule {
   }
 
   /**
-   * The node of the same content by this rule. Answers `node` itself if the content can't be read,
-   * and if the new tree can't be kept: a reader of path infos then still gets an answer.
+   * Returns the node of the same content by this rule. It returns `node` itself if the content
+   * can't be read or the new tree can't be kept. So a reader of path infos still gets an answer.
+   *
+   * @throws `signal.reason` if the call is aborted
    */
   async node(node: Node, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Node> {
     if (node.kind !== "directory") return node;
@@ -58,7 +60,7 @@ export class TreesByRule {
     const known = this.#known.get(key);
     if (known) {
       const encoded = await untilAborted(known, signal);
-      // It may have been collected as garbage since then, or dropped from memory.
+      // The tree may have been garbage-collected since then, or evicted from memory.
       if (await this.#directories.get(encoded.digest, { signal })) return encoded;
     }
     let encoding = this.#known.get(key);

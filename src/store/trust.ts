@@ -5,27 +5,31 @@ import type { PathInfo } from "./path-info.ts";
 import { type CheckedSignature, checkSignatures, type SignedInfo } from "./signatures.ts";
 
 /**
- * Whose word is enough for what a store path is: that of one of `keys`, or, where they are `all`, of whoever gives it. A path whose content address
- * says what it is needs nobody's.
+ * Which signatures make a store path trusted: those by one of `keys`; or `all` if every path is
+ * trusted without a signature. A path whose content address gives its store path needs no
+ * signature.
  */
 export type TrustPolicy = { readonly keys: readonly PublicKey[] } | "all";
 
-/** What trust is about: what a signature vouches for, the signatures, and the content address. */
+/**
+ * The facts that trust depends on: those that signatures cover, the signatures, and the content
+ * address.
+ */
 export type TrustedInfo = Pick<PathInfo, "storePath" | "narHash" | "narSize" | "references" | "signatures" | "ca">;
 
-/** Why a store path is taken. */
+/** Why a store path is trusted. */
 export type TrustReason =
   | { readonly kind: "content-address" }
-  /** `keys`: the names of those whose signatures are right. */
+  /** `keys`: names of the trusted keys whose signatures are right. */
   | { readonly kind: "signature"; readonly keys: readonly string[] }
-  /** Everything is. */
+  /** The policy trusts everything. */
   | { readonly kind: "policy" };
 
 /**
- * Whether `policy` takes a PathInfo, before its content is looked at: who imports checks that the NAR and, where that is the reason, the content address
- * are those of the content.
+ * Checks that `policy` trusts a PathInfo, before its content is read. The importer must then check
+ * the NAR's size and hash and, if it is the reason for trust, the content address.
  *
- * @throws StoreError `denied` if it does not
+ * @throws StoreError `denied` if the policy does not trust it
  */
 export async function checkTrust(info: TrustedInfo, policy: TrustPolicy): Promise<TrustReason> {
   if (await isContentAddressed(info)) return { kind: "content-address" };
@@ -40,7 +44,7 @@ export async function checkTrust(info: TrustedInfo, policy: TrustPolicy): Promis
 const UNKNOWN = "whose key is not among the trusted ones";
 const WRONG = "but not with the trusted key of that name";
 
-/** The names of those of `keys` that signed `info`, in the order of its signatures. */
+/** Returns the names of those of `keys` that signed `info`, in the order of its signatures. */
 export async function trustedSigners(info: SignedInfo, keys: readonly PublicKey[]): Promise<string[]> {
   return verifiedNames(await checkSignatures(info, keys));
 }
@@ -49,7 +53,10 @@ function verifiedNames(checked: readonly CheckedSignature[]): string[] {
   return [...new Set(checked.filter(({ state }) => state === "verified").map(({ keyName }) => keyName))];
 }
 
-/** Whether the content address makes the store path, so that it needs no signature. One that makes another path is no address of it. */
+/**
+ * Whether the content address gives the store path, so that the path needs no signature. A content
+ * address that gives another path does not count.
+ */
 export async function isContentAddressed(info: Pick<PathInfo, "storePath" | "references" | "ca">): Promise<boolean> {
   if (info.ca === undefined) return false;
   try {
