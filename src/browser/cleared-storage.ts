@@ -2,22 +2,29 @@ import { databaseName, opfsDirectory, STORES_DIRECTORY } from "../thread/store-p
 import { untilAborted } from "../until-aborted.ts";
 import { isSilent, pause } from "./silence.ts";
 
-/** Milliseconds between questions to the worker; and without an answer, after which the page looks by itself. */
+/**
+ * Milliseconds between pings to the worker; and the length in milliseconds, and number, of the
+ * waits for an answer. If none comes, the page looks for the storage itself.
+ */
 const PING_STEP = 5000;
 const PATIENCE_STEP = 500;
 const PATIENCE_STEPS = 6;
-/** Milliseconds for an answer of the browser. */
+/** Milliseconds that the browser has to answer a query. */
 const ANSWER_TIME = 2000;
 
-/** What is gone: the database, and with it the store; or only the files of its packs. */
+/**
+ * The storage that was deleted: `database`, the database and with it the store; or `files`, only
+ * the files of its packs.
+ */
 export type ClearedStorage = "database" | "files";
 
 /**
- * Calls `onCleared` once when the storage of a store was cleared and its worker gives no answer. A worker finds that out by itself, as long
- * as it can: Chromium (156) blocks a thread for ever that closes a file at the moment in which it is cleared.
+ * Calls `onCleared` once if a store's storage was cleared and its worker does not answer. Normally,
+ * the worker notices this itself. But a thread of Chromium (156) blocks forever if it closes a file
+ * at the moment when the file is cleared.
  *
  * @param ping resolves when the worker has answered
- * @returns ends the watch
+ * @returns a function that ends the watch
  */
 export function watchCleared(
   store: { readonly name: string; readonly storage: "opfs" | "indexeddb" },
@@ -43,7 +50,12 @@ export function watchCleared(
   return () => ended.abort();
 }
 
-/** `undefined` if all is there, or the browser does not tell. */
+/**
+ * Looks for the storage of a store.
+ *
+ * @returns the storage that is gone; `undefined` if nothing is gone, or if the browser does not
+ *   answer
+ */
 async function clearedStorage({
   name,
   storage,

@@ -1,28 +1,36 @@
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 
-/** Levels of directories, as many as a tree may have. A folder that contains itself, through a symlink, has more. */
+/**
+ * Levels of directories that a tree may have. A folder that contains itself through a symlink has
+ * more.
+ */
 const MAX_DEPTH = 1024;
-/** Files of one folder: some 500 MB of memory. Symlinks to folders above multiply what a folder seems to hold. */
+/**
+ * Files of one folder: some 500 MB of memory. A symlink to a parent folder multiplies the files
+ * that a folder seems to contain.
+ */
 const MAX_FILES = 1_000_000;
 
-/** A folder that was dropped. */
+/** A folder that was dropped on the page. */
 export interface DroppedFolder {
   readonly name: string;
-  /** For `Store.importDirectory`. */
+  /** Source for `Store.importDirectory`. */
   readonly source: FileSystemDirectoryHandle | File[];
 }
 
 /**
- * What was dropped on a page: for each folder a handle or, where the browser has none, its files; and the files that were dropped by
- * themselves. To be called while the `drop` event is handled, before anything is awaited: its data is gone afterwards.
+ * Reads the folders and files that were dropped on a page. A folder is a handle or, if the browser
+ * has no handles, the list of its files. Call this function in the handler of the `drop` event
+ * before the first `await`: the event's data disappears afterwards.
  *
- * @throws StoreError `unavailable` if a folder can't be listed; `invalid` if it is too deep, or holds too many files
+ * @throws StoreError `unavailable` if a folder can't be listed; `invalid` if it is too deep or
+ *   contains too many files
  */
 export async function droppedItems(data: DataTransfer): Promise<{ folders: DroppedFolder[]; files: File[] }> {
   const folders: DroppedFolder[] = [];
   const files: File[] = [];
-  // Everything is asked for at once, because there is nothing left to ask after the first wait.
+  // All items are requested before the first `await`, because the list is empty afterwards.
   const asked = [...data.items]
     .filter((item) => item.kind === "file")
     .map((item) => ({ handle: handleOf(item), entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
@@ -35,7 +43,10 @@ export async function droppedItems(data: DataTransfer): Promise<{ folders: Dropp
   return { folders, files };
 }
 
-/** Undefined where the browser has no handles, or gives none: then the older interface serves. */
+/**
+ * Returns `undefined` if the browser has no handles or refuses one. The older interface
+ * (`webkitGetAsEntry`) then replaces it.
+ */
 async function handleOf(item: DataTransferItem): Promise<unknown> {
   const get: unknown = Reflect.get(item, "getAsFileSystemHandle");
   if (typeof get !== "function") return undefined;
@@ -46,7 +57,7 @@ async function handleOf(item: DataTransferItem): Promise<unknown> {
   }
 }
 
-/** Some browsers don't even know the class. */
+/** Some browsers don't have the class. */
 function isDirectoryHandle(handle: unknown): handle is FileSystemDirectoryHandle {
   return typeof FileSystemDirectoryHandle === "function" && handle instanceof FileSystemDirectoryHandle;
 }
@@ -59,7 +70,14 @@ function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
   return entry.isFile;
 }
 
-/** Files with the `webkitRelativePath` that a directory input would have given them. @internal */
+/**
+ * Lists the files beneath `root`, each with the `webkitRelativePath` that a directory input would
+ * set.
+ *
+ * @throws StoreError `unavailable` if a folder or file can't be read; `invalid` if the folder is
+ *   too deep or contains too many files
+ * @internal
+ */
 export async function filesBeneath(root: FileSystemDirectoryEntry, maxFiles: number = MAX_FILES): Promise<File[]> {
   const files: File[] = [];
   const pending = [{ directory: root, depth: 1 }];
@@ -78,18 +96,22 @@ export async function filesBeneath(root: FileSystemDirectoryEntry, maxFiles: num
 async function* entriesOf(directory: FileSystemDirectoryEntry): AsyncGenerator<FileSystemEntry> {
   const reader = directory.createReader();
   const read = () => new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-  // A reader answers in batches; the empty one is its end.
+  // A reader returns batches; an empty batch is the end.
   for (let batch = await named(directory, read()); batch.length > 0; batch = await named(directory, read())) yield* batch;
 }
 
 async function fileOf(entry: FileSystemFileEntry): Promise<File> {
   const file = await named(entry, new Promise<File>((resolve, reject) => entry.file(resolve, reject)));
-  // Empty on a file from a drop; the import reads the tree from it.
+  // The property is empty on a dropped file, but the import derives the tree from it.
   Object.defineProperty(file, "webkitRelativePath", { value: entry.fullPath.replace(/^\//, "") });
   return file;
 }
 
-/** @throws StoreError `unavailable` that names the entry if `work` fails */
+/**
+ * Waits for `work`.
+ *
+ * @throws StoreError `unavailable` if `work` fails; the message names the entry
+ */
 async function named<T>({ isDirectory, fullPath }: FileSystemEntry, work: Promise<T>): Promise<T> {
   try {
     return await work;

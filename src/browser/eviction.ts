@@ -1,10 +1,13 @@
 /**
- * A browser that gets short of room deletes the databases and files of an origin, all at once and without a word; so does a person who
- * clears a site's data. What is kept here, the id of each store, the first mostly leaves alone: `localStorage` is no part of what
- * Chromium evicts, for one. Clearing takes it too, so a page also remembers what it has opened.
+ * Detects that the browser deleted a store. A browser that is short of space deletes all databases
+ * and files of an origin without notice. A user who clears the site's data does the same.
+ *
+ * This module keeps the id of each store in `localStorage`, which eviction mostly spares: Chromium,
+ * for example, does not evict it. But clearing the site's data deletes it too, so the page also
+ * remembers the stores that it has opened.
  */
 
-/** Milliseconds in which a browser is through with clearing a site's data. */
+/** Milliseconds after which a browser has finished clearing a site's data. */
 const CLEARING_TIME = 1000;
 
 /** Ids of the stores that this page has opened, by name. */
@@ -15,7 +18,10 @@ function keyOf(storeName: string): string {
   return `tvix-store-web:${storeName}`;
 }
 
-/** Whether a store of this name, but not this one, was opened here before. */
+/**
+ * Whether another store of this name was opened here before: the browser has then deleted that one.
+ * Remembers `id` as the current store.
+ */
 export function wasEvicted(storeName: string, id: string): boolean {
   listen();
   const known = stored(storeName) ?? opened.get(storeName);
@@ -24,27 +30,30 @@ export function wasEvicted(storeName: string, id: string): boolean {
   return known !== undefined && known !== id;
 }
 
-/** The browser has deleted the store while this page had it open: whoever opens it next is told. */
+/**
+ * Records that the browser deleted the store while this page had it open. The next page that opens
+ * the store then reports the loss.
+ */
 export function rememberEvicted(storeName: string, id: string): void {
-  // What is there otherwise is of a page that has opened the new one.
+  // Another id belongs to a page that has already opened the new store, so it stays.
   if (stored(storeName) === undefined) store(storeName, id);
-  // Or it is about to be cleared too.
+  // The browser may be about to clear `localStorage` too, so the id is stored again later.
   setTimeout(() => {
     if (opened.get(storeName) === id && stored(storeName) === undefined) store(storeName, id);
   }, CLEARING_TIME);
 }
 
-/** The store was deleted on purpose. */
+/** Forgets a store that was deleted on purpose. */
 export function forget(storeName: string): void {
   opened.delete(storeName);
   try {
     localStorage.removeItem(keyOf(storeName));
   } catch {
-    // Nothing was kept.
+    // `localStorage` is not accessible, so it contains no id.
   }
 }
 
-/** Hears of other pages that delete a store on purpose. */
+/** Listens for other pages that delete a store on purpose. */
 function listen(): void {
   if (listens || typeof addEventListener !== "function") return;
   listens = true;
@@ -58,7 +67,7 @@ function stored(storeName: string): string | undefined {
   try {
     return localStorage.getItem(keyOf(storeName)) ?? undefined;
   } catch {
-    // Pages may be denied it. Then what this page remembers has to do.
+    // The browser may deny access to `localStorage`. Then only the memory of this page counts.
     return undefined;
   }
 }
@@ -67,6 +76,6 @@ function store(storeName: string, id: string): void {
   try {
     localStorage.setItem(keyOf(storeName), id);
   } catch {
-    // See above.
+    // `localStorage` is not accessible: see `stored`.
   }
 }

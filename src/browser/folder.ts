@@ -1,8 +1,9 @@
 import type { FolderSource } from "../thread/store-api.ts";
 
 /**
- * What the worker is told of a picked folder. A handle goes as it is. Files lose their `webkitRelativePath` on the way, so it goes
- * beside them, less its first name, which is the folder's own.
+ * Describes a picked folder for the worker. A handle is sent as it is. Files lose their
+ * `webkitRelativePath` in the transfer, so it is sent separately, without its first name, which is
+ * that of the folder.
  */
 export function folderSource(source: FileSystemDirectoryHandle | Iterable<File>): FolderSource {
   if ("kind" in source) return { handle: source };

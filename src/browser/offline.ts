@@ -1,21 +1,25 @@
 /** Whether the page's own files are kept for use without a network. */
 export type OfflineState =
-  /** Not yet, or the browser can't. */
+  /** Not kept yet, or the browser can't keep them. */
   | "no"
   /** The page opens without a network from now on. */
   | "ready"
-  /** And a newer version was fetched; `OfflineShell.update` changes to it. */
+  /**
+   * The page opens without a network, and a newer version was fetched. `OfflineShell.update`
+   * switches to it.
+   */
   | "update";
 
 export interface OfflineShell {
-  /** Changes to the newer version and reloads the page. */
+  /** Switches to the newer version and reloads the page. */
   update(): void;
 }
 
 /**
  * Registers the service worker that keeps the page's files.
  *
- * @param onState called at each change, also when it becomes ready after a later visit's update
+ * @param onState called at each change, including the change to `ready` after the update of a later
+ *   visit
  */
 export function keepOffline(scriptUrl: string | URL, onState: (state: OfflineState) => void): OfflineShell {
   let waiting: ServiceWorker | undefined;
@@ -25,7 +29,7 @@ export function keepOffline(scriptUrl: string | URL, onState: (state: OfflineSta
     const registration = await container.register(scriptUrl, { updateViaCache: "none" });
     void container.ready.then(() => onState(waiting ? "update" : "ready"));
     const offer = () => {
-      // Without a controller it is the first version, which has nothing to replace.
+      // Without a controller, this is the first version, which replaces nothing.
       if (!registration.waiting || !container.controller) return;
       waiting = registration.waiting;
       onState("update");
@@ -33,7 +37,8 @@ export function keepOffline(scriptUrl: string | URL, onState: (state: OfflineSta
     offer();
     registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", offer));
   };
-  // A browser may forbid service workers, and a daemon may be down now: the page works all the same.
+  // A browser may forbid service workers, and the server may be down now. The page works
+  // nevertheless.
   watch().catch(() => onState("no"));
   return {
     update() {

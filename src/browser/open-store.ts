@@ -11,42 +11,52 @@ import { Store } from "./store.ts";
 import { StoreWorker } from "./store-worker-client.ts";
 
 export interface OpenStoreOptions {
-  /** Where new content is kept: `auto` takes OPFS where the browser has it. What was kept elsewhere before stays there, and is found. */
+  /**
+   * Storage for new content. `auto` chooses OPFS if the browser has it. Content in the other
+   * storage stays there and remains readable.
+   */
   storage?: "auto" | "opfs" | "indexeddb" | undefined;
   /**
-   * What is certain when an import or pull resolves: with `strict`, the default, that it survives a power cut; with `relaxed`, which is a
-   * little faster, that it survives the end of the browser, however sudden.
+   * The guarantee when an import or pull resolves. `strict`, the default: the data survives a power
+   * cut. `relaxed`, which is a little faster: the data survives a crash of the browser.
    */
   durability?: "strict" | "relaxed" | undefined;
   /**
-   * How many hash workers; by default as many as the machine has cores, at least two, at most four. A store path's content is hashed twice:
-   * with BLAKE3, and as a NAR with SHA-256, which can't be split.
+   * Number of hash workers. Default: the number of cores, but at least two and at most four. The
+   * content of a store path is hashed twice: with BLAKE3, and as a NAR with SHA-256, which can't
+   * run in parallel.
    */
   workers?: number | undefined;
-  /** Of `tvix-store-web/worker`, where the bundler doesn't find it by itself. */
+  /** URL of `tvix-store-web/worker`, if the bundler does not find it by itself. */
   workerUrl?: string | URL | undefined;
-  /** Of `tvix-store-web/hash-worker`; by default the file of that name beside the worker. */
+  /** URL of `tvix-store-web/hash-worker`; by default the file of that name beside the worker. */
   hashWorkerUrl?: string | URL | undefined;
   /** Ends the wait; the promise then rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;
   /**
-   * Called while opening takes time. Phases: `waiting for another tab`, which has an older version of this page open and has to be closed
-   * or reloaded; `waiting for the database`, where the browser doesn't tell why; `upgrading`, in objects, a store of an older version.
+   * Called while opening takes time. Phases:
+   *
+   * - `waiting for another tab`: another tab has an older version of this page open. Close or
+   *   reload that tab.
+   * - `waiting for the database`: the browser does not say why.
+   * - `upgrading`, in objects: the store is from an older version.
    */
   onProgress?: ProgressCallback | undefined;
 }
 
 /**
- * Opens the store of this name and origin, or makes an empty one. Any number of tabs may have it open at once.
+ * Opens the store of this name and origin, or creates an empty one. Any number of tabs may have it
+ * open at the same time.
  *
- * @throws StoreError `invalid` for options that make no sense; `unavailable` if the browser lacks what it takes (workers, IndexedDB), or refuses it
+ * @throws StoreError `invalid` if an option is malformed; `unavailable` if the browser lacks a
+ *   required feature (workers, IndexedDB) or denies it
  */
 export async function openStore(name: string, options: OpenStoreOptions = {}): Promise<Store> {
-  if (typeof name !== "string" || name === "") throw new StoreError("invalid", "a store needs a name");
+  if (typeof name !== "string" || name === "") throw new StoreError("invalid", "the name of a store must be a non-empty string");
   const workers = options.workers ?? defaultWorkers();
   if (!Number.isInteger(workers) || workers < 1)
-    throw new StoreError("invalid", `a store needs at least one hash worker, not ${workers}`);
-  if (typeof Worker !== "function") throw new StoreError("unavailable", "this browser has no workers");
+    throw new StoreError("invalid", `workers must be a whole number of at least 1, not ${workers}`);
+  if (typeof Worker !== "function") throw new StoreError("unavailable", "this browser does not support web workers");
   const openOptions: OpenOptions = {
     storage: options.storage ?? "auto",
     durability: options.durability ?? "strict",
@@ -64,16 +74,18 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
     });
     return store;
   } catch (error) {
-    // Without a farewell: a worker that waits for its database would not answer.
+    // The worker is terminated without a call to `close`: a worker that waits for its database
+    // would not answer.
     worker.terminate();
     throw error;
   }
 }
 
 /**
- * Deletes a store with all that is in it. Wherever it is open, in other tabs too, it is closed first; what is under way there rejects.
- * `onProgress` is called with the phase `waiting for another tab` as by `openStore`. An abort ends the wait; the browser may delete the
- * store all the same when that tab is closed.
+ * Deletes a store with all its content. It first closes the store everywhere, in other tabs too;
+ * operations in progress there reject. `onProgress` reports the phase `waiting for another tab`,
+ * like `openStore`. An abort ends the wait, but the browser may still delete the store once that
+ * tab is closed.
  *
  * @throws StoreError `unavailable` if the browser refuses
  */
@@ -90,7 +102,10 @@ export async function deleteStore(
   }
 }
 
-/** A call that may wait for other tabs. A worker that waits is ended, so it need not hear of an abort. */
+/**
+ * Runs a call that may wait for other tabs. The caller terminates a worker that waits, so the
+ * worker need not learn of an abort.
+ */
 async function waited<T>(
   worker: StoreWorker,
   { signal, onProgress }: OperationOptions,
@@ -104,7 +119,7 @@ async function waited<T>(
   }
 }
 
-/** The literal form is what bundlers look for. */
+/** Creates the store worker. Bundlers look for `new Worker(new URL(...))` in exactly this form. */
 function createWorker(url: string | URL | undefined): Worker {
   const name = "tvix-store-web";
   if (url !== undefined) return new Worker(url, { type: "module", name });

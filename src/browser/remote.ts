@@ -3,17 +3,20 @@ import { serveFetch } from "../thread/port-fetch.ts";
 import type { RemoteAddress } from "../thread/store-api.ts";
 
 export interface RemoteOptions {
-  /** What is spoken: `connect` by default. Plain gRPC is not to be had in a page. */
+  /** Protocol; `connect` by default. Plain gRPC is impossible in a page. */
   protocol?: "connect" | "grpc-web" | undefined;
-  /** The names of the remote's services. `auto`, the default, finds out. */
+  /** Family of the remote's service names. `auto`, the default, detects it. */
   dialect?: "auto" | "tvix" | "snix" | undefined;
-  /** In the place of the worker's own `fetch`. Called in the page, for each request. */
+  /** Replaces the worker's own `fetch`. It is called in the page, once for each request. */
   fetch?: typeof globalThis.fetch | undefined;
-  /** Sent with each request. */
+  /** Headers of each request. */
   headers?: HeadersInit | undefined;
 }
 
-/** A daemon that a page can reach: where it is and how to talk to it. Connections are made by `Store.pull` and `Store.push`. */
+/**
+ * Address of a daemon that a page can reach, with the way to talk to it. `Store.pull` and
+ * `Store.push` make the connections.
+ */
 export class Remote {
   readonly url: string;
   readonly protocol: "connect" | "grpc-web";
@@ -31,8 +34,11 @@ export class Remote {
   }
 
   /**
-   * @internal What the worker is told; made for one call, because a port can be sent once. `release` must be called when the call
-   * has settled: the page's `fetch` answers it until then.
+   * Returns the address in the form that the worker takes. Each result serves one call, because a
+   * port can be sent only once. Call `release` when the call has settled: until then, the page's
+   * `fetch` answers the worker's requests.
+   *
+   * @internal
    */
   address(): { address: RemoteAddress; release(): void } {
     const address = { url: this.url, protocol: this.protocol, dialect: this.dialect, headers: this.#headers };
@@ -43,7 +49,8 @@ export class Remote {
 }
 
 /**
- * Names a remote daemon, for example `http://localhost:8000`; nothing is sent yet.
+ * Returns the address of a remote daemon, for example `http://localhost:8000`. It sends nothing
+ * yet.
  *
  * @throws StoreError `invalid` if `url` is not an `http:` or `https:` address
  */

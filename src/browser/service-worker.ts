@@ -1,15 +1,19 @@
 /**
- * Keeps the viewer's own files, so that it opens without a network after one visit. Whatever is not on its list - calls to a daemon,
- * binary caches, other origins - it does not answer at all.
+ * Keeps the viewer's own files, so that the viewer opens without a network after one visit. It does
+ * not touch requests for other files: calls to a daemon, binary caches, other origins.
  *
- * The list is `self.precache`, set ahead of this script by the build: it is part of the script, so any change of a file is a new
- * service worker to the browser, and which requests are ours is known without waiting.
+ * The build puts the list of files, `self.precache`, in front of this script. The list is part of
+ * the script, so every change of a file gives the browser a new service worker. It also lets the
+ * `fetch` handler recognise our files synchronously.
  */
 
 interface Precache {
-  /** Changes with any file. */
+  /** Version of the viewer; changes with every file. */
   version: string;
-  /** By address, relative to the scope; the value is what HTML calls `integrity`: `sha256-<base64>`. */
+  /**
+   * Digests by address, relative to the scope, in the form of HTML's `integrity`:
+   * `sha256-<base64>`.
+   */
   files: Record<string, string>;
 }
 
@@ -24,7 +28,8 @@ worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
 
 worker.addEventListener("message", (event) => {
-  // A page asks for the new version. Without that it waits until no page of the old one is open: a page never meets another version's files.
+  // A page asks for the new version. Otherwise, the new version waits until no page of the old one
+  // is open, so a page never gets files of another version.
   if (event.data === "activate") event.waitUntil(worker.skipWaiting());
 });
 
@@ -34,18 +39,20 @@ worker.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   const scope = new URL(worker.registration.scope);
   if (url.origin !== scope.origin || !url.pathname.startsWith(scope.pathname)) return;
-  // The list's names need no escapes, so that what has some is not on it.
+  // Names in the list contain no characters that need escapes, so an escaped path is not in the
+  // list.
   const path = url.pathname.slice(scope.pathname.length) || "index.html";
   if (Object.hasOwn(files, path)) event.respondWith(answer(request, new URL(path, scope).href));
 });
 
 async function answer(request: Request, key: string): Promise<Response> {
-  // By name: `caches.match` would also look into a version that is being installed.
+  // The cache is opened by name, because `caches.match` would also search a version that is being
+  // installed.
   const cache = await caches.open(CACHE);
   return (await cache.match(key, { ignoreVary: true })) ?? fetch(request);
 }
 
-/** All files or nothing: what fails here leaves the version that was there before. */
+/** Keeps all files or none. If a file fails, the previous version stays. */
 async function install(): Promise<void> {
   await caches.delete(CACHE);
   const cache = await caches.open(CACHE);
@@ -63,10 +70,10 @@ async function install(): Promise<void> {
 
 async function keep(cache: Cache, path: string, integrity: string): Promise<void> {
   const url = new URL(path, worker.registration.scope).href;
-  // The browser checks the digest, so that a deployment which changes meanwhile can't leave a mixture.
+  // The browser checks the digest, so a deployment during the installation can't mix two versions.
   const response = await fetch(url, { integrity, cache: "no-cache" });
   if (!response.ok) throw new Error(`${path}: status ${response.status}`);
-  // A response that was redirected may not answer a navigation.
+  // A redirected response must not answer a navigation.
   await cache.put(url, response.redirected ? new Response(response.body, { headers: response.headers }) : response);
 }
 
@@ -74,7 +81,7 @@ async function activate(): Promise<void> {
   for (const name of await caches.keys()) {
     if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
   }
-  // The page of the first visit is served from now on too, its workers included.
+  // The service worker now also serves the page of the first visit and that page's workers.
   await worker.clients.claim();
 }
 

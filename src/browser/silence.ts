@@ -1,21 +1,26 @@
 /**
- * Whether a worker gives no answer to `ping` in `steps` waits of `step` milliseconds. Several waits and not one long one: while a page is
- * frozen, time goes by and nobody can answer.
+ * Whether a worker does not answer `ping` during `steps` waits of `step` milliseconds. Time passes
+ * while a page is frozen and nobody can answer. Because there are several waits, a freeze uses up
+ * only one of them.
  *
- * @param ended rejects the wait, with its reason
+ * @param ended aborts the wait, which then rejects with the signal's reason
  */
 export async function isSilent(ping: () => Promise<unknown>, step: number, steps: number, ended: AbortSignal): Promise<boolean> {
   let answered = false;
   const answer = (): void => {
     answered = true;
   };
-  // An error is an answer.
+  // An error is an answer too.
   ping().then(answer, answer);
   for (let i = 0; i < steps && !answered; i++) await pause(step, ended);
   return !answered;
 }
 
-/** @param ended rejects the wait, with its reason */
+/**
+ * Resolves after `milliseconds`.
+ *
+ * @param ended aborts the wait, which then rejects with the signal's reason
+ */
 export function pause(milliseconds: number, ended: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {

@@ -6,20 +6,23 @@ import type { PathInfo } from "../store/path-info.ts";
 import { streamOf } from "../stream.ts";
 import type { Store } from "./store.ts";
 
-/** Paths in one `index.json`. A cache of files is meant for samples; for a closure there is `Store.pull`. */
+/**
+ * Store paths in one `index.json`. A cache of static files is meant for samples; use `Store.pull`
+ * for a closure.
+ */
 const MAX_PATHS = 10_000;
 
 /** Bytes of one `index.json`. */
 const MAX_INDEX = 1024 * 1024;
 
 /**
- * Imports all of a binary cache that is nothing but files: `index.json` names its NARInfo files,
- * each after those that it refers to, and the archives are plain or compressed. Paths that the
- * store has already are not fetched. Signatures are kept and not asked for: this is for the page's
- * own site. Requests that fail for a reason that may pass are retried.
+ * Imports a whole binary cache that consists of static files. `index.json` lists the cache's
+ * NARInfo files, dependencies first. NARs are plain or compressed. Store paths that the store
+ * already has are not fetched. Signatures are stored, but not required, because the function is
+ * meant for the page's own site. Requests are retried after temporary failures.
  *
- * @throws StoreError `not-found` if a file is missing, `unavailable` if the cache can't be read,
- *   `invalid` if it is no such cache
+ * @throws StoreError `not-found` if a file is missing; `unavailable` if the cache can't be read;
+ *   `invalid` if `index.json` or a NARInfo file is malformed or too large
  */
 export async function importStaticCache(store: Store, baseUrl: string | URL, options: OperationOptions = {}): Promise<PathInfo[]> {
   const { signal, onProgress } = options;
@@ -28,7 +31,7 @@ export async function importStaticCache(store: Store, baseUrl: string | URL, opt
   const readText = async (name: string, maxLength: number): Promise<string> => {
     const { href } = new URL(name, base);
     const text = await files.text(href, maxLength, { signal });
-    if (text === undefined) throw new StoreError("not-found", `${href} is not there`);
+    if (text === undefined) throw new StoreError("not-found", `${href} does not exist`);
     return text;
   };
   const names = parseIndex(await readText("index.json", MAX_INDEX), base);

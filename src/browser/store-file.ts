@@ -1,25 +1,30 @@
 import { StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
 
-/** Where content comes from. A range is cut to the content. */
+/** Reads content. Both methods cut the range to the content; offset and length are bytes. */
 export interface FileSource {
   open(offset: number, length: number): ReadableStream<Uint8Array>;
-  /** For at most `SMALL_READ` bytes: all at once, which takes one message each way. */
+  /** Reads at most `SMALL_READ` bytes at once, with one message in each direction. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** Bytes. */
+/** Limit in bytes for a read without a stream. */
 const SMALL_READ = 256 * 1024;
 
-/** A file of a store path, with the methods of a `Blob`. Content is read, and checked, when it is asked for. */
+/**
+ * A file of a store path, with the methods of a `Blob`. The content is read and verified on demand.
+ */
 export class StoreFile {
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
   #name: string;
   #source: FileSource;
   #start: number;
 
-  /** @internal @param name for messages */
+  /**
+   * @param name name for messages
+   * @internal
+   */
   constructor(name: string, size: number, source: FileSource, start = 0) {
     this.#name = name;
     this.size = size;
@@ -27,7 +32,10 @@ export class StoreFile {
     this.#start = start;
   }
 
-  /** A part of it, by the rules of `Blob.slice`: negative positions count from the end, and what lies outside is cut off. */
+  /**
+   * Returns a part of the file, by the rules of `Blob.slice`: negative positions count from the
+   * end, and positions outside the file are clamped.
+   */
   slice(start = 0, end = this.size): StoreFile {
     const clamp = (position: number): number => Math.min(Math.max(position < 0 ? this.size + position : position, 0), this.size);
     const from = clamp(start);
@@ -38,7 +46,11 @@ export class StoreFile {
     return this.#source.open(this.#start, this.size);
   }
 
-  /** @throws StoreError `corrupt` if the content has another length than its directory says */
+  /**
+   * Reads the whole file.
+   *
+   * @throws StoreError `corrupt` if the content has another length than its directory states
+   */
   async arrayBuffer(): Promise<ArrayBuffer> {
     if (this.size <= SMALL_READ) {
       const bytes = await this.#source.read(this.#start, this.size);
@@ -61,6 +73,6 @@ export class StoreFile {
   }
 
   #wrongLength(than: "more" | "less"): StoreError {
-    return new StoreError("corrupt", `the content of ${this.#name} is ${than} than the ${this.size} bytes that were to be read`);
+    return new StoreError("corrupt", `the content of ${this.#name} has ${than} than the expected ${this.size} bytes`);
   }
 }

@@ -6,30 +6,36 @@ import { untilAborted } from "../until-aborted.ts";
 import { type ClearedStorage, watchCleared } from "./cleared-storage.ts";
 import { watchLife } from "./worker-life.ts";
 
-/** How long a worker may take to start before it is taken for dead, in milliseconds. It loads one script and compiles 20 kB. */
+/**
+ * Milliseconds that a worker may take to start before it counts as dead. It loads one script and
+ * compiles 20 kB.
+ */
 const START_TIMEOUT = 30_000;
-/** How long a worker may take to let go of its storage, in milliseconds. */
+/** Milliseconds that a worker may take to release its storage. */
 const CLOSING_TIME = 10_000;
 
-/** Where the work of a store is done, as the page has it. */
+/** The page's connection to the thread that does the work of a store. */
 export interface StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
-  /** Aborted with a StoreError: `unavailable` when the other end died, `closed` when it was closed. */
+  /** Aborted with a StoreError: `unavailable` if the other end died, `closed` if it was closed. */
   readonly lost: AbortSignal;
-  /** What the other end answers. One that is gone does not, and then it rejects. */
+  /**
+   * Waits for an answer of the other end. Rejects if the other end is lost, because a lost end
+   * never answers.
+   */
   call<T>(answer: Promise<T>): Promise<T>;
-  /** Ends it after it has let go of its storage. */
+  /** Ends the other end after it has released its storage. */
   close(): Promise<void>;
-  /** Ends it at once; what is under way rejects with `reason`. */
+  /** Ends the other end at once; calls in progress reject with `reason`. */
   end(reason: StoreError): void;
 }
 
-/** The store worker as the page has it. */
+/** The page's side of the store worker. */
 export class StoreWorker implements StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
   #worker: Worker;
   #lost = new AbortController();
-  /** What watches the worker. */
+  /** Functions that end the watches over the worker. */
   readonly #watches: (() => void)[] = [];
 
   private constructor(worker: Worker) {
@@ -44,11 +50,16 @@ export class StoreWorker implements StoreConnection {
     });
   }
 
-  /** Starts a worker and waits until it listens. */
+  /**
+   * Starts a worker and waits until it listens.
+   *
+   * @throws StoreError `unavailable` if the worker fails or does not start in time
+   */
   static async start(worker: Worker, signal?: AbortSignal): Promise<StoreWorker> {
     const client = new StoreWorker(worker);
     const ready = new Promise<string>((resolve) => {
-      // A message that came before the worker listens would be lost, so it speaks first, and names the lock that it holds.
+      // A message to the worker before it listens would be lost, so the worker sends the first one.
+      // It contains the name of the lock that the worker holds.
       worker.addEventListener("message", ({ data }) => resolve(String(data?.lock ?? "")), { once: true });
     });
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -57,7 +68,7 @@ export class StoreWorker implements StoreConnection {
     });
     try {
       const lock = await untilAborted(client.call(Promise.race([ready, late])), signal);
-      const onDeath = (): void => client.#lost.abort(new StoreError("unavailable", "the store worker died"));
+      const onDeath = (): void => client.#lost.abort(new StoreError("unavailable", "the store worker died; open the store again"));
       client.#watches.push(watchLife(lock, () => client.api.ping(), onDeath));
     } catch (error) {
       client.terminate();
@@ -76,7 +87,9 @@ export class StoreWorker implements StoreConnection {
     return untilAborted(answer, this.lost);
   }
 
-  /** Calls `onCleared` when the storage of the store that was opened was cleared, where the worker can't tell. */
+  /**
+   * Calls `onCleared` if the storage of the open store was cleared and the worker can't report it.
+   */
   watchStorage(store: { name: string; storage: "opfs" | "indexeddb" }, onCleared: (what: ClearedStorage) => void): void {
     this.#watches.push(watchCleared(store, () => this.api.ping(), onCleared));
   }
@@ -85,7 +98,7 @@ export class StoreWorker implements StoreConnection {
     try {
       await untilAborted(this.call(this.api.close()), AbortSignal.timeout(CLOSING_TIME));
     } catch {
-      // It is gone already, which is what was wanted; or it is blocked.
+      // The worker is already gone, or it is blocked. In both cases, it can be terminated.
     }
     this.terminate();
   }

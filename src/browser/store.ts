@@ -45,22 +45,27 @@ export interface StoreCondition {
   readonly missingPacks: number;
 }
 
-/** An archive: a stream, which is read to its end, or a `Blob` or `File`, which the worker reads by itself. */
+/**
+ * An archive: a stream, which is read to its end; or a `Blob` or `File`, which the worker reads
+ * itself.
+ */
 export type Archive = ReadableStream<Uint8Array> | Blob;
 
 /**
- * A Nix store in this browser. Open one with `openStore`. Everything heavy is done in its worker.
+ * A Nix store in this browser; open it with `openStore`. Its worker does all heavy work.
  *
- * Store paths are given as `/nix/store/<hash>-<name>`, `<hash>-<name>` or `<hash>`; paths inside of them as names joined by `/`, as
- * text or as bytes, the empty path being the root. Methods reject with `StoreError`, or with `signal.reason` after an abort. After
- * either the store holds what it held before; only methods that bring several store paths (`pull`, `importBinaryCache`, `importNario`)
- * keep those that had arrived whole.
+ * Methods take store paths as `/nix/store/<hash>-<name>`, `<hash>-<name>` or `<hash>`. They take
+ * paths inside a store path as names joined by `/`, in text or bytes; the empty path is the root.
+ * Methods reject with a `StoreError`, or with `signal.reason` after an abort. After a failure or an
+ * abort, the store is as it was before. Only methods that import several store paths (`pull`,
+ * `importBinaryCache`, `importNario`) keep the paths that were already complete.
  *
- * @fires change when store paths came or went, by this tab or another one, or the browser deleted the store (`losses.evicted`)
+ * @fires change when this tab or another one has added or deleted store paths, or when the browser
+ *   has deleted the store (`losses.evicted`)
  */
 export class Store extends EventTarget {
   readonly name: string;
-  /** Where new content goes. */
+  /** Storage for new content. */
   readonly storage: "opfs" | "indexeddb";
   #id: string;
   #losses: { readonly evicted: boolean; readonly missingPacks: number };
@@ -79,10 +84,11 @@ export class Store extends EventTarget {
     this.#api = worker.api;
     this.#changes = changes;
     changes.onmessage = ({ data }: MessageEvent<Change>) => {
-      // The worker may hear of it later than we do, and whoever is told may ask at once.
+      // The worker may hear of the change later than this page, and a listener may query the store
+      // at once.
       this.#api.changed().catch(() => {});
       if (typeof data === "object") {
-        // Another tab may tell of the store that was there before this one.
+        // Another tab may report the eviction of an earlier store of this name.
         if (data.evicted === this.#id) this.endEvicted();
       } else if (data !== "collect") {
         this.dispatchEvent(new Event("change"));
@@ -91,19 +97,25 @@ export class Store extends EventTarget {
   }
 
   /**
-   * What was lost. `evicted`: the browser has deleted the whole store, to make room or because this site's data was cleared. Either that
-   * happened since the store was last opened here, and it is empty now; or it happened while the store was open, with a `change` event, and
-   * then every call rejects with `closed`, and `openStore` gives a new one. `missingPacks`: how many packs were missing when the store was
-   * opened; `verify` tells more.
+   * Data that was lost:
+   *
+   * - `evicted`: the browser has deleted the whole store, to free space or because the user cleared
+   *   this site's data. If that happened before the store was opened, the store is now empty. If it
+   *   happened while the store was open, a `change` event fires and every call rejects with
+   *   `closed`; `openStore` then creates a new store.
+   * - `missingPacks`: number of packs that were missing when the store was opened. `verify` reports
+   *   the details.
    */
   get losses(): { readonly evicted: boolean; readonly missingPacks: number } {
     return this.#losses;
   }
 
   /**
-   * Imports a folder: a directory handle (from `showDirectoryPicker()` or a drop), or files with their `webkitRelativePath`. The path
-   * is the one that `nix-store --add` gives to a directory of this name and content. Browsers hide executable bits and symlinks, and
-   * file lists empty directories: see `notTold` in the answer.
+   * Imports a folder: a directory handle (from `showDirectoryPicker()` or a drop), or files with
+   * their `webkitRelativePath`. By default, the store path is the one that `nix-store --add` gives
+   * to a directory of this name and content. Browsers hide executable bits and symlinks; file lists
+   * also hide empty directories. The field `notTold` of the result lists the facts that the source
+   * hides.
    */
   async importDirectory(
     source: FileSystemDirectoryHandle | Iterable<File>,
@@ -115,9 +127,9 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Imports a tar archive, plain or compressed with gzip, xz, zstd, bzip2, lz4, lzip or lzma. Its one
-   * top-level entry becomes the content of the store path; with `stripRoot: false` the content is a
-   * directory of all its top-level entries.
+   * Imports a tar archive, plain or compressed with gzip, xz, zstd, bzip2, lz4, lzip or lzma. Its
+   * only top-level entry becomes the content of the store path. With `stripRoot: false`, the
+   * content is a directory of all its top-level entries.
    */
   async importTar(archive: Archive, options: Addressing & TarOptions & OperationOptions): Promise<PathInfo> {
     const { stripRoot } = options;
@@ -125,16 +137,18 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Imports one file, as it is and not executable: with `method` `flat` as `nix store add-file` does, with `text` and `references` as
-   * `builtins.toFile`, and derivations too.
+   * Imports one file unchanged, and not executable. The method `flat` gives the path of
+   * `nix store add-file`. The method `text`, with `references`, gives the path of `builtins.toFile`
+   * and of derivations.
    */
   async importFile(content: Archive, options: Addressing & OperationOptions): Promise<PathInfo> {
     return this.#importArchive(content, { format: "file", ...addressing(options) }, options);
   }
 
   /**
-   * Imports a NAR, plain or compressed likewise: under the path that follows from `name` and its content, or under the path of
-   * `narInfo`, whose hash and size it must have.
+   * Imports a NAR, plain or compressed like an archive of `importTar`. The store path follows from
+   * `name` and the content, or is that of `narInfo`. The NAR must then have the hash and size that
+   * `narInfo` states.
    */
   async importNar(archive: Archive, options: (Addressing | { narInfo: string }) & OperationOptions): Promise<PathInfo> {
     const naming = "narInfo" in options ? { narInfo: options.narInfo } : addressing(options);
@@ -142,20 +156,21 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Imports the store paths of a nario, plain or compressed: a file that `nix-store --export`, `nario` or
-   * the command line wrote. Each path shows up when its content is complete, after those that it refers
-   * to. If the import fails, the paths before stay. Signatures are kept and not looked at.
+   * Imports the store paths of a nario, plain or compressed. A nario is a file written by
+   * `nix-store --export`, the method `nario` or the command line. Each path becomes visible when
+   * its content is complete, after its dependencies. If the import fails, the paths that were
+   * imported before stay. Signatures are stored, but not checked.
    *
    * @returns the store paths, in the order of the nario
-   * @throws StoreError `invalid` for what is no nario, `not-found` if a path refers to one that is neither
-   *   before it nor in the store, `corrupt` if the content has not its content address, `conflict` if the
-   *   store has a path with other content
+   * @throws StoreError `invalid` if the archive is not a nario; `not-found` if a path refers to one
+   *   that is neither earlier in the nario nor in the store; `corrupt` if content does not match
+   *   its content address; `conflict` if the store has a path with other content
    */
   async importNario(archive: Archive, options: OperationOptions = {}): Promise<PathInfo[]> {
     return this.#send(archive, options, (source, port) => this.#api.importNario(source, port));
   }
 
-  /** All store paths, ordered by hash. */
+  /** Yields all store paths, ordered by hash. */
   async *pathInfos(options: { signal?: AbortSignal } = {}): AsyncGenerator<PathInfo> {
     for await (const batch of iterate(
       this.#receive<PathInfo[]>((port) => this.#api.pathInfos(port)),
@@ -164,19 +179,26 @@ export class Store extends EventTarget {
       yield* batch;
   }
 
-  /** `undefined` if the store does not have the path. */
+  /** Returns the PathInfo of a store path; `undefined` if the store does not have the path. */
   async pathInfo(storePath: string): Promise<PathInfo | undefined> {
     return this.#call(this.#api.pathInfo(storePath));
   }
 
-  /** The entries of a directory, ordered by name, bytewise. @throws StoreError `not-found` if there is no directory at `path` */
+  /**
+   * Yields the entries of a directory, ordered by the bytes of their names.
+   *
+   * @throws StoreError `not-found` if there is no directory at `path`
+   */
   async *list(storePath: string, path: string | Uint8Array = ""): AsyncGenerator<ListEntry> {
     const entries = await this.#call(this.#api.list(storePath, path));
     if (!entries) throw new StoreError("not-found", `${storePath} has no directory at ${JSON.stringify(path)}`);
     yield* entries;
   }
 
-  /** A file, or `undefined` if there is none at `path`. Symlinks are not followed. Its content is read when it is asked for. */
+  /**
+   * Returns the file at `path`, or `undefined` if there is none. It does not follow symlinks. The
+   * file's content is read on demand.
+   */
   async file(storePath: string, path: string | Uint8Array = ""): Promise<StoreFile | undefined> {
     const node = await this.#call<Node | undefined>(this.#api.node(storePath, path));
     if (node?.kind !== "file") return undefined;
@@ -186,19 +208,20 @@ export class Store extends EventTarget {
   }
 
   /**
-   * The store path, or what is at `path` inside of it, as a NAR, rendered as it is read. `offset` and `length`, in bytes, cut a part out of
-   * this NAR, as `slice` would, and what comes before is not rendered. The stream errors with `not-found` if there is nothing of the kind,
-   * `invalid` for a range that can't be one, and with `signal.reason` after an abort.
+   * Streams a store path, or the node at `path` inside it, as a NAR, which is rendered while it is
+   * read. `offset` and `length`, in bytes, select a part of the NAR, like `slice`; the content
+   * before this part is not read. The stream errors with `not-found` if nothing is at `path`, with
+   * `invalid` if the range is malformed, and with `signal.reason` after an abort.
    */
   nar(storePath: string, { signal, ...part }: NarPart & { signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
     return this.#receive((port) => this.#api.nar(storePath, part, port), signal);
   }
 
   /**
-   * Store paths in one file, with their closures by default, which `importNario` and
-   * `nix-store --import` read. Without `storePaths`, the whole store. Progress: `reading`, in bytes of the
-   * NARs. The stream errors with `not-found` if the store lacks one of the paths, and with
-   * `signal.reason` after an abort.
+   * Streams store paths as one nario, by default with their closures. `importNario` and
+   * `nix-store --import` read it. Without `storePaths`, it contains the whole store. Progress:
+   * `reading`, in bytes of the NARs. The stream errors with `not-found` if the store lacks one of
+   * the paths, and with `signal.reason` after an abort.
    */
   nario(
     storePaths?: Iterable<string>,
@@ -220,20 +243,22 @@ export class Store extends EventTarget {
   }
 
   /**
-   * What the NAR of a store path, or of what is at `path` inside of it, holds and where: as a binary cache serves it in `<hash>.ls`. It takes
-   * the directories alone, no file is read.
+   * Lists the NAR of a store path, or of the node at `path` inside it, with the offset of each
+   * file. The format is that of `<hash>.ls` in a binary cache. It reads only directories, no files.
    *
-   * @throws StoreError `not-found`; `invalid` if a name or a symlink's target is not UTF-8, which JSON can't say
+   * @throws StoreError `not-found` if the path is missing; `invalid` if a name or a symlink's
+   *   target is not UTF-8, which JSON can't express
    */
   async narListing(storePath: string, path: string | Uint8Array = ""): Promise<NarListingJson> {
     return JSON.parse(await this.#call(this.#api.narListing(storePath, path)));
   }
 
   /**
-   * Who signed a store path: whether each signature is by the one of `trustedPublicKeys` (`name:base64`) that it names. Nothing is read but
-   * what is known of the path; that its content has the hash that is signed was checked when it came.
+   * Checks the signatures of a store path against `trustedPublicKeys` (`name:base64`). It reads
+   * only the PathInfo. The import has already checked that the content has the signed hash.
    *
-   * @throws StoreError `not-found`; `invalid` for what is no key, or for two keys of one name
+   * @throws StoreError `not-found` if the path is missing; `invalid` if a key is malformed or two
+   *   keys have the same name
    */
   async verifySignatures(
     storePath: string,
@@ -243,11 +268,13 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Which store paths the content of one refers to: those whose hash part is in its NAR, as Nix looks for references. By default all that the
-   * store knows are looked for, itself and its declared references too.
+   * Finds the store paths that the content of a store path refers to. A path counts if its hash
+   * part occurs in the NAR, as in Nix's own scan. By default, the candidates are all paths of the
+   * store, the path itself and its declared references.
    *
    * @returns base names, sorted
-   * @throws StoreError `not-found`; `invalid` for a candidate that is no store path
+   * @throws StoreError `not-found` if the path is missing; `invalid` if a candidate is not a store
+   *   path
    */
   async scanReferences(
     storePath: string,
@@ -258,12 +285,15 @@ export class Store extends EventTarget {
     );
   }
 
-  /** NARInfo text, as a binary cache would serve it; `undefined` if the store does not have the path. */
+  /**
+   * Returns the NARInfo text that a binary cache would serve; `undefined` if the store does not
+   * have the path.
+   */
   async narInfo(storePath: string): Promise<string | undefined> {
     return this.#call(this.#api.narInfo(storePath));
   }
 
-  /** The store paths that a remote has. */
+  /** Yields the store paths of a remote. */
   async *remotePathInfos(remote: Remote, options: { signal?: AbortSignal } = {}): AsyncGenerator<PathInfo> {
     const { address, release } = remote.address();
     try {
@@ -275,8 +305,9 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Copies store paths, with all that they refer to, from a remote. Only what is missing moves; every byte is checked; a path shows
-   * up when its content is complete and has the NAR hash that the remote said.
+   * Copies store paths, by default with their closures, from a remote. It transfers only missing
+   * data and verifies every byte. A path becomes visible when its content is complete and has the
+   * NAR hash that the remote stated.
    */
   async pull(remote: Remote, storePaths: Iterable<string>, options: SyncOptions & OperationOptions = {}): Promise<SyncReport> {
     const { address, release } = remote.address();
@@ -288,21 +319,21 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Imports store paths, with all that they refer to, from a Nix binary cache, whose address is
-   * that of its `nix-cache-info`'s directory. What is there already is left alone. NARs come plain
-   * or compressed with xz, zstd, bzip2 or gzip. A path that is not trusted ends it before any NAR
-   * is read; each path shows up after those that it refers to. Requests that fail for a reason that
-   * may pass are retried.
+   * Imports store paths, by default with their closures, from a Nix binary cache. `url` is the
+   * address of the directory that contains `nix-cache-info`. Paths that the store already has are
+   * not fetched. NARs are plain or compressed with xz, zstd, bzip2 or gzip. An untrusted path ends
+   * the import before any NAR is read. Each path becomes visible after its dependencies. Requests
+   * are retried after temporary failures.
    *
-   * A path that fails leaves out those that refer to it, and no others: it rejects at the end, when
-   * the others are there.
+   * A path that fails blocks only the paths that depend on it. The method then rejects at the end,
+   * when the other paths are in the store.
    *
-   * @throws FailedPathsError which names the paths that failed, has the report, and the code of the
-   *   first failure: `not-found`, `corrupt` or `invalid` for what is not as it was promised,
-   *   `unavailable`
-   * @throws StoreError before any NAR is read: `denied` for a path that is neither signed by one of
-   *   the keys nor content-addressed; `not-found` if there is no cache; `unavailable` if the cache
-   *   can't be reached, or forbids pages to read it (CORS)
+   * @throws FailedPathsError which names the failed paths and contains the report. Its code is that
+   *   of the first failure: `not-found` if the cache lacks a path or a NAR; `corrupt` or `invalid`
+   *   if data is not as promised; `unavailable` if the cache can't be read.
+   * @throws StoreError before any NAR is read: `denied` if a path is neither signed by one of the
+   *   keys nor content-addressed; `not-found` if there is no cache; `unavailable` if the cache
+   *   can't be reached or does not allow pages to read it (CORS)
    */
   async importBinaryCache(
     url: string,
@@ -314,7 +345,10 @@ export class Store extends EventTarget {
     );
   }
 
-  /** Copies store paths, with all that they refer to, to a remote. Only what it lacks moves. */
+  /**
+   * Copies store paths, by default with their closures, to a remote. It transfers only the data
+   * that the remote lacks.
+   */
   async push(remote: Remote, storePaths: Iterable<string>, options: SyncOptions & OperationOptions = {}): Promise<SyncReport> {
     const { address, release } = remote.address();
     return this.#operation(
@@ -324,22 +358,28 @@ export class Store extends EventTarget {
     );
   }
 
-  /** Forgets a store path; its content goes with the next `collectGarbage`. Whether it was there. */
+  /**
+   * Deletes a store path. Its content stays until the next `collectGarbage`.
+   *
+   * @returns whether the path was there
+   */
   async delete(storePath: string): Promise<boolean> {
     return this.#call(this.#api.delete(storePath));
   }
 
   /**
-   * Deletes the content that no store path and no pin refers to. Imports, pulls and reads go on beside it, in other tabs too; room that
-   * they still need is freed when they are done. An abort or a crash loses nothing: the next run goes on.
+   * Deletes the content that no store path and no pin refers to. Imports, pulls and reads can run
+   * at the same time, in other tabs too; space that they still need is freed when they end. An
+   * abort or a crash loses nothing: the next run continues.
    */
   async collectGarbage(options: OperationOptions = {}): Promise<GarbageReport> {
     return this.#operation(options, (port) => this.#api.collectGarbage(transfer(port, [port])));
   }
 
   /**
-   * Compares everything that is stored with its digest, and looks whether all store paths and pins are whole. Damage is an answer, not
-   * an error. With a `remote`, what is damaged or missing is fetched from there, as far as it has it.
+   * Checks all stored data against its digests, and checks that all store paths and pins are
+   * complete. Damage is part of the report, not an error. With a `remote`, damaged and missing
+   * objects are fetched from there if the remote has them.
    */
   async verify(options: { remote?: Remote | undefined } & OperationOptions = {}): Promise<VerifyReport> {
     const remote = options.remote?.address();
@@ -350,54 +390,71 @@ export class Store extends EventTarget {
     );
   }
 
-  /** What the store takes, and what the browser allows. */
+  /** Returns the space that the store uses and the space that the browser allows. */
   async usage(): Promise<StorageUsage> {
     return this.#call(this.#api.usage());
   }
 
   /**
-   * Asks the browser not to throw the store away when room gets short. Best after an import that its reader began, since a browser may ask. @returns
-   * whether it promised; false where it can't
+   * Asks the browser not to evict the store when space is short. Call it after an import that the
+   * user started, because the browser may ask the user.
+   *
+   * @returns whether the browser agreed; `false` if the browser has no such feature
    */
   async persist(): Promise<boolean> {
     return (await navigator.storage?.persist?.()) ?? false;
   }
 
   /**
-   * Writes one blob, without a store path. It stays as long as the pin of this name does; a pin of the same name that was there before is
-   * replaced.
+   * Stores one blob without a store path. The blob stays until the pin of this name is removed. The
+   * pin replaces an earlier pin of the same name.
    */
   async importBlob(content: Archive, options: { pin: string } & OperationOptions): Promise<FileNode> {
     return this.#send(content, options, (source, port) => this.#api.importBlob(source, options.pin, port));
   }
 
-  /** The content of a blob, as `importBlob` and `pins` name it. It is read when it is asked for; if it is missing, that is an error then. */
+  /**
+   * Returns the content of a blob, by a node from `importBlob` or `pins`. The content is read on
+   * demand. If the blob is missing, that read fails.
+   */
   blob({ digest, size }: Pick<FileNode, "digest" | "size">): StoreFile {
     return new StoreFile(`b3:${toBase64(digest)}`, Number(size), this.#source(digest));
   }
 
-  /** Keeps the content of a store path from garbage collection, also when the path is deleted. @throws StoreError `not-found` */
+  /**
+   * Protects the content of a store path from garbage collection, even if the path is deleted.
+   *
+   * @throws StoreError `not-found` if the path is missing
+   */
   async pin(name: string, storePath: string): Promise<void> {
     return this.#call(this.#api.pin(name, storePath));
   }
 
-  /** Takes a pin away. Whether it was there. */
+  /**
+   * Removes a pin.
+   *
+   * @returns whether the pin was there
+   */
   async unpin(name: string): Promise<boolean> {
     return this.#call(this.#api.unpin(name));
   }
 
-  /** All pins, ordered by name. */
+  /** Returns all pins, ordered by name. */
   async pins(): Promise<Pin[]> {
     return this.#call(this.#api.pins());
   }
 
-  /** Ends the worker. What is under way rejects with `closed`. */
+  /** Closes the store and ends its worker. Operations in progress reject with `closed`. */
   async close(): Promise<void> {
     this.#changes.close();
     await this.#worker.close();
   }
 
-  /** @internal The browser has deleted this store. */
+  /**
+   * Ends the store because the browser has deleted it.
+   *
+   * @internal
+   */
   endEvicted(): void {
     if (this.#worker.lost.aborted) return;
     rememberEvicted(this.name, this.#id);
@@ -410,13 +467,13 @@ export class Store extends EventTarget {
     return this.#send(archive, options, (source, port) => this.#api.importArchive(source, archiveOptions, port));
   }
 
-  /** Runs a long call that reads what the page has. */
+  /** Runs a long call that reads data of the page. */
   async #send<T>(
     content: Archive,
     options: OperationOptions,
     start: (source: ArchiveSource, port: MessagePort) => Promise<T>,
   ): Promise<T> {
-    // A worker that is gone does not say that it won't read on.
+    // A worker that is gone can't say that it stopped reading.
     const ended = new AbortController();
     return this.#operation(
       options,
@@ -428,7 +485,11 @@ export class Store extends EventTarget {
     );
   }
 
-  /** Runs a long call with abort and progress. @param release is called when it has settled */
+  /**
+   * Runs a long call with abort and progress.
+   *
+   * @param release called when the call has settled
+   */
   async #operation<T>(
     options: OperationOptions,
     start: (port: MessagePort) => Promise<T>,
@@ -441,7 +502,7 @@ export class Store extends EventTarget {
       await this.#call(reported);
       return result;
     } catch (error) {
-      // The reason itself, not the copy of it that came back from the worker.
+      // The caller gets the reason itself, not the copy that the worker sent back.
       if (options.signal?.aborted) throw options.signal.reason;
       throw error;
     } finally {
@@ -467,7 +528,9 @@ export class Store extends EventTarget {
   }
 }
 
-/** Without what can't be sent to the worker. */
+/**
+ * Returns only the fields of an `Addressing`, because the worker can't receive the other options.
+ */
 function addressing({ name, method, hashAlgorithm, references }: Addressing): Addressing {
   return { name, method, hashAlgorithm, references: references && [...references] };
 }
@@ -476,7 +539,7 @@ function sent(address: RemoteAddress): RemoteAddress {
   return transfer(address, address.fetch ? [address.fetch] : []);
 }
 
-/** @param ended when nothing of the archive is wanted any more */
+/** @param ended aborted when the archive is no longer read */
 function archiveSource(archive: Archive, ended: AbortSignal): ArchiveSource {
   if (archive instanceof Blob) return { blob: archive };
   const { port1, port2 } = new MessageChannel();

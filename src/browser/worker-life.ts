@@ -1,23 +1,31 @@
 import { isSilent, pause } from "./silence.ts";
 
-/** Milliseconds between looks for an answer, and how many without one mean that the worker is dead, once its lock is free. */
+/**
+ * Length in milliseconds, and number, of the waits for an answer after the worker's lock became
+ * free. If no answer comes, the worker counts as dead.
+ */
 const CONFIRM_STEP = 250;
 const CONFIRM_STEPS = 8;
-/** The same where nothing but its silence tells. A worker that writes to a slow disk is silent for long. */
+/**
+ * The same for a worker whose lock the page can't see, so that only silence shows its death. A
+ * worker that writes to a slow disk can be silent for long.
+ */
 const PING_STEP = 10_000;
 const PING_STEPS = 18;
 
 /**
- * Calls `onDeath` once when a worker has died. No event tells that a worker was ended from outside; but a lock that it holds for as long
- * as it lives is free then.
+ * Calls `onDeath` once when a worker has died. No event tells that a worker was terminated from
+ * outside. But the worker holds a lock for its whole life, so the lock is free after its death.
  *
- * A page may not see its worker's locks: in Chromium, clearing this site's data begins a new set of them, and a page goes on with the
- * old one. So the page looks whether it sees the lock, and before it believes a free one, it asks the worker. Where it does not see
- * the lock, it asks the worker again and again.
+ * A page may not see its worker's locks: when Chromium clears this site's data, it starts a new set
+ * of locks, and the page continues with the old one. So the page checks that it sees the lock, and
+ * pings the worker before it trusts a free lock. If it can't see the lock, it pings the worker
+ * repeatedly.
  *
- * @param lock name of the lock; the worker holds it already. Empty where the browser has no Web Locks: then nothing is watched
+ * @param lock name of the lock, which the worker already holds; empty if the browser has no Web
+ *   Locks, and then nothing is watched
  * @param ping resolves when the worker has answered
- * @returns ends the watch
+ * @returns a function that ends the watch
  */
 export function watchLife(lock: string, ping: () => Promise<unknown>, onDeath: () => void): () => void {
   if (!lock || !navigator.locks) return () => {};
@@ -36,7 +44,7 @@ export function watchLife(lock: string, ping: () => Promise<unknown>, onDeath: (
     onDeath();
   };
   watch().catch(() => {
-    // The watch was ended, or the page itself is going away.
+    // The watch was ended, or the page is being closed.
   });
   return () => ended.abort();
 }
