@@ -2,72 +2,91 @@ import type { Outboard } from "../hash/outboard.ts";
 import type { Digest } from "./digest.ts";
 
 /**
- * Byte strings of any length, named by their BLAKE3 digest.
+ * Byte strings of any length, each named by its BLAKE3 digest.
  *
- * What every implementation owes its caller (test/conformance checks it):
- * - The empty blob is always there.
- * - Bytes that come out have the digest they were asked for by. Where they don't, the promise or the stream rejects with `corrupt`
- *   before it ends, naming the digest. Of a range, nothing comes out before it is checked against the blob's digest.
- * - A promise of a write resolves when the blob can be read back. Whether it survives a crash is the owner's matter: a store
- *   publishes a PathInfo only after a durable commit.
- * - Buffers that are given stay the caller's: the service is done with them when the promise settles. Buffers that come out are the
- *   caller's to keep, but may be views of larger ones.
+ * Rules for every implementation (test/conformance checks them):
+ * - The empty blob always exists.
+ * - The service checks bytes against the requested digest. If they differ, the promise rejects or
+ *   the stream errors with `corrupt` before its end, and the message names the digest. A range is
+ *   checked against the digest of the whole blob before any of its bytes come out.
+ * - The promise of a write resolves when the blob can be read back. The service does not promise
+ *   that the blob survives a crash: a store publishes a PathInfo only after a durable commit.
+ * - Buffers passed in still belong to the caller: the service no longer uses them once the promise
+ *   settles. Buffers that come out belong to the caller too, but may be views of larger buffers.
  */
 export interface BlobService {
-  /** For each digest what is known of the blob or chunk, `undefined` where it is missing. In the order of `digests`. */
+  /** Describes blobs or chunks, in the order of `digests`; `undefined` for each missing one. */
   stat(digests: readonly Digest[], options?: StatBlobOptions): Promise<(BlobStat | undefined)[]>;
 
   /**
-   * The content from `offset` on, `length` bytes or up to the end; `undefined` if the blob is missing. A range outside the content
-   * is cut to it.
+   * Opens the content from `offset`: `length` bytes, or all bytes up to the end. A range is clamped
+   * to the content. `undefined` if the blob is missing.
    */
   open(digest: Digest, options?: ReadBlobOptions): Promise<ReadableStream<Uint8Array> | undefined>;
 
-  /** The whole content of blobs that the caller knows to be small (1 MiB at most), `undefined` where one is missing. */
+  /**
+   * Reads whole blobs of at most `SMALL_BLOB_LIMIT` bytes (1 MiB), in the order of `digests`;
+   * `undefined` for each missing blob.
+   */
   readMany(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(Uint8Array | undefined)[]>;
 
-  /** Starts to write one blob, whatever its length. */
+  /** Starts to write one blob of any length. */
   create(options?: { signal?: AbortSignal | undefined }): Promise<BlobWriter>;
 
-  /** Writes many small blobs (1 MiB at most each) at once, and answers their digests in the same order. */
+  /**
+   * Writes many blobs of at most `SMALL_BLOB_LIMIT` bytes (1 MiB) each in one call. Returns their
+   * digests in the same order.
+   */
   putMany(blobs: readonly Uint8Array[], options?: { signal?: AbortSignal | undefined }): Promise<Digest[]>;
 }
 
 export interface StatBlobOptions {
-  /** Asks for the blobs' outboards. Where none is kept it has to be made, by reading the blob. */
+  /**
+   * Whether to return the blobs' outboards. A store that keeps none for a blob has to read the blob
+   * to compute its outboard.
+   */
   outboard?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export interface ReadBlobOptions {
-  /** In bytes. */
+  /**
+   * Start of the range in bytes, 0 by default. `length` is the range's length in bytes, by default
+   * up to the end.
+   */
   offset?: number | undefined;
   length?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export interface BlobStat {
-  /** In the order of the content. Empty if the blob is one chunk, or if the store does not tell. */
+  /**
+   * Chunks in the order of the content. Empty if the blob is one chunk, or if the store does not
+   * list chunks.
+   */
   readonly chunks: readonly ChunkMeta[];
-  /** If it was asked for, and the store tells. What comes from a remote is unchecked: `checkOutboard` compares it with the digest. */
+  /**
+   * Outboard of the blob, if the caller asked for it and the store supplies it. A remote's outboard
+   * is unverified: call `checkOutboard` to compare it with the digest.
+   */
   readonly outboard?: Outboard | undefined;
 }
 
 export interface ChunkMeta {
-  /** BLAKE3 of the chunk alone. */
+  /** BLAKE3 digest of the chunk alone. */
   readonly digest: Digest;
-  /** Bytes. */
+  /** Length of the chunk in bytes. */
   readonly size: number;
 }
 
 export interface BlobWriter {
-  /** Appends. Resolves when the next piece is wanted. */
+  /** Appends `bytes`. Resolves when the writer is ready for more. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Ends the content; resolves when the blob can be read back. */
+  /** Ends the content. Resolves when the blob can be read back. */
   close(): Promise<{ digest: Digest; size: number }>;
-  /** Gives up: nothing becomes visible. After `close()` or an error it does nothing. */
+  /** Discards the blob: nothing becomes visible. Does nothing after `close()` or an error. */
   abort(reason?: unknown): Promise<void>;
 }
 
-/** The largest blob that `putMany` and `readMany` are for. */
+/** Size limit in bytes of each blob for `putMany` and `readMany`. */
 export const SMALL_BLOB_LIMIT = 1024 * 1024;

@@ -5,42 +5,58 @@ import type { Digest } from "./digest.ts";
 
 /** Content on its way into a BlobService. */
 export interface PendingBlob {
-  /** Bytes. */
+  /** Length of the content in bytes. */
   readonly size: number;
-  /** There once the uploader has put it away, at the latest after `flush`. */
+  /**
+   * Digest of the content. Set once the uploader has stored the content, at the latest after
+   * `flush`.
+   */
   readonly digest: Digest | undefined;
 }
 
-/** Batches and long files that are being put away while the next ones are taken in. */
+/** Maximum number of batches and long files being stored while the uploader accepts more. */
 const BEHIND = 3;
-/** Files up to this length are gathered: each of them is one chunk whatever its content. */
+/**
+ * Size limit in bytes of files that are gathered into batches. A file of this size or less is one
+ * chunk, whatever its content.
+ */
 const GATHER_LIMIT = MIN_CHUNK_SIZE;
 const BATCH_BYTES = 2 * 1024 * 1024;
 const BATCH_COUNT = 1024;
-/** Of a full batch: the last file of it begins before there are `BATCH_BYTES`. */
+/**
+ * Size of a full batch's buffer in bytes. The last file of a batch begins before the batch has
+ * `BATCH_BYTES`.
+ */
 const SLAB = BATCH_BYTES + GATHER_LIMIT;
-/** Most uploads need no more, where each is of one NAR. */
+/** Size of the first buffer in bytes. It is enough for most uploads if each upload is one NAR. */
 const FIRST_SLAB = 4096;
 
-/** Bytes of the file at hand, or its end. */
+/** A queued step: bytes of the current file, or its end. */
 type Step = Uint8Array | MutablePendingBlob;
 type MutablePendingBlob = { -readonly [K in keyof PendingBlob]: PendingBlob[K] };
 
 /**
- * Takes the contents of files one after the other, from a source that pushes (a NAR or tar parser): gathers small ones into
- * batches, and streams large ones into a writer. `begin`, `write` and `end` gather, and queue what would have to wait; `drain` does the
- * waiting, so a source calls it between its own reads.
+ * Accepts the contents of files one after another, from a source that pushes (a NAR or tar parser).
+ * It gathers small files into batches and streams large files into a writer. `begin`, `write` and
+ * `end` never wait: they gather, or queue the steps that have to wait. `drain` does the waiting, so
+ * a source calls it between its own reads.
  */
 export class BlobUploader {
   #blobs: BlobService;
   #signal: AbortSignal | undefined;
-  /** What waits for `drain`, from the first step on that can't be taken at once. */
+  /**
+   * Steps that wait for `drain`: the first step that can't be handled at once, and all steps after
+   * it.
+   */
   #steps: Step[] = [];
   #size = 0;
 
-  /** The short files of the batch at hand, one after the other, and the file at hand as long as it is short; then it is in `#writer`. */
+  /**
+   * The small files of the current batch, one after another. The current file follows them as long
+   * as it is short; a long file goes to `#writer`.
+   */
   #gather: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST_SLAB);
-  /** Where the file at hand begins, and its bytes. */
+  /** Offset in `#gather` at which the current file begins, and number of its bytes there. */
   #start = 0;
   #gathered = 0;
   #free: Uint8Array<ArrayBuffer>[] = [];
@@ -49,7 +65,7 @@ export class BlobUploader {
   #batch: { blob: MutablePendingBlob; bytes: Uint8Array }[] = [];
   #batchSize = 0;
 
-  /** What is being put away. */
+  /** Batches and long files that are being stored. */
   readonly #behind = new TaskPool(BEHIND);
 
   constructor(blobs: BlobService, options: { signal?: AbortSignal | undefined } = {}) {
@@ -57,12 +73,12 @@ export class BlobUploader {
     this.#signal = options.signal;
   }
 
-  /** The next file. */
+  /** Begins the next file. */
   begin(): void {
     this.#size = 0;
   }
 
-  /** Its next bytes; they must stay unchanged until `drain` resolves. */
+  /** Appends to the current file. `bytes` must not change until `drain` resolves. */
   write(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#size += bytes.length;
@@ -77,7 +93,7 @@ export class BlobUploader {
     return blob;
   }
 
-  /** Resolves when what was written is taken in, and more is wanted. */
+  /** Resolves when everything written so far is accepted, and the uploader is ready for more. */
   async drain(): Promise<void> {
     if (this.#isFull()) await this.#writeBatch();
     for (const step of this.#steps) {
@@ -88,14 +104,14 @@ export class BlobUploader {
     this.#steps = [];
   }
 
-  /** Resolves when every file that was ended has its digest. */
+  /** Stores everything. Resolves when every file that was ended has its digest. */
   async flush(): Promise<void> {
     await this.drain();
     await this.#writeBatch();
     await this.#behind.finish();
   }
 
-  /** Gives up what was not flushed. */
+  /** Discards everything that was not flushed. */
   async abort(reason: unknown): Promise<void> {
     this.#steps = [];
     this.#gathered = 0;
@@ -110,7 +126,9 @@ export class BlobUploader {
     return this.#batchSize >= BATCH_BYTES || this.#batch.length >= BATCH_COUNT;
   }
 
-  /** Whether `length` more bytes of the file at hand, or its end, need nobody else. */
+  /**
+   * Whether `length` more bytes of the current file, or its end, can be handled without waiting.
+   */
   #canGather(length: number): boolean {
     return !this.#writer && this.#gathered + length <= GATHER_LIMIT && !this.#isFull();
   }
@@ -128,7 +146,7 @@ export class BlobUploader {
     if (end > this.#gather.length) {
       const grown = new Uint8Array(Math.min(2 ** Math.ceil(Math.log2(end)), SLAB));
       grown.set(this.#gather.subarray(this.#start, this.#start + this.#gathered), this.#start);
-      // Those of the batch keep the buffer that they are in.
+      // The files already in the batch are views of the old buffer, which they keep.
       this.#gather = grown;
     }
     this.#gather.set(bytes, this.#start + this.#gathered);
@@ -157,7 +175,8 @@ export class BlobUploader {
 
   async #closeWriter(writer: BlobWriter, blob: MutablePendingBlob): Promise<void> {
     await this.#behind.run(async () => {
-      // No earlier: if a batch before it failed, this is not run, and `abort` still has the writer.
+      // Clear the writer only here: if an earlier batch failed, this function never runs, and
+      // `abort` still has the writer.
       this.#writer = undefined;
       const { digest } = await writer.close();
       blob.digest = digest;
@@ -171,7 +190,7 @@ export class BlobUploader {
     if (batch.length === 0) return;
     const gather = this.#gather;
     this.#gather = this.#free.pop() ?? new Uint8Array(Math.max(this.#gathered, FIRST_SLAB));
-    // A file that has begun goes along.
+    // The bytes of an unfinished file move to the new buffer.
     this.#gather.set(gather.subarray(this.#start, this.#start + this.#gathered));
     this.#start = 0;
     await this.#behind.run(async () => {

@@ -3,12 +3,16 @@ import { type Digest, digestKey } from "./digest.ts";
 import type { Directory, DirectorySizeRule } from "./directory.ts";
 import type { DirectoryService } from "./directory-service.ts";
 
-/** Entries of all kept directories together: some 5 MB. */
+/** Maximum number of entries in all cached directories together: some 5 MB. */
 const KEPT_ENTRIES = 8192;
 
 /**
- * A DirectoryService that keeps what was read last: a page looks up one path after the other, and each leads through the same directories, which
- * take longer to check than to read. What is kept is right as long as its digest is, but may be gone from the store: `clear` when that matters.
+ * A DirectoryService that caches the directories read last. A page looks up one path after another,
+ * and the paths share their upper directories. Checking these directories takes longer than reading
+ * them.
+ *
+ * A cached directory always matches its digest, but the store may have deleted it since. Call
+ * `clear` when that matters.
  */
 export class CachedDirectories implements DirectoryService {
   readonly #directories: DirectoryService;

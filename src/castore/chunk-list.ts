@@ -1,11 +1,14 @@
 import type { ChunkMeta } from "./blob-service.ts";
 
-/** Bytes of the blob that consists of `chunks`. */
+/** Size in bytes of the blob that consists of `chunks`. */
 export function sizeOfChunks(chunks: readonly ChunkMeta[]): number {
   return chunks.reduce((sum, { size }) => sum + size, 0);
 }
 
-/** Those of `chunks` that have bytes from `from` to before `to`, each with the offset at which it starts. */
+/**
+ * Yields the chunks that overlap the bytes `from` (inclusive) to `to` (exclusive) of the blob.
+ * `start` is a chunk's offset in the blob.
+ */
 export function* coveringChunks(
   chunks: readonly ChunkMeta[],
   from: number,

@@ -2,24 +2,26 @@ import type { ChunkMeta } from "./blob-service.ts";
 import type { Digest } from "./digest.ts";
 
 /**
- * What a storage backend has to do for blobs: keep chunks, and for each blob the list of its chunks. Cutting, hashing and checking
- * is `ChunkedBlobService`'s part.
+ * The part of blob storage that a backend implements: it keeps chunks, and for each blob the list
+ * of its chunks. `ChunkedBlobService` cuts, hashes and checks.
  */
 export interface ChunkStore {
   /**
-   * For each blob what is known of it, `undefined` where it is missing. A blob that is one chunk has its own digest as the chunk's: it
-   * may be answered by an empty list, or by `undefined` as long as the chunk itself is there.
+   * Reads what is stored about each blob; `undefined` for each missing blob. A blob that is one
+   * chunk has the same digest as the chunk. For this blob the store may return an empty list, or
+   * `undefined` as long as it has the chunk.
    */
   getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]>;
 
   hasChunks(chunks: readonly Digest[]): Promise<boolean[]>;
 
-  /** The bytes as they are stored, unverified; `undefined` where a chunk is missing. */
+  /** Reads the stored bytes without verifying them; `undefined` for each missing chunk. */
   getChunks(chunks: readonly Digest[]): Promise<(Uint8Array | undefined)[]>;
 
   /**
-   * Keeps chunks and blobs; a blob is never there before its chunks. What is there already may be left alone. Resolves when all of
-   * it can be read back; the buffers are the caller's again then.
+   * Stores chunks and blobs. A blob never becomes visible before its chunks. The store may leave
+   * what it already has as it is. Resolves when everything can be read back; from then on the store
+   * no longer uses the buffers.
    */
   put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void>;
 }
@@ -29,11 +31,17 @@ export interface StoredChunk {
   readonly bytes: Uint8Array;
 }
 
-/** Unverified: it was not the blob's digest that was taken over it. */
+/** The stored entry of a blob. Unverified: the blob's digest does not cover the chunk list. */
 export interface BlobEntry {
-  /** In order. Empty if the blob is one chunk, whose digest is the blob's. */
+  /**
+   * Chunks in the order of the content. Empty if the blob is one chunk, which has the blob's
+   * digest.
+   */
   readonly chunks: readonly ChunkMeta[];
-  /** The encoded outboard (docs/verified-streaming.md); for blobs of several chunks. Other programs write entries without it. */
+  /**
+   * The encoded outboard (docs/verified-streaming.md), for blobs of several chunks. Other programs
+   * write entries without it.
+   */
   readonly bao?: Uint8Array | undefined;
 }
 

@@ -7,12 +7,15 @@ import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
 import { asDigest, type Digest } from "./digest.ts";
 
-/** Chunks are handed to the store in batches of this many bytes, at least. */
+/** Bytes of waiting chunks at which the writer hands a batch to the store. */
 const WRITE_BATCH = 4 * 1024 * 1024;
-/** The first buffer, as most blobs are short; the next ones are as long as half of what was written before, up to a length. */
+/**
+ * Size of the first buffer in bytes. It is small because most blobs are short. Each next buffer has
+ * about half the size of what was written so far, up to `BUFFER`.
+ */
 const FIRST_BUFFER = 256 * 1024;
 const BUFFER = 4 * 1024 * 1024;
-/** Buffers that are being cut at a time. */
+/** Maximum number of buffers that the cutter has at the same time. */
 const WINDOW = 3;
 
 export interface CutContent {
@@ -20,24 +23,26 @@ export interface CutContent {
   readonly blob: StoredBlob;
 }
 
-/** Writes one blob into a ChunkStore. Holds some 28 MiB at most, whatever its length. */
+/**
+ * Writes one blob into a ChunkStore. Holds some 28 MiB at most, whatever the length of the blob.
+ */
 export class ChunkedBlobWriter implements BlobWriter {
   #store: ChunkStore;
   #cutter: BlobCutter;
   #signal: AbortSignal | undefined;
-  /** What is being filled. */
+  /** The buffer that `write` is filling. */
   #buffer = new Uint8Array(FIRST_BUFFER);
   #bufferLength = FIRST_BUFFER;
   #length = 0;
   #sent: { piece: Promise<CutPiece>; length: number }[] = [];
   #pieces = new CutPieces();
-  /** Cut, but not in the store yet. */
+  /** Chunks that are cut but not yet in the store. */
   #waiting: StoredChunk[] = [];
   #waitingBytes = 0;
   #free: ArrayBuffer[] = [];
   #list: ChunkMeta[] = [];
   #size = 0;
-  /** What every further call is told. */
+  /** The error with which every further call rejects. */
   #ended: Error | undefined;
 
   static async open(store: ChunkStore, engine: HashEngine, signal: AbortSignal | undefined): Promise<ChunkedBlobWriter> {
@@ -76,7 +81,10 @@ export class ChunkedBlobWriter implements BlobWriter {
     });
   }
 
-  /** Ends the content as `close` does, but leaves what the store has not got yet to the caller. */
+  /**
+   * Ends the content like `close`, but returns the remaining chunks and the blob's entry instead of
+   * storing them.
+   */
   cut(): Promise<CutContent> {
     return this.#guarded(() => this.#finish());
   }
@@ -85,29 +93,35 @@ export class ChunkedBlobWriter implements BlobWriter {
     if (this.#length > 0) this.#push();
     while (this.#sent.length > 0) await this.#take();
     const { chunks, digest, outboard } = await this.#cutter.end();
-    this.#ended ??= new StoreError("closed", "this blob was written already");
+    this.#ended ??= new StoreError("closed", "can't write to this blob: it is already closed");
     this.#addChunks(chunks);
-    // Of a blob of one chunk the store needs no list, and the outboard is quickly made.
+    // A blob of one chunk needs no list in the store, and its outboard is quick to compute.
     const listed = this.#list.length > 1;
     const blob = { digest: asDigest(digest), chunks: listed ? this.#list : [], ...(listed && { bao: encodeOutboard(outboard) }) };
     return { chunks: this.#waiting, blob };
   }
 
   async abort(): Promise<void> {
-    this.#ended ??= new StoreError("closed", "this blob was given up");
+    this.#ended ??= new StoreError("closed", "can't write to this blob: the write was aborted");
     this.#cutter.abort();
     this.#length = 0;
     this.#waiting = [];
   }
 
-  /** After a failure nothing is right any more: content may lack a piece, and chunks that wait may lie in a buffer that is filled again. */
+  /**
+   * Runs `work`, and ends the writer if it fails. After a failure the state is unusable: content
+   * may lack a piece, and waiting chunks may lie in a buffer that is being refilled.
+   */
   async #guarded<T>(work: () => Promise<T>): Promise<T> {
     if (this.#ended) throw this.#ended;
     try {
       this.#signal?.throwIfAborted();
       return await work();
     } catch (error) {
-      this.#ended ??= error instanceof Error ? error : new StoreError("closed", "this blob was given up", { cause: error });
+      this.#ended ??=
+        error instanceof Error
+          ? error
+          : new StoreError("closed", "can't write to this blob: the write was aborted", { cause: error });
       await this.abort();
       throw error;
     }
@@ -126,13 +140,17 @@ export class ChunkedBlobWriter implements BlobWriter {
 
   #push(): void {
     const piece = this.#cutter.push(this.#buffer.buffer, this.#length);
-    // Whoever takes it, is told.
+    // `#take` awaits this promise and reports its error. This handler only prevents an unhandled
+    // rejection.
     piece.catch(() => {});
     this.#sent.push({ piece, length: this.#length });
     this.#length = 0;
   }
 
-  /** Takes the oldest buffer back, and hands chunks to the store when there are enough. */
+  /**
+   * Waits for the oldest buffer, and hands the chunks to the store when there are enough for a
+   * batch.
+   */
   async #take(): Promise<void> {
     const sent = this.#sent.shift();
     if (!sent) return;
@@ -157,13 +175,15 @@ export class ChunkedBlobWriter implements BlobWriter {
   }
 }
 
-/** Buffers that were cut, of which chunks are taken in order. */
+/** Buffers that were cut. Chunks are taken from them in order. */
 class CutPieces {
   #pieces: Uint8Array<ArrayBuffer>[] = [];
-  /** For chunks that lie in two buffers: in use, and free. */
+  /**
+   * Buffers for chunks that span two cut buffers. `#joined` holds those in use, `#free` the others.
+   */
   #joined: Uint8Array[] = [];
   #free: Uint8Array[] = [];
-  /** Bytes taken of the first one. */
+  /** Number of bytes taken from the first buffer. */
   #taken = 0;
   #spent: ArrayBuffer[] = [];
 
@@ -171,12 +191,12 @@ class CutPieces {
     this.#pieces.push(new Uint8Array(buffer, 0, length));
   }
 
-  /** The next chunk: a view, if it lies within one buffer. */
+  /** Takes the next chunk. The result is a view if the chunk lies within one buffer. */
   take(length: number): Uint8Array {
     const parts: Uint8Array[] = [];
     for (let missing = length; missing > 0; ) {
       const piece = this.#pieces[0];
-      if (!piece) throw new StoreError("internal", "a chunk is longer than what was cut");
+      if (!piece) throw new StoreError("internal", "a chunk is longer than the bytes that were cut");
       const part = piece.subarray(this.#taken, this.#taken + missing);
       parts.push(part);
       missing -= part.length;
@@ -201,7 +221,10 @@ class CutPieces {
     return joined.subarray(0, length);
   }
 
-  /** The buffers that no chunk to come lies in; those taken must not be needed any more. */
+  /**
+   * Returns the buffers that are used up, for reuse. The caller must no longer need any chunk taken
+   * so far.
+   */
   release(): ArrayBuffer[] {
     this.#free.push(...this.#joined.splice(0));
     return this.#spent.splice(0);

@@ -22,7 +22,10 @@ import { ChunkedBlobWriter, type CutContent } from "./chunked-blob-writer.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
 import { Outboards } from "./outboards.ts";
 
-/** A BlobService on top of a ChunkStore: cuts and hashes what goes in, and checks what comes out. */
+/**
+ * A BlobService on top of a ChunkStore. It cuts and hashes the bytes that are written, and checks
+ * the bytes that are read.
+ */
 export class ChunkedBlobService implements BlobService {
   #store: ChunkStore;
   #engine: HashEngine;
@@ -63,7 +66,8 @@ export class ChunkedBlobService implements BlobService {
     checkedRange({ offset, length });
     const [entry] = await this.#store.getBlobs([digest]);
     if (isLong(entry)) {
-      // With an outboard, one pass over the content is enough, and each byte is proven before it is handed out.
+      // With an outboard, one pass over the content is enough, and each byte is verified before it
+      // is handed out.
       if (offset === 0 && length >= sizeOfChunks(entry.chunks) && !outboardOfOurs(entry))
         return this.#wholeStream(digest, entry.chunks, signal);
       const outboard = await this.#longOutboard(digest, entry, signal);
@@ -82,7 +86,8 @@ export class ChunkedBlobService implements BlobService {
 
   async readMany(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(Uint8Array | undefined)[]> {
     options?.signal?.throwIfAborted();
-    // What is short is one chunk as a rule, and has its digest. Whatever isn't there as a chunk may be a list of them.
+    // Most small blobs are one chunk, which has the blob's digest. A blob that is not found as a
+    // chunk may have a chunk list.
     const answer = await this.#readChunks(digests);
     const others = [...digests.keys()].filter((i) => !answer[i]);
     if (others.length === 0) return answer;
@@ -137,7 +142,7 @@ export class ChunkedBlobService implements BlobService {
     }
   }
 
-  /** Checked against `digest`; `undefined` if the content is missing. */
+  /** The blob's outboard, checked against `digest`; `undefined` if the content is missing. */
   async #outboard(digest: Digest, entry: BlobEntry | undefined, signal: AbortSignal | undefined): Promise<Outboard | undefined> {
     if (isLong(entry)) return this.#longOutboard(digest, entry, signal);
     const [bytes] = await this.readMany([digest]);
@@ -152,7 +157,7 @@ export class ChunkedBlobService implements BlobService {
     return outboard;
   }
 
-  /** Chunks by their own digests, checked. */
+  /** Reads chunks and checks each against its own digest. */
   async #readChunks(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
     if (digests.length === 0) return [];
     const chunks = await this.#store.getChunks(digests);
@@ -163,7 +168,7 @@ export class ChunkedBlobService implements BlobService {
       const chunk = chunks[i];
       if (!chunk) return isEmpty(digest) ? EMPTY_BYTES : undefined;
       if (!equalBytes(hashes[next++] as Uint8Array, digest))
-        throw new StoreError("corrupt", `stored chunk ${formatDigest(digest)} has other content`);
+        throw new StoreError("corrupt", `stored chunk ${formatDigest(digest)} is damaged: its bytes don't match its digest`);
       return chunk;
     });
   }
@@ -171,7 +176,10 @@ export class ChunkedBlobService implements BlobService {
   async #readWhole(digest: Digest, list: readonly ChunkMeta[]): Promise<Uint8Array> {
     const size = sizeOfChunks(list);
     if (size > SMALL_BLOB_LIMIT)
-      throw new StoreError("invalid", `blob ${formatDigest(digest)} is too large to be read at once (${size} bytes)`);
+      throw new StoreError(
+        "invalid",
+        `can't read blob ${formatDigest(digest)} at once: it has ${size} bytes, more than ${SMALL_BLOB_LIMIT}`,
+      );
     const chunks = await this.#store.getChunks(list.map((chunk) => chunk.digest));
     const parts = list.map((chunk, i) => checkListed(digest, chunk, chunks[i]));
     const bytes = concatBytes(parts);
@@ -180,7 +188,10 @@ export class ChunkedBlobService implements BlobService {
     return bytes;
   }
 
-  /** The bytes of a range. Chunks need no check of their own: what the tree says of the bytes is worth more. */
+  /**
+   * Streams a range of a blob. The hash tree verifies the bytes, so the chunks need no check of
+   * their own.
+   */
   async *#range(
     digest: Digest,
     list: readonly ChunkMeta[],
@@ -199,13 +210,14 @@ export class ChunkedBlobService implements BlobService {
   }
 
   /**
-   * All of a blob that has no outboard. Chunks are checked one by one. A chunk list is not what its blob's digest was taken over, so the digest is checked too, before the
-   * last chunk is handed out.
+   * Streams all of a blob that has no outboard. Each chunk is checked against its own digest. The
+   * blob's digest does not cover the chunk list, so the digest of the whole content is checked too,
+   * before the last chunk is handed out.
    */
   #wholeStream(digest: Digest, list: readonly ChunkMeta[], signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
     let hash: HashStream | undefined;
     let index = 0;
-    // Nobody may read any more after an abort.
+    // The stream may have no reader left after an abort, so nothing else would release the hash.
     const unlink = onAbort(signal, () => hash?.abort());
     const end = (): void => {
       unlink();
@@ -243,7 +255,10 @@ export class ChunkedBlobService implements BlobService {
   }
 }
 
-/** Views that lie one after the other in one buffer, as one: a group is a small piece to pass on. */
+/**
+ * Joins pieces that lie next to each other in one buffer: a single group is too small to pass on
+ * efficiently.
+ */
 function joinAdjacent(pieces: readonly Uint8Array[]): Uint8Array[] {
   const joined: Uint8Array[] = [];
   for (const piece of pieces) {
@@ -257,7 +272,7 @@ function joinAdjacent(pieces: readonly Uint8Array[]): Uint8Array[] {
   return joined;
 }
 
-/** Such a blob is one chunk whatever its content. */
+/** Whether a blob is so short that it is one chunk whatever its content. */
 function isOneChunk(bytes: Uint8Array): boolean {
   return bytes.length <= MIN_CHUNK_SIZE;
 }
@@ -266,18 +281,25 @@ function isLong(entry: BlobEntry | undefined): entry is BlobEntry {
   return entry !== undefined && entry.chunks.length > 1;
 }
 
-/** Other programs may keep another encoding in its place, which is none to us. */
+/**
+ * The encoded outboard, if it is in our format. Other programs may store another encoding in the
+ * same field; it is ignored.
+ */
 function outboardOfOurs({ bao }: BlobEntry): Uint8Array | undefined {
   return bao?.[0] === OUTBOARD_VERSION ? bao : undefined;
 }
 
-/** A chunk of `blob`, which has to be there. */
+/**
+ * Checks that a listed chunk of `blob` exists and has the listed size.
+ *
+ * @throws StoreError `corrupt` if the chunk is missing or has another size
+ */
 function checkListed(blob: Digest, { digest, size }: ChunkMeta, bytes: Uint8Array | undefined): Uint8Array {
   if (!bytes) throw new StoreError("corrupt", `chunk ${formatDigest(digest)} of blob ${formatDigest(blob)} is missing`);
   if (bytes.length === size) return bytes;
   throw new StoreError(
     "corrupt",
-    `chunk ${formatDigest(digest)} of blob ${formatDigest(blob)} has ${bytes.length} bytes, listed are ${size}`,
+    `chunk ${formatDigest(digest)} of blob ${formatDigest(blob)} has ${bytes.length} bytes, but the blob's chunk list says ${size}`,
   );
 }
 
@@ -286,5 +308,5 @@ function isEmpty(digest: Digest): boolean {
 }
 
 function corruptList(digest: Digest): StoreError {
-  return new StoreError("corrupt", `the chunks listed for blob ${formatDigest(digest)} make up other content`);
+  return new StoreError("corrupt", `the chunks listed for blob ${formatDigest(digest)} don't match the blob's digest`);
 }

@@ -4,15 +4,19 @@ import { blake3 } from "../hash/blake3.ts";
 
 declare const blake3Digest: unique symbol;
 
-/** 32 bytes: a BLAKE3 hash that names a blob, a chunk or a directory. Made only by `asDigest` and `digestOf`, so its length is checked. */
+/**
+ * A BLAKE3 hash of 32 bytes that names a blob, a chunk or a directory. Only `asDigest` and
+ * `digestOf` make digests, so the length is always checked.
+ */
 export type Digest = Uint8Array<ArrayBuffer> & { readonly [blake3Digest]: true };
 
 export const DIGEST_LENGTH = 32;
 
 /**
- * Checks that `bytes` can be a digest.
+ * Checks that `bytes` has the length of a digest.
  *
- * @throws StoreError `invalid` that says what was expected to be one: `of`
+ * @param of name of the value, for the error message
+ * @throws StoreError `invalid` if `bytes` is not 32 bytes long
  */
 export function asDigest(bytes: Uint8Array, of = "digest"): Digest {
   if (bytes.length !== DIGEST_LENGTH)
@@ -20,20 +24,23 @@ export function asDigest(bytes: Uint8Array, of = "digest"): Digest {
   return bytes as Digest;
 }
 
-/** Hashes `bytes` in this thread; for small objects. */
+/** Hashes `bytes` in the calling thread. For small objects only. */
 export function digestOf(bytes: Uint8Array): Digest {
   return asDigest(blake3(bytes));
 }
 
-/** A string for `Map` and `Set`: one character a byte. Not for show. */
+/** A key for `Map` and `Set`: one character per byte. Not for display. */
 export function digestKey(digest: Digest): string {
   return String.fromCharCode(...digest);
 }
 
-/** For messages: `b3:` and base64, as tvix writes digests. */
+/** Formats a digest for messages: `b3:` and base64, as tvix writes digests. */
 export function formatDigest(digest: Uint8Array): string {
   return `b3:${toBase64(digest)}`;
 }
 
-/** Of no bytes: the empty blob and the empty Directory, whose message has no bytes either. Both always exist. */
+/**
+ * Digest of no bytes. It names the empty blob and the empty Directory, whose encoding has no bytes.
+ * Both always exist.
+ */
 export const EMPTY_DIGEST: Digest = digestOf(EMPTY_BYTES);

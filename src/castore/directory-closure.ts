@@ -11,11 +11,11 @@ import {
 import { directoryDigest } from "./directory-codec.ts";
 
 /**
- * The two orders in which a closure of directories travels, and their checks. Both hold a digest and a size per directory, not the
- * directories themselves.
+ * The two orders in which a closure of directories is sent, and validators for both. A validator
+ * holds a digest and a size per directory, not the directories themselves.
  */
 
-/** The rules that can still hold for a stream, and what each gives as the size of a directory in it. */
+/** A directory seen in a stream, with its size by each rule that can still apply. */
 interface Sizes {
   digest: Digest;
   sizes: Map<DirectorySizeRule, bigint>;
@@ -23,20 +23,33 @@ interface Sizes {
 }
 
 /**
- * Leaves to root, as `DirectoryService.Put` takes it: a Directory refers only to those sent before it, sizes of children are exact by
- * one and the same rule throughout, and everything is reachable from the last one. A Directory that comes again is ignored.
+ * Validates the order leaves to root, which `DirectoryService.Put` accepts:
+ *
+ * - A Directory refers only to Directories sent before it.
+ * - The sizes of all children are exact, by one rule for the whole stream.
+ * - Everything is reachable from the last Directory, the root.
+ *
+ * A Directory that is sent again is ignored.
  */
 export class LeavesToRootValidator {
   #rules: readonly DirectorySizeRule[];
   #seen = new Map<string, Sizes>();
   #root: Sizes | undefined;
 
-  /** @param rules which size rules are accepted; by default either, but one for the whole stream */
+  /**
+   * @param rules accepted size rules. By default both, but each stream has to follow one of them
+   *   throughout.
+   */
   constructor(rules: readonly DirectorySizeRule[] = SIZE_RULES) {
     this.#rules = rules;
   }
 
-  /** @returns the digest of `directory`, and whether it came for the first time. @throws StoreError `invalid` */
+  /**
+   * Adds the next directory.
+   *
+   * @returns the digest of `directory`, and whether it was sent for the first time
+   * @throws StoreError `invalid` if the directory breaks a rule
+   */
   add(directory: Directory): { digest: Digest; first: boolean } {
     checkDirectory(directory);
     const digest = directoryDigest(directory);
@@ -68,7 +81,13 @@ export class LeavesToRootValidator {
     return { digest, first: true };
   }
 
-  /** Ends the stream. @returns the root's digest. @throws StoreError `invalid` if there is none, or something does not belong to it */
+  /**
+   * Ends the stream.
+   *
+   * @returns digest of the root
+   * @throws StoreError `invalid` if nothing was sent, or a directory is not reachable from the last
+   *   one
+   */
   finish(): Digest {
     const root = this.#root;
     if (!root) throw new StoreError("invalid", "no directory was sent");
@@ -84,22 +103,28 @@ export class LeavesToRootValidator {
     return root.digest;
   }
 
-  /** The rules that everything sent so far agrees with: both, where no directory has a non-empty child directory of its own. */
+  /**
+   * The rules that all directories so far agree with. Both rules, if no directory has a child
+   * directory that is not empty.
+   */
   get rules(): readonly DirectorySizeRule[] {
     return this.#rules;
   }
 }
 
 /**
- * Root to leaves, as a recursive `DirectoryService.Get` sends it: first the root that was asked for, then each Directory only after
- * one that refers to it, none twice, and in the end none missing. Sizes are checked when the child comes.
+ * Validates the order root to leaves, in which a recursive `DirectoryService.Get` sends a closure.
+ * The requested root comes first. Each Directory comes after one that refers to it. None comes
+ * twice, and at the end none is missing. Sizes are checked when the child arrives.
  */
 export class RootToLeavesValidator {
   #rules: readonly DirectorySizeRule[];
   #root: Digest;
-  /** Referred to and not yet here, with every size it was referred to by. */
+  /**
+   * Directories that are referred to but have not arrived, with every size that a reference gives.
+   */
   #expected = new Map<string, { digest: Digest; sizes: bigint[] }>();
-  /** Here already, with its size by each rule, for references that come later. */
+  /** Directories that have arrived, with their size by each rule, to check later references. */
   #seen = new Map<string, Map<DirectorySizeRule, bigint>>();
 
   constructor(root: Digest, rules: readonly DirectorySizeRule[] = SIZE_RULES) {
@@ -108,7 +133,13 @@ export class RootToLeavesValidator {
     this.#expected.set(digestKey(root), { digest: root, sizes: [] });
   }
 
-  /** @returns the digest of `directory`. @throws StoreError `corrupt` */
+  /**
+   * Adds the next directory.
+   *
+   * @returns the digest of `directory`
+   * @throws StoreError `invalid` if the directory breaks a rule by itself; `corrupt` if it does not
+   *   belong in the stream or a size is wrong
+   */
   add(directory: Directory): Digest {
     checkDirectory(directory);
     const digest = directoryDigest(directory);
@@ -130,7 +161,7 @@ export class RootToLeavesValidator {
         const waiting = this.#expected.get(childKey);
         if (!waiting) this.#expected.set(childKey, { digest: child.digest, sizes: [child.size] });
         else if (!waiting.sizes.includes(child.size)) {
-          // Each rule allows one.
+          // Each rule allows one size.
           if (waiting.sizes.length === SIZE_RULES.length) throw this.#wrongSize(child.digest, child.size);
           waiting.sizes.push(child.size);
         }
@@ -139,7 +170,7 @@ export class RootToLeavesValidator {
     return digest;
   }
 
-  /** Ends the stream. @throws StoreError `corrupt` if something is missing */
+  /** Ends the stream. @throws StoreError `corrupt` if a directory is missing */
   finish(): void {
     for (const { digest } of this.#expected.values()) {
       throw new StoreError(
@@ -160,6 +191,6 @@ export class RootToLeavesValidator {
   }
 
   #wrongSize(digest: Digest, size: bigint): StoreError {
-    return new StoreError("corrupt", `directory ${formatDigest(digest)} is referred to by the size ${size}, which is wrong`);
+    return new StoreError("corrupt", `a reference to directory ${formatDigest(digest)} gives it the size ${size}, which is wrong`);
   }
 }

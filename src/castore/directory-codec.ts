@@ -7,17 +7,24 @@ import { MessageWriter, varintLength } from "./message-writer.ts";
 import { checkName, checkNode, type DirectoryNode, type Node } from "./node.ts";
 
 /**
- * The canonical encoding of `tvix.castore.v1.Directory` and `Node`. Digests are taken over these bytes, so the codec is castore's
- * own and does not depend on what a generator emits: fields in order, defaults left out, nothing unknown.
+ * The canonical encoding of `tvix.castore.v1.Directory` and `Node`: fields in order, no default
+ * values, no unknown fields. Digests are taken over these bytes, so this codec is hand-written and
+ * does not depend on a code generator's output.
  */
 
 const KINDS = ["directory", "file", "symlink"] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Field numbers of `Directory`'s lists and of `Node`'s oneof: they agree. */
+/**
+ * Numbers of the list fields in `Directory` and of the oneof fields in `Node`. Both messages use
+ * the same numbers.
+ */
 const FIELD: Record<Kind, number> = { directory: 1, file: 2, symlink: 3 };
 
-/** A directory on its way into a store is asked for its bytes and its digest by each who checks it. */
+/**
+ * Encodings of directories that are still in use. Each check on the way into a store needs a
+ * directory's bytes and digest, so they are computed once.
+ */
 const encoded = new WeakMap<Directory, { readonly bytes: Uint8Array; digest?: Digest }>();
 
 function encodedOnce(directory: Directory): { readonly bytes: Uint8Array; digest?: Digest } {
@@ -27,14 +34,14 @@ function encodedOnce(directory: Directory): { readonly bytes: Uint8Array; digest
 }
 
 /**
- * The canonical bytes of `directory`, which must be valid (`checkDirectory`). The empty directory has none. The same directory has the same array: it
- * must not be changed.
+ * Encodes `directory`, which must be valid (`checkDirectory`). The empty directory encodes to no
+ * bytes. Repeated calls return the same array, so the caller must not change it.
  */
 export function encodeDirectory(directory: Directory): Uint8Array {
   return encodedOnce(directory).bytes;
 }
 
-/** BLAKE3 of the canonical encoding. */
+/** BLAKE3 digest of the canonical encoding. */
 export function directoryDigest(directory: Directory): Digest {
   const known = encodedOnce(directory);
   known.digest ??= digestOf(known.bytes);
@@ -52,12 +59,12 @@ function encode(directory: Directory): Uint8Array {
   return writer.bytes;
 }
 
-/** The node that a parent has for `directory`. */
+/** The node with which a parent refers to `directory`. */
 export function directoryNode(directory: Directory, rule: DirectorySizeRule): DirectoryNode {
   return { kind: "directory", digest: directoryDigest(directory), size: directorySize(directory, rule) };
 }
 
-/** The canonical bytes of a `Node` message: `name` may be empty (as in NAR URLs), or a store path's base name. */
+/** Encodes a `Node` message. `name` is the base name of a store path, or empty as in NAR URLs. */
 export function encodeNode(name: Uint8Array, node: Node): Uint8Array {
   const length = namedNodeLength(name, node);
   const writer = new MessageWriter(1 + varintLength(length) + length);
@@ -65,7 +72,10 @@ export function encodeNode(name: Uint8Array, node: Node): Uint8Array {
   return writer.bytes;
 }
 
-/** Of what `writeNamedNode` writes after its own tag and length. Each field has a number below 16, so that a tag is one byte. */
+/**
+ * Number of bytes that `writeNamedNode` writes after its own tag and length. All field numbers are
+ * below 16, so each tag takes one byte.
+ */
 function namedNodeLength(name: Uint8Array, node: Node): number {
   const content = node.kind === "symlink" ? node.target : node.digest;
   let length = 1 + varintLength(content.length) + content.length;
@@ -92,10 +102,10 @@ function writeNamedNode(writer: MessageWriter, name: Uint8Array, node: Node, len
 }
 
 /**
- * Reads a Directory and checks every rule that concerns it by itself. The bytes need not be canonical, but nothing may be in them
- * that the canonical form could not keep.
+ * Decodes a Directory and checks every rule that applies to a single directory. The bytes may be in
+ * a non-canonical form, but must not contain anything that the canonical form can't represent.
  *
- * @throws StoreError `invalid`
+ * @throws StoreError `invalid` if the bytes are not a Directory, or break a rule
  */
 export function decodeDirectory(bytes: Uint8Array): Directory {
   return decoding("Directory", () => {
@@ -105,9 +115,10 @@ export function decodeDirectory(bytes: Uint8Array): Directory {
       if (!kind) return false;
       const entry = decodeNamedNode(kind, reader.bytes());
       const last = lists[kind].at(-1);
-      // Checked here as well as below, because merging the three lists hides in which order each one came.
+      // Merging the three lists below hides the order within each list, so check the order here
+      // too.
       if (last && compareBytes(last.name, entry.name) >= 0)
-        throw new StoreError("invalid", `Directory's ${kind} entries are not strictly ascending by name`);
+        throw new StoreError("invalid", `its ${kind} entries are not strictly ascending by name`);
       lists[kind].push(entry);
       return WireType.LengthDelimited;
     });
@@ -117,18 +128,22 @@ export function decodeDirectory(bytes: Uint8Array): Directory {
   });
 }
 
-/** Reads a `Node` message; its name may be empty. @throws StoreError `invalid` */
+/**
+ * Decodes a `Node` message. Its name may be empty.
+ *
+ * @throws StoreError `invalid` if the bytes are not a Node, or break a rule
+ */
 export function decodeNode(bytes: Uint8Array): DirectoryEntry {
   return decoding("Node", () => {
     let entry: DirectoryEntry | undefined;
     readFields(bytes, (reader, field) => {
       const kind = KINDS.find((candidate) => FIELD[candidate] === field);
       if (!kind) return false;
-      if (entry) throw new StoreError("invalid", "Node holds more than one node");
+      if (entry) throw new StoreError("invalid", "it holds more than one node");
       entry = decodeNamedNode(kind, reader.bytes());
       return WireType.LengthDelimited;
     });
-    if (!entry) throw new StoreError("invalid", "Node holds no node");
+    if (!entry) throw new StoreError("invalid", "it holds no node");
     if (entry.name.length > 0) checkName(entry.name);
     checkNode(entry.node);
     return entry;
@@ -153,17 +168,21 @@ function decodeNamedNode(kind: Kind, bytes: Uint8Array): DirectoryEntry {
   return { name, node: kind === "file" ? { kind, digest, size, executable } : { kind, digest, size } };
 }
 
-/** Calls `read` at each field; it answers the wire type that it expected, or `false` for a field that it doesn't know. */
+/**
+ * Calls `read` for each field. `read` returns the wire type that it expected, or `false` for a
+ * field that it does not know.
+ */
 function readFields(bytes: Uint8Array, read: (reader: BinaryReader, field: number, wireType: WireType) => WireType | false): void {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
-    if (read(reader, field, wireType) !== wireType) throw new StoreError("invalid", `field ${field} is unknown here`);
+    if (read(reader, field, wireType) !== wireType)
+      throw new StoreError("invalid", `field ${field} is unknown or has the wrong type`);
   }
   if (reader.pos !== reader.len) throw new StoreError("invalid", "message is cut short");
 }
 
-/** Gives the protobuf library's own exceptions the form of ours. */
+/** Turns the protobuf library's exceptions into StoreErrors. */
 function decoding<T>(what: string, decode: () => T): T {
   try {
     return decode();

@@ -6,18 +6,21 @@ import { LeavesToRootValidator } from "./directory-closure.ts";
 import { decodeDirectory, encodeDirectory } from "./directory-codec.ts";
 import type { DirectoryService } from "./directory-service.ts";
 
-/** What a storage backend has to do for directories: keep bytes under digests. */
+/** The part of directory storage that a backend implements: it keeps bytes under digests. */
 export interface DirectoryStore {
-  /** The bytes as they are stored, unverified; `undefined` where one is missing. */
+  /** Reads the stored bytes without verifying them; `undefined` for each missing directory. */
   getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]>;
-  /** Atomic: all of them, or none. Resolves when they can be read back. */
+  /** Stores all of the directories or none. Resolves when they can be read back. */
   putMany(directories: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void>;
 }
 
-/** Directories are written in batches of this many. */
+/** Number of directories per batch, for reading and writing. */
 const BATCH = 1024;
 
-/** A DirectoryService on top of a DirectoryStore: encodes and validates what goes in, and checks what comes out. */
+/**
+ * A DirectoryService on top of a DirectoryStore. It validates and encodes the directories that are
+ * written, and checks the directories that are read.
+ */
 export class StoredDirectoryService implements DirectoryService {
   #store: DirectoryStore;
 
@@ -37,8 +40,9 @@ export class StoredDirectoryService implements DirectoryService {
   }
 
   /**
-   * Everything before the root is written as it comes, but no earlier than what it refers to; the root only when the closure is
-   * known to be whole. So a directory that is there has all that it leads to.
+   * Stores a closure. Directories beneath the root are written as they come, after the directories
+   * that they refer to. The root is written only when the closure is complete. So every stored
+   * directory has everything that it refers to.
    */
   async put(
     directories: Iterable<Directory> | AsyncIterable<Directory>,
@@ -58,12 +62,12 @@ export class StoredDirectoryService implements DirectoryService {
     return root;
   }
 
-  /** Our own stores keep trees of either rule as they were sent. */
+  /** Our own stores keep trees of either rule unchanged. */
   async sizeRules(): Promise<readonly DirectorySizeRule[]> {
     return SIZE_RULES;
   }
 
-  /** Breadth first, a level's directories in batches. */
+  /** Walks breadth first, and reads the directories in batches. */
   async *#walk(root: Directory, signal: AbortSignal | undefined): AsyncGenerator<Directory> {
     yield root;
     const seen = new Set<string>();
@@ -95,7 +99,7 @@ export class StoredDirectoryService implements DirectoryService {
       const bytes = stored[i];
       if (!bytes) return equalBytes(digest, EMPTY_DIGEST) ? { entries: [] } : undefined;
       if (!equalBytes(digestOf(bytes), digest))
-        throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} has other content`);
+        throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} is damaged: its bytes don't match its digest`);
       try {
         return decodeDirectory(bytes);
       } catch (error) {

@@ -2,7 +2,10 @@ import { compareBytes, quoteBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { checkName, checkNode, type DirectoryNode, MAX_UINT64, type Node } from "./node.ts";
 
-/** A directory: its entries, strictly ascending by name, bytewise, whatever their kind. */
+/**
+ * A directory. Its entries of all kinds are in one list, strictly ascending by the bytes of their
+ * names.
+ */
 export interface Directory {
   readonly entries: readonly DirectoryEntry[];
 }
@@ -19,19 +22,19 @@ export interface DirectoryEntry {
  * - `doubled`: twice the number of entries, plus the sizes of the child directories. snix counts
  *   this way, and tvix has done so since 2024-08.
  *
- * The size is part of the parent's message, so the two rules give different digests to every
- * directory that holds another non-empty one. Stock peers know one rule and refuse trees that use
- * the other one. Nothing else about a peer tells which rule it uses.
+ * The size is part of the parent's message. The two rules therefore give different digests to every
+ * directory that holds another non-empty directory. Stock peers know one rule and refuse trees that
+ * use the other one. Nothing else about a peer tells which rule it uses.
  */
 export type DirectorySizeRule = "documented" | "doubled";
 
-/** All rules, the one first that our own stores use for new trees. */
+/** All size rules. The first one is the rule that our own stores use for new trees. */
 export const SIZE_RULES: readonly DirectorySizeRule[] = ["documented", "doubled"];
 
-/** How often an entry counts. */
+/** Number that each entry adds to the size. */
 const ENTRY_WEIGHT: Readonly<Record<DirectorySizeRule, bigint>> = { documented: 1n, doubled: 2n };
 
-/** The size that a node which refers to `directory` must have. A node has room for 64 bits of it. */
+/** The size that a node must have if it refers to `directory`. The node's field holds 64 bits. */
 export function directorySize(directory: Directory, rule: DirectorySizeRule): bigint {
   let size = BigInt(directory.entries.length) * ENTRY_WEIGHT[rule];
   for (const { node } of directory.entries) if (node.kind === "directory") size += node.size;
@@ -39,21 +42,29 @@ export function directorySize(directory: Directory, rule: DirectorySizeRule): bi
 }
 
 /**
- * The rules by which `directory` has `size`: both for an empty directory, one for any other
- * directory of a proper tree, none if the size is wrong.
+ * The rules under which `directory` has the size `size`: both for an empty directory, one for any
+ * other valid directory, none if the size is wrong.
  */
 export function sizeRulesOf(directory: Directory, size: bigint): DirectorySizeRule[] {
   return SIZE_RULES.filter((rule) => directorySize(directory, rule) === size);
 }
 
-/** A directory of `entries`, sorted. The array is not changed. @throws StoreError `invalid` */
+/**
+ * Makes a directory of `entries`, which may come in any order. Copies the list.
+ *
+ * @throws StoreError `invalid` if an entry or the directory breaks a rule
+ */
 export function makeDirectory(entries: Iterable<DirectoryEntry>): Directory {
   const directory = { entries: [...entries].sort((a, b) => compareBytes(a.name, b.name)) };
   checkDirectory(directory);
   return directory;
 }
 
-/** Checks every rule that concerns one directory by itself. @throws StoreError `invalid` */
+/**
+ * Checks every rule that applies to a single directory.
+ *
+ * @throws StoreError `invalid` if the directory breaks a rule
+ */
 export function checkDirectory(directory: Directory): void {
   let previous: Uint8Array | undefined;
   for (const { name, node } of directory.entries) {
@@ -66,12 +77,12 @@ export function checkDirectory(directory: Directory): void {
     }
     previous = name;
   }
-  // Which rule the parent follows is not known here. This one gives the smaller size.
+  // The parent's rule is not known here. The `documented` rule gives the smaller size.
   if (directorySize(directory, "documented") > MAX_UINT64)
     throw new StoreError("invalid", "the sizes of a directory's children add up to more than 64 bits");
 }
 
-/** The entry of this name, by binary search. */
+/** Finds the entry named `name` by binary search. */
 export function findEntry(directory: Directory, name: Uint8Array): DirectoryEntry | undefined {
   let low = 0;
   let high = directory.entries.length;
@@ -86,7 +97,9 @@ export function findEntry(directory: Directory, name: Uint8Array): DirectoryEntr
   return undefined;
 }
 
-/** The digests of the child directories, in the order of their names; repeated where two children are the same. */
+/**
+ * The nodes of the child directories, in the order of their names. Equal children are all listed.
+ */
 export function childDirectories(directory: Directory): DirectoryNode[] {
   return directory.entries.map((entry) => entry.node).filter((node) => node.kind === "directory");
 }

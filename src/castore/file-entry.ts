@@ -2,7 +2,10 @@ import type { OperationOptions } from "../progress.ts";
 import type { BlobUploader } from "./blob-uploader.ts";
 import type { IngestionEntry } from "./ingest.ts";
 
-/** A root that is a file of these bytes, which are pushed into `uploader` as they come. Progress: `reading`, in bytes. */
+/**
+ * Yields one entry: a file at the root of the tree. Pushes its bytes into `uploader` as they come.
+ * Reports progress as `reading`, in bytes.
+ */
 export async function* fileEntry(
   source: AsyncIterable<Uint8Array>,
   uploader: BlobUploader,

@@ -6,36 +6,44 @@ import { directoryNode } from "./directory-codec.ts";
 import { checkName, checkSymlinkTarget, type Node } from "./node.ts";
 import type { CastoreServices } from "./services.ts";
 
-/** Names from the root down; the root itself has the empty path. */
+/** Names from the root down. The path of the root is empty. */
 export type EntryPath = readonly Uint8Array[];
 
 /**
- * What a source tells of one file, symlink or directory. What is beneath a directory comes right before it, depth first, and the
- * root comes last: like tvix's ingestion entries, so that a directory can be written as soon as it comes.
+ * A file, symlink or directory, as a source describes it. Everything beneath a directory comes
+ * right before it, depth first, and the root comes last. tvix's ingestion entries use this order
+ * too: a directory can be written as soon as its entry comes.
  */
 export type IngestionEntry =
   | { readonly kind: "directory"; readonly path: EntryPath }
   | { readonly kind: "symlink"; readonly path: EntryPath; readonly target: Uint8Array }
   | { readonly kind: "file"; readonly path: EntryPath; readonly executable: boolean; readonly contents: PendingBlob };
 
-/** A source that has many at a time yields them together: a turn of an asynchronous iteration costs more than a small file's parsing. */
+/**
+ * Entries of a source. A source that has many entries at a time yields them as an array: one step
+ * of an asynchronous iteration costs more than parsing a small file.
+ */
 export type IngestionEntries = AsyncIterable<IngestionEntry | readonly IngestionEntry[]> | Iterable<IngestionEntry>;
 
 export interface IngestOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** How deep a tree may be: the same as in a NAR, so that what goes in can be rendered. */
+/**
+ * Maximum depth of a tree. A NAR has the same limit, so every imported tree can be rendered as a
+ * NAR.
+ */
 export const MAX_TREE_DEPTH = 1024;
 
-/** A path for a message, decoded for show. */
+/** Formats a path for a message. */
 export function showPath(path: EntryPath): string {
   return quote(path.length === 0 ? "/" : path.map(decodeUtf8).join("/"));
 }
 
 /**
- * The one way into castore, whatever the source: writes the directories of `entries`, whose contents go through `uploader`, and
- * answers the root. On failure nothing that was written is referred to from anywhere.
+ * Writes the tree of `entries` and returns its root. Every import into castore goes through this
+ * function. It writes the directories; `uploader` writes the contents. On failure nothing refers to
+ * what was written.
  *
  * @throws StoreError `invalid` if the entries are not those of one tree
  */
@@ -59,7 +67,10 @@ export async function ingestEntries(
   return tree.root();
 }
 
-/** The same with an uploader of its own, for a source that pushes into it. What was not put away by then is given up on failure. */
+/**
+ * Calls `ingestEntries` with a new uploader, into which `source` pushes contents. On failure it
+ * discards what the uploader has not stored.
+ */
 export async function ingest(
   castore: CastoreServices,
   source: (uploader: BlobUploader) => IngestionEntries,
@@ -82,7 +93,7 @@ async function preferredRule(castore: CastoreServices, signal: AbortSignal | und
   return rule;
 }
 
-/** What a directory holds: a node, or what becomes one when its digest is known. */
+/** An entry of a directory: a node, or an object that becomes a node when its digest is known. */
 type PendingEntry = { name: Uint8Array } & (
   | { node: Node }
   | { directory: PendingDirectory }
@@ -91,34 +102,42 @@ type PendingEntry = { name: Uint8Array } & (
 
 interface PendingDirectory {
   readonly name: Uint8Array;
-  /** Those from here on wait for their digests. */
+  /**
+   * Entries of the directory. The entries from index `resolved.length` on wait for their digests.
+   */
   readonly entries: PendingEntry[];
-  /** Those before have them. */
+  /** The first entries, with their digests. */
   readonly resolved: DirectoryEntry[];
   node: Node | undefined;
 }
 
-/** Directories that may wait for the digest of one small file before its batch is written early. */
+/**
+ * Maximum number of directories that may wait for the digest of a small file. If there are more,
+ * the file's batch is written early.
+ */
 const MAX_WAITING = 1024;
 
 class TreeBuilder {
   #uploader: BlobUploader;
   #findRule: () => Promise<DirectorySizeRule>;
-  /** Known from the first directory on. */
+  /** The size rule that the target prefers. Set when the first directory comes. */
   #sizeRule: DirectorySizeRule | undefined;
-  /** The directories that the last entry was in, from the root down, none of which has come itself yet. */
+  /**
+   * The directories that contain the last entry, from the root down. The entries of these
+   * directories have not come yet.
+   */
   #open: PendingDirectory[] = [];
-  /** Directories that came, in their order, and wait for digests of files. */
+  /** Directories whose entries have come, in that order. They wait for the digests of files. */
   #queue: PendingDirectory[] = [];
   #root: PendingEntry | undefined;
 
-  /** @param findRule called once, if there is a directory */
+  /** @param findRule called once, if the tree has a directory */
   constructor(uploader: BlobUploader, findRule: () => Promise<DirectorySizeRule>) {
     this.#uploader = uploader;
     this.#findRule = findRule;
   }
 
-  /** Leaves first. */
+  /** Yields the directories, leaves first. */
   async *directories(entries: IngestionEntries): AsyncGenerator<Directory> {
     for await (const some of entries) {
       if ("kind" in some) this.#add(some);
@@ -131,7 +150,7 @@ class TreeBuilder {
   }
 
   root(): Node {
-    if (!this.#root) throw new StoreError("invalid", "the import ended without its root");
+    if (!this.#root) throw new StoreError("invalid", "the import ended without an entry for its root");
     const node = resolve(this.#root);
     if (!node) throw new StoreError("internal", "the root of the import has no digest");
     return node;
@@ -145,7 +164,10 @@ class TreeBuilder {
     const parent = this.#openParent(path);
     const pending = this.#pending(entry);
     if (this.#open.length > path.length) {
-      throw new StoreError("invalid", `a directory at the level of ${showPath(path)} was left and did not come itself`);
+      throw new StoreError(
+        "invalid",
+        `entry ${showPath(path)} comes before the entry of a sibling directory whose contents have come`,
+      );
     }
     if (!parent) {
       this.#root = pending;
@@ -155,14 +177,20 @@ class TreeBuilder {
     parent.entries.push(pending);
   }
 
-  /** Opens the directories on the way to `path`. Names are compared by identity first: sources use one array for one directory. */
+  /**
+   * Opens the directories on the path to an entry, and returns its parent. Names are compared by
+   * identity first, because sources reuse the array of a directory's name.
+   */
   #openParent(path: EntryPath): PendingDirectory | undefined {
     for (let level = 0; level < path.length; level++) {
       const name = level === 0 ? NO_NAME : (path[level - 1] as Uint8Array);
       const open = this.#open[level];
       if (!open) this.#open.push({ name, entries: [], resolved: [], node: undefined });
       else if (open.name !== name && !equalBytes(open.name, name)) {
-        throw new StoreError("invalid", `entry ${showPath(path)} comes before a directory beside it that was not ended`);
+        throw new StoreError(
+          "invalid",
+          `entry ${showPath(path)} comes before the entry of another directory whose contents have come`,
+        );
       }
     }
     return this.#open[path.length - 1];
@@ -183,7 +211,7 @@ class TreeBuilder {
     return { name, directory };
   }
 
-  /** Those at the front of the queue whose files all have their digests by now. */
+  /** The directories at the front of the queue whose files all have digests. */
   async #ready(): Promise<Iterable<Directory>> {
     if (this.#queue.length === 0) return [];
     this.#sizeRule ??= await this.#findRule();

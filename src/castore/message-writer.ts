@@ -1,6 +1,6 @@
 import { WireType } from "@bufbuild/protobuf/wire";
 
-/** How many bytes `value`, which is not negative, takes as a varint. */
+/** Number of bytes that the varint of `value` takes. `value` must not be negative. */
 export function varintLength(value: number | bigint): number {
   let length = 1;
   if (typeof value === "bigint" && value > Number.MAX_SAFE_INTEGER) for (let rest = value; rest > 0x7fn; rest >>= 7n) length++;
@@ -8,7 +8,10 @@ export function varintLength(value: number | bigint): number {
   return length;
 }
 
-/** Writes a protobuf message whose length is known before: the many small ones of a directory would cost a general writer an array each. */
+/**
+ * Writes a protobuf message of known length. A general writer would allocate an array for each of
+ * the many small messages in a directory.
+ */
 export class MessageWriter {
   readonly bytes: Uint8Array;
   #at = 0;
@@ -17,7 +20,7 @@ export class MessageWriter {
     this.bytes = new Uint8Array(length);
   }
 
-  /** @param field below 16 */
+  /** Writes the tag of a field. @param field number below 16, so that the tag is one byte */
   tag(field: number, type: WireType): void {
     this.bytes[this.#at++] = (field << 3) | type;
   }
@@ -34,7 +37,7 @@ export class MessageWriter {
     }
   }
 
-  /** A field of bytes. */
+  /** Writes a field of bytes with its tag and length. */
   field(field: number, bytes: Uint8Array): void {
     this.tag(field, WireType.LengthDelimited);
     this.varint(bytes.length);

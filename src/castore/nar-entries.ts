@@ -4,7 +4,7 @@ import type { BlobUploader } from "./blob-uploader.ts";
 import type { IngestionEntry } from "./ingest.ts";
 
 /**
- * The entries of a NAR, whose contents are pushed into `uploader` as they come.
+ * Yields the entries of a NAR. Pushes the contents of its files into `uploader` as they come.
  *
  * @throws StoreError `invalid` if the bytes are not exactly one NAR
  */
@@ -17,7 +17,7 @@ export async function* narEntries(
   let isExecutable = false;
   const path: Uint8Array[] = [];
   const directories: IngestionEntry["path"][] = [];
-  /** The path of the node that just came; the next sibling replaces its name. */
+  /** The path of the current node. A copy, because the next sibling changes `path`. */
   const nodePath = (): Uint8Array[] => [...path];
   const done = (): void => {
     path.pop();
@@ -31,7 +31,7 @@ export async function* narEntries(
     },
     leave() {
       const directory = directories.pop();
-      if (!directory) throw new StoreError("internal", "a NAR directory ended that had not begun");
+      if (!directory) throw new StoreError("internal", "the NAR ends a directory that did not begin");
       entries.push({ kind: "directory", path: directory });
       done();
     },

@@ -2,12 +2,15 @@ import { quoteBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { asDigest, type Digest } from "./digest.ts";
 
-/** The content of a directory entry, or of a store path. Its name belongs to whoever refers to it. */
+/**
+ * The content of a directory entry or of a store path. The name is not part of the node: the
+ * directory entry or the store path has it.
+ */
 export type Node = DirectoryNode | FileNode | SymlinkNode;
 
 export interface DirectoryNode {
   readonly kind: "directory";
-  /** Of the Directory's canonical encoding. */
+  /** Digest of the Directory's canonical encoding. */
   readonly digest: Digest;
   /** Size by the `DirectorySizeRule` that the whole tree uses. Unsigned 64-bit. */
   readonly size: bigint;
@@ -15,7 +18,7 @@ export interface DirectoryNode {
 
 export interface FileNode {
   readonly kind: "file";
-  /** Of the content. */
+  /** BLAKE3 digest of the content. */
   readonly digest: Digest;
   /** Length of the content in bytes. Unsigned 64-bit. */
   readonly size: bigint;
@@ -32,7 +35,11 @@ export const MAX_NAME_LENGTH = 255;
 export const MAX_SYMLINK_TARGET_LENGTH = 4095;
 export const MAX_UINT64 = 2n ** 64n - 1n;
 
-/** @throws StoreError `invalid` unless `name` can be the name of an entry: 1 - 255 bytes, no `/`, no NUL, neither `.` nor `..` */
+/**
+ * Checks the name of an entry: 1 - 255 bytes, no `/`, no NUL, neither `.` nor `..`.
+ *
+ * @throws StoreError `invalid` if `name` breaks a rule
+ */
 export function checkName(name: Uint8Array): void {
   const reason = nameFault(name);
   if (reason) throw new StoreError("invalid", `entry name ${quoteBytes(name)} ${reason}`);
@@ -49,7 +56,11 @@ function nameFault(name: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** @throws StoreError `invalid` unless `target` is 1 - 4095 bytes without NUL */
+/**
+ * Checks the target of a symlink: 1 - 4095 bytes without NUL.
+ *
+ * @throws StoreError `invalid` if `target` breaks a rule
+ */
 export function checkSymlinkTarget(target: Uint8Array): void {
   if (target.length === 0) throw new StoreError("invalid", "symlink target is empty");
   if (target.length > MAX_SYMLINK_TARGET_LENGTH) {
@@ -58,7 +69,11 @@ export function checkSymlinkTarget(target: Uint8Array): void {
   if (target.includes(0)) throw new StoreError("invalid", `symlink target ${quoteBytes(target)} contains NUL`);
 }
 
-/** Checks all that can be said of a node by itself. @throws StoreError `invalid` */
+/**
+ * Checks every rule that applies to a single node.
+ *
+ * @throws StoreError `invalid` if the node breaks a rule
+ */
 export function checkNode(node: Node): void {
   if (node.kind === "symlink") {
     checkSymlinkTarget(node.target);

@@ -6,11 +6,14 @@ import { RecentlyUsed } from "../recently-used.ts";
 import { iterate } from "../stream.ts";
 import { type Digest, digestKey, formatDigest } from "./digest.ts";
 
-/** Checked ones that are kept for the next range: some 256 KiB each. */
+/** Number of checked outboards that are cached for later ranges: some 256 KiB each. */
 const KEPT = 16;
 const BUFFER = 512 * 1024;
 
-/** Outboards of a store's blobs: decoded and checked, or made from the content where the store has none. */
+/**
+ * The outboards of a store's blobs, checked and decoded. An outboard that the store does not have
+ * is computed from the content.
+ */
 export class Outboards {
   #engine: HashEngine;
   readonly #known = new RecentlyUsed<string, Outboard>(KEPT);
@@ -20,9 +23,11 @@ export class Outboards {
   }
 
   /**
-   * @param bao what is stored, if anything is
-   * @param open the whole content of the blob, for when nothing is stored
-   * @throws StoreError `corrupt` if what is stored is not the blob's
+   * Returns the blob's outboard.
+   *
+   * @param bao the stored outboard, if there is one
+   * @param open opens the whole content of the blob; called if nothing is stored
+   * @throws StoreError `corrupt` if the stored outboard or the content does not match the digest
    */
   async get(digest: Digest, bao: Uint8Array | undefined, open: () => Promise<ReadableStream<Uint8Array>>): Promise<Outboard> {
     const key = digestKey(digest);
@@ -46,7 +51,7 @@ export class Outboards {
       }
       const { outboard, digest: actual } = await cutter.end();
       if (equalBytes(actual, digest)) return outboard;
-      throw new StoreError("corrupt", `blob ${formatDigest(digest)} has other content`);
+      throw new StoreError("corrupt", `the content of blob ${formatDigest(digest)} does not match its digest`);
     } catch (error) {
       cutter.abort();
       throw error;
@@ -60,6 +65,8 @@ function decode(digest: Digest, bao: Uint8Array): Outboard {
     checkOutboard(outboard, digest);
     return outboard;
   } catch (cause) {
-    throw new StoreError("corrupt", `the stored outboard of blob ${formatDigest(digest)} is not its own`, { cause });
+    throw new StoreError("corrupt", `the stored outboard of blob ${formatDigest(digest)} does not match the blob's digest`, {
+      cause,
+    });
   }
 }

@@ -1,8 +1,8 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
 
 /**
- * What a parser asks for: exactly so many bytes; some bytes, up to so many; or that its caller
- * takes in what the parser has given out.
+ * A request of a parser: an exact number of bytes, some bytes up to a number, or `"taken"`: a pause
+ * until the caller has handled the parser's output.
  */
 export type Request = { readonly exactly: number } | { readonly upTo: number } | "taken";
 
@@ -33,7 +33,7 @@ export class PushedBytes {
     return this.#request === undefined;
   }
 
-  /** Whether no byte has come for the current request. */
+  /** Whether no byte has arrived for the current request. */
   get isBetweenRequests(): boolean {
     return this.#carriedSize === 0;
   }
@@ -44,8 +44,8 @@ export class PushedBytes {
   }
 
   /**
-   * Pushes bytes. Yields whenever the parser waits for the caller to take in what it has given out.
-   * Ignores bytes after the parser has returned.
+   * Pushes bytes. Yields whenever the parser waits for the caller to handle its output. Ignores
+   * bytes after the parser has returned.
    */
   *push(chunk: Uint8Array): Generator<void> {
     for (let at = 0; this.#request !== undefined; ) {

@@ -1,7 +1,7 @@
 import type { BlobService } from "./blob-service.ts";
 import type { DirectoryService } from "./directory-service.ts";
 
-/** Where content lives. */
+/** The two services that hold content. */
 export interface CastoreServices {
   readonly blobs: BlobService;
   readonly directories: DirectoryService;

@@ -4,7 +4,7 @@ import type { IngestionEntry } from "./ingest.ts";
 import { type TarEntry, TarParser } from "./tar-parser.ts";
 import { TarTree } from "./tar-tree.ts";
 
-/** Entries that are yielded at a time. */
+/** Number of entries that are yielded together. */
 const TOGETHER = 1000;
 
 export interface TarOptions {
@@ -17,16 +17,17 @@ export interface TarOptions {
 }
 
 /**
- * Yields the entries of a tar archive, and pushes their contents into `uploader` as they come. A
- * tar has no order, so the tree (not the contents) is held in memory until the end. It may have a
- * million files and directories, and 256 MiB of names.
+ * Yields the entries of a tar archive. Pushes the contents of its files into `uploader` as they
+ * come. A tar has no order, so the tree (not the contents) is held in memory until the end. The
+ * archive may have a million files and directories, and 256 MiB of names.
  *
- * Leading `/` and `./` are stripped, hard links become files, holes of sparse files become zeros, a
- * directory named again merges, anything else named again replaces.
+ * Leading `/` and `./` are stripped. Hard links become files. Holes of sparse files become zeros. A
+ * directory that is named again is merged. Anything else that is named again replaces the earlier
+ * entry.
  *
- * @throws StoreError `invalid` for an archive that is damaged or cut short, names with `..`,
- *   devices, FIFOs, too many entries, and anything but one top-level entry unless `stripRoot` is
- *   false
+ * @throws StoreError `invalid` if the archive is damaged or cut short, or has a name with `..`, a
+ *   device, a FIFO or too many entries. Also, unless `stripRoot` is false, if it has no or more than
+ *   one top-level entry.
  */
 export async function* tarEntries(
   source: AsyncIterable<Uint8Array>,

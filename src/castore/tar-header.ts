@@ -1,13 +1,13 @@
 import { concatBytes, utf8 } from "../bytes.ts";
 
-/** Length of a header in bytes. Headers and contents begin at multiples of it. */
+/** Length of a header in bytes. Headers and contents begin at multiples of this length. */
 export const TAR_BLOCK_SIZE = 512;
 
 const SPACE = 0x20;
 const TAB = 0x09;
 const SLASH = utf8("/");
 
-/** A fault of an archive. The parser turns it into a StoreError with the offset. */
+/** A fault in an archive. The parser turns it into a StoreError that gives the offset. */
 export class TarFault extends Error {
   override readonly name = "TarFault";
 }
@@ -18,9 +18,9 @@ export interface TarHeader {
   readonly type: string;
   readonly path: Uint8Array;
   readonly linkPath: Uint8Array;
-  /** Bytes that the header claims for its content. */
+  /** Bytes of content, as the header claims. */
   readonly size: number;
-  /** Permission bits. Bits above them may be set. */
+  /** Permission bits. Higher bits may be set too. */
   readonly mode: number;
   /**
    * Whether the header is of GNU tar's own format, which has a sparse map where ustar has a prefix.
@@ -28,7 +28,11 @@ export interface TarHeader {
   readonly isGnu: boolean;
 }
 
-/** @throws TarFault if the checksum is wrong, or the size is not a number of bytes */
+/**
+ * Parses a header.
+ *
+ * @throws TarFault if the checksum is wrong, or the size is not a number of bytes
+ */
 export function parseTarHeader(block: Uint8Array): TarHeader {
   checkSum(block);
   const hasUstarMagic = hasText(block, 257, "ustar");
@@ -45,7 +49,7 @@ export function parseTarHeader(block: Uint8Array): TarHeader {
   };
 }
 
-/** A number of bytes. @throws TarFault if `field` is negative, too large, or not a number */
+/** Reads a number of bytes. @throws TarFault if `field` is negative, too large, or not a number */
 export function tarSize(field: Uint8Array): number {
   const value = tarNumber(field);
   if (value === undefined) throw new TarFault("a size is not a number");
@@ -54,17 +58,17 @@ export function tarSize(field: Uint8Array): number {
 }
 
 /**
- * Reads a numeric field as libarchive does, which Nix unpacks with: blanks, then octal digits up to
- * anything else. With the top bit of the first byte set, the field is a signed big-endian number
- * instead, as GNU tar and star write large or negative ones.
+ * Reads a numeric field like libarchive, with which Nix unpacks: blanks, then octal digits up to
+ * any other byte. If the top bit of the first byte is set, the field is a signed big-endian number
+ * instead. GNU tar and star write large and negative numbers this way.
  *
- * @returns `undefined` if there is something else than a number; 0 for an empty field
+ * @returns `undefined` if the field does not begin with a number; 0 for an empty field
  */
 function tarNumber(field: Uint8Array): number | undefined {
   if (((field[0] as number) & 0x80) !== 0) {
     let value = 0n;
     for (const byte of field) value = (value << 8n) | BigInt(byte);
-    // The top bit is the mark, the next one is the sign.
+    // The top bit marks the format. The next bit is the sign.
     return Number(BigInt.asIntN(field.length * 8 - 1, value));
   }
   let at = 0;
@@ -80,7 +84,7 @@ function tarNumber(field: Uint8Array): number | undefined {
   return isText ? undefined : value;
 }
 
-/** Whether all bytes are zero: the first such block ends an archive. */
+/** Whether all bytes are zero. The first such block ends an archive. */
 export function isZeroBlock(block: Uint8Array): boolean {
   for (const byte of block) if (byte !== 0) return false;
   return true;
@@ -96,13 +100,13 @@ function checkSum(block: Uint8Array): void {
   let unsigned = 0;
   let signed = 0;
   for (let i = 0; i < TAR_BLOCK_SIZE; i++) {
-    // The sum is taken with blanks in its own place.
+    // The sum counts the bytes of its own field as blanks.
     const byte = i >= 148 && i < 156 ? SPACE : (block[i] as number);
     unsigned += byte;
     signed += byte < 128 ? byte : byte - 256;
   }
   const sum = tarNumber(block.subarray(148, 156));
-  // Some old tars added up signed bytes.
+  // Some old tar programs summed signed bytes.
   if (sum !== unsigned && sum !== signed)
     throw new TarFault("this is not a tar archive, or it is damaged: a header's checksum is wrong");
 }

@@ -9,21 +9,19 @@ export type TarEntryType = "file" | "hard link" | "symlink" | "directory";
 
 export interface TarEntry {
   readonly type: TarEntryType;
-  /** As it stands in the archive, unchecked. Empty for directories only. */
+  /** Path in the archive, unchecked. Only a directory may have an empty path. */
   readonly path: Uint8Array;
-  /** Of hard links and symlinks. */
+  /** Target of a hard link or symlink. */
   readonly linkPath: Uint8Array;
-  /**
-   * Bytes of the content that follows, with the holes of a sparse file; 0 for what is not a file.
-   */
+  /** Bytes of content, with the holes of a sparse file. 0 if the entry is not a file. */
   readonly size: number;
-  /** Permission bits. Others may be set. */
+  /** Permission bits. Higher bits may be set too. */
   readonly mode: number;
 }
 
 export interface TarHandler {
   entry(entry: TarEntry): void;
-  /** Some of the last entry's content: a view of what was pushed, or zeros. */
+  /** Part of the last entry's content: a view of the pushed bytes, or zeros. */
   content(bytes: Uint8Array): void;
   /** The last entry and its content are complete. */
   end(): void;
@@ -31,7 +29,10 @@ export interface TarHandler {
 
 /** Longest name in bytes. */
 const MAX_NAME_SIZE = 1024 * 1024;
-/** Most bytes of holes in one archive. A few bytes of input can ask for any number of zeros. */
+/**
+ * Maximum number of bytes in the holes of one archive. A few bytes of input can claim any number of
+ * zeros.
+ */
 const MAX_HOLES = 64 * 1024 ** 3;
 const ZEROS = new Uint8Array(256 * 1024);
 
@@ -51,22 +52,22 @@ interface ExtendedName {
 }
 
 /**
- * A streaming reader of tar: v7, ustar (POSIX.1-1988), pax (POSIX.1-2001), and the additions of GNU
- * tar, star and Solaris that change what an entry becomes. It reads what GNU tar, bsdtar and Nix
- * agree on. Where they disagree it does as Nix's `fetchTarball`, which reads with libarchive:
- * docs/formats.md lists the rules.
+ * A streaming parser for tar. It reads v7, ustar (POSIX.1-1988), pax (POSIX.1-2001), and those
+ * additions of GNU tar, star and Solaris that change what an entry becomes. It follows GNU tar,
+ * bsdtar and Nix where they agree. Where they disagree, it follows Nix's `fetchTarball`, which
+ * reads with libarchive. docs/formats.md lists the rules.
  *
  * Names stay bytes throughout, pax records included, because names in a store path are bytes.
- * Libraries for tar decode them.
+ * Libraries for tar decode names.
  */
 export class TarParser {
   readonly #handler: TarHandler;
   readonly #bytes: PushedBytes;
-  /** Whether the archive may end here, without its end marker. */
+  /** Whether the archive may end here without its end marker. */
   #isBetweenEntries = false;
 
   #holes = 0;
-  /** Whether the archive has pax headers: then hard links may have content. */
+  /** Whether the archive has pax headers. If it does, hard links may have content. */
   #isPax = false;
   /** Extensions for the next entry. */
   #pax: PaxAttributes | undefined;
@@ -93,8 +94,8 @@ export class TarParser {
   }
 
   /**
-   * The archive's bytes are all there. What follows its end marker is ignored, as every tar does.
-   * After a complete entry the marker may be missing.
+   * Ends the archive. Bytes after its end marker were ignored, as every tar program ignores them.
+   * The marker may be missing after a complete entry.
    *
    * @throws StoreError `invalid` if the archive is empty or cut short
    */
@@ -112,11 +113,12 @@ export class TarParser {
       if (isZeroBlock(block)) return;
       const header = parseTarHeader(block);
       switch (header.type) {
-        // A volume's label.
+        // The label of a volume.
         case "V":
           yield* this.#skip(header.size);
           break;
-        // Access rights by Solaris; pax records for all entries, which Nix and bsdtar pass over.
+        // "A" holds access rights by Solaris. "g" holds pax records for all entries, which Nix and
+        // bsdtar ignore.
         case "A":
         case "g":
           this.#isPax = true;
@@ -150,7 +152,7 @@ export class TarParser {
     yield* this.#skipPadding(size);
     const { attributes } = reader;
     this.#pax = attributes;
-    // If an entry has a pax header and a long name by GNU tar, the later one counts.
+    // If an entry has both a pax header and a long name by GNU tar, the later one counts.
     if (attributes.path?.length || this.#path?.isPax) this.#path = paxName(attributes.path);
     if (attributes.linkPath?.length || this.#linkPath?.isPax) this.#linkPath = paxName(attributes.linkPath);
   }
@@ -181,8 +183,8 @@ export class TarParser {
     }
     this.#handler.entry({ ...entry, size: 0 });
     this.#handler.end();
-    // Two types have content that adds nothing: a dumped directory has the names of its entries,
-    // and a hard link the bytes of its target.
+    // The content of two types adds nothing: a dumped directory lists the names of its entries, and
+    // a hard link repeats the bytes of its target.
     if (header.type === "D" || (type === "hard link" && this.#isPax)) yield* this.#skip(size);
   }
 
@@ -211,7 +213,7 @@ export class TarParser {
     yield* this.#skipPadding(stored);
   }
 
-  /** The map in a header of GNU tar's old format, and in the blocks after it. */
+  /** Reads the map in a header of GNU tar's old format, and in the blocks after it. */
   *#readOldMap(block: Uint8Array, stored: number): Parsing<SparseMap> {
     const map = new SparseMap();
     map.size = tarSize(block.subarray(483, 495));
@@ -222,14 +224,16 @@ export class TarParser {
       isExtended = more[504] !== 0;
     }
     if (map.offsets.length > 0) return map;
-    // A file without a map has all its bytes, at its beginning.
+    // A file without segments has all its stored bytes at its beginning.
     map.add(0, stored);
     map.size = Math.max(map.size, stored);
     return map;
   }
 
   /**
-   * Reads the map at the beginning of a content. @returns how many bytes it takes, padding included
+   * Reads the map at the beginning of a sparse file's content.
+   *
+   * @returns bytes that the map takes, padding included
    */
   *#readMap(map: SparseMap, stored: number): Parsing<number> {
     const reader = new SparseMapReader(map);
@@ -285,7 +289,8 @@ function entryType(flag: string, path: Uint8Array): TarEntryType {
   if (flag === "1") return "hard link";
   if (flag === "2") return "symlink";
   if (flag === "5" || flag === "D") return "directory";
-  // All else is a file. The oldest archives know directories by their names alone.
+  // Every other type is a file. The oldest archives mark a directory only by the slash at the end
+  // of its name.
   return path.at(-1) === SLASH ? "directory" : "file";
 }
 

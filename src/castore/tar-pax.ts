@@ -4,38 +4,43 @@ import { SparseMap, sparseMapOf } from "./tar-sparse.ts";
 
 /** Longest key, in bytes. */
 const MAX_KEY_LENGTH = 512;
-/** Longest value of a key that matters, in bytes; libarchive takes names of the same length. */
+/** Longest value of a key that matters, in bytes. libarchive has the same limit for names. */
 const MAX_VALUE_LENGTH = 1024 * 1024;
-/** Most digits of a record's length. */
+/** Maximum number of digits in the length of a record. */
 const MAX_DIGITS = 24;
 
 const SPACE = 0x20;
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
 
-/** What a pax header says about the next entry. An empty name is the same as none. */
+/** The attributes that a pax header gives the next entry. An empty name counts as none. */
 export interface PaxAttributes {
   path?: Uint8Array;
   linkPath?: Uint8Array;
   /** Bytes of content in the archive. */
   size?: number;
-  /** Name of a sparse file. Its `path` is a name for programs that can't read sparse files. */
+  /**
+   * Name of a sparse file. Its `path` is a substitute for programs that can't read sparse files.
+   */
   sparseName?: Uint8Array;
-  /** A sparse file as GNU tar stores it in pax archives. */
+  /** Map of a sparse file, as GNU tar stores it in pax archives. */
   sparse?: SparseMap;
-  /** The size that star gives a sparse file, in bytes. */
+  /** Size in bytes that star gives a sparse file. */
   starSize?: number;
 }
 
 /**
- * Reads the records of a pax header (POSIX.1-2001): `<length> <key>=<value>\n`, the length being
- * that of the whole record. Records of keys that can't change what an entry becomes (times, owners,
+ * Reads the records of a pax header (POSIX.1-2001): `<length> <key>=<value>\n`, where the length
+ * counts the whole record. Records that can't change what an entry becomes (times, owners,
  * comments, extended attributes) are skipped and may have any length.
  */
 export class PaxReader {
   readonly attributes: PaxAttributes = {};
   #part: "length" | "key" | "value" | "end" = "length";
-  /** Bytes of this record that have not come yet. While its length is read: the length so far. */
+  /**
+   * Bytes of this record that have not come yet. While its length is being read: the number that
+   * its digits give so far.
+   */
   #left = 0;
   #digits = 0;
   readonly #keyBytes = new Uint8Array(MAX_KEY_LENGTH);
@@ -46,12 +51,12 @@ export class PaxReader {
   #value: Uint8Array = EMPTY_BYTES;
   #valueLength = 0;
   /**
-   * Version 0.0 of GNU tar's sparse files gives each segment in two records: its offset, then its
-   * length.
+   * Offset of a segment whose length has not come yet. Version 0.0 of GNU tar's sparse files gives
+   * each segment in two records: its offset, then its length.
    */
   #segmentOffset: number | undefined;
 
-  /** @throws TarFault for what is no record, or a value that is out of range */
+  /** Reads more bytes. @throws TarFault if a record is malformed, or a value is out of range */
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       if (this.#part === "length") this.#readLength(bytes[at++] as number);
@@ -61,7 +66,7 @@ export class PaxReader {
     }
   }
 
-  /** @throws TarFault if the last record is cut short */
+  /** Ends the header. @throws TarFault if the last record is cut short */
   end(): void {
     if (this.#part !== "length" || this.#digits > 0) throw notARecord();
   }
@@ -126,7 +131,8 @@ export class PaxReader {
   #record(meaning: PaxMeaning, value: Uint8Array): void {
     const { attributes } = this;
     switch (meaning) {
-      // Names end at a NUL, as they do for every program that hands them to an operating system.
+      // Names end at the first NUL, because every program that passes them to an operating system
+      // ends them there.
       case "path":
         attributes.path = cString(value);
         return;
@@ -206,7 +212,7 @@ const MEANINGS: ReadonlyMap<string, PaxMeaning> = new Map([
   ["GNU.sparse.numbytes", "sparse length"],
 ]);
 
-/** Reads blanks, then digits up to anything else, as libarchive does. */
+/** Reads blanks, then digits up to any other byte, like libarchive. */
 function decimal(key: string, value: Uint8Array): number {
   const [, digits] = /^[ \t]*([0-9]+)/.exec(decodeUtf8(value)) ?? [];
   const number = Number(digits);

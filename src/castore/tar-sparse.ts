@@ -1,8 +1,8 @@
 import { TarFault, tarSize } from "./tar-header.ts";
 
-/** Most segments of one file. Each takes two numbers in memory. */
+/** Maximum number of segments in one file. Each segment takes two numbers in memory. */
 const MAX_SEGMENTS = 512 * 1024;
-/** Length of a segment in GNU tar's old headers: an offset and a length of 12 bytes each. */
+/** Length of a segment in GNU tar's old headers in bytes: 12 for the offset, 12 for the length. */
 const OLD_SEGMENT_SIZE = 24;
 const MAX_DIGITS = 20;
 
@@ -16,15 +16,15 @@ export class SparseMap {
   /** Size of the file with its holes. */
   size: number | undefined;
   /**
-   * GNU tar's version of the format in pax archives. In 1.0 the map is at the beginning of the
-   * content.
+   * Version of GNU tar's sparse format in pax archives. In version 1.0 the map is at the beginning
+   * of the content.
    */
   major = 0;
   minor = 0;
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];
 
-  /** @throws TarFault if a file has too many segments */
+  /** Adds a segment. @throws TarFault if the file has too many segments */
   add(offset: number, length: number): void {
     if (this.offsets.length === MAX_SEGMENTS) throw new TarFault(`a sparse file has more than ${MAX_SEGMENTS} segments`);
     this.offsets.push(offset);
@@ -32,9 +32,11 @@ export class SparseMap {
   }
 
   /**
-   * Adds the segments in a header of GNU tar's old format, or in a block that continues it.
+   * Adds the segments in a header of GNU tar's old format, or in a block that continues it. The
+   * first segment without an offset ends the list.
    *
-   * @param count how many it has room for; the first one without an offset ends them
+   * @param at offset of the first segment in `block`
+   * @param count number of segments that fit there
    */
   addOld(block: Uint8Array, at: number, count: number): void {
     for (let i = 0; i < count; i++) {
@@ -45,11 +47,12 @@ export class SparseMap {
   }
 
   /**
-   * Checks the map against the bytes of content that the archive has.
+   * Checks the map against the number of content bytes in the archive.
    *
-   * @returns size of the file
-   * @throws TarFault if segments overlap or are out of order, lie beyond the file's end, or have
-   *   other bytes than the archive
+   * @param stored bytes of content in the archive
+   * @returns size of the file in bytes
+   * @throws TarFault if segments overlap, are out of order or lie beyond the file's end, or if
+   *   their lengths do not add up to `stored`
    */
   check(stored: number): number {
     const size = this.size ?? stored;
@@ -68,8 +71,10 @@ export class SparseMap {
 }
 
 /**
- * The segments in a `GNU.sparse.map`: offsets and lengths in turn, joined by commas. @throws
- * TarFault
+ * Yields the segments in a `GNU.sparse.map` record: offsets and lengths alternate, separated by
+ * commas.
+ *
+ * @throws TarFault if the text has another form
  */
 export function* sparseMapOf(text: string): Generator<readonly [offset: number, length: number]> {
   const segment = /(\d{1,15}),(\d{1,15})(?:,|$)/y;
@@ -82,8 +87,8 @@ export function* sparseMapOf(text: string): Generator<readonly [offset: number, 
 }
 
 /**
- * Reads the map at the beginning of a sparse file's content (version 1.0): numbers, a line each;
- * first how many segments there are.
+ * Reads the map at the beginning of a sparse file's content (version 1.0). Each line is a number.
+ * The first number is the count of segments, and then offsets and lengths alternate.
  */
 export class SparseMapReader {
   readonly #map: SparseMap;
@@ -96,12 +101,16 @@ export class SparseMapReader {
     this.#map = map;
   }
 
-  /** Whether all segments are there. */
+  /** Whether all segments have come. */
   get isComplete(): boolean {
     return this.#map.offsets.length === this.#segments;
   }
 
-  /** Reads the map up to its end; the rest is padding. @throws TarFault */
+  /**
+   * Reads the map up to its end. Ignores the padding after it.
+   *
+   * @throws TarFault if the map is not lines of numbers
+   */
   push(bytes: Uint8Array): void {
     for (const byte of bytes) {
       if (this.isComplete) return;

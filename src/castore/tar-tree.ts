@@ -6,11 +6,14 @@ import { checkName, checkSymlinkTarget } from "./node.ts";
 import type { TarEntry } from "./tar-parser.ts";
 
 /**
- * Most files, symlinks and directories in an archive, with those that later entries replace. Each
- * takes some 300 to 700 bytes of memory. Chromium's sources have half as many.
+ * Maximum number of files, symlinks and directories in an archive, including those that later
+ * entries replace. Each one takes some 300 to 700 bytes of memory. Chromium's sources have half as
+ * many.
  */
 export const MAX_TAR_ENTRIES = 1_000_000;
-/** Most bytes in the paths and link targets of an archive. They are held in memory too. */
+/**
+ * Maximum number of bytes in all paths and link targets of an archive. They are held in memory too.
+ */
 export const MAX_TAR_NAME_BYTES = 256 * 1024 * 1024;
 
 const OWNER_EXECUTABLE = 0o100;
@@ -27,7 +30,7 @@ type TarLeaf =
   | { readonly kind: "file"; readonly name: Uint8Array; readonly executable: boolean; readonly contents: PendingBlob }
   | { readonly kind: "symlink"; readonly name: Uint8Array; readonly target: Uint8Array };
 
-/** A hard link to a file that has not come yet. */
+/** A hard link whose target has not come yet. */
 interface TarLink {
   readonly kind: "link";
   readonly name: Uint8Array;
@@ -38,22 +41,24 @@ interface TarLink {
 type TarNode = TarDirectory | TarLeaf | TarLink;
 
 /**
- * Builds a tree of the entries of a tar, which come in any order. A directory named again merges.
- * Anything else named again replaces the entry before it. A hard link becomes a file of its own: a
- * copy of its target at that point of the archive. If the target comes later, it is a copy of the
- * target at the end of the archive.
+ * Builds a tree from the entries of a tar, which come in any order. A directory that is named again
+ * is merged. Anything else that is named again replaces the earlier entry. A hard link becomes a
+ * separate file: a copy of its target at that point of the archive. If the target comes later, the
+ * hard link is a copy of the target at the end of the archive.
  */
 export class TarTree {
-  /** A directory of the top-level entries. */
+  /** The directory of the top-level entries. */
   readonly #top: TarDirectory = { kind: "directory", name: new Uint8Array(0), children: new Map() };
   readonly #links: { readonly parent: TarDirectory; readonly link: TarLink }[] = [];
   #entries = 0;
   #nameBytes = 0;
 
   /**
-   * @param contents of a file
-   * @throws StoreError `invalid` for a name that can't be in a store path, an entry that can't be
-   *   where it is, or an archive over `MAX_TAR_ENTRIES` or `MAX_TAR_NAME_BYTES`
+   * Adds an entry.
+   *
+   * @param contents content of a file; `undefined` for any other entry
+   * @throws StoreError `invalid` if a name can't be in a store path, or the entry can't be at its
+   *   path. Also if the archive exceeds `MAX_TAR_ENTRIES` or `MAX_TAR_NAME_BYTES`.
    */
   add(entry: TarEntry, contents: PendingBlob | undefined): void {
     this.#nameBytes += entry.path.length + entry.linkPath.length;
@@ -65,7 +70,7 @@ export class TarTree {
     const path = splitPath(entry.path);
     const name = path.at(-1);
     if (!name) {
-      // `./` itself: the directory that the archive was made in.
+      // The path is `./`: the directory in which the archive was made.
       if (entry.type === "directory") return;
       throw new StoreError("invalid", `the tar entry ${quoteBytes(entry.path)} has no name`);
     }
@@ -76,7 +81,7 @@ export class TarTree {
       return;
     }
     if (existing?.kind === "directory" && existing.children.size > 0)
-      throw new StoreError("invalid", `the tar entry ${quoteBytes(entry.path)} takes the place of a directory that is not empty`);
+      throw new StoreError("invalid", `the tar entry ${quoteBytes(entry.path)} would replace a directory that is not empty`);
     if (contents) {
       const executable = (entry.mode & OWNER_EXECUTABLE) !== 0;
       this.#replace(parent, { kind: "file", name, executable, contents });
@@ -87,10 +92,11 @@ export class TarTree {
   }
 
   /**
-   * Yields the entries in the order that an import needs. The root is the one top-level entry, or
-   * with `keepTop` a directory of all top-level entries.
+   * Yields the entries in the order that an import needs. The root is the only top-level entry, or,
+   * with `keepTop`, a directory of all top-level entries.
    *
-   * @throws StoreError `invalid` if there is not one top-level entry, or a hard link has no target
+   * @throws StoreError `invalid` if there is not exactly one top-level entry (without `keepTop`),
+   *   or a hard link has no target
    */
   *entries({ keepTop }: { keepTop: boolean }): Generator<IngestionEntry> {
     this.#resolveLinks();
@@ -99,7 +105,7 @@ export class TarTree {
       yield leafEntry(root, []);
       return;
     }
-    // Depth first with a stack of its own: an archive must not decide how deep our calls nest.
+    // Depth first, with an explicit stack: an archive must not decide how deep our calls nest.
     const stack: { path: EntryPath; children: Iterator<TarNode> }[] = [{ path: [], children: root.children.values() }];
     for (let frame = stack.at(-1); frame; frame = stack.at(-1)) {
       const next = frame.children.next();
@@ -127,7 +133,10 @@ export class TarTree {
     return directory;
   }
 
-  /** Puts `node` behind the others, so that the place in the order is the last one's. */
+  /**
+   * Adds `node` behind its siblings. It takes the order of the later entry, not of the replaced
+   * one.
+   */
   #replace(parent: TarDirectory, node: TarNode): void {
     this.#count();
     parent.children.delete(key(node.name));
@@ -150,13 +159,16 @@ export class TarTree {
 
   #resolveLinks(): void {
     for (const { parent, link } of this.#links) {
-      // Something else may have taken its place.
+      // A later entry may have replaced the link.
       if (parent.children.get(key(link.name)) !== link) continue;
       parent.children.set(key(link.name), { ...this.#targetOf(link), name: link.name });
     }
   }
 
-  /** Follows a chain of links, each once, however many begin in it. */
+  /**
+   * Follows a chain of links to its target, and records the target in each link, so that every link
+   * is followed only once.
+   */
   #targetOf(link: TarLink): TarLeaf {
     const passed = new Set<TarLink>();
     let node: TarNode = link;
@@ -213,14 +225,15 @@ function notAFile(link: TarEntry): StoreError {
   );
 }
 
-/** One character a byte, so that no two names share a key. */
+/** A key of one character per byte, so that no two names share a key. */
 function key(name: Uint8Array): string {
   return String.fromCharCode(...name);
 }
 
 /**
- * The names of a path, as every tar reads it: without leading slashes, and without `.`. @throws
- * StoreError `invalid`, for `..` too
+ * Splits a path into names, and drops leading slashes and `.`, as every tar program does.
+ *
+ * @throws StoreError `invalid` if a name is not allowed (`..` included), or the path is too deep
  */
 function splitPath(path: Uint8Array): EntryPath {
   const names: Uint8Array[] = [];
