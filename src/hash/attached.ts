@@ -1,17 +1,22 @@
 import { StoreError } from "../error.ts";
 
 function goneBuffer(cause?: unknown): StoreError {
-  return new StoreError("invalid", "these bytes are gone: their buffer was transferred to another thread", { cause });
+  return new StoreError("invalid", "can't read these bytes: their buffer was transferred to another thread", { cause });
 }
 
-/** @throws StoreError `invalid` if `buffer` hasn't that many bytes, which is to say: was transferred */
+/**
+ * Checks that `buffer` has at least `length` bytes. A transferred buffer has none.
+ *
+ * @throws StoreError `invalid` if it has fewer
+ */
 export function checkGiven(buffer: ArrayBuffer, length: number): void {
   if (length > buffer.byteLength) throw goneBuffer();
 }
 
 /**
- * A view of a buffer that was transferred to another thread has length 0, as an empty one has: hashed unchecked, what was there would
- * pass for the empty blob.
+ * Checks that the buffer of `bytes` was not transferred to another thread. A view of a transferred
+ * buffer has length 0, like an empty view. Without this check its digest would be that of the empty
+ * blob.
  *
  * @throws StoreError `invalid` if the buffer of `bytes` was transferred
  */

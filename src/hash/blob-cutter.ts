@@ -3,20 +3,23 @@ import type { CutBlob, CutChunk } from "./engine.ts";
 import type { BlobPass } from "./kernel/streams.ts";
 import { OutboardBuilder } from "./outboard.ts";
 
-/** One pass over a blob, in this thread. What it holds of the content is the kernel's part of a group, whatever its length. */
+/**
+ * One pass over a blob, in the calling thread. Of the content it holds only the kernel's part of a
+ * group, whatever the length.
+ */
 export class SyncBlobCutter {
   readonly #outboard = new OutboardBuilder();
   readonly #pass: BlobPass = kernel.pass({ onNodes: (nodes) => this.#outboard.push(nodes) });
   #size = 0;
 
-  /** The chunks that ended in `bytes`. */
+  /** Appends `bytes`. Returns the chunks that ended in them. */
   update(bytes: Uint8Array): readonly CutChunk[] {
     const chunks = this.#pass.update(bytes);
     this.#size += bytes.length;
     return chunks;
   }
 
-  /** Ends it. */
+  /** Ends the blob and releases the kernel's memory. */
   end(): CutBlob {
     try {
       const { chunks, digest } = this.#pass.end();
@@ -26,7 +29,7 @@ export class SyncBlobCutter {
     }
   }
 
-  /** Lets go of what it holds; does nothing after the end. */
+  /** Discards the blob and releases the kernel's memory. Does nothing after the end. */
   abort(): void {
     this.#pass.free();
   }

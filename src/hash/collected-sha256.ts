@@ -2,15 +2,21 @@ import type { LocalHashStream } from "./hash-stream.ts";
 
 type Subtle = typeof globalThis.crypto.subtle;
 
-/** Content up to so many bytes is hashed at once: the platform is twice as fast as WebAssembly, or more, but takes no pieces. */
+/**
+ * Maximum content length in bytes that is collected and hashed at once. The platform's hash is at
+ * least twice as fast as WebAssembly, but does not accept pieces.
+ */
 export const COLLECT_LIMIT: number = 64 * 1024 * 1024;
 
-/** What a stream collects in a buffer of its own before it asks for the one that this thread has. */
+/**
+ * Bytes that a stream collects in its own buffer before it takes the large buffer of this thread.
+ */
 const SMALL = 256 * 1024;
 
 /**
- * The buffer that collects: one a thread, because it is large, and used again, because fresh memory costs as much as the hash. Held
- * weakly while nobody uses it, so that a page that has nothing to do gives it back.
+ * The large buffer for collecting. There is one per thread because it is large. It is reused
+ * because fresh memory costs as much as the hash. While unused it is held weakly, so an idle page
+ * frees it.
  */
 let kept: WeakRef<Uint8Array<ArrayBuffer>> | undefined;
 let taken = false;
@@ -22,7 +28,7 @@ function takeBuffer(): Uint8Array<ArrayBuffer> | undefined {
     taken = true;
     return buffer;
   } catch {
-    // There is no room for it: then what comes is streamed.
+    // Out of memory: the content is streamed instead.
     return undefined;
   }
 }
@@ -33,8 +39,8 @@ function giveBack(buffer: Uint8Array<ArrayBuffer>): void {
 }
 
 /**
- * SHA-256 by the platform for content that fits the buffer, by `stream` for what is longer, and for what comes while another stream of
- * this thread has the buffer.
+ * SHA-256 by the platform for content that fits into the buffer. `stream` hashes longer content,
+ * and content that comes while another stream of this thread has the buffer.
  */
 export class CollectedSha256 implements LocalHashStream {
   readonly #subtle: Subtle;
@@ -80,7 +86,10 @@ export class CollectedSha256 implements LocalHashStream {
     this.#release();
   }
 
-  /** Where `length` bytes fit that begin with what was collected; `undefined` if they are to be streamed from now on. */
+  /**
+   * Returns a buffer with room for `length` bytes that begins with the collected ones; `undefined`
+   * if the content has to be streamed from now on.
+   */
   #room(length: number): Uint8Array<ArrayBuffer> | undefined {
     const buffer = this.#large ?? this.#small;
     if (!buffer || length <= buffer.length) return buffer;

@@ -1,18 +1,22 @@
 /**
- * Takes bytes in pieces of any length and hands them out in the lengths that are asked for: as views of a piece that holds them whole,
- * or else put together in a new buffer, so that no piece is held longer than until the next one is wanted.
+ * Accepts bytes in pieces of any length and returns them in requested lengths. The result is a view
+ * if one piece holds all requested bytes. Otherwise the bytes are joined in a new buffer, so a
+ * piece is held only until the next one is fed.
  */
 export class ExactPieces {
   #piece: Uint8Array = new Uint8Array(0);
   #begun: Uint8Array | undefined;
   #filled = 0;
 
-  /** The piece before must be used up. */
+  /** Adds a piece. The piece before it must be used up. */
   feed(piece: Uint8Array): void {
     this.#piece = piece;
   }
 
-  /** The next `length` bytes, or `undefined` if they aren't there; then `length` must be the same at the next call. */
+  /**
+   * Returns the next `length` bytes, or `undefined` if they have not all come. The next call must
+   * then pass the same `length`.
+   */
   take(length: number): Uint8Array | undefined {
     if (!this.#begun) {
       if (this.#piece.length >= length) return this.#cut(length);
@@ -29,7 +33,7 @@ export class ExactPieces {
     return whole;
   }
 
-  /** Bytes that were fed and not taken. */
+  /** Number of bytes that were fed but not taken. */
   get rest(): number {
     return this.#filled + this.#piece.length;
   }

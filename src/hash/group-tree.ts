@@ -4,24 +4,25 @@ import { kernel } from "./blake3.ts";
 import { CHUNK_SIZE, DIGEST_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 
 /**
- * BLAKE3's tree above groups of chunks: leaves are the content's groups (the last one may be shorter; content of no bytes has one
- * group of no bytes), and of `n` groups the left subtree has the largest power of two that is less than `n`. So it is BLAKE3's own
- * tree, cut off where subtrees are as large as a group, which is a power of two of chunks.
+ * BLAKE3's tree above groups of chunks. The number of chunks in a group is a power of two. The
+ * leaves are the groups of the content. The last group may be shorter, and empty content has one
+ * empty group. Of `n` groups, the left subtree has the largest power of two that is less than `n`.
+ * So the tree is BLAKE3's own tree, cut off at the subtrees that are as large as a group.
  */
 
 export interface ByteRange {
   readonly offset: number;
-  /** May be infinite: to the end. */
+  /** Length in bytes. `Infinity` means up to the end. */
   readonly length: number;
 }
 
 /** A range of content, and the groups that prove it. */
 export interface GroupRange {
-  /** Number of the first group. */
+  /** Index of the first group. */
   readonly first: number;
-  /** Number of the group behind the last one. */
+  /** Index after the last group. */
   readonly last: number;
-  /** Bytes of the content that are wanted: from `from` to before `to`. */
+  /** The requested bytes of the content: `from` (inclusive) to `to` (exclusive). */
   readonly from: number;
   readonly to: number;
 }
@@ -30,7 +31,9 @@ export function groupCount(size: number, groupSize: number): number {
   return Math.max(1, Math.ceil(size / groupSize));
 }
 
-/** Groups in the left one of the subtrees that `count` groups, two at least, are divided into. */
+/**
+ * Number of groups in the left subtree of a tree over `count` groups. `count` must be at least 2.
+ */
 export function leftCount(count: number): number {
   // 32 bits are too few: content of 2^53 bytes has 2^39 groups.
   let left = 1;
@@ -39,10 +42,10 @@ export function leftCount(count: number): number {
 }
 
 /**
- * The groups that `range` touches. It is cut where the content ends. Where it has no bytes at all, being empty or behind the content,
- * it is the last group, which proves the content's length.
+ * The groups that `range` touches, and the range clamped to the content. An empty range, or one
+ * after the end, gives the last group, which proves the content's length.
  *
- * @throws StoreError `invalid` for a range that can't be one
+ * @throws StoreError `invalid` if `range` is not a valid range
  */
 export function coveringGroups(size: number, groupSize: number, range: ByteRange): GroupRange {
   const { offset, length } = checkedRange(range);
@@ -53,7 +56,11 @@ export function coveringGroups(size: number, groupSize: number, range: ByteRange
   return { first: count - 1, last: count, from, to };
 }
 
-/** @throws StoreError `invalid` */
+/**
+ * Checks that offset and length are whole numbers and not negative; the length may be infinite.
+ *
+ * @throws StoreError `invalid` if they are not
+ */
 export function checkedRange(range: ByteRange): ByteRange {
   const { offset, length } = range;
   if (
@@ -62,23 +69,27 @@ export function checkedRange(range: ByteRange): ByteRange {
     !(Number.isSafeInteger(length) || length === Number.POSITIVE_INFINITY) ||
     length < 0
   )
-    throw new StoreError("invalid", `there can't be a range of ${length} bytes at ${offset}`);
+    throw new StoreError("invalid", `a range of ${length} bytes at offset ${offset} is not valid`);
   return range;
 }
 
 interface Subtree {
-  /** Number of its first group. */
+  /** Index of its first group. */
   start: number;
-  /** Its groups. */
+  /** Number of its groups. */
   count: number;
-  /** Number of its node among all, a parent before its left subtree before its right one. */
+  /**
+   * Index of its top node in pre-order: a parent comes before its left subtree, which comes before
+   * its right subtree.
+   */
   node: number;
   value: Uint8Array;
 }
 
 /**
- * From the root down to groups, in pre-order, with every value compared with what the one above it says. What is next is a node as
- * long as `count` is more than 1, and else a group, or nothing when it is 0. Holds one value for each level.
+ * Walks from the root down to groups, in pre-order. It compares every value with the value that its
+ * parent gives. The next item is a node if `count` is more than 1, a group if `count` is 1, and
+ * nothing if `count` is 0. Holds one value per level.
  */
 export class VerifiedDescent {
   readonly #root: Uint8Array;
@@ -88,9 +99,12 @@ export class VerifiedDescent {
   readonly #last: number;
   readonly #stack: Subtree[];
 
-  /** Of groups from `first` to before `last`. `root`: the content's digest. */
+  /**
+   * @param root digest of the content
+   * @param range indices of the groups to visit: `first` (inclusive) to `last` (exclusive)
+   */
   constructor(root: Uint8Array, size: number, groupSize: number, { first, last }: Pick<GroupRange, "first" | "last">) {
-    // A copy: the caller's could change between pieces.
+    // A copy, because the caller could change `root` between pieces.
     this.#root = root.slice();
     this.#size = size;
     this.#groupSize = groupSize;
@@ -99,40 +113,47 @@ export class VerifiedDescent {
     this.#stack = [{ start: 0, count: groupCount(size, groupSize), node: 0, value: this.#root }];
   }
 
-  /** Groups below what is next. */
+  /** Number of groups below the next item. */
   get count(): number {
     return this.#stack.at(-1)?.count ?? 0;
   }
 
-  /** Where what is next begins in the content. */
+  /** Byte offset in the content at which the next item begins. */
   get offset(): number {
     return (this.#stack.at(-1)?.start ?? 0) * this.#groupSize;
   }
 
-  /** Number of the next node among all of the tree's. */
+  /** Index of the next node in pre-order. */
   get node(): number {
     return this.#stack.at(-1)?.node ?? 0;
   }
 
-  /** Bytes of the group that is next. */
+  /** Length in bytes of the next group. */
   get groupLength(): number {
     return Math.min(this.#groupSize, this.#size - this.offset);
   }
 
-  /** Whether what is next is the whole content. */
+  /** Whether the next item covers the whole content. */
   get isRoot(): boolean {
     return this.#stack.at(-1)?.value === this.#root;
   }
 
-  /** Takes the next node. @throws StoreError `corrupt` */
+  /**
+   * Checks the next node and moves on.
+   *
+   * @throws StoreError `corrupt` if the node does not match its parent
+   */
   takeNode(pair: Uint8Array): void {
     const { start, count, node, value } = this.#top();
     if (pair.length !== NODE_SIZE) throw new StoreError("corrupt", `the hash tree of blob ${this.#name} is cut short`);
-    // Copies: the values are needed until their subtrees have come.
+    // Copies, because the values are needed until their subtrees have come.
     const left = pair.slice(0, DIGEST_SIZE);
     const right = pair.slice(DIGEST_SIZE, NODE_SIZE);
     if (!equalBytes(kernel.parent(left, right, this.isRoot), value))
-      throw new StoreError("corrupt", `the hash tree of blob ${this.#name} is wrong above the bytes at ${start * this.#groupSize}`);
+      throw new StoreError(
+        "corrupt",
+        `the hash tree of blob ${this.#name} is wrong above the bytes at offset ${start * this.#groupSize}`,
+      );
     const half = leftCount(count);
     const middle = start + half;
     this.#stack.pop();
@@ -140,20 +161,29 @@ export class VerifiedDescent {
     if (this.#first < middle) this.#stack.push({ start, count: half, node: node + 1, value: left });
   }
 
-  /** Takes the next group. @throws StoreError `corrupt` */
+  /**
+   * Checks the next group and moves on.
+   *
+   * @throws StoreError `corrupt` if the bytes do not match the tree
+   */
   takeGroup(bytes: Uint8Array): void {
     this.takeValue(this.isRoot ? kernel.blake3(bytes) : kernel.subtree(bytes, this.offset / CHUNK_SIZE));
   }
 
-  /** Takes the next group by what its value was computed to be: its digest, if it is the whole content. @throws StoreError `corrupt` */
+  /**
+   * Checks the next group by its computed value, and moves on. The value of a group that is the
+   * whole content is its digest.
+   *
+   * @throws StoreError `corrupt` if the value does not match the tree
+   */
   takeValue(computed: Uint8Array): void {
     const { start, value } = this.#top();
     if (!equalBytes(computed, value))
-      throw new StoreError("corrupt", `the bytes at ${start * this.#groupSize} are not those of blob ${this.#name}`);
+      throw new StoreError("corrupt", `the bytes at offset ${start * this.#groupSize} don't match blob ${this.#name}`);
     this.#stack.pop();
   }
 
-  /** Goes on behind the next group, unchecked. */
+  /** Skips the next group without a check. */
   skipGroup(): void {
     this.#stack.pop();
   }

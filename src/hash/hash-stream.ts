@@ -3,7 +3,7 @@ import { kernel } from "./blake3.ts";
 import { CollectedSha256 } from "./collected-sha256.ts";
 import { Sha256Kernel, type Sha256Stream } from "./kernel/sha256.ts";
 
-/** What castore (BLAKE3) and Nix (the others) hash with. */
+/** Hash algorithms: `blake3` for castore, the others for Nix. */
 export type HashAlgorithm = "blake3" | "md5" | "sha1" | "sha256" | "sha512";
 
 type RareAlgorithm = Exclude<HashAlgorithm, "blake3" | "sha256">;
@@ -16,25 +16,31 @@ const CREATE: Record<RareAlgorithm, () => Promise<IHasher>> = {
 
 const idle: Record<RareAlgorithm, IHasher[]> = { md5: [], sha1: [], sha512: [] };
 
-/** Of this thread. Compiled when content has to be streamed: most of it is collected. */
+/**
+ * The SHA-256 kernel of this thread. It is compiled on first use: most content is collected
+ * instead, and does not need it.
+ */
 let sha256Kernel: Sha256Kernel | undefined;
 
-/** A hash over bytes that come in pieces, taken in this thread. After `digest` and `abort` it has ended. */
+/**
+ * A hash over bytes that come in pieces, computed in the calling thread. It ends with `digest` or
+ * `abort`.
+ */
 export interface LocalHashStream {
   update(bytes: Uint8Array): void;
   digest(): Promise<Uint8Array>;
-  /** Lets go of what the hash holds; does nothing after the end. */
+  /** Releases what the hash holds. Does nothing after the end. */
   abort(): void;
 }
 
 export async function createLocalHashStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
   if (algorithm === "blake3") return blake3Stream();
   if (algorithm === "sha256") {
-    // Pages that came over plain HTTP have no `subtle`.
+    // Pages served over plain HTTP have no `subtle`.
     const { subtle } = globalThis.crypto;
     return subtle ? new CollectedSha256(subtle, sha256Stream()) : sha256Stream();
   }
-  // Instances of the WebAssembly module are used again.
+  // Reuse instances of the WebAssembly module.
   return rareHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));
 }
 

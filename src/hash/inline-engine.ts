@@ -4,7 +4,7 @@ import { SyncBlobCutter } from "./blob-cutter.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
 import { createLocalHashStream, type HashAlgorithm, type LocalHashStream } from "./hash-stream.ts";
 
-/** Hashes in the calling thread: for Node, for tests, and where there are no workers. */
+/** Hashes in the calling thread: for Node, for tests, and for platforms without workers. */
 export class InlineHashEngine implements HashEngine {
   async blake3Many(blobs: readonly Uint8Array[]): Promise<Uint8Array[]> {
     blobs.forEach(checkAttached);
@@ -42,7 +42,7 @@ export class InlineHashEngine implements HashEngine {
 
   close(): void {}
 
-  /** For platforms that have faster ones. */
+  /** Creates a hash stream. Overridden on platforms that have faster ones. */
   protected localStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
     return createLocalHashStream(algorithm);
   }

@@ -3,30 +3,39 @@ import { kernel } from "./blake3.ts";
 import { groupCount, leftCount, VerifiedDescent } from "./group-tree.ts";
 import { GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 
-/** Versions of the encoding that there are: 1. Its first byte. */
+/** First byte of an encoded outboard or slice. Version 1 is the only version. */
 export const OUTBOARD_VERSION = 1;
-/** Of bytes before the nodes, in an outboard as in a slice. */
+/** Bytes before the nodes in an outboard, and before the first item in a slice. */
 export const HEADER_SIZE = 16;
 
 const GROUP_LOG = 14;
 const MAX_GROUP_LOG = 20;
-/** Content has no more groups than this, unless groups are as large as they may be. */
+/** Maximum number of groups, unless groups have their maximum size. */
 const MAX_GROUPS = 4096;
 
 /**
- * The nodes of BLAKE3's tree over a blob, without the blob: with it, any range of the blob can be compared with the blob's digest.
- * docs/verified-streaming.md has its encoding.
+ * The nodes of BLAKE3's tree over a blob, without the blob. With an outboard, any range of the blob
+ * can be checked against the blob's digest. docs/verified-streaming.md specifies the encoding.
  */
 export interface Outboard {
-  /** Bytes of the content. Nodes don't prove it: only the last group's content does. */
+  /**
+   * Length of the content in bytes. The nodes don't prove it; only the content of the last group
+   * does.
+   */
   readonly size: number;
-  /** Bytes below a leaf: a power of two, 16 KiB to 1 MiB. `groupSizeOf(size)` in all that is encoded. */
+  /**
+   * Size of a group in bytes: a power of two, 16 KiB to 1 MiB. In the encoding it is
+   * `groupSizeOf(size)`.
+   */
   readonly groupSize: number;
-  /** 64 bytes each, in pre-order: a parent, then its left subtree, then its right one. One less than there are groups. */
+  /**
+   * Nodes of 64 bytes in pre-order: a parent, then its left subtree, then its right subtree. There
+   * is one node less than there are groups.
+   */
   readonly nodes: Uint8Array;
 }
 
-/** Digest and outboard of content that is there as a whole, made in this thread. */
+/** Computes digest and outboard of content that is complete in memory, in the calling thread. */
 export function outboardOf(bytes: Uint8Array): { digest: Uint8Array; outboard: Outboard } {
   const { digest, nodes } = kernel.outboard(bytes);
   const builder = new OutboardBuilder();
@@ -34,18 +43,25 @@ export function outboardOf(bytes: Uint8Array): { digest: Uint8Array; outboard: O
   return { digest, outboard: builder.finish(bytes.length) };
 }
 
-/** The size of groups in the outboard of content of `size` bytes: so that there are at most 4096, but not more than 1 MiB. */
+/**
+ * Group size in bytes for the outboard of content of `size` bytes. It is as small as possible with
+ * at most 4096 groups, but not more than 1 MiB.
+ */
 export function groupSizeOf(size: number): number {
   let log = GROUP_LOG;
   while (log < MAX_GROUP_LOG && size > MAX_GROUPS * 2 ** log) log++;
   return 2 ** log;
 }
 
-/** @throws TypeError if `nodes` are not as many as there must be, or groups don't have the size that the encoding has. */
+/**
+ * Encodes an outboard.
+ *
+ * @throws TypeError if the number of nodes is wrong, or the group size is not `groupSizeOf(size)`
+ */
 export function encodeOutboard(outboard: Outboard): Uint8Array {
   const { size, groupSize, nodes } = outboard;
   if (groupSize !== groupSizeOf(size) || nodes.length !== nodesLength(size, groupSize))
-    throw new TypeError("this is not the outboard that is encoded");
+    throw new TypeError("can't encode this outboard: its groups or its nodes don't fit its size");
   const bytes = new Uint8Array(HEADER_SIZE + nodes.length);
   bytes.set(encodeHeader(size, groupSize));
   bytes.set(nodes, HEADER_SIZE);
@@ -53,21 +69,21 @@ export function encodeOutboard(outboard: Outboard): Uint8Array {
 }
 
 /**
- * Reads what `encodeOutboard` writes and nothing else, so that an outboard has one encoding. The nodes are a view of `bytes`, and not
- * compared with any digest: `checkOutboard` does.
+ * Decodes an outboard. Accepts only what `encodeOutboard` writes, so an outboard has one encoding.
+ * The nodes are a view of `bytes` and are not checked: call `checkOutboard`.
  *
- * @throws StoreError `invalid`
+ * @throws StoreError `invalid` if `bytes` is not an encoded outboard
  */
 export function decodeOutboard(bytes: Uint8Array): Outboard {
   const { size, groupSize } = decodeHeader(bytes);
   if (groupSize !== groupSizeOf(size))
-    throw new StoreError("invalid", `an outboard of ${size} bytes can't have groups of ${groupSize} bytes`);
+    throw new StoreError("invalid", `the outboard of a blob of ${size} bytes can't have groups of ${groupSize} bytes`);
   if (bytes.length !== HEADER_SIZE + nodesLength(size, groupSize))
-    throw new StoreError("invalid", `an outboard of ${size} bytes can't be ${bytes.length} bytes long`);
+    throw new StoreError("invalid", `the outboard of a blob of ${size} bytes can't be ${bytes.length} bytes long`);
   return { size, groupSize, nodes: bytes.subarray(HEADER_SIZE) };
 }
 
-/** What an outboard and a slice begin with. `groupSize`: a power of two. */
+/** Encodes the header of an outboard or slice. `groupSize` must be a power of two. */
 export function encodeHeader(size: number, groupSize: number): Uint8Array {
   const bytes = new Uint8Array(HEADER_SIZE);
   bytes[0] = OUTBOARD_VERSION;
@@ -76,29 +92,35 @@ export function encodeHeader(size: number, groupSize: number): Uint8Array {
   return bytes;
 }
 
-/** @throws StoreError `invalid` */
+/**
+ * Decodes the header of an outboard or slice.
+ *
+ * @throws StoreError `invalid` if the header breaks a rule
+ */
 export function decodeHeader(bytes: Uint8Array): { size: number; groupSize: number } {
   if (bytes.length < HEADER_SIZE) throw new StoreError("invalid", "an outboard or slice is cut short in its header");
   if (bytes[0] !== OUTBOARD_VERSION)
     throw new StoreError("invalid", `an outboard or slice has version ${bytes[0]}, not ${OUTBOARD_VERSION}`);
   const log = bytes[1] as number;
   if (log < GROUP_LOG || log > MAX_GROUP_LOG || bytes.subarray(2, 8).some((byte) => byte !== 0))
-    throw new StoreError("invalid", "an outboard or slice has a header that version 1 doesn't have");
+    throw new StoreError("invalid", "the header of an outboard or slice is not valid in version 1");
   const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(8, true);
-  if (size > Number.MAX_SAFE_INTEGER) throw new StoreError("invalid", `there can't be an outboard or slice of ${size} bytes`);
+  if (size > Number.MAX_SAFE_INTEGER)
+    throw new StoreError("invalid", `an outboard or slice claims a blob of ${size} bytes, which is too large`);
   return { size: Number(size), groupSize: 2 ** log };
 }
 
 /**
- * Compares all nodes with the blob's digest. Says nothing of the size but that it is one that has as many nodes: whoever reads the
- * last group learns whether it is right. Content of one group has no nodes.
+ * Checks all nodes against the blob's digest `root`. The check does not prove the size, only that
+ * the number of nodes fits it: the last group of the content proves the size. Content of one group
+ * has no nodes.
  *
- * @throws StoreError `corrupt`; `invalid` if nodes are too few or too many
+ * @throws StoreError `corrupt` if a node is wrong; `invalid` if the number of nodes is wrong
  */
 export function checkOutboard(outboard: Outboard, root: Uint8Array): void {
   const { size, groupSize, nodes } = outboard;
   if (nodes.length !== nodesLength(size, groupSize))
-    throw new StoreError("invalid", `an outboard of ${size} bytes can't have ${nodes.length} bytes of nodes`);
+    throw new StoreError("invalid", `the outboard of a blob of ${size} bytes can't have ${nodes.length} bytes of nodes`);
   const descent = new VerifiedDescent(root, size, groupSize, { first: 0, last: groupCount(size, groupSize) });
   for (let at = 0; at < nodes.length; at += NODE_SIZE) {
     while (descent.count === 1) descent.skipGroup();
@@ -110,35 +132,44 @@ function nodesLength(size: number, groupSize: number): number {
   return NODE_SIZE * (groupCount(size, groupSize) - 1);
 }
 
-/** Nodes on the right edge, over subtrees that are no power of two of groups: fewer than this, whatever the size. */
+/**
+ * Upper bound for the number of nodes on the right edge, for content of any size. These are the
+ * nodes over subtrees whose number of groups is not a power of two.
+ */
 const EDGE = 40;
 
 /**
- * Makes an outboard of the nodes that the kernel emits while content streams. Groups grow as the content does, so memory is bounded
- * by 512 KiB, or where groups don't grow any more, by 128 bytes a MiB of content.
+ * Makes an outboard from the nodes that the kernel emits while content streams. The group size
+ * grows with the content, so memory is bounded by 512 KiB. From the maximum group size on, it takes
+ * 128 bytes per MiB of content.
  *
- * The kernel's order is post-order over groups of 16 KiB. First come all nodes over perfect subtrees (of a power of two of groups):
- * with every other group that ends one more pair, then what that completes, level by level. Those of the right edge come last, and
- * only the content's length tells where they begin. So the last nodes wait until more have come.
+ * The kernel emits nodes in post-order, over groups of 16 KiB. First come all nodes over perfect
+ * subtrees (subtrees of 2^n groups). Every second group completes a pair; after the node of the
+ * pair come the larger subtrees that end with it, level by level. The nodes of the right edge come
+ * last. Only the content's length tells where they begin, so the builder holds the last nodes back
+ * until more nodes have come.
  */
 export class OutboardBuilder {
   /** Kept nodes, in post-order. */
   #nodes = new Uint8Array(64 * NODE_SIZE);
   #length = 0;
-  /** A group is 16 KiB << this. */
+  /** The current group size is 16 KiB << `#grown`. */
   #grown = 0;
-  /** Groups of 16 KiB below the perfect nodes that have come, and the level (pairs of groups have 1) of the one that comes next. */
+  /**
+   * Number of 16 KiB groups below the perfect nodes that have come. `#level` is the level of the
+   * next node: 1 for a pair of groups.
+   */
   #groups = 0;
   #level = 1;
   #waiting = new Uint8Array(EDGE * NODE_SIZE);
   #waitingLength = 0;
   #count = 0;
 
-  /** The next nodes, as many as there are. */
+  /** Appends nodes. @throws RangeError if `nodes` is not a multiple of 64 bytes */
   push(nodes: Uint8Array): void {
     if (nodes.length % NODE_SIZE !== 0) throw new RangeError(`a node has ${NODE_SIZE} bytes`);
     this.#count += nodes.length / NODE_SIZE;
-    // All but the last ones, of those that wait and of these.
+    // Pass on all nodes but the last `EDGE`, first the waiting ones, then the new ones.
     const over = this.#waitingLength + nodes.length - this.#waiting.length;
     const waited = Math.max(0, Math.min(over, this.#waitingLength));
     this.#addPerfect(this.#waiting.subarray(0, waited));
@@ -150,7 +181,11 @@ export class OutboardBuilder {
     this.#waitingLength += nodes.length - passing;
   }
 
-  /** @throws TypeError if there were not as many nodes as content of `size` bytes has */
+  /**
+   * Ends the content.
+   *
+   * @throws TypeError if the number of nodes does not fit content of `size` bytes
+   */
   finish(size: number): Outboard {
     const groups = groupCount(size, GROUP_SIZE);
     if (this.#count !== groups - 1) throw new TypeError(`content of ${size} bytes has ${groups - 1} nodes, not ${this.#count}`);
@@ -160,7 +195,7 @@ export class OutboardBuilder {
     this.#addPerfect(waiting.subarray(0, waiting.length - edgeLength));
     const groupSize = groupSizeOf(size);
     while (GROUP_SIZE * 2 ** this.#grown < groupSize) this.#coarsen();
-    // From the bottom up, each with the next larger power of two to its left.
+    // Edge nodes come from the bottom up. The left subtree of each is the next larger power of two.
     for (let i = 1; i < edges.length; i++) {
       if ((edges[i] as number) < 2 ** this.#grown) continue;
       const at = waiting.length - edgeLength + NODE_SIZE * (i - 1);
@@ -172,7 +207,7 @@ export class OutboardBuilder {
   }
 
   #addPerfect(nodes: Uint8Array): void {
-    // Nodes from here on are kept, and not copied yet: they are copied together.
+    // Offset of the nodes that are kept but not copied yet. Neighbours are copied together.
     let from = 0;
     for (let at = 0; at < nodes.length; at += NODE_SIZE) {
       if (this.#level === 1) this.#groups += 2;
@@ -202,7 +237,7 @@ export class OutboardBuilder {
     this.#length = length;
   }
 
-  /** Drops the lowest level: the order is the one of `#addPerfect`, and what is dropped is its level 1. */
+  /** Drops the lowest level. The order is that of `#addPerfect`, where the lowest level is 1. */
   #coarsen(): void {
     let groups = 0;
     let level = 1;
@@ -221,7 +256,7 @@ export class OutboardBuilder {
   }
 }
 
-/** The powers of two that make `count`, the smallest first. */
+/** The powers of two that add up to `count`, the smallest first. */
 function powersOf(count: number): number[] {
   const powers: number[] = [];
   let power = 1;
@@ -229,7 +264,10 @@ function powersOf(count: number): number[] {
   return powers;
 }
 
-/** Turns the order of a tree over `count` groups: `post` has both subtrees before their parent. No deeper than 40. */
+/**
+ * Converts a tree over `count` groups from post-order (both subtrees before their parent) to
+ * pre-order. It recurses at most 40 levels.
+ */
 function toPreOrder(post: Uint8Array, pre: Uint8Array, count: number, from = 0, to = 0): void {
   if (count === 1) return;
   const left = leftCount(count);

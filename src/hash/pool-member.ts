@@ -1,10 +1,10 @@
 import { StoreError } from "../error.ts";
 import type { HashReply, HashRequest, HashResults } from "./pool-protocol.ts";
 
-/** A worker that runs `HashServer`, as the platform has it. */
+/** A worker of the platform that runs `HashServer`. */
 export interface HashWorker {
   postMessage(message: HashRequest, transfer: ArrayBuffer[]): void;
-  /** Called once. */
+  /** Registers the callbacks. Called once. */
   listen(onReply: (reply: HashReply) => void, onLost: (error: StoreError) => void): void;
   terminate(): void;
 }
@@ -13,13 +13,17 @@ type RequestOf<K extends HashRequest["kind"]> = Omit<Extract<HashRequest, { kind
 
 export interface MemberReply<K extends HashRequest["kind"]> {
   readonly result: HashResults[K];
-  /** The one that was sent. */
+  /** The buffer that the request sent. */
   readonly buffer: ArrayBuffer | undefined;
 }
 
-/** The buffer of a reply to a request that had one. */
+/**
+ * The buffer of a reply to a request that sent one.
+ *
+ * @throws StoreError `internal` if there is none
+ */
 export function returnedBuffer({ buffer }: { readonly buffer: ArrayBuffer | undefined }): ArrayBuffer {
-  if (!buffer) throw new StoreError("internal", "a hash worker kept a buffer");
+  if (!buffer) throw new StoreError("internal", "a hash worker did not return a buffer");
   return buffer;
 }
 
@@ -29,10 +33,13 @@ interface Call {
   weight: number;
 }
 
-/** What an open stream counts for, in bytes: more than what is on its way at a time, so that two streams get two workers. */
+/**
+ * Weight of an open stream, in bytes. It exceeds what a stream has in flight, so two streams get
+ * two workers.
+ */
 const STREAM_BURDEN = 8 * 1024 * 1024;
 
-/** One worker of a pool and what it has been asked for. */
+/** One worker of a pool, and the calls that it has not answered. */
 export class PoolMember {
   #worker: HashWorker;
   #calls = new Map<number, Call>();
@@ -40,7 +47,7 @@ export class PoolMember {
   #nextStream = 0;
   readonly #streams = new Set<number>();
   #error: StoreError | undefined;
-  /** Bytes that wait to be hashed, with something for each call. */
+  /** Bytes that wait to be hashed, plus 1 per call. */
   load = 0;
 
   constructor(worker: HashWorker) {
@@ -59,12 +66,15 @@ export class PoolMember {
     return this.#error !== undefined;
   }
 
-  /** What it has to do, and will have: bytes. */
+  /** Current and expected work, in bytes. */
   get burden(): number {
     return this.load + this.#streams.size * STREAM_BURDEN;
   }
 
-  /** A number for a stream that only this worker knows. It counts as work to come until it is ended. */
+  /**
+   * Returns a number for a new stream, unique within this worker. The stream counts as expected
+   * work until it is ended.
+   */
   nextStream(): number {
     this.#streams.add(this.#nextStream);
     return this.#nextStream++;
@@ -74,24 +84,24 @@ export class PoolMember {
     this.#streams.delete(stream);
   }
 
-  /** @param weight bytes to be hashed */
+  /** Sends a request. @param weight bytes to be hashed */
   call<K extends HashRequest["kind"]>(request: RequestOf<K>, transfer: ArrayBuffer[] = [], weight = 0): Promise<MemberReply<K>> {
     if (this.#error) return Promise.reject(this.#error);
     const id = this.#nextCall++;
     this.load += weight + 1;
     return new Promise((resolve, reject) => {
-      // The worker runs our own script, and answers each request by the result of its kind.
+      // The worker runs our own script, so each result has the type that its request's kind gives.
       this.#calls.set(id, { resolve: resolve as Call["resolve"], reject, weight });
       try {
         this.#worker.postMessage({ ...request, id } as unknown as HashRequest, transfer);
       } catch (cause) {
-        this.#settle(id)?.reject(new StoreError("invalid", "what is to be hashed can't be sent to a worker", { cause }));
+        this.#settle(id)?.reject(new StoreError("invalid", "can't send the bytes to a hash worker", { cause }));
       }
     });
   }
 
   close(): void {
-    this.#lose(new StoreError("closed", "the hash workers were ended"));
+    this.#lose(new StoreError("closed", "the hash workers are closed"));
   }
 
   #lose(error: StoreError): void {

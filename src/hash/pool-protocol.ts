@@ -3,10 +3,16 @@ import { SyncBlobCutter } from "./blob-cutter.ts";
 import type { CutBlob, CutChunk } from "./engine.ts";
 import { createLocalHashStream, type HashAlgorithm, type LocalHashStream } from "./hash-stream.ts";
 
-/** What a pool asks of a worker. Buffers are transferred, and come back with the reply: a worker that kept them would pile them up. */
+/**
+ * A request of the pool to a worker. Buffers are transferred and come back with the reply;
+ * otherwise they would pile up in the worker.
+ */
 export type HashRequest = { id: number } & (
   | { kind: "many"; buffer: ArrayBuffer; lengths: Uint32Array }
-  /** `chunk` is the number of the first BLAKE3 chunk; `root` says that this is all of the input. */
+  /**
+   * `chunk` is the index of the first BLAKE3 chunk. `root` is true if the bytes are the whole
+   * input.
+   */
   | { kind: "subtree"; buffer: ArrayBuffer; length: number; chunk: number; root: boolean }
   | { kind: "open"; stream: number; algorithm: HashAlgorithm }
   | { kind: "update"; stream: number; buffer: ArrayBuffer; length: number }
@@ -17,11 +23,11 @@ export type HashRequest = { id: number } & (
   | { kind: "abort"; stream: number }
 );
 
-/** What the requests of each kind are answered by. */
+/** Results of the requests, by kind. */
 export interface HashResults {
-  /** Digests, one after the other. */
+  /** Digests of 32 bytes, one after another. */
   many: Uint8Array;
-  /** A chaining value, or the digest. */
+  /** A chaining value, or the digest if `root` was true. */
   subtree: Uint8Array;
   open: undefined;
   update: undefined;
@@ -37,12 +43,12 @@ export type HashReply = { id: number; buffer: ArrayBuffer | undefined } & (
   | { kind: "failed"; message: string }
 );
 
-/** The worker's side: answers requests in the order in which they come. */
+/** The worker's side. It answers requests in the order in which they arrive. */
 export class HashServer {
   #streams = new Map<number, LocalHashStream>();
   #cutters = new Map<number, SyncBlobCutter>();
 
-  /** Never rejects. */
+  /** Answers a request. Never rejects. */
   async answer(request: HashRequest): Promise<HashReply> {
     const { id } = request;
     const buffer = "buffer" in request ? request.buffer : undefined;
@@ -83,7 +89,7 @@ export class HashServer {
         return cutter.end();
       }
       case "abort":
-        // It may come after the end: then there is nothing left.
+        // The request may come after the end of the stream. There is nothing left to abort then.
         (this.#streams.get(request.stream) ?? this.#cutters.get(request.stream))?.abort();
         this.#streams.delete(request.stream);
         this.#cutters.delete(request.stream);

@@ -11,26 +11,35 @@ import { PooledStream } from "./pooled-stream.ts";
 import { RecycledBuffers } from "./recycled-buffers.ts";
 import { type HashSubtree, SplitBlake3, SUBTREE_SIZE } from "./split-blake3.ts";
 
-/** Blobs longer than this are split. */
+/** Longest blob in bytes that one worker hashes as a whole. Longer blobs are split. */
 const SPLIT_LIMIT = 2 * SUBTREE_SIZE;
-/** Bytes of a batch: at least so many, or a worker is not worth a message; at most so many, or other jobs wait for long. */
+/**
+ * Bytes of a batch. A smaller batch is not worth a message, and a larger one makes other jobs wait.
+ */
 const MIN_BATCH = 64 * 1024;
 const MAX_BATCH = 1024 * 1024;
 const MAX_BATCH_COUNT = 4096;
 
-/** Bytes that are hashed here and now: the way to a worker and back takes longer. */
+/**
+ * Total size of blobs in bytes up to which they are hashed in the calling thread: a message to a
+ * worker and back takes longer.
+ */
 const INLINE = 64 * 1024;
-/** The same where there are one or two workers: there are no more cores then, and one of them is busy with a stream as a rule. */
+/**
+ * The same limit for one or two workers. There are no more cores then, and usually a stream keeps
+ * one of them busy.
+ */
 const INLINE_BESIDE_FEW = 2 * 1024 * 1024;
 const FEW = 2;
 
-/** Bytes of idle buffers, for each worker. */
+/** Bytes of idle buffers per worker. */
 const RECYCLED = 4 * 1024 * 1024;
 
 /**
- * Hashes in workers. Work goes in pieces of some 1 MiB to the worker that has the least to do; what can be split, BLAKE3 of long
- * content and of many blobs, keeps all of them busy. A job has two pieces for each worker on its way and no more, so that jobs beside
- * each other are served in turn, whatever their size.
+ * A HashEngine that hashes in workers. It sends work in pieces of some 1 MiB to the worker that has
+ * the least to do. BLAKE3 of long content and of many blobs can be split, so it keeps all workers
+ * busy. A job has at most two pieces per worker in flight, so concurrent jobs take turns whatever
+ * their size.
  */
 export class HashPool implements HashEngine {
   #members: PoolMember[];
@@ -40,8 +49,10 @@ export class HashPool implements HashEngine {
   #closed = false;
 
   /**
-   * @param spawn starts a worker; called again in the place of one that died
-   * @param inline up to how many bytes many blobs are hashed in this thread
+   * @param size number of workers
+   * @param spawn starts a worker; called again to replace a worker that died
+   * @param inline total size of blobs in bytes up to which `blake3Many` hashes in the calling
+   *   thread
    */
   constructor(size: number, spawn: () => HashWorker, inline: number = size > FEW ? INLINE : INLINE_BESIDE_FEW) {
     this.#spawn = spawn;
@@ -70,7 +81,7 @@ export class HashPool implements HashEngine {
     const tasks = new TaskPool(this.#width);
     for (const { from, to, bytes } of batches) {
       if (bytes > SPLIT_LIMIT) {
-        // One after the other: each keeps all workers busy.
+        // Long blobs go one after another, because each keeps all workers busy.
         digests[from] = await this.#hashLong(blobs[from] as Uint8Array);
         continue;
       }
@@ -106,7 +117,10 @@ export class HashPool implements HashEngine {
     for (const member of this.#members) member.close();
   }
 
-  /** Pieces of one job that are on their way at a time: each worker has the next one when it is done with one. */
+  /**
+   * Maximum number of pieces of one job in flight. With two per worker, the next piece waits in the
+   * worker when it finishes one.
+   */
   get #width(): number {
     return 2 * this.#members.length;
   }
@@ -145,11 +159,11 @@ export class HashPool implements HashEngine {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new StoreError("closed", "the hash workers were ended");
+    if (this.#closed) throw new StoreError("closed", "the hash workers are closed");
   }
 }
 
-/** The same bytes in fewer views: blobs that were gathered lie one after the other in a buffer. */
+/** Joins blobs that lie next to each other in one buffer, so that fewer copies are needed. */
 function* runsOf(blobs: readonly Uint8Array[]): Generator<Uint8Array> {
   let first: Uint8Array | undefined;
   let length = 0;

@@ -2,7 +2,7 @@ import { checkGiven } from "./attached.ts";
 import type { BlobCutter, CutBlob, CutPiece } from "./engine.ts";
 import { type PoolMember, returnedBuffer } from "./pool-member.ts";
 
-/** A blob that one worker cuts. */
+/** A cutter whose blob one worker cuts. */
 export class PooledCutter implements BlobCutter {
   #member: PoolMember;
   #stream: number;
@@ -15,7 +15,7 @@ export class PooledCutter implements BlobCutter {
 
   async push(buffer: ArrayBuffer, length: number): Promise<CutPiece> {
     checkGiven(buffer, length);
-    // A piece that the worker did not get would be missing from the digest, and nobody would know.
+    // If a piece did not reach the worker, the digest would lack it without an error.
     if (this.#failure) throw this.#failure.error;
     try {
       const reply = await this.#member.call<"cut">({ kind: "cut", stream: this.#stream, buffer, length }, [buffer], 2 * length);

@@ -3,19 +3,22 @@ import type { HashStream } from "./engine.ts";
 import { type PoolMember, returnedBuffer } from "./pool-member.ts";
 import { MIN_BUFFER, type RecycledBuffers } from "./recycled-buffers.ts";
 
-/** Bytes of a stream's buffers, full or not, that may be on their way to its worker before `update` holds back. */
+/**
+ * Maximum size in bytes of a stream's buffers, full or not, in flight to its worker before `update`
+ * waits.
+ */
 const WINDOW = 4 * 1024 * 1024;
 
 /**
- * A stream whose hash is taken by one worker, since it can't be split. Short pieces are gathered, because each message takes a buffer
- * and a turn of its own.
+ * A hash stream that one worker computes, for hashes that can't be split. Short pieces are
+ * gathered, because each message costs a buffer and a turn.
  */
 export class PooledStream implements HashStream {
   #member: PoolMember;
   #stream: number;
   #buffers: RecycledBuffers;
   #gathered: { buffer: ArrayBuffer; length: number } | undefined;
-  /** In the order in which they were sent, for as long as they are on their way. */
+  /** Messages in flight, in the order in which they were sent. */
   #sent = new Set<Promise<unknown>>();
   #window = 0;
   #failure: { error: unknown } | undefined;
@@ -34,9 +37,10 @@ export class PooledStream implements HashStream {
     this.#gathered ??= { buffer: this.#buffers.take(length), length: 0 };
     new Uint8Array(this.#gathered.buffer).set(bytes, this.#gathered.length);
     this.#gathered.length += length;
-    // The buffer may be a long one that was used before.
+    // A recycled buffer may be much longer than the minimum, so don't wait until it is full.
     if (this.#gathered.length >= MIN_BUFFER) this.#sendGathered();
-    // The copy is made, so the caller goes on until the window is full. A failure shows at the latest in `digest`.
+    // The bytes are copied, so the caller may go on until the window is full. `digest` reports a
+    // failure at the latest.
     while (this.#window > WINDOW) await this.#sent.values().next().value;
   }
 
@@ -52,7 +56,7 @@ export class PooledStream implements HashStream {
     this.#sendGathered();
     const digest = this.#member.call<"digest">({ kind: "digest", stream: this.#stream });
     await Promise.all([...this.#sent, digest]);
-    // A digest that lacks a piece is as good as any other to the worker.
+    // The worker does not notice a missing piece, so its digest would be wrong.
     if (this.#failure) throw this.#failure.error;
     return (await digest).result;
   }
@@ -64,7 +68,7 @@ export class PooledStream implements HashStream {
     this.#member.call<"abort">({ kind: "abort", stream: this.#stream }).catch(() => {});
   }
 
-  /** Sends what was gathered. */
+  /** Sends the gathered bytes. */
   #sendGathered(): void {
     if (!this.#gathered) return;
     const { buffer, length } = this.#gathered;

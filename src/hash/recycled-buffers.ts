@@ -1,22 +1,25 @@
-/** The least size of a buffer: each message takes one, however short it is. */
+/** Minimum size of a buffer in bytes. Each message takes one buffer, even a short message. */
 export const MIN_BUFFER: number = 64 * 1024;
 
-/** Buffers that came back from workers, for the next messages: fresh memory has to be cleared, page by page, before it is written. */
+/**
+ * Buffers that workers returned, kept for the next messages. Reuse avoids fresh memory, which the
+ * system has to clear page by page.
+ */
 export class RecycledBuffers {
   readonly #limit: number;
   #bytes = 0;
   #buffers: ArrayBuffer[] = [];
 
-  /** @param limit bytes that are kept at most */
+  /** @param limit maximum number of bytes that are kept */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** One of at least `size` bytes. */
+  /** Returns a buffer of at least `size` bytes. */
   take(size: number): ArrayBuffer {
     let best = -1;
     for (const [i, { byteLength }] of this.#buffers.entries()) {
-      // A small message would keep a large one from those who need it.
+      // Don't give a large buffer to a small message: a large message may need it.
       if (byteLength < size || byteLength > 4 * Math.max(size, MIN_BUFFER)) continue;
       if (best === -1 || byteLength < (this.#buffers[best] as ArrayBuffer).byteLength) best = i;
     }

@@ -5,12 +5,13 @@ import { GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 import { decodeHeader, HEADER_SIZE } from "./outboard.ts";
 
 /**
- * Reads a slice (docs/verified-streaming.md) and hands out nothing that is not proven to be the blob's at its offset. The sender needs
- * no trust: memory is bounded by one group and one value for each level of the tree, whatever it claims.
+ * Reads a slice (docs/verified-streaming.md). It returns only bytes that are proven to be the
+ * blob's at their offset. The sender needs no trust: memory is bounded by one group and one value
+ * per level of the tree, whatever the sender claims.
  *
- * A wrong size in the header can't make other bytes of the range's, nor fewer: where it would cut the range, the last group is part of
- * the slice, and its place in the tree, the length included, is part of what is hashed. Where the range ends before, a wrong size may
- * go unnoticed: see `provesSize`.
+ * A wrong size in the header can neither change nor remove bytes of the range. If the size would
+ * shorten the range, the slice includes the last group. The place and length of that group are part
+ * of its hash. If the range ends earlier, a wrong size may go unnoticed: see `provesSize`.
  */
 export class SliceDecoder {
   readonly #root: Uint8Array;
@@ -21,28 +22,35 @@ export class SliceDecoder {
   #descent: VerifiedDescent | undefined;
   #failed: unknown;
 
-  /** `root`: the blob's digest. @throws StoreError `invalid` for a range that can't be one */
+  /** @param root digest of the blob @throws StoreError `invalid` if `range` is not a valid range */
   constructor(root: Uint8Array, range: ByteRange) {
     this.#root = root.slice();
     this.#wanted = checkedRange({ offset: range.offset, length: range.length });
   }
 
-  /** The content's length, as the header has it; `undefined` until that has come. Proven only if `provesSize`. */
+  /**
+   * Length of the content as the header gives it; `undefined` before the header has come. Proven
+   * only if `provesSize` is true.
+   */
   get size(): number | undefined {
     return this.#size;
   }
 
-  /** Whether the slice has the last group, so that `size` is proven when `finish` doesn't throw. */
+  /**
+   * Whether the slice includes the last group. If it does, `size` is proven once `finish` returns.
+   */
   get provesSize(): boolean {
     return this.#range !== undefined && this.#range.last === groupCount(this.#size as number, GROUP_SIZE);
   }
 
   /**
-   * The next bytes of the slice, in pieces of any length. The bytes of the range that are proven now: views of `bytes`, or new buffers
-   * where a group came in several pieces.
+   * Appends the next bytes of the slice, in pieces of any length. Returns the bytes of the range
+   * that are verified now. They are views of `bytes`, or new buffers if a group came in several
+   * pieces.
    *
-   * @throws StoreError `invalid` for a header that version 1 doesn't have, `corrupt` for nodes or content that are not the blob's, or
-   * bytes behind the end; nothing of `bytes` is handed out then, and nothing later
+   * @throws StoreError `invalid` if the header is not valid in version 1; `corrupt` if nodes or
+   *   content do not match the digest, or bytes come after the end. The call then returns nothing
+   *   of `bytes`, and later calls throw the same error.
    */
   push(bytes: Uint8Array): Uint8Array[] {
     if (this.#failed) throw this.#failed;
@@ -55,13 +63,13 @@ export class SliceDecoder {
     }
   }
 
-  /** @throws StoreError `corrupt` if the slice was cut short */
+  /** Ends the slice. @throws StoreError `corrupt` if the slice is cut short */
   finish(): void {
     if (this.#failed) throw this.#failed;
     if (this.#descent?.count === 0) return;
     this.#failed = new StoreError(
       "corrupt",
-      `a slice was cut short before the bytes at ${this.#descent?.offset ?? this.#wanted.offset}`,
+      `a slice ends before the bytes at offset ${this.#descent?.offset ?? this.#wanted.offset}`,
     );
     throw this.#failed;
   }
@@ -88,13 +96,14 @@ export class SliceDecoder {
       const wanted = item.subarray(Math.max(0, from - offset), Math.max(0, to - offset));
       if (wanted.length > 0) proven.push(wanted);
     }
-    if (this.#pieces.rest > 0) throw new StoreError("corrupt", "a slice goes on behind its end");
+    if (this.#pieces.rest > 0) throw new StoreError("corrupt", "a slice has bytes after its end");
     return proven;
   }
 
   #begin(header: Uint8Array): void {
     const { size, groupSize } = decodeHeader(header);
-    if (groupSize !== GROUP_SIZE) throw new StoreError("invalid", `a slice has groups of ${GROUP_SIZE} bytes, not ${groupSize}`);
+    if (groupSize !== GROUP_SIZE)
+      throw new StoreError("invalid", `a slice must have groups of ${GROUP_SIZE} bytes, not ${groupSize}`);
     this.#size = size;
     this.#range = coveringGroups(size, GROUP_SIZE, this.#wanted);
     this.#descent = new VerifiedDescent(this.#root, size, GROUP_SIZE, this.#range);

@@ -7,23 +7,29 @@ import { CHUNK_SIZE, GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 import { encodeHeader, type Outboard } from "./outboard.ts";
 
 export interface SliceSource {
-  /** The blob's digest. */
+  /** Digest of the blob. */
   readonly root: Uint8Array;
   readonly outboard: Outboard;
-  /** `length` bytes of the content from `offset`, in pieces of any length. Called once; not at all for content of no bytes. */
+  /**
+   * Reads `length` bytes of the content from `offset`, in pieces of any length. Called once, or
+   * never for empty content.
+   */
   read(offset: number, length: number): AsyncIterable<Uint8Array>;
 }
 
 const PIECE_SIZE = 256 * 1024;
 
 /**
- * The slice of a blob that proves `range` (docs/verified-streaming.md), in pieces of 256 KiB that are the caller's. Reads the outboard's
- * groups that the range touches, whole: their nodes over groups of 16 KiB are made of their content. Holds one such group (1 MiB at
- * most), and what it adds to the slice.
+ * Yields the slice of a blob that proves `range` (docs/verified-streaming.md), in pieces of 256 KiB
+ * that the caller may keep. It reads whole groups of the outboard that the range touches, and
+ * computes the nodes over groups of 16 KiB from their content. Holds one group of the outboard (at
+ * most 1 MiB) and the part of the slice that the group adds.
  *
- * Whatever is sent was compared with the digest, nodes too: a slice ends with an error rather than with bytes that no reader takes.
+ * All nodes and bytes are checked against the digest before they are sent. So a slice ends with an
+ * error instead of sending bytes that no reader accepts.
  *
- * @throws StoreError `invalid` for a range that can't be one; `corrupt` if content or outboard are not the blob's
+ * @throws StoreError `invalid` if `range` is not a valid range; `corrupt` if content or outboard do
+ *   not match the digest
  */
 export async function* encodeSlice(source: SliceSource, range: ByteRange): AsyncGenerator<Uint8Array, void, undefined> {
   const { root, outboard } = source;
@@ -69,10 +75,13 @@ export async function* encodeSlice(source: SliceSource, range: ByteRange): Async
 }
 
 function lengthError(root: Uint8Array, end: number): StoreError {
-  return new StoreError("corrupt", `reading blob b3:${toBase64(root)} up to ${end} gave another number of bytes`);
+  return new StoreError("corrupt", `reading blob b3:${toBase64(root)} up to byte ${end} gave too many or too few bytes`);
 }
 
-/** Of a stored group what is in `sent`, a range of groups of 16 KiB, with the nodes above it, in pre-order. */
+/**
+ * Writes the part of a stored group that lies in `sent` (a range of 16 KiB groups), with the nodes
+ * above it, in pre-order.
+ */
 function writeGroup(descent: VerifiedDescent, bytes: Uint8Array, sent: GroupRange, output: PieceWriter): void {
   const first = descent.offset / GROUP_SIZE;
   if (bytes.length <= GROUP_SIZE) {
@@ -82,7 +91,10 @@ function writeGroup(descent: VerifiedDescent, bytes: Uint8Array, sent: GroupRang
   }
   const { digest, nodes } = kernel.outboard(bytes, { chunk: descent.offset / CHUNK_SIZE, root: descent.isRoot });
   descent.takeValue(digest);
-  /** `post`: number of the subtree's first node; its last one, the topmost, is `count - 2` behind. */
+  /**
+   * `post` is the index of the subtree's first node. Its top node is its last one, at `post + count
+   * - 2`.
+   */
   const write = (start: number, count: number, post: number): void => {
     if (start >= sent.last || start + count <= sent.first) return;
     if (count === 1) {
@@ -99,7 +111,7 @@ function writeGroup(descent: VerifiedDescent, bytes: Uint8Array, sent: GroupRang
   write(first, groupCount(bytes.length, GROUP_SIZE), 0);
 }
 
-/** Puts bytes together to pieces of one size. */
+/** Collects bytes into pieces of one size. */
 class PieceWriter {
   readonly #size: number;
   #piece: Uint8Array;

@@ -5,12 +5,17 @@ import { CHUNK_SIZE } from "./kernel/kernel.ts";
 import type { RecycledBuffers } from "./recycled-buffers.ts";
 import { SubtreeJoiner } from "./subtree-joiner.ts";
 
-/** Bytes of a subtree: large enough that a message costs little beside it, small enough that other jobs get their turn. */
+/**
+ * Bytes of a subtree: large enough that a message costs little in comparison, small enough that
+ * other jobs get their turn.
+ */
 export const SUBTREE_SIZE: number = 1024 * 1024;
 
 /**
- * Hashes the first `length` bytes of `buffer`, which is moved away and comes back, in whatever worker: a chaining value, or if it is the
- * `root` a digest.
+ * Hashes the first `length` bytes of `buffer` in any worker. The buffer is transferred and comes
+ * back. The value is a chaining value, or the digest if `root` is true.
+ *
+ * `chunk` is the index of the first BLAKE3 chunk.
  */
 export type HashSubtree = (
   buffer: ArrayBuffer,
@@ -19,22 +24,24 @@ export type HashSubtree = (
   root: boolean,
 ) => Promise<{ value: Uint8Array; buffer: ArrayBuffer }>;
 
-/** BLAKE3 over bytes that come in pieces, split by subtree: no worker has to see more than its part. */
+/**
+ * BLAKE3 over bytes that come in pieces, split by subtree. Each worker sees only its own subtrees.
+ */
 export class SplitBlake3 implements HashStream {
   #hash: HashSubtree;
   #buffers: RecycledBuffers;
   #tasks: TaskPool;
-  /** The subtree that is not known to be complete, or not to be the only one. */
+  /** The current subtree. It is not complete, or it may be the only subtree. */
   #buffer: ArrayBuffer | undefined;
   #length = 0;
   #count = 0;
   #joiner = new SubtreeJoiner();
-  /** Those before have been joined. */
+  /** Resolves when all subtrees sent so far are joined. */
   #joined: Promise<void> = Promise.resolve();
-  /** What was called for before has found its place. */
+  /** Resolves when all earlier calls have placed their bytes. */
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param width subtrees that are on their way at a time */
+  /** @param width maximum number of subtrees in flight */
   constructor(hash: HashSubtree, buffers: RecycledBuffers, width: number) {
     this.#hash = hash;
     this.#buffers = buffers;
@@ -52,7 +59,8 @@ export class SplitBlake3 implements HashStream {
     const { back } = await this.#inTurn(async () => {
       checkGiven(buffer, length);
       if (this.#length === SUBTREE_SIZE && this.#count > 0) await this.#sendOwn();
-      // The first one may be the only one, so it is copied, as is what is no whole subtree.
+      // The first subtree is copied, because it may be the only one. Partial subtrees are copied
+      // too.
       if (this.#count > 0 && this.#length === 0 && length === SUBTREE_SIZE) return this.#send(buffer, length);
       await this.#copy(new Uint8Array(buffer, 0, length));
       return { back: buffer };
@@ -80,7 +88,7 @@ export class SplitBlake3 implements HashStream {
     this.#buffer = undefined;
   }
 
-  /** Begins with `work` when all that was called for before has found its place. */
+  /** Runs `work` when all earlier calls have placed their bytes. */
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const before = this.#turn;
     let done = (): void => {};
@@ -105,7 +113,10 @@ export class SplitBlake3 implements HashStream {
     }
   }
 
-  /** The buffer, with room for `more` bytes: most content is shorter than a subtree. */
+  /**
+   * Returns the buffer, with room for `more` bytes. It grows step by step, because most content is
+   * shorter than a subtree.
+   */
   #reserve(more: number): ArrayBuffer {
     const size = this.#length + more;
     const buffer = this.#buffer;
@@ -128,7 +139,7 @@ export class SplitBlake3 implements HashStream {
     back.then((buffer) => this.#buffers.give(buffer)).catch(() => {});
   }
 
-  /** Resolves when it is on its way. `back`: the buffer. */
+  /** Sends a subtree. Resolves when the subtree is in flight. `back` resolves with the buffer. */
   async #send(buffer: ArrayBuffer, length: number): Promise<{ back: Promise<ArrayBuffer> }> {
     const chunk = (this.#count * SUBTREE_SIZE) / CHUNK_SIZE;
     this.#count++;
@@ -137,11 +148,11 @@ export class SplitBlake3 implements HashStream {
       const hashed = this.#hash(buffer, length, chunk, false);
       back = hashed.then(({ buffer }) => buffer);
       this.#joined = Promise.all([hashed, this.#joined]).then(([{ value }]) => this.#joiner.push(value));
-      // `digest` waits for it.
+      // `digest` waits for this promise and reports its error.
       this.#joined.catch(() => {});
       await hashed;
     });
-    // Who gave it is told of a failure, if he waits for it.
+    // `give` hands this promise to its caller, which may ignore it.
     back.catch(() => {});
     return { back };
   }

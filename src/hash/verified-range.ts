@@ -5,16 +5,18 @@ import { NODE_SIZE } from "./kernel/kernel.ts";
 import type { Outboard } from "./outboard.ts";
 
 /**
- * Compares a range of a blob, as it is read, with the blob's digest, by its outboard. Needs whole groups: from `start` to before `end`.
- * A range is cut where the content ends; of one that has no bytes then, the last group is needed. Whenever the last group is, it
- * proves the outboard's `size` too; so a range is never cut short by a wrong size.
+ * Checks a range of a blob against the blob's digest while the range is read, by means of the
+ * outboard. It needs whole groups: the bytes from `start` (inclusive) to `end` (exclusive).
  *
- * The outboard doesn't have to be checked before: the nodes on the way are.
+ * The range is clamped to the content. An empty range needs the last group. The last group proves
+ * the outboard's `size`, so a wrong size never shortens a range.
+ *
+ * The outboard need not be checked before: every node on the way is checked.
  */
 export class VerifiedRange {
   /** Offset of the first byte that is needed. */
   readonly start: number;
-  /** Offset behind the last one. */
+  /** Offset after the last byte that is needed. */
   readonly end: number;
   readonly #range: GroupRange;
   readonly #outboard: Outboard;
@@ -22,7 +24,7 @@ export class VerifiedRange {
   readonly #pieces = new ExactPieces();
   #failed: unknown;
 
-  /** `root`: the blob's digest. @throws StoreError `invalid` for a range that can't be one */
+  /** @param root digest of the blob @throws StoreError `invalid` if `range` is not a valid range */
   constructor(outboard: Outboard, root: Uint8Array, range: ByteRange) {
     const { size, groupSize } = outboard;
     this.#outboard = outboard;
@@ -33,11 +35,12 @@ export class VerifiedRange {
   }
 
   /**
-   * The next bytes of what is needed, in pieces of any length. The bytes of the range that are proven now: views of `bytes`, or new
-   * buffers where a group came in several pieces. Holds one group at most.
+   * Appends the next needed bytes, in pieces of any length. Returns the bytes of the range that are
+   * verified now. They are views of `bytes`, or new buffers if a group came in several pieces.
+   * Holds at most one group.
    *
-   * @throws StoreError `corrupt` for bytes or nodes that are not the blob's, or behind the end; nothing of `bytes` is handed out then,
-   * and nothing later
+   * @throws StoreError `corrupt` if bytes or nodes do not match the digest, or come after the end.
+   *   The call then returns nothing of `bytes`, and later calls throw the same error.
    */
   push(bytes: Uint8Array): Uint8Array[] {
     return this.#guarded(() => {
@@ -51,22 +54,22 @@ export class VerifiedRange {
         const wanted = group.subarray(Math.max(0, this.#range.from - offset), Math.max(0, this.#range.to - offset));
         if (wanted.length > 0) proven.push(wanted);
       }
-      if (this.#pieces.rest > 0) throw new StoreError("corrupt", `more content came than the range up to ${this.end} has`);
+      if (this.#pieces.rest > 0) throw new StoreError("corrupt", `content goes on after the end of the range at byte ${this.end}`);
       return proven;
     });
   }
 
-  /** @throws StoreError `corrupt` if not all that is needed has come */
+  /** Ends the range. @throws StoreError `corrupt` if needed bytes are missing */
   finish(): void {
-    // Content of no bytes comes in no pieces.
+    // An empty blob has one empty group, for which no piece comes.
     this.push(new Uint8Array(0));
     if (this.#descent.count > 0) {
-      this.#failed = new StoreError("corrupt", `content ended before all of the range up to ${this.end} had come`);
+      this.#failed = new StoreError("corrupt", `content ended before the end of the range at byte ${this.end}`);
       throw this.#failed;
     }
   }
 
-  /** Goes down to the next group, if there is one. */
+  /** Walks down to the next group. Returns whether there is one. */
   #descend(): boolean {
     const { nodes } = this.#outboard;
     while (this.#descent.count > 1) {

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Builds the kernel: `npm run build:kernel` compiles assembly/ (with AssemblyScript) into kernel.wasm.ts, which is committed, so that
- * nobody needs the compiler who doesn't change it. test/hash/kernel-current.test.ts fails when they don't agree.
+ * Builds the kernel: `npm run build:kernel` compiles assembly/ with AssemblyScript into
+ * kernel.wasm.ts. The result is committed, so only a developer who changes the kernel needs the
+ * compiler. test/hash/kernel-current.test.ts fails if source and result don't agree.
  */
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -13,8 +14,9 @@ import { generateSha256 } from "./generate-sha256.mjs";
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 
 /**
- * Passes that leave the order of instructions as it was written: engines keep it too, and it decides on speed. asc's own levels from
- * -O1 up run simplify-locals, which moves additions to where their result is used.
+ * Optimizer passes that keep the order of instructions. Engines keep that order too, and speed
+ * depends on it. From -O1 on, asc's own levels run simplify-locals, which moves additions to the
+ * place where their result is used.
  */
 const PASSES = [
   "precompute",
@@ -29,11 +31,14 @@ const PASSES = [
   "reorder-functions",
 ];
 
-/** Of each module, in bytes: what a page pays for. */
+/** Size limits for each module in bytes. A page has to download the modules. */
 const MAX_SIZE = 24 * 1024;
 const MAX_COMPRESSED_SIZE = 6 * 1024;
 
-/** By the name of its constant. Memory is in pages of 64 KiB; below `data` there are the module's variables. */
+/**
+ * The modules, by the names of their constants. `pages` is the memory in pages of 64 KiB. `data` is
+ * the address of the constants; below it are the module's variables.
+ */
 const MODULES = {
   SIMD: { entry: "index", simd: true, data: 4096, pages: 40 },
   SCALAR: { entry: "index", simd: false, data: 4096, pages: 40 },
@@ -68,7 +73,7 @@ async function compile(name, { entry, simd, data, pages }) {
   return binary;
 }
 
-/** The text of kernel.wasm.ts as it should be. */
+/** Returns the current text of kernel.wasm.ts. */
 export async function buildKernel() {
   await generate();
   await generateSha256();

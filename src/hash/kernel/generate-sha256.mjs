@@ -1,23 +1,25 @@
-// Writes SHA-256's compression, unrolled: assembly/sha256-simd.ts and assembly/sha256-scalar.ts. As in generate.mjs the order of
-// instructions is decided here. What was measured, each in turn against hash-wasm in Chromium, Firefox and Node on Zen 3:
+// Writes SHA-256's compression, unrolled: assembly/sha256-simd.ts and assembly/sha256-scalar.ts. As
+// in generate.mjs, the order of instructions is decided here. Each of the following was measured
+// against hash-wasm in Chromium, Firefox and Node on Zen 3:
 //
-// - The rounds are what takes the time, and they are scalar; the schedule has four words a vector, and its instructions stand between
-//   those of the rounds that come 16 words before.
-// - W + K goes through memory at a fixed address. An address that moves (four blocks a call, one in each lane) takes the register
-//   that the rounds lack: 20 % slower.
-// - Rotations side by side are faster than rotations of rotations, although these are fewer: the rounds wait for each other.
-// - The exclusive-or of a and b is the next round's of b and c.
+// - The rounds take most of the time, and they are scalar. The schedule has four words per vector.
+//   Its instructions stand between those of the rounds that come 16 words before.
+// - W + K goes through memory at a fixed address. A moving address (four blocks per call, one in
+//   each lane) takes the register that the rounds lack: 20 % slower.
+// - Rotations side by side are faster than nested rotations, although nested ones are fewer: the
+//   rounds wait for each other.
+// - The exclusive-or of a and b is the next round's exclusive-or of b and c.
 import { writeFile } from "node:fs/promises";
 
 const HEADER = "// Made by generate-sha256.mjs. Don't edit.\n\n";
-/** Where W + K is: 64 words. */
+/** Address of W + K: 64 words. */
 const W = 512;
 const STATE = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
 const range = (n) => [...Array(n).keys()];
 const hex = (x) => `0x${x.toString(16).padStart(8, "0")}`;
 
-/** 32 bits of the fraction of the cube root. */
+/** The first 32 bits of the fraction of the prime's cube root. */
 function constant(prime) {
   const cube = BigInt(prime) << 96n;
   let root = 0n;
@@ -27,7 +29,7 @@ function constant(prime) {
 
 const primes = [];
 for (let n = 2; primes.length < 64; n++) if (primes.every((prime) => n % prime)) primes.push(n);
-const table = `/** The rounds' constants. */
+const table = `/** The constants of the rounds. */
 const K: usize = memory.data<u32>([
 ${range(8)
   .map(
@@ -41,7 +43,7 @@ ${range(8)
 ], 16);
 `;
 
-/** The lines of round `t`: instead of values, names move on. */
+/** The lines of round `t`. The names rotate instead of the values. */
 function round(t, word) {
   const [a, b, , d, e, f, g, h] = range(8).map((i) => STATE[(i + 7 * t) % 8]);
   const [ab, bc] = t % 2 ? ["y", "x"] : ["x", "y"];
@@ -69,7 +71,9 @@ function round(t, word) {
   ];
 }
 
-/** Four words of the message: as they are, and with their constants to memory. */
+/**
+ * The lines that load four words of the message, and store their sums with the constants to memory.
+ */
 const words = (v, i) => [
   `${v} = v128.load(p, ${16 * i});`,
   `${v} = i8x16.swizzle(${v}, SWAP);`,
@@ -77,10 +81,13 @@ const words = (v, i) => [
   `v128.store(${W}, q, ${16 * i});`,
 ];
 
-/** Words t to t + 3, in place of the oldest of 16. Those that need the first two come last. */
+/**
+ * The lines that replace the oldest of 16 words, `t` to `t + 3`. The steps that need the first two
+ * words come last.
+ */
 function schedule([oldest, second, third, newest], t) {
   const shuffle = (x, y, ...lanes) => `v128.shuffle<u32>(${x}, ${y}, ${lanes.join(", ")})`;
-  // Rotated as 64 bits that are the word twice.
+  // The rotation works on 64-bit lanes that hold the word twice.
   const two = (from, lanes, place) => [
     `q = ${shuffle(from, from, ...lanes)};`,
     "u = i64x2.shr_u(q, 17);",
@@ -112,7 +119,7 @@ function schedule([oldest, second, third, newest], t) {
   ];
 }
 
-/** Both, the second's lines evenly between the first's. */
+/** Merges both lists, with the second list's lines spread evenly between those of the first. */
 const mix = (lines, others) =>
   lines.flatMap((line, i) => [
     line,
@@ -153,7 +160,7 @@ ${DOCUMENTATION}${SIGNATURE}
   )}
   while (blocks) {
     blocks -= 1;
-    // The last rounds load the next block: after the last one, the same again.
+    // The last rounds load the next block. After the last block they load it again.
     p += blocks ? 64 : 0;
     y = b ^ c;
     ${indent(body, 4)}
@@ -201,7 +208,7 @@ ${DOCUMENTATION}${SIGNATURE}
 `;
 }
 
-/** Writes the two files into assembly/. */
+/** Writes both files into assembly/. */
 export async function generateSha256() {
   const folder = new URL("assembly/", import.meta.url);
   await writeFile(new URL("sha256-simd.ts", folder), simd());

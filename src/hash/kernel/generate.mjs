@@ -1,6 +1,7 @@
-// Writes the unrolled parts of the kernel: `generate` makes assembly/lanes.ts (four-lane and one-lane SIMD compression),
-// assembly/scalar.ts (the same in 32-bit integers) and assembly/constants.ts. Engines keep the order of
-// instructions, so it is decided here, and no optimizer may change it afterwards (see build.mjs).
+// Writes the unrolled parts of the kernel. `generate` makes assembly/lanes.ts (four-lane and
+// one-lane SIMD compression), assembly/scalar.ts (the same in 32-bit integers) and
+// assembly/constants.ts. Engines keep the order of instructions. So the order is decided here, and
+// no optimizer may change it afterwards (see build.mjs).
 import { writeFile } from "node:fs/promises";
 
 const PERMUTATION = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
@@ -20,11 +21,11 @@ const locals = (prefix, n) =>
     .map((i) => `${prefix}${i} = ZERO`)
     .join(", ")};\n`;
 
-/** Rotation to the right of each 32-bit lane. */
+/** Rotates each 32-bit lane to the right. */
 const rotate = (x, n) =>
   n % 8 === 0 ? `i8x16.swizzle(${x}, R${n})` : `v128.or(i32x4.shr_u(${x}, ${n}), i32x4.shl(${x}, ${32 - n}))`;
 
-/** The lines of seven rounds: `half(quads, words)` gives those of four G functions. */
+/** The lines of seven rounds. `half(quads, words)` returns the lines of four G functions. */
 function rounds(half) {
   const lines = [];
   let schedule = range(16);
@@ -40,7 +41,8 @@ function rounds(half) {
   return lines;
 }
 
-// Four G functions of four lanes, step by step, so that neighbouring instructions don't wait for each other.
+// Four G functions of four lanes, interleaved step by step, so that neighbouring instructions don't
+// wait for each other.
 function halfOfLanes(gs) {
   const lines = [];
   const each = (line) => {
@@ -63,7 +65,10 @@ function halfOfLanes(gs) {
 
 const shuffle = (a, b, ...lanes) => `v128.shuffle<u32>(${a}, ${b}, ${lanes.join(", ")})`;
 
-/** 4 x 4 transposition of words: four expressions over `x`, by way of the locals u0..u3. */
+/**
+ * The lines that transpose 4 x 4 words. `x` has four expressions; the locals u0..u3 are
+ * overwritten.
+ */
 function transpose(x, assign) {
   return [
     `u0 = ${shuffle(x[0], x[1], 0, 4, 1, 5)}; u1 = ${shuffle(x[2], x[3], 0, 4, 1, 5)};`,
@@ -83,9 +88,16 @@ function lanes() {
   return `${HEADER}import { LANES, key } from "./layout";
 
 /**
- * Compresses \`blocks\` blocks (at least one) from each of four addresses. At LANES, one 32-bit value for each lane in a vector:
- * chaining value (8 vectors, in and out), counter low, counter high, length of the last block, flags of the first block, flags of
- * the others, flags added to those of the last one.
+ * Compresses \`blocks\` blocks (at least one) from each of four addresses. LANES holds the
+ * parameters. Each is a vector with one 32-bit value per lane:
+ *
+ * - chaining value (8 vectors, in and out)
+ * - counter, low half
+ * - counter, high half
+ * - length of the last block
+ * - flags of the first block
+ * - flags of the other blocks
+ * - flags added to those of the last block
  */
 export function lanesRun(p0: usize, p1: usize, p2: usize, p3: usize, blocks: u32): void {
   const ZERO = i32x4.splat(0);
@@ -144,8 +156,9 @@ ${locals("u", 4)}
 ${oneLane()}`;
 }
 
-// One lane: the rows of the state in four vectors. Between the halves of a round the rows a, c and d are turned, not b, which is
-// the one that everything waits for. So the words of the diagonals come in the order of b's columns.
+// One lane: the four rows of the state are vectors. Between the halves of a round the rows a, c and
+// d are rotated. Row b is not, because everything waits for it. So the words of the diagonals come
+// in the order of the columns of b.
 function oneLane() {
   const lines = [];
   const g = (x, y) => {
@@ -201,8 +214,10 @@ function oneLane() {
     turn("d", 2);
   }
   return `/**
- * Compresses \`blocks\` blocks (at least one) from \`p\`, one after the other: from the chaining value at \`cv\` to the one at \`out\`.
- * \`length\` is that of the last block, \`last\` its additional flags.
+ * Compresses \`blocks\` blocks (at least one) from \`p\`, one after another. Reads the chaining
+ * value at \`cv\`, and writes the result to \`out\`. \`length\` is the length of the last block.
+ * \`first\` has the flags of the first block, \`others\` those of the others, and \`last\`
+ * additional flags of the last block.
  */
 export function rowRun(
   p: usize, blocks: u32, cv: usize, counter: u64, length: u32, first: u32, others: u32, last: u32, out: usize,
@@ -213,7 +228,7 @@ export function rowRun(
   let a = v128.load(cv), b = v128.load(cv, 16), c = ZERO, d = ZERO;
   let m0 = ZERO, m1 = ZERO, m2 = ZERO, m3 = ZERO;
   let x = ZERO, y = ZERO, z = ZERO, w = ZERO, t = ZERO, u = ZERO, s = ZERO, r = ZERO;
-  // Counter, length, flags: the row d of a block.
+  // Row d of a block: counter, length, flags.
   let head = i32x4.replace_lane(i64x2.splat(counter), 2, 64);
   let flags = first;
   while (blocks) {
@@ -235,7 +250,7 @@ export function rowRun(
   v128.store(out, b, 16);
 }
 
-/** Copies a block of \`length\` bytes, followed by zeros. Reads all 64. */
+/** Copies \`length\` bytes and fills the block with zeros. Reads all 64 bytes at \`from\`. */
 export function pad(to: usize, from: usize, length: u32): void {
   const index = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   ${range(4)
@@ -261,7 +276,7 @@ function scalar() {
         `v${b} = rotr(v${b} ^ v${c}, ${second});`,
       ]),
     );
-  return `${HEADER}/** As \`rowRun\` in lanes.ts, without SIMD. */
+  return `${HEADER}/** Like \`rowRun\` in lanes.ts, without SIMD. */
 export function rowRun(
   p: usize, blocks: u32, cv: usize, counter: u64, length: u32, first: u32, others: u32, last: u32, out: usize,
 ): void {
@@ -298,7 +313,7 @@ export function rowRun(
     .join(" ")}
 }
 
-/** Copies a block of \`length\` bytes, followed by zeros. */
+/** Copies \`length\` bytes and fills the block with zeros. */
 export function pad(to: usize, from: usize, length: u32): void {
   for (let i: u32 = 0; i < 64; i += 1) store<u8>(to + i, i < length ? load<u8>(from + i) : 0);
 }

@@ -2,7 +2,9 @@ import type { CutChunk } from "../engine.ts";
 import { SCALAR, SIMD } from "./kernel.wasm.ts";
 import { Blake3Stream, BlobPass } from "./streams.ts";
 
-/** The module's exports. Addresses and lengths are bytes in its memory; nothing is checked there. */
+/**
+ * Exports of the module. Addresses and lengths are bytes in its memory. The module checks nothing.
+ */
 interface Exports {
   memory: WebAssembly.Memory;
   hash(p: number, length: number, chunk: bigint, root: number, out: number): void;
@@ -25,29 +27,42 @@ export const DIGEST_SIZE = 32;
 export const CHUNK_SIZE = 1024;
 /** Bytes of a node: the values of its left and its right subtree. */
 export const NODE_SIZE: number = 2 * DIGEST_SIZE;
-/** Bytes below a leaf of an outboard. */
+/** Bytes of a group, the leaf of the outboard's tree. */
 export const GROUP_SIZE = 16 * 1024;
 
-/** Bytes of a chunk that FastCDC cuts, but for the last one of a blob. The parameters of tvix and snix; on average 256 KiB. */
+/**
+ * Limits in bytes for the chunks that FastCDC cuts; only the last chunk of a blob may be shorter.
+ * These are the parameters of tvix and snix. The average is 256 KiB.
+ */
 export const MIN_CHUNK_SIZE: number = 128 * 1024;
 export const MAX_CHUNK_SIZE: number = 512 * 1024;
 
-// Memory: the kernel's own first 16 KiB; results and tables; the arena, where input comes; slots for streams, which grow.
+// Layout of the memory: the kernel's own first 16 KiB; results and tables; the arena, into which
+// input is copied; slots for streams. The slots grow.
 const OUT = 16384;
 const KEY = OUT + 64;
 const PAIR = OUT + 128;
 const CUTTER = OUT + 192;
 const NODES = 20480;
-/** Input whose nodes fit between NODES and RESULTS, with up to 62 that end with it. */
+/**
+ * Input bytes after which nodes are taken. Their nodes fit between NODES and RESULTS, with up to 62
+ * more that end with them.
+ */
 const NODES_BYTES = 2 * 1024 * 1024;
 const RESULTS = 32768;
 const ARENA = 65536;
-/** Input that is copied and hashed at once: it is still in the cache when it is read. */
+/**
+ * Input bytes that are copied and hashed at once, so that they are still in the CPU cache when they
+ * are read.
+ */
 const PIECE = 64 * 1024;
 const PASS_PIECE = 128 * 1024;
-/** Of what is only cut: it is scanned in the smallest cache. */
+/**
+ * Input bytes that are copied at once if they are only cut, so that they fit into the smallest CPU
+ * cache.
+ */
 const CUT_PIECE = 32 * 1024;
-/** The kernel wants a byte before a pass's input. */
+/** Address of a pass's input. The kernel overwrites the byte before it. */
 const PASS_ARENA = ARENA + 64;
 
 const BATCH_BYTES = 256 * 1024;
@@ -56,35 +71,42 @@ const TABLE = ARENA + BATCH_BYTES + 16 * BATCH_COUNT;
 const DIGESTS = TABLE + 8 * BATCH_COUNT;
 const WORK = DIGESTS + DIGEST_SIZE * BATCH_COUNT;
 
-/** Of input of a batch; more is hashed by itself. */
+/** Maximum size in bytes of a blob in a batch. A larger blob is hashed by itself. */
 const BATCH_BLOB = 64 * 1024;
 const SLOTS = 1024 * 1024;
 const PAGE = 65536;
 
 export interface KernelOptions {
-  /** Without it: as the engine can. */
+  /** Whether to use SIMD. By default, if the engine supports it. */
   simd?: boolean;
-  /** Bound for the module's memory, in bytes: 64 MiB if not given. An open stream takes some 6 KiB of it, a pass 13 KiB. */
+  /**
+   * Limit for the module's memory in bytes, 64 MiB by default. An open stream takes some 6 KiB of
+   * it, a pass 13 KiB.
+   */
   maxMemory?: number;
 }
 
 export interface StreamOptions {
-  /** 32 bytes, for keyed hashing. */
+  /** Key of 32 bytes, for keyed hashing. */
   key?: Uint8Array;
-  /** Number of the first chunk: for a subtree, whose place in the whole must be a multiple of its size rounded up to a power of two. */
+  /**
+   * Index of the first chunk, for a subtree. It must be a multiple of the subtree's number of
+   * chunks, where that number is rounded up to a power of two.
+   */
   chunk?: number | bigint;
   onNodes?: OnNodes;
 }
 
 /**
- * Gets nodes of the outboard as they are made: over groups of 16 KiB, 64 bytes each, in post-order (both children come before their
- * parent). The bytes are the kernel's, and only there during the call: to make a buffer for each would cost more than the nodes do.
+ * Receives nodes of the outboard as they are made: over groups of 16 KiB, 64 bytes each, in
+ * post-order (both children come before their parent). The bytes belong to the kernel and are valid
+ * only during the call. A separate buffer for each call would cost more than computing the nodes.
  */
 export type OnNodes = (nodes: Uint8Array) => void;
 
 export interface HashedWithNodes {
   digest: Uint8Array;
-  /** As `OnNodes` gets them. */
+  /** Nodes in the form and order of `OnNodes`. */
   nodes: Uint8Array;
 }
 
@@ -92,14 +114,20 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 }
 
-/** A view of a buffer that was transferred has length 0, as an empty one has: only this tells them apart. */
+/**
+ * Throws a TypeError if the buffer of `bytes` was transferred. A view of a transferred buffer has
+ * length 0, like an empty view.
+ */
 function checkAttached(bytes: Uint8Array): void {
   if (bytes.length === 0) new Uint8Array(bytes.buffer);
 }
 
 const KEYED_HASH = 16;
 
-/** BLAKE3 and FastCDC in WebAssembly. Every call is synchronous, and leaves nothing in the arena that another one needs. */
+/**
+ * BLAKE3 and FastCDC in WebAssembly. Every call is synchronous, and leaves nothing in the arena
+ * that another call needs.
+ */
 export class Kernel {
   readonly simd: boolean;
   #exports: Exports;
@@ -124,7 +152,7 @@ export class Kernel {
     this.#own = this.#takeStream();
   }
 
-  /** Compiles at once. */
+  /** Compiles the module synchronously. */
   static create({ simd, maxMemory = 64 * 1024 * 1024 }: KernelOptions = {}): Kernel {
     const [code, used] = Kernel.#code(simd);
     return new Kernel(new WebAssembly.Instance(new WebAssembly.Module(code), {}), used, maxMemory);
@@ -138,7 +166,7 @@ export class Kernel {
     return [decode(SCALAR), false];
   }
 
-  /** Lets the engine compile what is used most, so that the first file doesn't wait for it. */
+  /** Runs the most used functions, so that the engine compiles them before the first file comes. */
   warm(): void {
     const bytes = new Uint8Array(2 * PIECE);
     for (let i = 0; i < 4; i++) this.blake3(bytes);
@@ -160,13 +188,13 @@ export class Kernel {
     return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
   }
 
-  /** Digests of many blobs: small ones share the lanes. */
+  /** BLAKE3 digests of many blobs. Small blobs share the SIMD lanes. */
   blake3Many(blobs: readonly Uint8Array[]): Uint8Array[] {
     const { buffer } = this.blake3Joined(blobs);
     return blobs.map((_, i) => new Uint8Array(buffer, DIGEST_SIZE * i, DIGEST_SIZE));
   }
 
-  /** The same, digests one after the other. */
+  /** Like `blake3Many`, but returns the digests one after another in one array. */
   blake3Joined(blobs: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     const digests = new Uint8Array(DIGEST_SIZE * blobs.length);
     const count = blobs.length;
@@ -196,7 +224,10 @@ export class Kernel {
     return digests;
   }
 
-  /** Chaining value of a subtree: `chunk` is the number of its first chunk. A whole input's digest isn't one. */
+  /**
+   * Chaining value of a subtree. `chunk` is the index of its first chunk. The digest of a whole
+   * input is not a chaining value: use `blake3`.
+   */
   subtree(bytes: Uint8Array, chunk: number | bigint): Uint8Array {
     if (bytes.length <= PIECE) {
       checkAttached(bytes);
@@ -210,7 +241,7 @@ export class Kernel {
     return this.#bytes.slice(OUT, OUT + DIGEST_SIZE);
   }
 
-  /** The value of a parent, or the digest if it is the root. */
+  /** Chaining value of a parent, or the digest if the parent is the root. */
   parent(left: Uint8Array, right: Uint8Array, root: boolean): Uint8Array {
     this.#bytes.set(left, PAIR);
     this.#bytes.set(right, PAIR + DIGEST_SIZE);
@@ -238,7 +269,10 @@ export class Kernel {
     });
   }
 
-  /** Digest and nodes of content that is there as a whole; of a subtree, its chaining value and nodes: `chunk` is as in `subtree`. */
+  /**
+   * Computes digest and nodes of content that is complete in memory. If `root` is false, the
+   * content is a subtree, and the digest is its chaining value; `chunk` is as in `subtree`.
+   */
   outboard(bytes: Uint8Array, { chunk = 0, root = true }: { chunk?: number; root?: boolean } = {}): HashedWithNodes {
     const nodes = new Uint8Array(NODE_SIZE * Math.max(0, Math.ceil(bytes.length / GROUP_SIZE) - 1));
     let length = 0;
@@ -255,7 +289,10 @@ export class Kernel {
     }
   }
 
-  /** Cuts, hashes the chunks and the blob, and makes its outboard, while the bytes are in the cache. */
+  /**
+   * Starts a pass, which cuts a blob, hashes the chunks and the blob, and makes the outboard while
+   * the bytes are in the CPU cache.
+   */
   pass({ onNodes }: { onNodes?: OnNodes } = {}): BlobPass {
     const slot = this.#freePasses.pop() ?? this.#grow(this.#passSize);
     this.#exports.pass_open(slot, onNodes ? 1 : 0);
@@ -291,7 +328,8 @@ export class Kernel {
   }
 
   /**
-   * Length of the first chunk of `bytes` from `start`. Final only if at least 512 KiB are there, or the content ends with `end`.
+   * Length of the first chunk of the bytes from `start` to `end`. The result is final only if there
+   * are at least 512 KiB, or if the content ends at `end`.
    */
   cut(bytes: Uint8Array, start = 0, end = bytes.length): number {
     if (end - start <= MIN_CHUNK_SIZE) return end - start;
@@ -306,7 +344,7 @@ export class Kernel {
     return stop - start;
   }
 
-  /** The chunks' lengths of content that is there as a whole. */
+  /** Lengths of the chunks of content that is complete in memory. */
   cutAll(bytes: Uint8Array): number[] {
     checkAttached(bytes);
     const lengths: number[] = [];
@@ -330,7 +368,7 @@ export class Kernel {
         const piece = bytes.subarray(from, from + PIECE);
         this.#bytes.set(piece, ARENA);
         this.#exports.stream_update(slot, ARENA, piece.length);
-        // There is room for the nodes of 2 MiB and those that end with them.
+        // The room is for the nodes of 2 MiB, and for those that end with them.
         if (onNodes && (from + PIECE) % NODES_BYTES === 0) this.#takeNodes(onNodes);
       }
     }
@@ -353,7 +391,7 @@ export class Kernel {
     if (missing > 0) {
       const pages = memory.buffer.byteLength / PAGE;
       if (pages + missing > this.#maxPages) throw new RangeError("too many hash streams are open");
-      // By half, so that growing stays rare: each time all views have to be made anew.
+      // Grow by half, so that growth stays rare: each time, all views have to be created again.
       memory.grow(Math.min(this.#maxPages - pages, Math.max(missing, pages >> 1)));
       this.#bytes = new Uint8Array(memory.buffer);
       this.#words = new Uint32Array(memory.buffer);

@@ -1,20 +1,24 @@
 import { checkAttached } from "../attached.ts";
 import { SHA256_SCALAR, SHA256_SIMD } from "./kernel.wasm.ts";
 
-/** The module's exports. Addresses are bytes in its memory; nothing is checked there. */
+/** Exports of the module. Addresses are bytes in its memory. The module checks nothing. */
 interface Exports {
   memory: WebAssembly.Memory;
   compress(state: number, p: number, blocks: number): void;
 }
 
 const BLOCK = 64;
-/** Of eight 32-bit words, as FIPS 180-4 gives them. */
+/** The initial hash value: eight 32-bit words, as in FIPS 180-4. */
 const INITIAL = [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
-// Memory, 128 KiB: the module's own first 2 KiB; the state; the arena, where input comes.
+// Layout of the memory, 128 KiB: the module's own first 2 KiB; the state; the arena, into which
+// input is copied.
 const STATE = 2048;
 const ARENA = 4096;
-/** Input that is copied and hashed at once: it is still in the cache when it is read. */
+/**
+ * Input bytes that are copied and hashed at once, so that they are still in the CPU cache when they
+ * are read.
+ */
 const PIECE = 64 * 1024;
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {
@@ -22,8 +26,9 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * SHA-256 in WebAssembly, for content that comes in pieces. One instance serves any number of streams: what they hold between two calls
- * is theirs, and freed with them.
+ * SHA-256 in WebAssembly, for content that comes in pieces. One instance serves any number of
+ * streams. A stream keeps its state in its own JavaScript objects between calls, so the garbage
+ * collector frees it.
  */
 export class Sha256Kernel {
   readonly simd: boolean;
@@ -38,7 +43,7 @@ export class Sha256Kernel {
     this.#state = new Uint32Array(this.#exports.memory.buffer, STATE, INITIAL.length);
   }
 
-  /** Compiles at once. Without `simd`: as the engine can. */
+  /** Compiles the module synchronously. Uses SIMD by default if the engine supports it. */
   static create({ simd }: { simd?: boolean } = {}): Sha256Kernel {
     const code = decode(SHA256_SIMD);
     const used = simd ?? WebAssembly.validate(code);
@@ -49,7 +54,10 @@ export class Sha256Kernel {
     return new Sha256Stream((state, bytes, tail, held) => this.#update(state, bytes, tail, held));
   }
 
-  /** Compresses what makes whole blocks of the first `held` bytes of `tail` and of `bytes`; puts the rest into `tail`, and answers its length. */
+  /**
+   * Compresses the whole blocks of the input: the first `held` bytes of `tail`, then `bytes`.
+   * Copies the rest into `tail` and returns its length.
+   */
   #update(state: Uint32Array, bytes: Uint8Array, tail: Uint8Array, held: number): number {
     let at = 0;
     this.#state.set(state);
@@ -70,11 +78,11 @@ export class Sha256Kernel {
 
 type Update = (state: Uint32Array, bytes: Uint8Array, tail: Uint8Array, held: number) => number;
 
-/** SHA-256 over bytes that come in pieces. After `digest` it has ended. */
+/** SHA-256 over bytes that come in pieces. It ends with `digest`. */
 export class Sha256Stream {
   readonly #update: Update;
   readonly #state: Uint32Array = Uint32Array.from(INITIAL);
-  /** What makes no whole block yet. */
+  /** Bytes that do not fill a block yet. */
   readonly #tail: Uint8Array = new Uint8Array(BLOCK);
   #held = 0;
   #length = 0;
@@ -84,7 +92,7 @@ export class Sha256Stream {
     this.#update = update;
   }
 
-  /** @throws StoreError `invalid` if the buffer of `bytes` was transferred */
+  /** Appends `bytes`. @throws StoreError `invalid` if the buffer of `bytes` was transferred */
   update(bytes: Uint8Array): this {
     if (this.#ended) throw new TypeError("this hash stream has ended");
     checkAttached(bytes);
@@ -100,7 +108,8 @@ export class Sha256Stream {
 
   digest(): Uint8Array {
     const length = this.#length;
-    // A bit, zeros, and the length in bits, 64 of them, so that the block is whole.
+    // The padding: a one bit, zeros, and the length in bits as 64 bits. It completes the last
+    // block.
     const end = new Uint8Array(1 + ((2 * BLOCK - 9 - this.#held) % BLOCK) + 8);
     const view = new DataView(end.buffer);
     end[0] = 0x80;

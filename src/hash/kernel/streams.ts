@@ -6,7 +6,7 @@ export interface StreamSlot {
   free(): void;
 }
 
-/** BLAKE3 over bytes that come in pieces. `free` it, whatever happens. */
+/** BLAKE3 over bytes that come in pieces. Always call `free` at the end, also after an error. */
 export class Blake3Stream {
   #slot: StreamSlot | undefined;
   #open = true;
@@ -26,7 +26,7 @@ export class Blake3Stream {
     return slot.end(true);
   }
 
-  /** The chaining value, of a subtree. */
+  /** Ends a subtree and returns its chaining value. */
   value(): Uint8Array {
     const slot = this.#use();
     this.#open = false;
@@ -50,7 +50,10 @@ export interface PassSlot {
   free(): void;
 }
 
-/** A blob that is cut and hashed as it comes. `free` it, whatever happens. */
+/**
+ * A pass, which cuts and hashes a blob as its bytes come. Always call `free` at the end, also after
+ * an error.
+ */
 export class BlobPass {
   #slot: PassSlot | undefined;
   #open = true;
@@ -59,12 +62,15 @@ export class BlobPass {
     this.#slot = slot;
   }
 
-  /** The chunks that have ended: their bytes are the next ones that were given. */
+  /**
+   * Appends `bytes`. Returns the chunks that ended, in order. The first one begins where the last
+   * one before it ended.
+   */
   update(bytes: Uint8Array): CutChunk[] {
     return this.#use().update(bytes);
   }
 
-  /** The last chunk, if there is one, and the blob's digest. */
+  /** Ends the blob. Returns its last chunk, if there is one, and its digest. */
   end(): { chunks: CutChunk[]; digest: Uint8Array } {
     const slot = this.#use();
     this.#open = false;

@@ -14,7 +14,7 @@ function gear(p: usize): u64 {
   return load<u64>(GEAR + (<usize>load<u8>(p) << 3));
 }
 
-/** Of the byte in bits 3 to 10. */
+/** Gear value of the byte in bits 3 to 10. */
 // @ts-ignore: decorator
 @inline
 function gearAt(bits: u32): u64 {
@@ -22,9 +22,11 @@ function gearAt(bits: u32): u64 {
 }
 
 /**
- * Goes over pairs of bytes from `p` to `end`. Answers where to cut, or 0. FastCDC's two bytes a step come to one shift and one addition a
- * byte: what the first of a pair is tested for, shifted by one bit, is what it is tested for here. Sums of what bytes add don't wait
- * for the hash, and each of them is one instruction where there is one that shifts and adds.
+ * Scans pairs of bytes from `p` to `end`. Returns the address to cut at, or 0. FastCDC's two bytes
+ * per step become one shift and one addition per byte. To test the first byte of a pair, FastCDC
+ * shifts the hash and the mask by one bit. Neither is shifted here, with the same result. The sums
+ * of gear values don't wait for the hash. Each sum is one instruction on a machine that has an
+ * instruction to shift and add.
  */
 // @ts-ignore: decorator
 @inline
@@ -64,14 +66,20 @@ function scan(p: usize, end: usize, mask: u64): usize {
   return 0;
 }
 
-/** A cutter, 16 bytes at `c`: 0 u64 hash, 8 u32 bytes of the chunk so far (even), 12 u32 whether it ended. */
+/**
+ * Opens a cutter of 16 bytes at `c`: 0 u64 hash, 8 u32 bytes of the chunk so far (even), 12 u32
+ * whether the chunk ended.
+ */
 export function cut_open(c: usize, position: u32): void {
   store<u64>(c, 0);
   store<u32>(c, position, 8);
   store<u32>(c, 0, 12);
 }
 
-/** Takes the next bytes of a chunk, as far as it goes; answers how many. An even number, unless the chunk or the content ends there. */
+/**
+ * Consumes the next bytes of a chunk, up to its end. Returns their number, which is even unless the
+ * chunk or the content ends there.
+ */
 export function cut_next(c: usize, p: usize, length: u32): u32 {
   if (!gearMade) makeGear();
   const position = load<u32>(c, 8);

@@ -1,15 +1,21 @@
 import { SINES } from "./constants";
 
-/** 256 values: the first 8 bytes, big-endian, of MD5 over 64 bytes that are all the index. */
+/**
+ * The gear table of 256 u64 values. Each is the first 8 bytes, big-endian, of the MD5 digest of 64
+ * bytes that all equal the index.
+ */
 export const GEAR: usize = 6144;
 
 export let gearMade: bool = false;
 
-/** Made at the first cut: its 2 KiB would be a third of the compressed module. */
+/**
+ * Computes the table at the first cut. Stored as data, its 2 KiB would be a third of the compressed
+ * module.
+ */
 export function makeGear(): void {
   for (let value: u32 = 0; value < 256; value += 1) {
     let a: u32 = 0x67452301, b: u32 = 0xefcdab89, c: u32 = 0x98badcfe, d: u32 = 0x10325476;
-    // The second block is padding: a one bit, the length of 512 bits.
+    // The second block is padding: a one bit, and the length of 512 bits.
     for (let block: u32 = 0; block < 2; block += 1) {
       const a0 = a, b0 = b, c0 = c, d0 = d;
       for (let i: u32 = 0; i < 64; i += 1) {

@@ -1,9 +1,11 @@
 import { ROOT, NOWHERE } from "./layout";
 import { CHUNK_SIZE, chunksAny, parentOne, parentsFour } from "./tree";
 
-/** Counts by number of blocks (1 to 16), then places in the list of chunks. */
+/**
+ * Number of chunks by number of blocks (1 to 16); later the addresses in the sorted list of chunks.
+ */
 const COUNTS: usize = 1792;
-/** Four parents that wait: addresses, results, flags. */
+/** Queue of up to four waiting parents: addresses, results, flags. */
 const QUEUE: usize = 1920;
 
 let queued: u32 = 0;
@@ -24,8 +26,9 @@ function flush(): void {
 }
 
 /**
- * Digests of `count` blobs. At `table` two u32 for each: address, length. The digests go to `out`, one after the other. `work`:
- * 88 bytes for each chunk (of 1024 bytes, a blob has at least one), and 16 for each blob.
+ * Hashes `count` blobs. `table` has two u32 for each blob: address, length. The digests go to
+ * `out`, one after another. `work` is scratch memory. It takes 88 bytes per chunk of 1024 bytes (a
+ * blob has at least one), and 12 bytes per blob of several chunks.
  */
 export function hash_many(count: u32, table: usize, out: usize, work: usize): void {
   memory.fill(COUNTS, 0, 68);
@@ -49,7 +52,8 @@ export function hash_many(count: u32, table: usize, out: usize, work: usize): vo
     store<u32>(at, from);
     from += size;
   }
-  // After the chunks: chaining values, twice; then the blobs that have parents: where their values are, how many, result.
+  // After the chunks come two arrays of chaining values. Then come the blobs that have parents:
+  // offset of their values, number of values, address of the result.
   let a: usize = work + total * CHUNK_SIZE;
   let b: usize = a + (total << 5);
   const blobs = b + (total << 5);
@@ -92,7 +96,8 @@ export function hash_many(count: u32, table: usize, out: usize, work: usize): vo
   }
   for (let i: u32 = 0; i < total; i += 4) chunksAny(work + i * CHUNK_SIZE, min(4, total - i));
 
-  // Level by level; an odd value goes up as it is. From one place to another: parents that wait still need theirs.
+  // Computes the parents level by level. An odd value moves up unchanged. Each level writes to the
+  // other array, because queued parents still need the values of the current one.
   while (blobsEnd > blobs) {
     let kept = blobs;
     for (let at = blobs; at < blobsEnd; at += 12) {

@@ -1,8 +1,14 @@
 import { cut_next, cut_open } from "./cut";
 import { STREAM_SIZE, stream_copy, stream_end, stream_open, stream_update } from "./stream";
 
-// A pass: 0 the blob's stream, then that of the chunk, then the cutter, then u32 whether a chunk has ended, u32 the byte
-// that waits for the other one of its pair, plus 256, or 0: where to cut isn't known before.
+// Layout of a pass:
+//
+// - 0: stream of the blob
+// - CHUNK: stream of the current chunk
+// - CUTTER: cutter
+// - LATER: u32, whether a chunk has ended
+// - ODD: u32, the byte that waits for the second byte of its pair, plus 256; or 0. The place to cut
+//   is known only after both bytes.
 const CHUNK: usize = STREAM_SIZE;
 const CUTTER: usize = 2 * STREAM_SIZE;
 const LATER: usize = CUTTER + 16;
@@ -21,7 +27,7 @@ export function pass_open(s: usize, outboard: u32): void {
 
 function chunkEnd(s: usize, result: usize): void {
   if (!load<u32>(s + LATER)) {
-    // The first chunk's tree is the beginning of the blob's.
+    // The first chunk's tree is the beginning of the blob's tree.
     stream_copy(s + CHUNK, s);
     store<u32>(s + CHUNK, 0, 60);
     store<u32>(s + LATER, 1);
@@ -33,15 +39,17 @@ function chunkEnd(s: usize, result: usize): void {
 }
 
 /**
- * Cuts, hashes chunks, and hashes the blob. The byte before `p` is overwritten. Answers the number of chunks that ended; of each,
- * 36 bytes at `results`: u32 length, digest. With `final`, the blob's digest is then due from `stream_end(s, 1, ...)`.
+ * Cuts the bytes, and hashes the chunks and the blob. Overwrites the byte before `p`. Returns the
+ * number of chunks that ended. For each chunk it writes 36 bytes to `results`: u32 length, digest.
+ * If `final` is not 0, `stream_end(s, 1, ...)` then returns the blob's digest.
  */
 export function pass_update(s: usize, p: usize, length: u32, final: u32, results: usize): u32 {
   const end = p + length;
   const odd = load<u32>(s + ODD);
   let later = load<u32>(s + LATER);
   let result = results;
-  // The blob is hashed in pieces as they come, which keeps its chunks together; in the first chunk, as the chunk is.
+  // The blob is hashed in the pieces that come, which keeps their BLAKE3 chunks together. During
+  // the first chunk, the blob's stream is hashed in the pieces of the chunk.
   if (later && length) stream_update(s, p, length);
   if (odd) {
     p -= 1;

@@ -1,6 +1,6 @@
 // Made by generate-sha256.mjs. Don't edit.
 
-/** The rounds' constants. */
+/** The constants of the rounds. */
 const K: usize = memory.data<u32>([
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
   0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -39,7 +39,7 @@ export function compress(at: usize, p: usize, blocks: u32): void {
   v128.store(512, q, 48);
   while (blocks) {
     blocks -= 1;
-    // The last rounds load the next block: after the last one, the same again.
+    // The last rounds load the next block. After the last block they load it again.
     p += blocks ? 64 : 0;
     y = b ^ c;
     h = h + load<u32>(512);

@@ -2,29 +2,44 @@ import { IV } from "./constants";
 import { ROOT, TREE, useKey } from "./layout";
 import { halves, parentOne, tree } from "./tree";
 
-// A stream: 0 key, 32 u32 flags, 36 u32 bytes in the buffer, 40 u64 chunks compressed, 48 u64 number of its first chunk, 56 u32
-// values on the stack, 60 u32 whether nodes are written, 64 logarithms (u8) of the values' sizes in chunks, 128 the stack
-// (62 values), 2112 the buffer.
+// Layout of a stream:
+//
+// - 0: key
+// - 32: u32, flags
+// - 36: u32, bytes in the buffer
+// - 40: u64, chunks compressed
+// - 48: u64, index of its first chunk
+// - 56: u32, values on the stack
+// - 60: u32, whether nodes are written
+// - 64: base-2 logarithms (u8) of the values' sizes in chunks
+// - 128: the stack (62 values)
+// - 2112: the buffer
 const STACK: usize = 128;
 const BUFFER: usize = 2112;
 const BUFFERED: u32 = 4096;
 export const STREAM_SIZE: usize = BUFFER + 4096;
 
-/** Where the next node of an outboard goes. */
+/** Address at which the next node of an outboard is written. */
 let node: usize = 0;
 
 export function stream_size(): u32 {
   return STREAM_SIZE;
 }
 
-/** Nodes are written to `at` from now on. Answers where they had come to. */
+/**
+ * Sets the address for the next nodes to `at`. Returns the address after the last node written
+ * before.
+ */
 export function nodes(at: usize): usize {
   const end = node;
   node = at;
   return end;
 }
 
-/** `key`: address of 32 bytes, or 0. `chunk`: number of the first chunk, for a subtree. */
+/**
+ * Opens a stream. `key` is the address of 32 bytes, or 0. `chunk` is the index of the first chunk,
+ * for a subtree.
+ */
 export function stream_open(s: usize, key: usize, flags: u32, chunk: u64, outboard: u32): void {
   memory.copy(s, key ? key : IV, 32);
   store<u32>(s, flags, 32);
@@ -39,7 +54,7 @@ export function stream_copy(to: usize, from: usize): void {
   memory.copy(to, from, STREAM_SIZE);
 }
 
-/** Makes one value of the two last ones. */
+/** Replaces the last two values by their parent. */
 function merge(s: usize, root: u32): void {
   const count = load<u32>(s, 56) - 2;
   const left = s + STACK + (<usize>count << 5);
@@ -53,13 +68,16 @@ function merge(s: usize, root: u32): void {
   store<u32>(s, count + 1, 56);
 }
 
-/** Merges what is known not to be the root, since there is more. */
+/** Merges the values that can't be children of the root, because more content follows. */
 function settle(s: usize): void {
   const least = <u32>popcnt<u64>(load<u64>(s, 40));
   while (load<u32>(s, 56) > least) merge(s, 0);
 }
 
-/** A subtree of `count` chunks, 4 to 64: its two halves go onto the stack, since their parent may be the root. */
+/**
+ * Pushes the two halves of a subtree onto the stack, because their parent may be the root. `count`
+ * is its number of chunks, a power of two from 4 to 64.
+ */
 function push(s: usize, p: usize, count: u32): void {
   settle(s);
   const chunk = load<u64>(s, 40);
@@ -104,7 +122,7 @@ export function stream_update(s: usize, p: usize, length: u32): void {
   useKey(IV, 0);
 }
 
-/** The digest, or the chaining value if `root` is 0. Nothing but `stream_open` may follow. */
+/** Writes the digest, or the chaining value if `root` is 0. Only `stream_open` may follow. */
 export function stream_end(s: usize, root: u32, out: usize): void {
   useKey(s, load<u32>(s, 32));
   root = root ? ROOT : 0;

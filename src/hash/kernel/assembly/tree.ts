@@ -2,8 +2,10 @@ import { lanesKey, lanesOut, lanesRun, pad as lanesPad, rowRun as lanesRow } fro
 import { CHUNK_END, CHUNK_START, LANES, NOWHERE, PADS, PARENT, ROOT, TAIL, TREE, key, mode } from "./layout";
 import { pad as scalarPad, rowRun as scalarRow } from "./scalar";
 
-/** A chunk that waits to be hashed. 0: u32 address; 4: u32 length, at most 1024; 8: u64 chunk counter; 16: u32 address of its
- *  chaining value; 20: u32 ROOT or 0. */
+/**
+ * Bytes of a chunk that waits to be hashed. 0: u32 address; 4: u32 length, at most 1024; 8: u64
+ * chunk counter; 16: u32 address of its chaining value; 20: u32 ROOT or 0.
+ */
 export const CHUNK_SIZE: usize = 24;
 
 // @ts-ignore: decorator
@@ -28,7 +30,7 @@ function blocksOf(length: u32): u32 {
   return length ? (length + 63) >> 6 : 1;
 }
 
-/** One chunk: at most 1024 bytes. */
+/** Hashes one chunk of at most 1024 bytes. */
 export function chunkOne(p: usize, length: u32, counter: u64, root: u32, out: usize): void {
   const blocks = blocksOf(length);
   const whole = length >> 6;
@@ -42,7 +44,7 @@ export function chunkOne(p: usize, length: u32, counter: u64, root: u32, out: us
   row(PADS, 1, whole ? out : key, counter, length & 63, whole ? mode : start, 0, CHUNK_END | root, out);
 }
 
-/** The parent of the two chaining values at `p`. */
+/** Writes the parent of the two chaining values at `p`. */
 export function parentOne(p: usize, root: u32, out: usize): void {
   row(p, 1, key, 0, 64, mode | PARENT, 0, root, out);
 }
@@ -51,11 +53,11 @@ function splat(offset: usize, value: u32): void {
   v128.store(LANES + offset, i32x4.splat(value));
 }
 
-/** Four whole chunks that follow each other. */
+/** Hashes four whole chunks that follow each other. */
 function chunksFour(p: usize, counter: u64, out: usize): void {
   if (ASC_FEATURE_SIMD) {
     lanesKey();
-    // The first counter is a multiple of four: no carry.
+    // The first counter is a multiple of four, so there is no carry.
     v128.store(LANES, i32x4.add(i32x4.splat(<u32>counter), i32x4(0, 1, 2, 3)), 128);
     splat(144, <u32>(counter >> 32));
     splat(160, 64);
@@ -71,7 +73,10 @@ function chunksFour(p: usize, counter: u64, out: usize): void {
   }
 }
 
-/** Four parents, with chaining values and results anywhere. `roots` is a vector in memory. */
+/**
+ * Computes four parents. Chaining values and results may be anywhere. `roots` is the address of a
+ * vector with the flags of each.
+ */
 export function parentsFour(
   p0: usize, p1: usize, p2: usize, p3: usize, roots: usize, o0: usize, o1: usize, o2: usize, o3: usize,
 ): void {
@@ -92,10 +97,12 @@ export function parentsFour(
   }
 }
 
-/** `count` parents of the chaining values that follow each other at `p`; may be in place. */
+/**
+ * Computes `count` parents of the chaining values that follow each other at `p`. `out` may be `p`.
+ */
 function parents(p: usize, count: u32, out: usize): void {
   if (ASC_FEATURE_SIMD) {
-    // A lane may read more than there is: what it makes of it goes nowhere.
+    // A lane may read beyond the values. Its result is discarded.
     while (count > 2) {
       lanesKey();
       splat(128, 0);
@@ -119,10 +126,10 @@ function parents(p: usize, count: u32, out: usize): void {
   }
 }
 
-/** The least number of waiting chunks that is worth the lanes. */
+/** The smallest number of waiting chunks for which the four lanes are faster. */
 const WORTH: u32 = 3;
 
-/** At most four waiting chunks, by rising number of blocks. */
+/** Hashes at most four waiting chunks, sorted by their number of blocks, the smallest first. */
 export function chunksAny(at: usize, count: u32): void {
   if (ASC_FEATURE_SIMD) {
     if (count >= WORTH) {
@@ -153,7 +160,8 @@ function lanesAny(at: usize, count: u32): void {
   const a0 = load<u32>(at), a1 = load<u32>(min(at + CHUNK_SIZE, last));
   const a2 = load<u32>(min(at + 2 * CHUNK_SIZE, last)), a3 = load<u32>(last);
   for (let next: u32 = 0; next < count; ) {
-    // All lanes go on to the block that is the last one of the shortest; those that are done go over anything.
+    // All lanes advance to the last block of the shortest unfinished chunk. Lanes that are done
+    // read arbitrary bytes.
     const target = blocksOf(load<u32>(at + next * CHUNK_SIZE, 4)) - 1;
     if (target > done) {
       const skip: usize = done << 6;
@@ -196,7 +204,7 @@ function lanesAny(at: usize, count: u32): void {
   }
 }
 
-/** Chaining values of the chunks of at most 64 KiB, at TREE. Answers how many. */
+/** Writes the chaining values of the chunks of at most 64 KiB to TREE. Returns their number. */
 function chunks(p: usize, length: u32, counter: u64): u32 {
   let out = TREE;
   for (; length >= 4096; length -= 4096) {
@@ -208,7 +216,7 @@ function chunks(p: usize, length: u32, counter: u64): u32 {
   if (length) {
     const count = (length + 1023) >> 10;
     for (let i: u32 = 0; i < count; i += 1) {
-      // The last one has the fewest blocks: it comes first.
+      // The last chunk has the fewest blocks, so it comes first.
       const place = TAIL + (i + 1 === count ? 0 : i + 1) * CHUNK_SIZE;
       store<u32>(place, p + (i << 10));
       store<u32>(place, min(length - (i << 10), 1024), 4);
@@ -222,7 +230,7 @@ function chunks(p: usize, length: u32, counter: u64): u32 {
   return (out - TREE) >> 5;
 }
 
-/** The whole tree over at most 64 KiB. */
+/** Hashes the whole tree over at most 64 KiB. */
 export function tree(p: usize, length: u32, counter: u64, root: u32, out: usize): void {
   if (length <= 1024) {
     chunkOne(p, length, counter, root, out);
@@ -239,8 +247,9 @@ export function tree(p: usize, length: u32, counter: u64, root: u32, out: usize)
 }
 
 /**
- * The two halves' chaining values of a subtree of 4 to 64 chunks (a power of two), at TREE. Of 64 chunks, the parents of its
- * groups of 16 are written to `nodes`, if it isn't 0: 128 bytes.
+ * Writes the chaining values of the two halves of a subtree to TREE. `count` is its number of
+ * chunks, a power of two from 4 to 64. If `count` is 64 and `nodes` is not 0, it also writes the
+ * values of the four groups of 16 chunks to `nodes`: 128 bytes, the two nodes above the groups.
  */
 export function halves(p: usize, count: u32, counter: u64, nodes: usize): void {
   const all = count === 64;
