@@ -14,5 +14,10 @@ function figures(name: string, { machine, date, rows }: Report): string {
   const { cpu, cores, platform, node, chromium, firefox } = machine;
   const programs = [chromium && `Chromium ${chromium}`, firefox && `Firefox ${firefox}`, `Node ${node}`].filter(Boolean).join(", ");
   const where = `${cpu}, ${cores} cores, ${platform}; ${programs}; ${date.slice(0, 10)}.`;
-  return `\`npm run bench -- ${name}\` on ${where}\n\n${markdown(cells(rows))}`;
+  return `${wrapped(`\`npm run bench -- ${name}\` on ${where}`)}\n\n${markdown(cells(rows))}`;
+}
+
+/** Breaks a line between words so that no part is longer than 100 columns. */
+function wrapped(line: string): string {
+  return line.replace(/(.{1,100})(?: |$)/g, "$1\n").trimEnd();
 }
