@@ -6,11 +6,11 @@ import type { ArchiveSource } from "../thread/store-api.ts";
 import { type OutsideSource, outsideBytes } from "./outside-bytes.ts";
 
 /**
- * The bytes of an archive or file that the page gave, with progress `reading`. Nothing of `stream` is taken, not even its lock, before
- * the first byte is asked for.
+ * Yields the bytes of an archive or a file that the page passed, with progress `reading` in bytes.
+ * Neither reads nor locks `stream` before the caller asks for the first byte.
  *
  * @param stream the bytes of `source`
- * @param name what it is imported as, for messages
+ * @param name name that `source` is imported under, for error messages
  * @throws StoreError `unavailable` as `outsideBytes` does
  */
 export async function* archiveBytes(

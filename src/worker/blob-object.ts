@@ -3,10 +3,13 @@ import type { BlobEntry } from "../castore/chunk-store.ts";
 import { asDigest, DIGEST_LENGTH, type Digest, formatDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 
-/** Of a chunk list: a digest and a size (uint64, little-endian) for each chunk. */
+/** Length in bytes of an entry of a chunk list: a digest and a size (uint64, little-endian). */
 const CHUNK_LENGTH = DIGEST_LENGTH + 8;
 
-/** What is kept of a blob of several chunks: their number (uint32, little-endian), the list, and then the encoded outboard. */
+/**
+ * Encodes the object of a blob of several chunks: the number of chunks (uint32, little-endian), the
+ * chunk list, and the encoded outboard if there is one.
+ */
 export function encodeBlob({ chunks, bao }: BlobEntry): Uint8Array {
   const list = 4 + chunks.length * CHUNK_LENGTH;
   const bytes = new Uint8Array(list + (bao?.length ?? 0));
@@ -20,7 +23,11 @@ export function encodeBlob({ chunks, bao }: BlobEntry): Uint8Array {
   return bytes;
 }
 
-/** @throws StoreError `corrupt` */
+/**
+ * Decodes the object of a blob of several chunks.
+ *
+ * @throws StoreError `corrupt` if the chunk list is cut short
+ */
 export function decodeBlob(bytes: Uint8Array, blob: Digest): BlobEntry {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const count = bytes.length < 4 ? 0 : view.getUint32(0, true);
@@ -31,7 +38,11 @@ export function decodeBlob(bytes: Uint8Array, blob: Digest): BlobEntry {
   return { chunks: decodeChunkList(list, blob), ...(bao.length > 0 && { bao }) };
 }
 
-/** Of the list alone, as the first version of the database had it. @throws StoreError `corrupt` */
+/**
+ * Decodes a chunk list without a count, as version 1 of the database stored it.
+ *
+ * @throws StoreError `corrupt` if the last entry is cut short
+ */
 export function decodeChunkList(list: Uint8Array, blob: Digest): ChunkMeta[] {
   if (list.length % CHUNK_LENGTH !== 0)
     throw new StoreError("corrupt", `the stored chunk list of blob ${formatDigest(blob)} is damaged`);

@@ -1,6 +1,6 @@
 /**
- * The decoder of brotli for pages, with its WebAssembly module beside it: 100 kB when they are sent
- * compressed. They are files of their own, so that a page that needs no brotli doesn't load them.
+ * The brotli decoder for pages, beside its WebAssembly module. Together they transfer 100 kB when
+ * compressed. Both are separate files, so that a page that needs no brotli doesn't load them.
  */
 
 export { BrotliDecStream, default as init } from "brotli-dec-wasm/web";

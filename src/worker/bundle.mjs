@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Makes each worker's script self-contained, over what tsc has put in its place: a page that gives a worker's URL has no bundler
- * that would resolve its imports. The decoder of brotli is a script of its own, which the store worker
- * imports if it needs it. Part of `npm run build`.
+ * Bundles each worker's script into one file, over the output of tsc. A page that passes the URL of
+ * a worker has no bundler to resolve the imports of its script. The brotli decoder is a separate
+ * script, which the store worker imports when it needs it. Part of `npm run build`.
  */
 import { copyFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -20,11 +20,12 @@ for (const script of ["worker/store-worker", "worker/hash-worker", "worker/brotl
   await bundle.write({
     file: `dist/${script}.js`,
     format: "esm",
-    // Whitespace stays: with it goes the quoting of `{ type: "module" }`, by which other bundlers know a worker.
+    // Keep whitespace: removing it also changes the quotes of `{ type: "module" }`, by which other
+    // bundlers recognise a worker.
     minify: { mangle: true, compress: true, codegen: false },
   });
   await bundle.close();
 }
 
-// The decoder fetches it from its own directory.
+// The decoder fetches this file from its own directory.
 await copyFile(createRequire(import.meta.url).resolve("brotli-dec-wasm/web/bg.wasm"), "dist/worker/brotli_dec_wasm_bg.wasm");

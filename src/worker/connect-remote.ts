@@ -5,7 +5,7 @@ import { fetchThrough } from "../thread/port-fetch.ts";
 import type { RemoteAddress } from "../thread/store-api.ts";
 import { createBrowserTransport } from "../wire/transport.ts";
 
-/** The remote that the page named. */
+/** Connects to the remote store that the page named. */
 export function connectRemoteAddress({ url, protocol, dialect, headers, fetch }: RemoteAddress, engine: HashEngine): RemoteStore {
   const transport = createBrowserTransport({
     baseUrl: url,

@@ -5,46 +5,61 @@ import { untilAborted } from "../until-aborted.ts";
 import type { StoreSchema } from "./database.ts";
 
 const VERSION = 2;
-/** After so many milliseconds without an answer, opening a database is called waiting. */
+/** Milliseconds without an answer after which opening the database is reported as waiting. */
 const PATIENCE = 2000;
 /**
- * Milliseconds to leave the browser alone after it closed a connection. Chromium (156) answers no request of this thread, ever, that comes
- * while it deletes the databases of a site.
+ * Milliseconds between the loss of a connection and this thread's next request. While Chromium
+ * (156) deletes the databases of a site, it never answers a request of this thread.
  */
 const SETTLING_TIME = 100;
-/** Milliseconds for an answer that needs no waiting, and how often it is asked for. */
+/**
+ * Milliseconds to wait for an answer that the browser can give at once, and the number of attempts.
+ */
 const ANSWER_TIME = 1000;
 const MAX_ASKED = 5;
-/** When to look again whether a database is there to which nobody has a connection, in milliseconds after one another. */
+/**
+ * Delays in milliseconds, one after the other, before the later checks whether the database exists.
+ * A check does nothing if there is a connection by then.
+ */
 const LATER_LOOKS = [1000, 5000];
-/** Milliseconds in which a connection has to be made again. */
+/** Milliseconds within which a lost connection has to be opened again. */
 const RECONNECTING_TIME = 10_000;
 
-/** What opening or deleting a database waits for: an older version of this page in another tab, or something that the browser doesn't tell. */
+/**
+ * Reason why opening or deleting a database takes long: an older version of this page in another
+ * tab, or a reason that the browser doesn't tell.
+ */
 export type Waiting = "waiting for another tab" | "waiting for the database";
 
 type OpenDatabase = IDBPDatabase<StoreSchema>;
 
-/** A connection that is there, or is being made. */
+/** A connection that is open or is being opened. */
 interface Connection {
   readonly opened: Promise<OpenDatabase>;
-  /** Aborted some time after the browser has closed it: a transaction of it that has not ended by then never does. */
+  /**
+   * Aborts `ANSWER_TIME` after the browser closed the connection. A transaction that has not ended
+   * by then never ends.
+   */
   readonly lost: AbortController;
 }
 
 /**
- * The connection to a store's database. Made again when the browser drops it, because some do so to pages in the background. Ended when
- * another tab wants to upgrade or delete the database, and when the browser has deleted it: then it is not made anew, as what this thread
- * knows of the store is wrong.
+ * The connection to a store's database. Some browsers drop the connections of background pages;
+ * this class then opens the connection again. The connection ends for good if another tab wants to
+ * upgrade or delete the database, or if the browser has deleted the database. A deleted database is
+ * not created again, because this thread's index of it would be wrong.
  */
 export class DatabaseConnection {
   readonly #storeName: string;
   readonly #name: string;
   readonly #onWaiting: ((what: Waiting) => void) | undefined;
   #connection: Connection | undefined;
-  /** The look at what became of the database after a connection was lost. */
+  /** The check whether the database still exists after a connection was lost. */
   #settling: Promise<void> | undefined;
-  /** Of the database that was opened first. Another one of this name is another store. */
+  /**
+   * Id of the database that was opened first. A database of the same name with another id is
+   * another store.
+   */
   #id: string | undefined;
   #isEvicted = false;
   readonly #ended = new AbortController();
@@ -57,29 +72,33 @@ export class DatabaseConnection {
     this.#onWaiting = onWaiting;
   }
 
-  /** Aborted with a StoreError `closed` at the end. */
+  /** Aborts with a StoreError `closed` when the connection ends for good. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
 
-  /** Whether it ended because the browser has deleted the database. */
+  /** Whether the connection ended because the browser deleted the database. */
   get isEvicted(): boolean {
     return this.#isEvicted;
   }
 
   /**
-   * Runs `work`, once more if the connection was lost before it began. Rejects if the browser deletes the database meanwhile, whatever
-   * became of `work`.
+   * Runs `work`, and runs it once more if the connection was lost before `work` began. Rejects if
+   * the browser deletes the database meanwhile, even if `work` succeeds.
    */
   run<T>(work: (db: OpenDatabase) => Promise<T>): Promise<T> {
     return untilAborted(this.#run(work), this.#evicted.signal);
   }
 
-  /** Ends it. @returns the connection, which the caller has to close, if there is one */
+  /**
+   * Ends the connection for good.
+   *
+   * @returns the open connection, if there is one; the caller has to close it
+   */
   async end(reason: StoreError): Promise<OpenDatabase | undefined> {
     const opened = this.#connection?.opened;
     this.#ended.abort(reason);
-    // One that is still waited for is closed when it comes.
+    // If the connection opens only after this wait, `#connect` closes it.
     return opened && untilAborted(opened, AbortSignal.timeout(ANSWER_TIME)).catch(() => undefined);
   }
 
@@ -100,7 +119,7 @@ export class DatabaseConnection {
     const lost = new AbortController();
     const onTerminated = (): void => {
       this.#lose(connection);
-      const reason = new StoreError("unavailable", "the browser closed the database of the store meanwhile; try again");
+      const reason = new StoreError("unavailable", "the browser closed the store's database during this operation; try again");
       setTimeout(() => lost.abort(reason), ANSWER_TIME);
     };
     const opening = this.#settling ? this.#settling.then(() => this.#open(onTerminated)) : this.#open(onTerminated);
@@ -109,7 +128,7 @@ export class DatabaseConnection {
     this.#connection = connection;
     opening.then(
       (db) => {
-        // Nobody waits for it any more.
+        // Nobody uses this connection any more.
         if (this.ended.aborted || this.#connection !== connection) db.close();
       },
       () => {},
@@ -138,14 +157,15 @@ export class DatabaseConnection {
             return;
           }
           for (const name of ["packs", "segments", "pins"] as const) db.createObjectStore(name);
-          // Objects of the first version stay until they are packed, which takes more than this transaction may.
+          // Objects of version 1 stay until `packLegacyObjects` packs them. Packing does not fit
+          // into this one transaction.
           if (from < 1) db.createObjectStore("pathInfos");
           const meta = db.createObjectStore("meta");
           meta.put(crypto.randomUUID(), "id");
         },
         blocked: () => this.#onWaiting?.("waiting for another tab"),
         blocking: (_current, _wanted, event) => {
-          this.#ended.abort(new StoreError("closed", "another tab upgrades or deletes this store; reload the page"));
+          this.#ended.abort(new StoreError("closed", "another tab is upgrading or deleting this store; reload the page"));
           if (event.target instanceof IDBDatabase) event.target.close();
         },
         terminated: onTerminated,
@@ -166,7 +186,10 @@ export class DatabaseConnection {
     return db;
   }
 
-  /** The browser closed a connection. It does that to pages in the background, and before it deletes the database. */
+  /**
+   * Handles that the browser closed a connection. Browsers close connections of background pages,
+   * and every connection before they delete the database.
+   */
   #lose(connection: Connection): void {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
@@ -175,7 +198,10 @@ export class DatabaseConnection {
     });
   }
 
-  /** Resolves when it is known whether the database is still there, or nobody answers. If it is not, this ends. */
+  /**
+   * Checks whether the database still exists. Ends the connection for good if the database is gone,
+   * or if the browser never answers.
+   */
   async #settle(): Promise<void> {
     for (let asked = 0; asked < MAX_ASKED; asked++) {
       await pause(SETTLING_TIME);
@@ -190,7 +216,10 @@ export class DatabaseConnection {
     this.#evict();
   }
 
-  /** The browser may delete the database some time after it closed its connections. */
+  /**
+   * Checks again later, because the browser may delete the database some time after it closed the
+   * connections.
+   */
   async #lookLater(): Promise<void> {
     for (const delay of LATER_LOOKS) {
       await pause(delay);
@@ -201,7 +230,7 @@ export class DatabaseConnection {
 
   #evict(): void {
     this.#isEvicted = !this.ended.aborted;
-    const message = `the browser has deleted the store ${quote(this.#storeName)}, as when this site's data is cleared; open it again`;
+    const message = `the browser has deleted the store ${quote(this.#storeName)}, perhaps because this site's data was cleared; open it again`;
     this.#ended.abort(new StoreError("closed", message));
     this.#evicted.abort(this.ended.reason);
   }
@@ -211,31 +240,38 @@ async function through<T>({ opened, lost }: Connection, work: (db: OpenDatabase)
   return untilAborted(opened.then(work), lost.signal);
 }
 
-/** The transaction could not even begin: the connection is closed or closing. */
+/** Whether the transaction could not even begin, because the connection is closed or closing. */
 function isLostConnection(error: unknown): boolean {
   return error instanceof DOMException && error.name === "InvalidStateError";
 }
 
-/** `undefined` if the browser does not answer. Where it can't be asked, the next connection shows it. */
+/**
+ * Whether the database exists; `undefined` if the browser does not answer. True if the browser
+ * can't list databases: then the next connection finds out.
+ */
 async function exists(name: string): Promise<boolean | undefined> {
   if (!indexedDB.databases) return true;
   try {
     const databases = await untilAborted(indexedDB.databases(), AbortSignal.timeout(ANSWER_TIME));
-    // WebKit lists a database that was never made with version 0.
+    // WebKit also lists databases that were never created; their version is 0.
     return databases.some((database) => database.name === name && database.version);
   } catch {
     return undefined;
   }
 }
 
-/** Rejects with `unavailable` if a connection is not made in time. */
+/**
+ * Passes on `opening`.
+ *
+ * @throws StoreError `unavailable` if it takes longer than `RECONNECTING_TIME`
+ */
 async function inTime<T>(opening: Promise<T>, name: string): Promise<T> {
   const late = AbortSignal.timeout(RECONNECTING_TIME);
   try {
     return await untilAborted(opening, late);
   } catch (error) {
     if (!late.aborted || error !== late.reason) throw error;
-    throw new StoreError("unavailable", `the database ${name}, which was open before, does not open again; try again`);
+    throw new StoreError("unavailable", `the connection to the database ${name} was lost and can't be opened again; try again`);
   }
 }
 

@@ -7,27 +7,30 @@ import { untilAborted } from "../until-aborted.ts";
 import { DatabaseConnection, type Waiting } from "./database-connection.ts";
 import { storageError } from "./storage-error.ts";
 
-/** What is known of a pack, or of a part of one (docs/storage.md). Its key is a UUID: a record never changes, another takes its place. */
+/**
+ * Index record: it lists the objects of a pack, or some of them (docs/storage.md). Its key is a
+ * UUID. A record never changes; a new record under a new key replaces it.
+ */
 export interface PackRecord {
-  /** The pack's id. */
+  /** Id of the pack. */
   readonly pack: string;
   readonly storage: "opfs" | "indexeddb";
   /** Bytes of the pack. */
   readonly size: number;
-  /** Objects, 40 bytes each (`pack-entries.ts`). */
+  /** Entries of the objects, 40 bytes each (`pack-entries.ts`). */
   readonly entries: Uint8Array;
 }
 
-/** Of the first version of the database, which had a record for each object. */
+/** Value of a blob in version 1 of the database, which had a record for each object. */
 export type LegacyBlob = { chunks: Uint8Array; bao?: Uint8Array } | Uint8Array;
 
 type DigestKey = Uint8Array<ArrayBuffer>;
 
 export interface StoreSchema extends DBSchema {
   packs: { key: string; value: PackRecord };
-  /** The content of packs that are kept here: by the pack's id and the number of the segment. */
+  /** Content of packs that are stored in IndexedDB, by pack id and segment number. */
   segments: { key: [string, number]; value: Uint8Array };
-  /** By the hash part of the store path. */
+  /** Path infos by the hash part of their store path. */
   pathInfos: { key: string; value: PathInfo };
   pins: { key: string; value: Pin };
   meta: { key: MetaKey; value: number | string };
@@ -37,21 +40,31 @@ export interface StoreSchema extends DBSchema {
 }
 
 /**
- * `id`: a UUID, made with the store; `generation`: counts the transactions that changed packs; `roots`: those that added path infos or
- * pins, or objects that others rely on.
+ * Keys of `meta`. `id` is a UUID, made with the store. `generation` counts the transactions that
+ * changed `packs`. `roots` counts the transactions that added path infos, pins, or objects that
+ * others rely on.
  */
 export type MetaKey = "id" | "generation" | "roots";
 
 export type StoreName = StoreNames<StoreSchema>;
-/** Where the first version kept objects. They are there only as long as they have not been packed. */
+/**
+ * Object stores of version 1 of the database. Databases that a later version created don't have
+ * them. Packing empties them.
+ */
 export const LEGACY_STORES = ["chunks", "blobs", "directories"] as const;
 
 export type WriteTransaction = IDBPTransaction<StoreSchema, StoreName[], "readwrite">;
 
-/** Milliseconds that transactions get to end. A connection that the browser has dropped may never tell. */
+/**
+ * Milliseconds that `close` waits for running transactions. A connection that the browser has
+ * dropped may never report their end.
+ */
 const CLOSING_TIME = 1000;
 
-/** A store's database: transactions, over a connection that is made again when it is lost (`database-connection.ts`). */
+/**
+ * A store's database. Runs transactions over a connection that is opened again when it is lost
+ * (`database-connection.ts`).
+ */
 export class StoreDatabase {
   readonly #name: string;
   readonly #connection: DatabaseConnection;
@@ -64,24 +77,29 @@ export class StoreDatabase {
   }
 
   /**
-   * Aborted, with a StoreError `closed`, when it was closed for good: by its owner, for another tab, or because the browser deleted it
-   * (`isEvicted`).
+   * Aborts with a StoreError `closed` when the database is closed for good: by its owner, for
+   * another tab, or because the browser deleted it (`isEvicted`).
    */
   get ended(): AbortSignal {
     return this.#connection.ended;
   }
 
-  /** Whether the browser has deleted the database, as it does when this site's data is cleared. */
+  /**
+   * Whether the browser has deleted the database, for example because this site's data was cleared.
+   */
   get isEvicted(): boolean {
     return this.#connection.isEvicted;
   }
 
-  /** Runs `work` in a transaction that only reads. */
+  /** Runs `work` in a read-only transaction over one object store. */
   read<N extends StoreName, T>(name: N, work: (store: IDBPObjectStore<StoreSchema, [N], N, "readonly">) => Promise<T>): Promise<T> {
     return this.#run(async (db) => work(this.#begun(db.transaction(name, "readonly")).store));
   }
 
-  /** The same over several object stores, of which it sees one moment. */
+  /**
+   * Runs `work` in a read-only transaction over several object stores, which shows all of them at
+   * the same moment.
+   */
   snapshot<T>(
     names: readonly StoreName[],
     work: (transaction: IDBPTransaction<StoreSchema, StoreName[], "readonly">) => Promise<T>,
@@ -89,14 +107,14 @@ export class StoreDatabase {
     return this.#run(async (db) => work(this.#begun(db.transaction([...names], "readonly"))));
   }
 
-  /** Which of the object stores that need not be there are there. */
+  /** Names of the object stores of version 1 that this database has. */
   legacyStores(): Promise<(typeof LEGACY_STORES)[number][]> {
     return this.#run(async (db) => LEGACY_STORES.filter((name) => db.objectStoreNames.contains(name)));
   }
 
   /**
-   * Runs `work` in a transaction that writes; resolves when the transaction is complete, not before. Nothing of it stays if `work`
-   * fails.
+   * Runs `work` in a read-write transaction. Resolves when the transaction is complete, not before.
+   * If `work` fails, the transaction is rolled back.
    */
   write<T>(
     names: readonly StoreName[],
@@ -119,14 +137,20 @@ export class StoreDatabase {
 
   async close(): Promise<void> {
     const db = await this.#connection.end(new StoreError("closed", "the store was closed"));
-    // WebKit loses a close that is under way when its worker is ended, and then whoever wants to delete the database waits for ever. So it must not
-    // wait for a transaction, whose end is told after that of its requests; and requests are answered in order.
+    // If a worker is terminated while WebKit closes its connection, WebKit loses the close, and
+    // deleting the database then waits for ever. WebKit delays a close until all transactions have
+    // ended, which is later than the answers to their requests. So wait for the transactions before
+    // the close. WebKit answers requests in order, so the answer to `databases()` shows that the
+    // close is done.
     await Promise.race([Promise.all(this.#running), new Promise((resolve) => setTimeout(resolve, CLOSING_TIME))]);
     db?.close();
     if (indexedDB.databases) await untilAborted(indexedDB.databases(), AbortSignal.timeout(CLOSING_TIME)).catch(() => {});
   }
 
-  /** Keeps sight of a transaction until it has ended. Where a request of it fails, that one's error is the one to tell. */
+  /**
+   * Tracks a transaction until it has ended. Ignores the transaction's own error: if a request in
+   * it fails, `work` rejects with the request's error.
+   */
   #begun<T extends { readonly done: Promise<void> }>(transaction: T): T {
     const ended: Promise<void> = transaction.done.catch(() => {}).finally(() => this.#running.delete(ended));
     this.#running.add(ended);
@@ -142,7 +166,7 @@ export class StoreDatabase {
   }
 }
 
-/** Adds one to a counter of `meta`. @returns its value now */
+/** Adds one to a counter in `meta`. @returns the new value */
 export async function increment(transaction: WriteTransaction, key: "generation" | "roots"): Promise<number> {
   const meta = transaction.objectStore("meta");
   const value = toCount(await meta.get(key)) + 1;
@@ -158,6 +182,6 @@ function abortQuietly(transaction: { abort(): void }): void {
   try {
     transaction.abort();
   } catch {
-    // It has ended by itself.
+    // The transaction has already ended.
   }
 }

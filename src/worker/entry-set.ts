@@ -1,4 +1,4 @@
-/** A set of entries of an `ObjectTable`: a bit for each. */
+/** A set of entries of an `ObjectTable`, one bit for each. */
 export class EntrySet {
   #bits = new Uint8Array(0);
 
@@ -19,7 +19,7 @@ export class EntrySet {
     this.#bits = new Uint8Array(0);
   }
 
-  /** In order. What is added meanwhile may be left out. */
+  /** Yields the entries in ascending order. May leave out entries that are added meanwhile. */
   *[Symbol.iterator](): Generator<number> {
     const bits = this.#bits;
     for (let i = 0; i < bits.length; i++) {

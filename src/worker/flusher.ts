@@ -1,10 +1,13 @@
 import { StoreError } from "../error.ts";
 import { OpenFile } from "./open-file.ts";
 
-/** The name of a store worker that does nothing but flush. */
+/** Name of a store worker that only flushes files. */
 export const FLUSHER_NAME = "tvix-store-web flush";
 
-/** Brings what was written to a file, through whatever handle, to the disk. Nobody may have it open. */
+/**
+ * Flushes everything that was written to a file, through any handle, to the disk. Nobody may have
+ * the file open.
+ */
 export async function flushFile(file: FileSystemFileHandle): Promise<void> {
   const opened = await OpenFile.open(file);
   try {
@@ -17,8 +20,9 @@ export async function flushFile(file: FileSystemFileHandle): Promise<void> {
 type Reply = "ready" | { readonly id: number; readonly error?: unknown };
 
 /**
- * Flushes files in a worker of its own: a flush is synchronous, and takes as long as the disk does. The first file starts the
- * worker. Where the worker can't be started, this thread does the work.
+ * Flushes files in a separate worker, because a flush is synchronous and blocks its thread until
+ * the disk is done. The first file starts the worker. If the worker can't be started, this thread
+ * flushes.
  */
 export class Flusher {
   #running: FlushWorker | undefined;
@@ -31,18 +35,26 @@ export class Flusher {
     return (await running.started) ? running.flush(file) : flushFile(file);
   }
 
-  /** Ends the worker. What it has not flushed yet rejects with `closed`. Another file starts it again. */
+  /**
+   * Ends the worker. Flushes that are not done reject with `closed`. The next file starts a new
+   * worker.
+   */
   close(): void {
     this.#running?.end();
     this.#running = undefined;
   }
 }
 
-/** One worker, from its start to its end. */
+/** One flush worker, from its start to its end. */
 class FlushWorker {
-  /** False if the worker can't be started. Rejects if the worker was ended before it listened. */
+  /**
+   * Resolves to false if the worker can't be started. Rejects if the worker is ended before it
+   * listens.
+   */
   readonly started: Promise<boolean>;
-  /** Why the worker flushes nothing any more, after it once listened. */
+  /**
+   * Why the worker no longer flushes: it failed after it had started to listen, or it was ended.
+   */
   failure: StoreError | undefined;
   #worker: Worker | undefined;
   #nextId = 0;
@@ -54,7 +66,8 @@ class FlushWorker {
       this.#endStart = reject;
       let listens = false;
       try {
-        // Our own script, wherever it came from, does it under another name.
+        // This worker's own script, wherever it was loaded from, flushes if its name is
+        // `FLUSHER_NAME`.
         this.#worker = new Worker(self.location.href, { type: "module", name: FLUSHER_NAME });
       } catch {
         resolve(false);
@@ -71,7 +84,7 @@ class FlushWorker {
         else resolve(false);
       };
     });
-    // Those who wait for it handle the rejection; there may be none.
+    // Callers of `flush` handle the rejection. If there are none, it must not count as unhandled.
     this.started.catch(() => {});
   }
 
@@ -105,13 +118,13 @@ class FlushWorker {
   }
 }
 
-/** Of a dedicated worker's global scope. */
+/** The part of a dedicated worker's global scope that `serveFlushes` uses. */
 interface FlusherScope {
   onmessage: ((event: MessageEvent) => void) | null;
   postMessage(message: unknown): void;
 }
 
-/** What such a worker runs. */
+/** Flushes the files that a `FlushWorker` sends to this thread. */
 export function serveFlushes(scope: FlusherScope): void {
   scope.onmessage = async ({ data }: MessageEvent<{ id: number; file: FileSystemFileHandle }>) => {
     const { id, file } = data;

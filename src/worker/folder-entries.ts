@@ -6,29 +6,29 @@ import type { FolderSource, NotTold } from "../thread/store-api.ts";
 import { type FolderDirectory, type FolderItem, folderItems } from "./folder-tree.ts";
 import { type PickedFile, readPicked, readTogether } from "./picked-files.ts";
 
-/** Files that are looked up at a time. */
+/** Number of files that are looked up at a time. */
 const OPENED_AHEAD = 64;
-/** A batch of files that are read together ends at so many entries, or bytes. */
+/** Limits of a batch of files that are read together: number of entries, and bytes. */
 const BATCH_COUNT = 64;
 const BATCH_BYTES = 1024 * 1024;
-/** Batches that are read at a time. */
+/** Number of batches that are read at a time. */
 const BATCHES_AHEAD = 8;
-/** Files up to this length go into batches; longer ones are streamed when their turn comes. */
+/** Files up to this many bytes go into batches; longer files are streamed when their turn comes. */
 const SHORT = 256 * 1024;
 
 type FolderFile = PickedFile & { readonly kind: "file" };
 type FolderEntry = FolderDirectory | FolderFile;
 
-/** What the source can't tell, whatever is in it. */
+/** Names the properties of a folder that this kind of source never tells. */
 export function notTold(source: FolderSource): NotTold[] {
   return "handle" in source ? ["executable-bits", "symlinks"] : ["executable-bits", "symlinks", "empty-directories"];
 }
 
 /**
- * The entries of a picked folder, with their contents.
+ * Yields the entries of a picked folder, with their contents.
  *
- * @throws StoreError `unavailable` if a file can't be read, or has changed since it was picked, as far as the browser tells; `invalid` for
- *   a folder that can't be a tree (`folderItems`)
+ * @throws StoreError `unavailable` if a file can't be read, or has changed since it was picked, as
+ *   far as the browser tells; `invalid` if the folder can't be a tree (`folderItems`)
  */
 export async function* folderEntries(
   source: FolderSource,
@@ -86,7 +86,7 @@ async function* batches(entries: AsyncIterable<FolderEntry>): AsyncGenerator<Fol
 
 interface Batch {
   readonly entries: readonly FolderEntry[];
-  /** Of the short files. */
+  /** Contents of the short files. */
   readonly contents: ReadonlyMap<FolderEntry, Uint8Array>;
 }
 
@@ -100,7 +100,7 @@ function isShort(entry: FolderEntry): entry is FolderFile {
   return entry.kind === "file" && entry.file.size <= SHORT;
 }
 
-/** Yields what `start(item)` resolves to, of each item in order, having started up to `count` of them. */
+/** Yields the result of `start(item)` for each item, in order. Starts up to `count` items ahead. */
 async function* ahead<In, Out>(
   items: AsyncIterable<In> | Iterable<In>,
   count: number,
@@ -109,11 +109,12 @@ async function* ahead<In, Out>(
   const started: Promise<Out>[] = [];
   for await (const item of items) {
     const result = start(item);
-    // It is awaited when its turn comes; until then nobody may call it unhandled.
+    // The result is awaited when its turn comes. Until then a rejection must not count as
+    // unhandled.
     result.catch(() => {});
     started.push(result);
     if (started.length >= count) yield started.shift() as Promise<Out>;
   }
-  // Not `yield*`: WebKit never settles when it comes to one that was rejected.
+  // Not `yield*`: in WebKit it never settles when it reaches a promise that was rejected.
   for (const result of started) yield result;
 }

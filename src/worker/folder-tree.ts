@@ -5,21 +5,22 @@ import { isStoreError, StoreError } from "../error.ts";
 import type { FolderSource } from "../thread/store-api.ts";
 
 export type FolderDirectory = { readonly kind: "directory"; readonly path: EntryPath };
-/** What a picked folder holds. Names are text there, so they become UTF-8. */
+/** An item of a picked folder. Browsers give names as text, which becomes UTF-8. */
 export type FolderItem =
   | FolderDirectory
   | {
       readonly kind: "file";
       readonly path: EntryPath;
-      /** Looks the file up: what it is from then on. */
+      /** Looks the file up. The result stands for the file in its state at this moment. */
       readonly open: () => Promise<File>;
     };
 
 /**
- * All that is in a picked folder: depth first, directories after what is in them, the root last.
+ * Lists everything in a picked folder, depth first: a directory comes after the items in it, the
+ * root last.
  *
- * @throws StoreError `invalid` for a name that no entry can have, a path that is there twice, or more than `MAX_TREE_DEPTH` levels;
- *   `unavailable` if a directory can't be listed
+ * @throws StoreError `invalid` if a name can't be that of an entry, a path is there twice, or the
+ *   tree has more than `MAX_TREE_DEPTH` levels; `unavailable` if a directory can't be listed
  */
 export function folderItems(source: FolderSource): AsyncIterable<FolderItem> | Iterable<FolderItem> {
   return "handle" in source ? handleItems(source.handle) : listItems(source.files);
@@ -52,9 +53,13 @@ async function nextEntry({ path, entries }: { path: EntryPath; entries: HandleEn
     return await entries.next();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError("unavailable", `directory ${showPath(path)} of the folder can't be listed: ${why} Pick it again.`, {
-      cause,
-    });
+    throw new StoreError(
+      "unavailable",
+      `directory ${showPath(path)} of the folder can't be listed: ${why} Pick the folder again.`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -92,7 +97,7 @@ function treeOf(files: readonly { path: string; file: File }[]): Tree {
     let directory = root;
     for (const name of names.slice(0, -1)) {
       const child = directory.get(name) ?? new Map<string, Tree | File>();
-      if (child instanceof File) throw new StoreError("invalid", `file ${quote(path)} is beneath another file of the same list`);
+      if (child instanceof File) throw new StoreError("invalid", `file ${quote(path)} is inside another file of the same list`);
       if (child.size === 0) checkNameIn(path, name);
       directory.set(name, child);
       directory = child;

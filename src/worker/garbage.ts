@@ -7,7 +7,10 @@ import { PackGone } from "./storage-error.ts";
 import { Trim } from "./trim.ts";
 import { WriteSession } from "./write-session.ts";
 
-/** A pack of which less than this part is alive is rewritten; so are packs smaller than this, if there are several. */
+/**
+ * A pack is rewritten if less than the fraction `MIN_LIVE` of its bytes is alive. Packs shorter
+ * than `SMALL_PACK` bytes are also rewritten, if there are at least `MANY_SMALL_PACKS` of them.
+ */
 const MIN_LIVE = 0.7;
 const SMALL_PACK = 4 * 1024 * 1024;
 const MANY_SMALL_PACKS = 8;
@@ -15,19 +18,22 @@ const MANY_SMALL_PACKS = 8;
 const COPIED_AT_ONCE = 4 * 1024 * 1024;
 
 /**
- * Deletes what no store path and no pin refers to. Imports and reads go on beside it. In this order, each step a transaction, so that it can be
- * broken off at any moment and loses nothing:
+ * Deletes all objects that no store path and no pin refers to. Imports and reads continue
+ * meanwhile. A collection can be interrupted at any point without loss. Its steps:
  *
- * 1. Everything that is alive is marked: a bit for each object.
- * 2. All dead objects disappear from the index at once. So a directory never lacks what it refers to, not even a dead one.
- * 3. Packs that are mostly dead are rewritten, one batch after the other.
- * 4. Packs that nothing refers to are removed as soon as nobody writes.
+ * 1. Mark each object that is alive, with one bit in memory.
+ * 2. Remove all dead objects from the index in one transaction. So each directory in the index,
+ *    even a dead one, always has everything that it refers to.
+ * 3. Delete packs that no record refers to, unless somebody is writing.
+ * 4. Rewrite packs that are mostly dead, in batches. Each batch ends with one transaction.
+ * 5. Delete packs that no record refers to, again unless somebody is writing. The last writer to
+ *    end then deletes them.
  */
 export async function collectGarbage(store: PackedStore, options: OperationOptions): Promise<GarbageReport> {
   return store.locks.collecting(options.signal, async () => {
     const report = await store.holding(async () => {
       const report = await forget(store, options);
-      // First, as rewriting takes room.
+      // Sweep first, because rewriting needs free space.
       await store.sweep();
       await rewrite(store, options);
       return report;
@@ -37,11 +43,12 @@ export async function collectGarbage(store: PackedStore, options: OperationOptio
   });
 }
 
-/** Takes dead objects out of the index. */
+/** Removes dead objects from the index in one transaction. */
 async function forget(store: PackedStore, options: OperationOptions): Promise<GarbageReport> {
   const marks = new Marks(store);
   for (;;) {
-    // In this order: if as many roots are there in the end, no record has come that could rely on what is dead in these.
+    // Read the counter before the records. If the counter is the same at the end, no record was
+    // added that could rely on objects that are dead here.
     const roots = await store.count("roots");
     await store.refresh();
     const records = [...store.records];
@@ -51,7 +58,7 @@ async function forget(store: PackedStore, options: OperationOptions): Promise<Ga
     const { objects, bytes } = trim;
     if (objects === 0) return { objects, bytes };
     const done = await store.database.write(["packs", "meta"], "strict", async (transaction) => {
-      // An import may have published something since, and have relied on what we take for dead.
+      // An import may have committed since then, and may rely on objects that look dead here.
       if (toCount(await transaction.objectStore("meta").get("roots")) !== roots) return false;
       await trim.write(transaction);
       return true;
@@ -62,7 +69,9 @@ async function forget(store: PackedStore, options: OperationOptions): Promise<Ga
   }
 }
 
-/** Copies what is alive out of packs that are mostly dead, or very small, and takes them out of the index. */
+/**
+ * Copies live objects out of packs that are mostly dead or very small, and removes the old records.
+ */
 async function rewrite(store: PackedStore, options: OperationOptions): Promise<void> {
   const records = [...store.records].filter(({ damaged }) => !damaged);
   const sparse = records.filter(({ bytes, size }) => bytes < MIN_LIVE * size);
@@ -72,7 +81,7 @@ async function rewrite(store: PackedStore, options: OperationOptions): Promise<v
   let loaded = 0;
   for (let next = 0; next < chosen.length; ) {
     options.signal?.throwIfAborted();
-    // Some at a time, so that little is lost by an abort, and not much room is needed.
+    // Rewrite in batches: an abort then loses little work, and the copies need little space.
     const some: IndexRecord[] = [];
     for (let bytes = 0; next < chosen.length && bytes < 16 * COPIED_AT_ONCE; next++) {
       const record = chosen[next] as IndexRecord;
@@ -86,7 +95,7 @@ async function rewrite(store: PackedStore, options: OperationOptions): Promise<v
     try {
       await rewriteSome(store, new Set(some), options.signal, onBytes);
     } catch (error) {
-      // A damaged pack stays as it is, with the others of its batch, for `verify` to tell.
+      // A damaged pack and the others of its batch stay as they are. `verify` reports the damage.
       if (!(error instanceof PackGone)) throw error;
     }
   }

@@ -1,4 +1,4 @@
-/** The script of a hash worker: hashes what the store worker's `HashPool` sends. */
+/** Script of a hash worker: hashes the data that the store worker's `HashPool` sends. */
 
 import { kernel } from "../hash/blake3.ts";
 import { type HashReply, type HashRequest, HashServer } from "../hash/pool-protocol.ts";
@@ -12,7 +12,8 @@ self.onmessage = async ({ data }: MessageEvent<HashRequest>) => {
   self.postMessage(reply, reply.buffer ? [reply.buffer] : []);
 };
 
-// While the store opens: the first calls of a module that is not compiled yet are slow.
+// Warm up while the store opens: the first calls of a module that is not compiled yet are slow.
 kernel.warm();
-// Messages that came before this line was reached are lost, so the pool holds them back until it hears this.
+// Messages that arrive before this line runs are lost, so `spawnHashWorker` holds them back until
+// it receives this message.
 self.postMessage("ready");

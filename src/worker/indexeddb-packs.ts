@@ -3,17 +3,22 @@ import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
 import { PackGone } from "./storage-error.ts";
 
-/** Bytes of a segment: of those that are read often, many must fit into memory, and each read of a small object reads a whole one. */
+/**
+ * Bytes of a segment. Segments are small for two reasons: memory has to hold many that are read
+ * often, and each read of a small object reads a whole segment.
+ */
 const SEGMENT = 1024 * 1024;
-/** Segments that are kept in memory, over all packs. */
+/** Number of segments that are cached in memory, over all packs. */
 const CACHED = 16;
-/** Segments that are on their way into the database while the next one is filled. */
+/** Number of segments that are written to the database while the next one is filled. */
 const WINDOW = 4;
 
-/** Packs in IndexedDB, for browsers and modes that have no OPFS: a value for each MiB of a pack. */
+/**
+ * Packs in IndexedDB, for browsers and modes that have no OPFS. Each MiB of a pack is one value.
+ */
 export class IndexedDbPacks implements PackStore {
   readonly #database: StoreDatabase;
-  /** Least recently used first. */
+  /** Cached segments, least recently used first. */
   readonly #cache = new Map<string, { pack: string; bytes: Promise<Uint8Array> }>();
 
   constructor(database: StoreDatabase) {
@@ -72,7 +77,7 @@ export class IndexedDbPacks implements PackStore {
     const entry = known ?? { pack, bytes: this.#read(pack, number) };
     if (!known) {
       entry.bytes.catch(() => {
-        // The next read tries again. The segment may have been released and read again since.
+        // Let the next read try again. The segment may have been released and read again since.
         if (this.#cache.get(key) === entry) this.#cache.delete(key);
       });
     }
@@ -97,8 +102,8 @@ function segmentsOf(id: string): IDBKeyRange {
 }
 
 /**
- * Segments are written with relaxed durability: the transaction that makes a pack visible is a later one of the same database, and
- * what is on the disk of that has all before it.
+ * Writes a pack in segments, with relaxed durability. A later transaction of the same database
+ * makes the pack visible. When that transaction is on the disk, all transactions before it are too.
  */
 class IndexedDbPackWriter implements PackWriter {
   readonly #database: StoreDatabase;

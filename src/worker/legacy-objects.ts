@@ -7,7 +7,7 @@ import type { NewObject } from "./object-view.ts";
 import type { PackedStore } from "./packed-store.ts";
 import { WriteSession } from "./write-session.ts";
 
-/** Bytes, roughly, and objects that are moved in one commit. */
+/** Approximate bytes, and number of objects, that one commit moves. */
 const BATCH_BYTES = 32 * 1024 * 1024;
 const BATCH_COUNT = 4096;
 const READ_AT_ONCE = 64;
@@ -16,9 +16,12 @@ type LegacyStore = (typeof LEGACY_STORES)[number];
 type Key = IDBValidKey & (Uint8Array<ArrayBuffer> | ArrayBuffer);
 
 /**
- * Packs the objects of a database of version 1, which had a record for each. A commit moves some of them, so that it can be broken off, and
- * needs little room; chunks come first and directories last, as everything else relies on what it refers to. Progress: `upgrading`, in
- * objects.
+ * Packs the objects of a database of version 1, which had a record for each object. Progress:
+ * `upgrading`, in objects.
+ *
+ * Each commit moves some objects, so that the upgrade can be interrupted and needs little space.
+ * Chunks come first and directories last, because blobs refer to chunks, and directories refer to
+ * both.
  */
 export async function packLegacyObjects(store: PackedStore, { signal, onProgress }: OperationOptions = {}): Promise<void> {
   const { database } = store;
@@ -30,7 +33,7 @@ export async function packLegacyObjects(store: PackedStore, { signal, onProgress
     if (counts[i] === 0) continue;
     await store.locks.writing(signal, () =>
       store.holding(async () => {
-        // From here on no pack is removed that is in the index.
+        // From here on, no pack that is in the index is removed.
         await store.refresh();
         const session = new WriteSession(store, { durability: "strict" });
         try {
@@ -47,7 +50,11 @@ export async function packLegacyObjects(store: PackedStore, { signal, onProgress
   }
 }
 
-/** @returns how many objects it moved; none are left if it is 0 */
+/**
+ * Moves some objects into packs, in one commit.
+ *
+ * @returns number of objects moved; 0 if none are left
+ */
 async function moveSome(database: StoreDatabase, session: WriteSession, name: LegacyStore): Promise<number> {
   const keys: Key[] = [];
   let bytes = 0;
@@ -69,14 +76,14 @@ async function moveSome(database: StoreDatabase, session: WriteSession, name: Le
   await session.commit([name, "meta"], async (transaction: WriteTransaction) => {
     const records = transaction.objectStore(name);
     await Promise.all(keys.map((key) => records.delete(key as Uint8Array<ArrayBuffer>)));
-    // Another tab, which was done before us, may be collecting what this relies on.
+    // Another tab that has finished its upgrade may be collecting objects that these ones rely on.
     await increment(transaction, "roots");
   });
   return keys.length;
 }
 
 function legacyObject(name: LegacyStore, key: Key, value: LegacyBlob): NewObject {
-  // A binary key comes back as an ArrayBuffer, whatever view it was given as.
+  // IndexedDB returns a binary key as an ArrayBuffer, even if it was stored as a view.
   const digest = asDigest(key instanceof Uint8Array ? key : new Uint8Array(key));
   if (name !== "blobs") return { kind: name === "chunks" ? CHUNK : DIRECTORY, digest, bytes: value as Uint8Array };
   const { chunks, bao } = value instanceof Uint8Array ? { chunks: value, bao: undefined } : value;

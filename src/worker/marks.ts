@@ -11,10 +11,10 @@ import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind } from "./object-table.ts
 import type { PackedStore } from "./packed-store.ts";
 import { pathInfoRecords } from "./path-info-records.ts";
 
-/** Directories and blobs that are read at a time. */
+/** Number of directories or blobs that are read at a time. */
 const BATCH = 256;
 
-/** Which entries are alive. */
+/** The set of entries that are alive. */
 export class Marks {
   readonly #store: PackedStore;
   readonly #entries = new EntrySet();
@@ -27,7 +27,11 @@ export class Marks {
     return this.#entries.has(entry);
   }
 
-  /** Marks what all path infos and pins refer to, as far as it isn't marked yet. @throws StoreError `corrupt` if that can't be told */
+  /**
+   * Marks all objects that path infos and pins refer to, and that are not marked yet.
+   *
+   * @throws StoreError `corrupt` if a PathInfo, a pin or a directory is damaged or missing
+   */
   async markRoots(options: OperationOptions): Promise<void> {
     const { database } = this.#store;
     for (const pin of await database.read("pins", (store) => store.getAll())) {
@@ -61,11 +65,11 @@ export class Marks {
     }
   }
 
-  /** @returns those that were not marked yet */
+  /** Marks directories. @returns the directories that were not marked yet */
   async #markDirectories(digests: readonly Digest[]): Promise<Digest[]> {
     const { table } = this.#store;
     const isThere = (digest: Digest): boolean => equalBytes(digest, EMPTY_DIGEST) || table.find(digest, DIRECTORY) !== NONE;
-    // A path info may be newer than what is known of the index.
+    // A path info may be newer than the index in memory.
     if (!digests.every(isThere)) await this.#store.refresh();
     const lost = digests.find((digest) => !isThere(digest));
     if (lost) throw notWhole(lost);
@@ -89,7 +93,12 @@ export class Marks {
     }
   }
 
-  /** Whether it was there and not marked yet. Of an object that is in several packs, only the first one stays. */
+  /**
+   * Marks an object. If several packs hold it, only its first entry is marked, and the others are
+   * collected.
+   *
+   * @returns whether the object exists and was not marked yet
+   */
   #markOne(kind: ObjectKind, digest: Digest): boolean {
     const entry = this.#store.table.find(digest, kind);
     if (entry === NONE || this.has(entry)) return false;
@@ -98,19 +107,28 @@ export class Marks {
   }
 }
 
-/** What is stored is not what went in if somebody else wrote there. */
+/**
+ * Checks the node of a pin or a path info: other code of this origin may have changed the record.
+ */
 function nodeOf(root: { readonly node: Node }, what: string): Node {
   try {
     checkNode(root.node);
     return root.node;
   } catch (error) {
-    throw new StoreError("corrupt", `${what} is damaged, so garbage can't be told from what it refers to; nothing was deleted`, {
-      cause: error,
-    });
+    throw new StoreError(
+      "corrupt",
+      `can't collect garbage: ${what} is damaged, so the objects that it needs are unknown. Nothing was deleted.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
-/** A directory's entries. Where one can't be read, what it refers to can't be told from garbage. */
+/**
+ * Decodes the entries of a directory. Without them, the objects below it can't be told from
+ * garbage.
+ */
 function whole(digest: Digest, bytes: Uint8Array | undefined): readonly DirectoryEntry[] {
   if (!bytes || !equalBytes(digestOf(bytes), digest)) throw notWhole(digest);
   return decodeDirectory(bytes).entries;
@@ -119,6 +137,6 @@ function whole(digest: Digest, bytes: Uint8Array | undefined): readonly Director
 function notWhole(digest: Digest): StoreError {
   return new StoreError(
     "corrupt",
-    `directory ${formatDigest(digest)} is missing or damaged, so garbage can't be told from what it refers to; nothing was deleted (verify the store first)`,
+    `can't collect garbage: directory ${formatDigest(digest)} is missing or damaged, so the objects that it needs are unknown. Nothing was deleted. Verify the store first.`,
   );
 }

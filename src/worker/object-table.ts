@@ -1,23 +1,26 @@
 import { DIGEST_LENGTH, type Digest } from "../castore/digest.ts";
 
-/** What an object in a pack is. The numbers are part of the format (docs/storage.md). */
+/**
+ * Kind of an object: a chunk of a blob, or a whole blob that is one chunk. The numbers of the kinds
+ * are part of the format (docs/storage.md).
+ */
 export const CHUNK = 0;
-/** A serialized Directory. */
+/** Kind of an object: an encoded directory. */
 export const DIRECTORY = 1;
-/** What is known of a blob of several chunks: its chunk list and its outboard. */
+/** Kind of an object: the chunk list and the outboard of a blob of several chunks. */
 export const BLOB = 2;
 export type ObjectKind = typeof CHUNK | typeof DIRECTORY | typeof BLOB;
 
-/** Where an object's bytes are. */
+/** Place of an object's bytes. */
 export interface ObjectLocation<R> {
   readonly record: R;
   readonly kind: ObjectKind;
-  /** Bytes. */
+  /** Offset within the pack, and length, in bytes. */
   readonly offset: number;
   readonly length: number;
 }
 
-/** What a table asks of a record. */
+/** The properties of an index record that the table uses. */
 export interface TableRecord {
   /** Whether its objects are in the index. */
   alive: boolean;
@@ -25,43 +28,48 @@ export interface TableRecord {
   missing?: boolean;
 }
 
-/** No object. */
+/** Entry number that stands for no object. */
 export const NONE = -1;
 
-/** Of an entry, in 32-bit words: the digest, the record's number, the offset, and the length with the kind in its upper two bits. */
+/**
+ * Layout of an entry in 32-bit words: the digest, the number of the record, the offset, and the
+ * length with the kind in its upper two bits.
+ */
 const DIGEST_WORDS = DIGEST_LENGTH / 4;
 const RECORD = DIGEST_WORDS;
 const OFFSET = RECORD + 1;
 const LENGTH = OFFSET + 1;
 const WORDS = LENGTH + 1;
 const LENGTH_BITS = 30;
-/** Objects are shorter than this. */
+/** Maximum length of an object, in bytes. */
 export const MAX_OBJECT_LENGTH: number = 2 ** LENGTH_BITS - 1;
 
-/** Entries live in segments, so that growth never copies them. */
+/** Entries live in segments of 2^`SEGMENT_BITS`, so that growth never copies them. */
 const SEGMENT_BITS = 12;
 const SEGMENT = 1 << SEGMENT_BITS;
-/** The table of slots grows when more than this part of it is taken. */
+/** The hash table grows when more than this fraction of its slots is taken. */
 const MAX_LOAD = 0.7;
 const MIN_SLOTS = 1024;
 
 /**
- * Finds objects by digest and kind: 44 bytes an object and 6 to 12 for the hash table, all of it outside of the garbage collector's
- * sight. An object may be there more than once, in several records; when one is dropped, the others still count. Entries have numbers, in the
- * order in which they were added, that stay.
+ * Finds objects by digest and kind. An object takes 44 bytes, and 6 to 12 bytes of the hash table;
+ * JavaScript's garbage collector scans none of them.
+ *
+ * Several records may hold the same object; if one record is dropped, the others still count.
+ * Entries have numbers, in the order in which they were added. The numbers never change.
  */
 export class ObjectTable<R extends TableRecord> {
   readonly #records: R[] = [];
   readonly #numbers = new Map<R, number>();
   readonly #segments: Uint32Array[] = [];
   #count = 0;
-  /** Numbers of entries, plus one. */
+  /** The hash table: numbers of entries plus one, or 0 for an empty slot. */
   #slots = new Uint32Array(MIN_SLOTS);
-  /** A digest that is looked for, as words. */
+  /** Buffer for the digest that is being added or looked up, as words. */
   readonly #key = new Uint32Array(DIGEST_WORDS);
   readonly #keyBytes = new Uint8Array(this.#key.buffer);
 
-  /** Entries, also those of dead records. */
+  /** Number of entries, including entries of dead records. */
   get count(): number {
     return this.#count;
   }
@@ -82,8 +90,10 @@ export class ObjectTable<R extends TableRecord> {
   }
 
   /**
-   * The number of the first entry whose record `accept` takes; `NONE` if there is none. By default the first of those that are alive and
-   * not missing, or else of those that are alive.
+   * Finds the first entry whose record `accept` accepts. Without `accept`, finds the first entry of
+   * a record that is alive and not missing, or else the first of a record that is alive.
+   *
+   * @returns the number of the entry, or `NONE`
    */
   find(digest: Digest, kind: ObjectKind, accept?: (record: R, entry: number) => boolean): number {
     const key = this.#key;
@@ -121,13 +131,15 @@ export class ObjectTable<R extends TableRecord> {
     };
   }
 
-  /** A view: 32 bytes. */
+  /** Digest of an entry, as a view of 32 bytes. */
   digest(entry: number): Digest {
     const words = this.#segments[entry >> SEGMENT_BITS] as Uint32Array<ArrayBuffer>;
     return new Uint8Array(words.buffer, (entry & (SEGMENT - 1)) * WORDS * 4, DIGEST_LENGTH) as Digest;
   }
 
-  /** The table without the entries of dead records, which have other numbers therefore. */
+  /**
+   * Copies the table without the entries of dead records. Entries have other numbers in the copy.
+   */
   compacted(): ObjectTable<R> {
     const table = new ObjectTable<R>();
     for (let entry = 0; entry < this.#count; entry++) {

@@ -2,16 +2,25 @@ import type { Digest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import type { ObjectKind } from "./object-table.ts";
 
-/** Objects by kind and digest, as somebody sees them: everybody, or a session that writes. Nothing is verified here. */
+/**
+ * Read access to objects by kind and digest. A view shows the committed objects, or also the new
+ * objects of one session that writes. Verifies nothing.
+ */
 export interface ObjectView {
   has(kind: ObjectKind, digests: readonly Digest[]): Promise<boolean[]>;
-  /** `undefined` where one is missing. The bytes are the caller's to keep, but may be views. */
+  /**
+   * Reads objects; gives `undefined` for a missing one. The caller may keep the bytes, which may be
+   * views.
+   */
   read(kind: ObjectKind, digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]>;
 }
 
-/** A view that takes objects, too. */
+/** A view to which objects can be written. */
 export interface WritableObjects extends ObjectView {
-  /** Resolves when they can be read back in this view; the buffers are the caller's again then. */
+  /**
+   * Writes objects. Resolves when this view can read them back; then the buffers belong to the
+   * caller again.
+   */
   write(objects: readonly NewObject[]): Promise<void>;
 }
 
@@ -21,7 +30,7 @@ export interface NewObject {
   readonly bytes: Uint8Array;
 }
 
-/** For services that write nothing. */
+/** A view for services that write nothing. */
 export class ReadOnlyObjects implements WritableObjects {
   readonly has: ObjectView["has"];
   readonly read: ObjectView["read"];
@@ -32,6 +41,6 @@ export class ReadOnlyObjects implements WritableObjects {
   }
 
   async write(): Promise<void> {
-    throw new StoreError("internal", "objects were written outside of a session");
+    throw new StoreError("internal", "objects can only be written in a session");
   }
 }

@@ -1,6 +1,6 @@
 import { StoreError } from "../error.ts";
 
-/** Of a file, as dedicated workers have it; pages don't. */
+/** Synchronous access handle of a file. Dedicated workers have such handles; pages don't. */
 interface SyncHandle {
   read(bytes: Uint8Array, options: { at: number }): number;
   write(bytes: Uint8Array, options: { at: number }): number;
@@ -12,12 +12,12 @@ interface SyncFile {
   createSyncAccessHandle(options?: { mode: "read-only" }): Promise<SyncHandle>;
 }
 
-/** Whether files can be opened in this thread. */
+/** Whether this thread can open the file for synchronous access. */
 export function isSyncFile(file: object): file is SyncFile {
   return "createSyncAccessHandle" in file;
 }
 
-/** A file that is open for synchronous access. Methods throw the platform's exceptions. */
+/** A file that is open for synchronous access. Its methods throw the platform's exceptions. */
 export class OpenFile {
   readonly #file: FileSystemFileHandle;
   readonly #handle: SyncHandle;
@@ -27,24 +27,29 @@ export class OpenFile {
     this.#handle = handle;
   }
 
-  /** @throws StoreError `unavailable` in a thread that has no such access, or the platform's exceptions */
+  /**
+   * Opens a file.
+   *
+   * @throws StoreError `unavailable` if this thread has no synchronous access; or an exception of
+   *   the platform
+   */
   static async open(file: FileSystemFileHandle, options?: { mode: "read-only" }): Promise<OpenFile> {
     const any: object = file;
     if (!isSyncFile(any)) throw new StoreError("unavailable", "this thread has no synchronous access to files");
     return new OpenFile(file, await any.createSyncAccessHandle(options));
   }
 
-  /** Whether others can have it open beside us, for reading. */
+  /** Whether others can open the file for reading at the same time. */
   get isShareable(): boolean {
     return "mode" in this.#handle;
   }
 
-  /** @returns how many bytes were read; fewer than asked for at the end of the file */
+  /** @returns number of bytes read; fewer than requested at the end of the file */
   read(bytes: Uint8Array, at: number): number {
     return this.#handle.read(bytes, { at });
   }
 
-  /** @returns how many bytes were written */
+  /** @returns number of bytes written */
   write(bytes: Uint8Array, at: number): number {
     return this.#handle.write(bytes, { at });
   }
@@ -54,10 +59,10 @@ export class OpenFile {
   }
 
   /**
-   * Lets go of the file. A file that was cleared with this site's data stays open until the thread ends: Chromium (156) blocks the thread for
-   * ever in the `close` of its handle.
+   * Closes the file. If the file was deleted with this site's data, it stays open until the thread
+   * ends: Chromium (156) blocks the thread for ever in the `close` of such a handle.
    *
-   * @returns whether the file is still there
+   * @returns whether the file still exists
    */
   async close(): Promise<boolean> {
     try {

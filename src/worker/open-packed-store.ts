@@ -13,10 +13,11 @@ import { storageError } from "./storage-error.ts";
 import { StoreLocks } from "./store-locks.ts";
 
 /**
- * Opens the store of this name and origin, or makes an empty one. Progress: a phase of `Waiting` while the database can't be opened,
- * `upgrading`, in objects, for a store of version 1.
+ * Opens the store of this name and origin, or creates an empty one. Reports a phase of `Waiting` as
+ * progress while the database can't be opened, and `upgrading`, in objects, for a store of version
+ * 1.
  *
- * @throws StoreError `unavailable` if `opfs` was asked for and isn't there
+ * @throws StoreError `unavailable` if `storage` is `opfs` and this browser offers no OPFS
  */
 export async function openPackedStore(
   name: string,
@@ -26,15 +27,18 @@ export async function openPackedStore(
   const { signal } = options;
   let isOpen = false;
   const database = new StoreDatabase(name, (phase) => {
-    // A later connection has nobody to tell.
+    // After the store is open, nobody listens to this progress any more.
     if (!isOpen) options.onProgress?.({ phase, loaded: 0 });
   });
   try {
     const id = database.read("meta", (store) => store.get("id"));
-    // Also if it isn't where new packs go: older ones may be there.
+    // Open OPFS even if new packs go elsewhere: older packs may be there.
     const [opfs] = await untilAborted(Promise.all([OpfsPacks.open(name), id]), signal);
     if (storage === "opfs" && !opfs?.isWritable)
-      throw new StoreError("unavailable", "this browser has no OPFS, or not in this mode");
+      throw new StoreError(
+        "unavailable",
+        "this browser offers no OPFS, or not in this mode; open the store with another `storage`",
+      );
     const packs = { indexeddb: new IndexedDbPacks(database), opfs };
     const target = storage === "indexeddb" || !opfs?.isWritable ? "indexeddb" : "opfs";
     const store = new PackedStore(database, new StoreLocks(name), packs, target);
@@ -42,7 +46,7 @@ export async function openPackedStore(
     await packLegacyObjects(store, options);
     signal?.throwIfAborted();
     isOpen = true;
-    // What a killed tab left.
+    // Delete the packs that a killed tab left.
     store.sweep().catch(() => {});
     return store;
   } catch (error) {
@@ -52,8 +56,10 @@ export async function openPackedStore(
 }
 
 /**
+ * Deletes the store of this name and origin.
+ *
  * @param onWaiting called while the database can't be deleted yet
- * @throws StoreError `unavailable` if something of it can't be deleted
+ * @throws StoreError `unavailable` if a part of the store can't be deleted
  */
 export async function deletePackedStore(name: string, onWaiting?: (what: Waiting) => void): Promise<void> {
   try {

@@ -6,29 +6,36 @@ import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
 import { FILES_CLEARED, PackGone, storageError } from "./storage-error.ts";
 
-/** Handles that are kept open for reading. Each is a file descriptor. */
+/** Number of handles that are kept open for reading. Each is a file descriptor. */
 const MAX_OPEN = 64;
-/** After this, in milliseconds, a browser that has not answered is taken for one without OPFS. */
+/** Milliseconds after which a browser that has not answered counts as one without OPFS. */
 const PROBE_TIME = 3000;
 const SUFFIX = ".pack";
-/** What browsers say of a file that is not there, or goes away while it is read: the last one is Firefox's. */
+/**
+ * Names of the errors that browsers throw if a file does not exist or disappears while it is read.
+ * The last one is Firefox's.
+ */
 const GONE = ["NotFoundError", "NotReadableError", "AbortError"];
-/** How long others get to close their files when a store is deleted, in milliseconds, and how often that is looked at. */
+/**
+ * Milliseconds that other tabs get to close their files when a store is deleted, and the interval
+ * between two attempts.
+ */
 const CLOSING_TIME = 3000;
 const CLOSING_STEP = 100;
 
 /**
- * Packs as files in the origin private file system: `tvix-store-web/STORE/ID.pack`. Written through a synchronous access handle, that
- * nobody else can open meanwhile. Read through shared handles where the browser has them (Chromium), else as `File`.
+ * Packs as files in the origin private file system: `tvix-store-web/STORE/ID.pack`. A pack is
+ * written through a synchronous access handle, so nobody else can open it meanwhile. Packs are read
+ * through shared handles in browsers that have them (Chromium), otherwise as `File`.
  */
 export class OpfsPacks implements PackStore {
-  /** Whether packs can be made in this thread. */
+  /** Whether this thread can create packs. */
   readonly isWritable: boolean;
   readonly #storeName: string;
   #directory: FileSystemDirectoryHandle;
   readonly #sharesHandles: boolean;
   readonly #flusher: Flusher;
-  /** Least recently used first. */
+  /** Handles that are open for reading, least recently used first. */
   readonly #handles = new Map<string, Promise<OpenFile>>();
 
   private constructor(
@@ -43,7 +50,11 @@ export class OpfsPacks implements PackStore {
     this.#sharesHandles = sharesHandles;
   }
 
-  /** `undefined` where this browser has no OPFS, or not in this mode or kind of thread. Tries a file, since some say no only then. */
+  /**
+   * Opens the packs of a store. Writes a test file, because some browsers refuse only then.
+   *
+   * @returns `undefined` if OPFS is missing in this browser, its mode or this kind of thread
+   */
   static async open(storeName: string): Promise<OpfsPacks | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<undefined>((resolve) => {
@@ -64,7 +75,7 @@ export class OpfsPacks implements PackStore {
     const name = `probe-${crypto.randomUUID()}`;
     const file = await directory.getFileHandle(name, { create: true });
     try {
-      // Threads that are no dedicated workers can only read.
+      // Only dedicated workers can write.
       if (!isSyncFile(file)) return new OpfsPacks(storeName, directory, { isWritable: false, sharesHandles: false });
       const handle = await OpenFile.open(file);
       try {
@@ -143,7 +154,8 @@ export class OpfsPacks implements PackStore {
     try {
       return await this.#directory.getFileHandle(name, { create: true });
     } catch (error) {
-      // Where this site's files were cleared, the directory is gone too. Firefox has another error for it, so we try in any case.
+      // If this site's files were cleared, the directory is gone too. Firefox reports another error
+      // in this case, so create the directory again after any error but a full disk.
       if (!(error instanceof DOMException) || error.name === "QuotaExceededError") throw error;
       this.#directory = await makeDirectory(this.#storeName);
       return this.#directory.getFileHandle(name, { create: true });
@@ -220,7 +232,7 @@ class OpfsPackWriter implements PackWriter {
   readonly #remove: () => Promise<void>;
   #length = 0;
 
-  /** @param flush the file, in another thread, once the handle is closed */
+  /** @param flush flushes the file in another thread, after the handle is closed */
   constructor(id: string, handle: OpenFile, flush: () => Promise<void>, remove: () => Promise<void>) {
     this.#id = id;
     this.#handle = handle;
@@ -275,7 +287,10 @@ async function makeDirectory(storeName: string): Promise<FileSystemDirectoryHand
   return all.getDirectoryHandle(opfsDirectory(storeName), { create: true });
 }
 
-/** Removes all that a store of this name has in the file system, if it has anything and there is one. */
+/**
+ * Removes all files of a store of this name. Does nothing if the store has no files or there is no
+ * OPFS.
+ */
 export async function removeOpfsPacks(storeName: string): Promise<void> {
   try {
     const root = await navigator.storage?.getDirectory?.();
@@ -291,7 +306,7 @@ export async function removeOpfsPacks(storeName: string): Promise<void> {
       }
     }
   } catch (error) {
-    // Modes without OPFS refuse even to look.
+    // Modes without OPFS reject every access with a SecurityError.
     if (!(error instanceof DOMException) || (error.name !== "NotFoundError" && error.name !== "SecurityError")) throw error;
   }
 }

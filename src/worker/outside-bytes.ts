@@ -1,20 +1,22 @@
 import { isStoreError, StoreError } from "../error.ts";
 
-/** Where bytes from outside of the library come from: a picked file, a Blob or a stream of the page. */
+/** A source of bytes from outside the library: a picked file, or a Blob or stream of the page. */
 export interface OutsideSource {
-  /** Names the source in messages: `file "a/b"`. */
+  /** Name of the source in messages, for example `file "a/b"`. */
   readonly label: string;
   /** The file or Blob as it was picked; `undefined` for a stream. */
   readonly blob?: Blob | undefined;
 }
 
 /**
- * Passes on `pieces`, all bytes of a source, and checks what the platform doesn't. Browsers look whether a file has changed since it
- * was picked when they begin to read it, if at all: some give fewer bytes or more, without an error.
+ * Yields all bytes of a source, and makes checks that browsers omit. A browser checks whether a
+ * file has changed since it was picked only when it begins to read, if at all. Some browsers give
+ * fewer or more bytes without an error.
  *
- * @throws StoreError `unavailable`, with the cause, if the source can't be read, or has changed since it was picked. A StoreError of
- *   the source, and the reason of an aborted `signal`, come out as they are; of a stream, an `AbortError` or `TimeoutError` too, as its
- *   owner may have aborted it
+ * @param pieces all bytes of `source`
+ * @throws StoreError `unavailable`, with a cause, if the source can't be read or has changed since
+ *   it was picked. Some errors pass unchanged: a StoreError of the source, the reason of an aborted
+ *   `signal`, and an `AbortError` or `TimeoutError` of a stream, which its owner may have aborted.
  */
 export async function* outsideBytes<B extends Uint8Array>(
   pieces: AsyncIterable<B>,
@@ -31,7 +33,7 @@ export async function* outsideBytes<B extends Uint8Array>(
     }
     if (!blob) return;
     if (loaded < blob.size) throw wrongLength(source, "fewer");
-    // A new read makes the browser look again: the file may have changed under the long one.
+    // A new read makes the browser check the file again: it may have changed during the long read.
     await blob.slice(0, 1).arrayBuffer();
   } catch (error) {
     signal?.throwIfAborted();
@@ -39,7 +41,10 @@ export async function* outsideBytes<B extends Uint8Array>(
   }
 }
 
-/** The StoreError `unavailable` for an error of the platform. Errors that `outsideBytes` lets through stay as they are. */
+/**
+ * Turns an error of the platform into a StoreError `unavailable`. Returns an error unchanged if
+ * `outsideBytes` lets it pass.
+ */
 export function outsideError({ label, blob }: OutsideSource, cause: unknown): unknown {
   if (isStoreError(cause)) return cause;
   const message = cause instanceof Error ? cause.message || cause.name : String(cause);
@@ -48,7 +53,7 @@ export function outsideError({ label, blob }: OutsideSource, cause: unknown): un
     return new StoreError("unavailable", `${label} can't be read (${message}): ${why}`, { cause });
   }
   if (cause instanceof DOMException && (cause.name === "AbortError" || cause.name === "TimeoutError")) return cause;
-  return new StoreError("unavailable", `${label} broke off: ${message}`, { cause });
+  return new StoreError("unavailable", `${label} failed before its end: ${message}`, { cause });
 }
 
 function wrongLength({ label, blob }: OutsideSource, than: "more" | "fewer"): StoreError {

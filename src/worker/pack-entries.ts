@@ -2,11 +2,14 @@ import { DIGEST_LENGTH } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, type ObjectKind } from "./object-table.ts";
 
-/** Bytes of an entry: digest, offset (uint32), length with the kind in its upper two bits (uint32), little-endian. */
+/**
+ * Length of an entry in bytes. An entry is a digest, an offset (uint32), and a length with the kind
+ * in its upper two bits (uint32). Numbers are little-endian.
+ */
 export const ENTRY_LENGTH: number = DIGEST_LENGTH + 8;
 const KIND_SHIFT = 30;
 
-/** An object of a pack, as its index record has it. */
+/** An object of a pack, as its index record describes it. */
 export interface PackEntry {
   readonly digest: Uint8Array;
   readonly kind: ObjectKind;
@@ -14,21 +17,21 @@ export interface PackEntry {
   readonly length: number;
 }
 
-/** What a pack's record says of its content. */
+/** The fields of an index record that describe the pack. */
 export interface PackIndex {
-  /** Entries, one after the other. */
+  /** Entries, one after the other without gaps. */
   readonly entries: Uint8Array;
   /** Bytes of the pack. */
   readonly size: number;
 }
 
-/** Writes the entries of one record. */
+/** Writes the entries of one index record. */
 export class EntryWriter {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
   #at = 0;
 
-  /** @param count of all entries that will be added */
+  /** @param count total number of entries that will be added */
   constructor(count: number) {
     this.bytes = new Uint8Array(count * ENTRY_LENGTH);
     this.#view = new DataView(this.bytes.buffer);
@@ -43,9 +46,10 @@ export class EntryWriter {
 }
 
 /**
- * Calls `entry` for each entry of a record; digests are views.
+ * Calls `entry` for each entry of an index record. Digests are views.
  *
- * @throws StoreError `corrupt` if the record is none, or names bytes that its pack can't have
+ * @throws StoreError `corrupt` if the record is malformed, or names bytes beyond the end of its
+ *   pack
  */
 export function readEntries(
   key: string,

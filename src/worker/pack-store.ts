@@ -1,50 +1,62 @@
 /**
- * Where packs are kept: runs of object bytes, named by an id, written once from front to back and never changed. Nothing above knows
- * which kind it has. What is in a pack, and whether anybody may see it, is said by index records elsewhere (`database.ts`).
+ * A storage for packs. A pack is a run of object bytes under an id. It is written once from front
+ * to back and never changes. The code above does not know which storage it uses. Index records
+ * elsewhere (`database.ts`) say which objects a pack holds, and make it visible.
  *
- * Methods reject with `quota` if there is no room, `unavailable` if the storage can't be used, `corrupt` (`PackGone`) if a pack is
- * missing or shorter than it has to be.
+ * Methods reject with `quota` if there is no space, with `unavailable` if the storage can't be
+ * used, and with `corrupt` (`PackGone`) if a pack is missing or cut short.
  */
 export interface PackStore {
-  /** Starts a pack. @param id not used before */
+  /** Starts a pack. @param id an id that no pack had before */
   create(id: string): Promise<PackWriter>;
 
-  /** Bytes of one finished pack: for each range a buffer or a view, in the order of `ranges`, which belong to the caller. */
+  /**
+   * Reads ranges of a finished pack.
+   *
+   * @returns a buffer or a view for each range, in the order of `ranges`; they belong to the caller
+   */
   read(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]>;
 
-  /** Of all packs, whoever wrote them, the ids. */
+  /** Lists the ids of all packs, no matter who wrote them. */
   list(): Promise<string[]>;
 
-  /** Those of these packs that are not there. */
+  /** Returns those of `ids` that have no pack. */
   missing(ids: readonly string[]): Promise<string[]>;
 
-  /** Removes a pack, if it is there. False if somebody reads it just now, so that it has to be tried again. */
+  /**
+   * Deletes a pack, if it exists.
+   *
+   * @returns false if somebody is reading the pack, so that the caller has to try again later
+   */
   delete(id: string): Promise<boolean>;
 
-  /** Lets go of what is held of a pack for reading, so that others can remove it. */
+  /** Frees everything that is held for reading a pack, so that others can delete it. */
   release(id: string): void;
 
-  /** Lets go of everything. */
+  /** Frees everything that is held for reading packs. */
   close(): void;
 }
 
 export interface PackRange {
-  /** Bytes. */
+  /** Offset within the pack, and length, in bytes. */
   readonly offset: number;
   readonly length: number;
 }
 
-/** A pack that is being written. Calls are made one after the other. */
+/** A pack that is being written. The owner makes one call after the other. */
 export interface PackWriter {
-  /** Appends; the buffer is the caller's again when it resolves. */
+  /** Appends bytes. When it resolves, the buffer belongs to the caller again. */
   append(bytes: Uint8Array): Promise<void>;
-  /** Bytes that were appended. */
+  /** Reads bytes that were appended. */
   read(range: PackRange): Promise<Uint8Array>;
   /**
-   * Ends the pack. When it resolves, it can be read, and everything is with the operating system; unless `sync` is `never`, also on the
-   * disk. `beside` lets others of this thread go on meanwhile. Rejects with `unavailable` if somebody has removed it.
+   * Ends the pack. When it resolves, the pack can be read, and all of it is with the operating
+   * system. Unless `sync` is `never`, it is also flushed to the disk. `now` may block this thread
+   * meanwhile; `beside` does not.
+   *
+   * @throws StoreError `unavailable` if somebody has deleted the pack
    */
   finish(sync: "now" | "beside" | "never"): Promise<void>;
-  /** Removes what there is of it. */
+  /** Ends the pack and deletes it. */
   abort(): Promise<void>;
 }

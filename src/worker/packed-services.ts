@@ -23,7 +23,10 @@ export interface WriteOptions extends SessionOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is committed, for reading. Content can't be put here; a PathInfo can, in a session of its own. */
+/**
+ * Services that read the committed content. They refuse blobs and directories, but accept a
+ * PathInfo, which they write in a session of its own.
+ */
 export function packedReader(store: PackedStore, engine: HashEngine): LocalStoreServices {
   const putAlone = (info: PathInfo): Promise<PathInfo> =>
     writing(store, { durability: "strict" }, (session) => putPathInfo(session, info));
@@ -31,8 +34,9 @@ export function packedReader(store: PackedStore, engine: HashEngine): LocalStore
 }
 
 /**
- * Runs `work` with services that write. What is put into blobs and directories is there for `work` alone until it puts a PathInfo, which
- * makes all of it visible; what was put after the last PathInfo is taken back at the end.
+ * Runs `work` with services that write. Only `work` sees the blobs and directories that it puts,
+ * until it puts a PathInfo: that commits all of them. At the end, everything that was put after the
+ * last PathInfo is deleted.
  */
 export async function writePacked<T>(
   store: PackedStore,
@@ -52,7 +56,7 @@ async function writing<T>(store: PackedStore, options: WriteOptions, work: (sess
   try {
     return await store.locks.writing(options.signal, () =>
       store.holding(async () => {
-        // From here on no pack is removed that is in the index.
+        // From here on, no pack that is in the index is removed.
         await store.refresh();
         const session = new WriteSession(store, options);
         try {
@@ -63,7 +67,8 @@ async function writing<T>(store: PackedStore, options: WriteOptions, work: (sess
       }),
     );
   } finally {
-    // Garbage of collections that ended while we wrote, and of commits that failed, waits for a moment when nobody does.
+    // Failed commits, and collections that ended while this session wrote, leave packs that can be
+    // deleted only when nobody writes.
     store.sweepLater();
   }
 }
@@ -81,11 +86,14 @@ function services(
   };
 }
 
-/** Reads, merges and writes in the commit's own transaction, so that no other tab comes between. */
+/**
+ * Reads, merges and writes the PathInfo in the transaction of the commit, so that no other tab can
+ * interfere.
+ */
 async function putPathInfo(session: WriteSession, info: PathInfo): Promise<PathInfo> {
   await relyOn(session, info.node);
   const hashPart = parseHashPart(info.storePath);
-  // A conflict is no failure of the session: others of its paths may still be put.
+  // A conflict does not end the session: it may still put other store paths.
   let outcome: PathInfo | { readonly failure: unknown } = info;
   await session.commit(["pathInfos"], async (transaction) => {
     const records = transaction.objectStore("pathInfos");
@@ -103,7 +111,10 @@ async function putPathInfo(session: WriteSession, info: PathInfo): Promise<PathI
   return outcome;
 }
 
-/** `undefined` for a record that breaks a rule: what is put takes its place. */
+/**
+ * Returns the stored PathInfo, or `undefined` if it breaks a rule. Then the new PathInfo replaces
+ * it.
+ */
 function undamaged(record: PathInfo): PathInfo | undefined {
   try {
     return checked(record);
@@ -113,8 +124,9 @@ function undamaged(record: PathInfo): PathInfo | undefined {
 }
 
 /**
- * A path info may be put again without a look at its content, for a signature, say; and may have been deleted meanwhile, and its content
- * collected.
+ * Makes the session rely on the content of a path info. A caller may put a path info again without
+ * reading its content, for example to add a signature. Meanwhile the store path may have been
+ * deleted, and its content collected.
  */
 async function relyOn(session: WriteSession, node: Node): Promise<void> {
   if (node.kind === "symlink") return;
@@ -122,7 +134,7 @@ async function relyOn(session: WriteSession, node: Node): Promise<void> {
   else for (const kind of [BLOB, CHUNK] as const) await session.has(kind, [node.digest]);
 }
 
-/** Chunks and blobs among objects. */
+/** Stores chunks and blobs as objects. */
 export class PackedChunkStore implements ChunkStore {
   readonly #objects: WritableObjects;
 
@@ -146,14 +158,14 @@ export class PackedChunkStore implements ChunkStore {
   async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
     const objects: NewObject[] = chunks.map(({ digest, bytes }) => ({ kind: CHUNK, digest, bytes }));
     for (const blob of blobs) {
-      // A blob of one chunk is found by the chunk.
+      // A blob of one chunk has no chunk list: it has the chunk's digest.
       if (blob.chunks.length > 0) objects.push({ kind: BLOB, digest: blob.digest, bytes: encodeBlob(blob) });
     }
     await this.#objects.write(objects);
   }
 }
 
-/** Directories among objects. */
+/** Stores directories as objects. */
 export class PackedDirectoryStore implements DirectoryStore {
   readonly #objects: WritableObjects;
 
@@ -170,7 +182,7 @@ export class PackedDirectoryStore implements DirectoryStore {
   }
 }
 
-/** Path infos, as records of the database. */
+/** Stores path infos as records of the database. */
 export class PackedPathInfoService implements LocalPathInfoService {
   readonly #store: PackedStore;
   readonly #put: (info: PathInfo) => Promise<PathInfo>;
@@ -204,7 +216,11 @@ export class PackedPathInfoService implements LocalPathInfoService {
   }
 }
 
-/** What comes out of the database is not what went in if somebody else wrote there. */
+/**
+ * Checks a stored PathInfo: other code of this origin may have changed the record.
+ *
+ * @throws StoreError `corrupt` if the PathInfo breaks a rule
+ */
 function checked(info: PathInfo): PathInfo {
   try {
     checkPathInfo(info);

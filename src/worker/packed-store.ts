@@ -8,50 +8,54 @@ import type { PackStore } from "./pack-store.ts";
 import { PackGone } from "./storage-error.ts";
 import type { StoreLocks } from "./store-locks.ts";
 
-/** An index record in memory; of those that nobody wrote yet, the pack of a session. */
+/**
+ * An index record in memory. While a session writes a pack, the pack has such a record too,
+ * although the database does not have it yet.
+ */
 export interface IndexRecord extends TableRecord {
-  /** In the database. */
+  /** Key of the record in the database. */
   readonly key: string;
   readonly pack: string;
   readonly storage: PackRecord["storage"];
-  /** Of the pack. */
+  /** Bytes of the pack. */
   size: number;
-  /** Objects and their bytes. */
+  /** Number of objects, and sum of their bytes. */
   count: number;
   bytes: number;
-  /** Who writes it, until it is committed. */
+  /** Session that writes the pack, until the commit. */
   writer?: object | undefined;
-  /** Entries of it could not be read. */
+  /** Whether some entries could not be read. */
   damaged?: boolean;
 }
 
 export type PackStores = { readonly indexeddb: PackStore; readonly opfs?: PackStore | undefined };
 
-/** Records that are read at a time. */
+/** Number of records that are read at a time. */
 const LOADED_AT_ONCE = 8;
-/** How often a read is tried again because packs were rewritten under it. */
+/** Maximum number of retries of a read whose packs were rewritten meanwhile. */
 const RETRIES = 3;
 
 /**
- * Objects in packs: what is committed, for reading. All tabs see the same one: what another one commits or rewrites is found when an object is
- * missing here, or when its pack is gone.
+ * Read access to the committed objects in packs. All tabs see the same objects. If an object or its
+ * pack is missing here, the store looks up in the database what another tab has committed or
+ * rewritten.
  */
 export class PackedStore implements ObjectView {
   readonly database: StoreDatabase;
   readonly locks: StoreLocks;
   readonly packs: PackStores;
-  /** Where new packs go. */
+  /** Storage for new packs. */
   readonly storage: PackRecord["storage"];
   #table = new ObjectTable<IndexRecord>();
   readonly #records = new Map<string, IndexRecord>();
   readonly #dropListeners = new Set<(record: IndexRecord) => void>();
   #generation = -1;
-  /** The look into the database that is under way, and the one after it. */
+  /** The refresh that is running, and the one after it. */
   #loading: Promise<boolean> | undefined;
   #nextLoad: Promise<boolean> | undefined;
-  /** Packs may be left that nobody refers to. */
+  /** Whether there may be packs that no record refers to. */
   #sweepWanted = false;
-  /** Who needs that entries keep their numbers. */
+  /** Number of callers that need entries to keep their numbers. */
   #holders = 0;
 
   constructor(database: StoreDatabase, locks: StoreLocks, packs: PackStores, storage: PackRecord["storage"]) {
@@ -59,16 +63,19 @@ export class PackedStore implements ObjectView {
     this.locks = locks;
     this.packs = packs;
     this.storage = storage;
-    // Who deletes a store needs its files for himself.
+    // The tab that deletes a store needs exclusive access to its files.
     database.ended.addEventListener("abort", () => this.close(), { once: true });
   }
 
-  /** The table changes under those who don't hold it. */
+  /**
+   * The table of all objects. Outside of `holding`, it may be replaced by one with other entry
+   * numbers.
+   */
   get table(): ObjectTable<IndexRecord> {
     return this.#table;
   }
 
-  /** All that are alive. */
+  /** All records that are alive. */
   get records(): Iterable<IndexRecord> {
     return this.#records.values();
   }
@@ -77,7 +84,7 @@ export class PackedStore implements ObjectView {
     return this.#records.get(key);
   }
 
-  /** Runs `work` while entries keep their numbers. */
+  /** Runs `work`. Entries keep their numbers until it ends. */
   async holding<T>(work: () => Promise<T>): Promise<T> {
     this.#holders++;
     try {
@@ -100,15 +107,18 @@ export class PackedStore implements ObjectView {
         return await this.readLocations(locations);
       } catch (error) {
         if (!(error instanceof PackGone) || tries > RETRIES) throw error;
-        // Another tab may have rewritten the pack, and another read may have found that out before.
+        // Another tab may have rewritten the pack. Another read may have noticed that already.
         if ((await this.refresh()) || this.#generation !== generation) continue;
-        // The same objects may lie in other packs, too.
+        // Other packs may hold the same objects.
         if (!(await this.#noteMissing(error.pack))) throw error;
       }
     }
   }
 
-  /** Looks into the database for what is missing here. Not entries: they may have other numbers by the time the caller goes on. */
+  /**
+   * Finds objects. If one is missing, first refreshes the index. Returns locations, not entries,
+   * because entries may have other numbers by the time the caller continues.
+   */
   async #find(kind: ObjectKind, digests: readonly Digest[]): Promise<(ObjectLocation<IndexRecord> | undefined)[]> {
     const locations = (): (ObjectLocation<IndexRecord> | undefined)[] =>
       digests.map((digest) => {
@@ -116,7 +126,7 @@ export class PackedStore implements ObjectView {
         return entry === NONE ? undefined : this.#table.location(entry);
       });
     const found = locations();
-    // Most blobs are one chunk: that nothing more is known of them is nothing new.
+    // Most blobs are one chunk and have no chunk list, so a missing list needs no refresh.
     const isMissing = (location: ObjectLocation<IndexRecord> | undefined, i: number): boolean =>
       !location && (kind !== BLOB || this.#table.find(digests[i] as Digest, CHUNK) === NONE);
     return found.some(isMissing) && (await this.refresh()) ? locations() : found;
@@ -146,13 +156,15 @@ export class PackedStore implements ObjectView {
   packStore({ storage }: Pick<PackRecord, "storage">): PackStore {
     this.database.ended.throwIfAborted();
     const store = this.packs[storage];
-    if (!store) throw new StoreError("unavailable", "a part of this store is in OPFS, which this browser does not give us now");
+    if (!store) throw new StoreError("unavailable", "a part of this store is in OPFS, which this browser does not offer now");
     return store;
   }
 
   /**
-   * Takes in what other tabs changed, or what was changed by `database` alone: all that was committed before the call. False if there
-   * was nothing.
+   * Loads all changes that were committed before the call, by other tabs or through `database`
+   * alone.
+   *
+   * @returns false if there were none
    */
   refresh(): Promise<boolean> {
     const current = this.#loading;
@@ -162,7 +174,7 @@ export class PackedStore implements ObjectView {
       });
       return this.#loading;
     }
-    // It may have looked before what the caller knows of.
+    // The running load may have read the database before the change that the caller knows of.
     this.#nextLoad ??= (async () => {
       const changed = await current.catch(() => false);
       this.#nextLoad = undefined;
@@ -171,7 +183,12 @@ export class PackedStore implements ObjectView {
     return this.#nextLoad;
   }
 
-  /** A pack is missing, or cut short. Where one is missing, the browser may have cleared all. @returns whether that is news */
+  /**
+   * Marks a pack as missing or cut short. The first time, also checks all other packs: if one is
+   * missing, the browser may have cleared all of them.
+   *
+   * @returns whether the pack was not marked before
+   */
   async #noteMissing(pack: string): Promise<boolean> {
     let isNews = false;
     for (const record of this.#records.values()) {
@@ -184,15 +201,15 @@ export class PackedStore implements ObjectView {
   }
 
   /**
-   * How many packs that index records refer to are not there. From here on nothing that is written relies on objects in them, so that it
-   * is written anew.
+   * Counts packs that index records refer to but that do not exist. From then on, no session relies
+   * on objects in these packs, so imports write those objects again.
    */
   async missingPacks(): Promise<number> {
     const there = new Set<string>();
     for (const store of [this.packs.indexeddb, this.packs.opfs]) for (const id of (await store?.list()) ?? []) there.add(id);
     const missing = new Set<string>();
     for (const record of this.#records.values()) {
-      // Of a pack without bytes, which holds the empty directory, there need not be anything.
+      // A pack without bytes holds only the empty directory. It may have no file.
       if (record.size === 0 || !this.packs[record.storage] || there.has(record.pack)) continue;
       record.missing = true;
       missing.add(record.pack);
@@ -200,20 +217,24 @@ export class PackedStore implements ObjectView {
     return missing.size;
   }
 
-  /** Makes a record visible that was just committed. */
+  /** Makes a record visible after its commit. */
   adopt(record: IndexRecord): void {
     record.alive = true;
     record.writer = undefined;
     this.#records.set(record.key, record);
   }
 
-  /** Calls `listener` with each record that is taken away from now on. @returns ends that */
+  /**
+   * Calls `listener` with each record that is removed from now on.
+   *
+   * @returns a function that stops this
+   */
   onDrop(listener: (record: IndexRecord) => void): () => void {
     this.#dropListeners.add(listener);
     return () => this.#dropListeners.delete(listener);
   }
 
-  /** Takes away a record that is not in the database any more. */
+  /** Removes a record that is no longer in the database. */
   drop(key: string): void {
     const record = this.#records.get(key);
     if (!record) return;
@@ -225,8 +246,8 @@ export class PackedStore implements ObjectView {
   }
 
   /**
-   * Deletes packs that no record refers to: of aborted and killed writers, and of those that were rewritten. Only while nobody writes,
-   * in any tab; otherwise it does nothing.
+   * Deletes packs that no record refers to: those of aborted and killed writers, and those that
+   * were rewritten. Does nothing if anybody is writing, in any tab.
    */
   async sweep(): Promise<void> {
     this.#sweepWanted = true;
@@ -242,12 +263,15 @@ export class PackedStore implements ObjectView {
     });
   }
 
-  /** Says that a sweep may find something. */
+  /** Notes that a sweep may find something. */
   wantSweep(): void {
     this.#sweepWanted = true;
   }
 
-  /** Sweeps if it may find something, also because another tab could not while we wrote. Nobody waits for it. */
+  /**
+   * Sweeps in the background if a sweep may find something, for example because another tab could
+   * not sweep while this one wrote.
+   */
   sweepLater(): void {
     const sweeping = this.refresh().then(async () => {
       if (this.#sweepWanted) await this.sweep();
@@ -255,7 +279,7 @@ export class PackedStore implements ObjectView {
     sweeping.catch(() => {});
   }
 
-  /** Counters as they were at one moment. */
+  /** Reads a counter of `meta` from the database. */
   async count(key: MetaKey): Promise<number> {
     return toCount(await this.database.read("meta", (store) => store.get(key)));
   }
@@ -266,7 +290,8 @@ export class PackedStore implements ObjectView {
   }
 
   async #load(): Promise<boolean> {
-    // What is committed here from now on, the database may not have said yet.
+    // Records that are committed here during the load may not be in its result. They must not be
+    // dropped.
     const known = [...this.#records.keys()];
     const { generation, keys } = await this.database.snapshot(["meta", "packs"], async (transaction) => {
       const generation = toCount(await transaction.objectStore("meta").get("generation"));
@@ -278,7 +303,7 @@ export class PackedStore implements ObjectView {
     for (let i = 0; i < unknown.length; i += LOADED_AT_ONCE) {
       const some = unknown.slice(i, i + LOADED_AT_ONCE);
       const values = await this.database.read("packs", (store) => Promise.all(some.map((key) => store.get(key))));
-      // One that is gone meanwhile was replaced, which the next refresh finds.
+      // A record that is gone by now was replaced. The next refresh finds its replacement.
       for (const [j, value] of values.entries()) if (value) this.#add(some[j] as string, value);
     }
     const there = new Set(keys);
@@ -289,7 +314,7 @@ export class PackedStore implements ObjectView {
   }
 
   #add(key: string, value: PackRecord): void {
-    // Its own commit may have been quicker.
+    // A commit in this tab may have added it meanwhile.
     if (this.#records.has(key)) return;
     const record: IndexRecord = {
       alive: true,
@@ -308,13 +333,13 @@ export class PackedStore implements ObjectView {
       });
     } catch (error) {
       if (!isStoreError(error, "corrupt")) throw error;
-      // The rest of the store is as good as before; what is missing now, `verify` tells.
+      // The rest of the store still works. `verify` reports the missing objects.
       record.damaged = true;
     }
     this.#records.set(key, record);
   }
 
-  /** Once more than half of the table are entries of dead records. */
+  /** Replaces the table if more than half of its entries belong to dead records. */
   #compact(): void {
     let living = 0;
     for (const { count } of this.#records.values()) living += count;

@@ -1,10 +1,13 @@
 import type { PathInfo } from "../store/path-info.ts";
 import type { StoreDatabase } from "./database.ts";
 
-/** How many are read at once. */
+/** Number of path infos that are read at once. */
 const BATCH = 256;
 
-/** All path infos as they are stored, unchecked, by hash part. In batches with a transaction each, so that a slow reader keeps nobody waiting. */
+/**
+ * Yields all stored path infos, unchecked, in the order of their hash parts. Each batch has its own
+ * transaction, so that a slow reader blocks nobody.
+ */
 export async function* pathInfoRecords(
   database: StoreDatabase,
   signal?: AbortSignal | undefined,

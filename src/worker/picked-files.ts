@@ -3,32 +3,43 @@ import { type EntryPath, showPath } from "../castore/ingest.ts";
 import { iterate } from "../stream.ts";
 import { type OutsideSource, outsideBytes } from "./outside-bytes.ts";
 
-/** A file of a picked folder, as it was when it was picked or, of a handle, looked up. */
+/**
+ * A file of a picked folder, in its state when it was picked or, if it came from a handle, looked
+ * up.
+ */
 export interface PickedFile {
   readonly path: EntryPath;
   readonly file: File;
 }
 
-/** Bytes of a separator. Content that has them at just that place by chance is one of 2^128. */
+/**
+ * Length of a separator in bytes. The probability that content has the same bytes at this place is
+ * 2^-128.
+ */
 const SEPARATOR = 16;
 
 /**
- * Reads a file of any length. For short ones `readTogether` is faster.
+ * Reads a file of any length. For short files, `readTogether` is faster.
  *
- * @throws StoreError `unavailable`, which names the file, if it can't be read, or has changed since it was picked
+ * @throws StoreError `unavailable`, which names the file, if it can't be read or has changed since
+ *   it was picked
  */
 export async function* readPicked(picked: PickedFile, signal?: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   yield* outsideBytes(iterate(picked.file.stream(), signal), sourceOf(picked), signal);
 }
 
 /**
- * The contents of short files, in their order; some may be views of one buffer. Files are read as one Blob: a browser takes longer to
- * begin to read than to read, and reads file after file within a Blob for a third of the time.
+ * Reads short files, and returns their contents in the same order. Some contents may be views of
+ * one buffer.
  *
- * @throws StoreError `unavailable`, as `readPicked` does
+ * The files are read as one Blob. Starting to read a short file takes a browser longer than reading
+ * it. Within a Blob it reads one file after the other in a third of the time.
+ *
+ * @throws StoreError `unavailable` as `readPicked` does
  */
 export async function readTogether(files: readonly PickedFile[]): Promise<Uint8Array[]> {
-  // Chromium takes a file that it doesn't find for an empty one, which a Blob leaves out; a stream of the file itself fails.
+  // Chromium takes a file that it doesn't find for an empty one, and an empty file leaves no trace
+  // in a Blob. A stream of the file itself fails, so read each empty file alone.
   const filled = files.filter(({ file }) => file.size > 0);
   const joined = await readJoined(filled);
   if (!joined) return Promise.all(files.map(readAlone));
@@ -37,8 +48,10 @@ export async function readTogether(files: readonly PickedFile[]): Promise<Uint8A
 }
 
 /**
- * `undefined` if one of them can't be read, or has another length than it had. Where each file ends stands a separator: Firefox reads
- * what there is of a file now, and WebKit fills up with zeros at the end of the Blob.
+ * Reads files as one Blob. A separator stands after each file to show where it ends: Firefox reads
+ * the current content of a changed file, and WebKit fills the end of the Blob with zeros.
+ *
+ * @returns `undefined` if a file can't be read, or if its length has changed
  */
 async function readJoined(files: readonly PickedFile[]): Promise<Uint8Array[] | undefined> {
   const separator = crypto.getRandomValues(new Uint8Array(SEPARATOR));

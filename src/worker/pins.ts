@@ -9,7 +9,12 @@ import { increment, type WriteTransaction } from "./database.ts";
 import type { PackedStore } from "./packed-store.ts";
 import type { WriteSession } from "./write-session.ts";
 
-/** Keeps the content of a store path. @throws StoreError `invalid` for a name that is none, `not-found` if there is no such path */
+/**
+ * Pins the content of a store path.
+ *
+ * @throws StoreError `invalid` if `name` is empty or `storePath` is malformed, `not-found` if the
+ *   store does not have the path
+ */
 export async function pinStorePath(store: PackedStore, name: string, storePath: string): Promise<void> {
   checkName(name);
   const hashPart = parseHashPart(storePath);
@@ -20,7 +25,7 @@ export async function pinStorePath(store: PackedStore, name: string, storePath: 
   });
 }
 
-/** Whether it was there. */
+/** Deletes a pin. @returns whether it existed */
 export async function deletePin(store: PackedStore, name: string): Promise<boolean> {
   return store.database.write(["pins"], "strict", async (transaction) => {
     const pins = transaction.objectStore("pins");
@@ -30,7 +35,7 @@ export async function deletePin(store: PackedStore, name: string): Promise<boole
   });
 }
 
-/** Writes one blob, which a pin keeps. Progress is the source's. */
+/** Writes one blob and pins it. The source reports the progress. */
 export async function importBlob(
   blobs: BlobService,
   session: WriteSession,

@@ -1,11 +1,16 @@
 import type { PackRange } from "./pack-store.ts";
 
-/** Ranges that are this close together, in bytes, are read at once. */
+/** Ranges with at most this many bytes between them are read together. */
 const GAP = 16 * 1024;
-/** What is read at once is no longer than this, unless one range is. */
+/** Maximum bytes of one read, unless a single range is longer. */
 const MAX_RUN = 2 * 1024 * 1024;
 
-/** For storage whose reads cost much each: reads ranges that lie near one another together. The answers are views. */
+/**
+ * Reads ranges, and joins those that are close together into one read. For storage in which each
+ * read is expensive.
+ *
+ * @returns a view for each range, in the order of `ranges`
+ */
 export async function coalesced(
   ranges: readonly PackRange[],
   read: (offset: number, length: number) => Promise<Uint8Array>,

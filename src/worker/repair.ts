@@ -15,10 +15,10 @@ import { Trim } from "./trim.ts";
 import type { Verified } from "./verify.ts";
 
 /**
- * Fetches what is damaged or missing from a remote, and takes damaged objects out of the index once there are good ones. Nobody may rewrite packs
- * meanwhile.
+ * Fetches damaged and missing objects from a remote, and removes damaged objects from the index
+ * once there are good ones. Packs must not be rewritten meanwhile.
  *
- * @returns how many store paths are whole again
+ * @returns number of store paths that are complete again
  */
 export async function repair(
   store: PackedStore,
@@ -51,7 +51,7 @@ export async function repair(
           if (storePath !== undefined) repaired++;
         } catch (error) {
           options.signal?.throwIfAborted();
-          // What this remote can't give may be the only thing that it lacks.
+          // The remote may lack only this one; go on with the others.
           if (!isStoreError(error, "not-found")) throw error;
         }
       }
@@ -72,8 +72,9 @@ export async function repair(
 }
 
 /**
- * The rule that `own`, whose content is damaged, was encoded by. The remote may have the same content
- * under another digest, because it uses the other rule.
+ * Finds the directory size rule by which `own` was encoded. The content of `own` is damaged, so
+ * `own` itself can't tell. The remote may have the same content under another digest, because it
+ * uses the other rule.
  */
 async function ownRule(
   own: Node,

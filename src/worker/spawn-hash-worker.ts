@@ -3,16 +3,21 @@ import type { HashWorker } from "../hash/pool-member.ts";
 import type { HashReply, HashRequest } from "../hash/pool-protocol.ts";
 
 /**
- * Firefox collects a worker's own worker, though it is at work, when nothing but its listeners refers to it (seen in 153); what waits
- * for its answers doesn't count. What is in here is referred to for as long as this thread lives.
+ * The hash workers of this thread. Firefox (seen in 153) garbage-collects a worker inside a worker,
+ * even if it is working, if only its listeners refer to it; callers that wait for its answers don't
+ * count. This set refers to the workers for as long as this thread lives.
  */
 const running = new Set<Worker>();
 
-/** Starts a hash worker below this one. @param url its script, where the bundler doesn't find it by itself */
+/**
+ * Starts a hash worker as a child of this worker.
+ *
+ * @param url its script, if the bundler doesn't find it by itself
+ */
 export function spawnHashWorker(url: string | undefined): HashWorker {
   const worker = createWorker(url);
   running.add(worker);
-  // Until the worker says that it listens.
+  // Messages to send when the worker reports that it listens.
   let held: { message: HashRequest; transfer: ArrayBuffer[] }[] | undefined = [];
   return {
     postMessage(message, transfer) {
@@ -40,7 +45,7 @@ export function spawnHashWorker(url: string | undefined): HashWorker {
   };
 }
 
-/** The literal form is what bundlers look for. */
+/** Creates the worker in the literal form that bundlers look for. */
 function createWorker(url: string | undefined): Worker {
   const name = "tvix-store-web hash";
   if (url !== undefined) return new Worker(url, { type: "module", name });

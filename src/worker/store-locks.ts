@@ -1,8 +1,10 @@
 import { StoreError } from "../error.ts";
 
 /**
- * Web Locks of one store, over all tabs. Whoever writes packs holds one shared, so that unfinished packs, and those that a session
- * relies on, are not removed; who removes packs holds it alone. Where a browser has no locks nothing is ever removed.
+ * Web Locks of one store, shared by all tabs. A writer of packs holds the writers' lock in shared
+ * mode, so that nobody removes unfinished packs or packs that its session relies on. A sweep, which
+ * removes packs, holds the lock exclusively. In a browser without Web Locks, no pack is ever
+ * removed.
  */
 export class StoreLocks {
   readonly #writers: string;
@@ -18,7 +20,7 @@ export class StoreLocks {
     return request(this.#writers, "shared", signal, work);
   }
 
-  /** Runs `work` unless somebody writes. */
+  /** Runs `work` unless somebody is writing. Nobody can write meanwhile. */
   async ifNobodyWrites(work: () => Promise<void>): Promise<void> {
     if (!navigator.locks) return;
     await navigator.locks.request(this.#writers, { ifAvailable: true }, async (lock) => {
@@ -26,14 +28,21 @@ export class StoreLocks {
     });
   }
 
-  /** One at a time collects garbage. */
+  /**
+   * Runs `work`, a garbage collection or verification, while no other one runs in any tab.
+   *
+   * @throws StoreError `unavailable` if the browser has no Web Locks
+   */
   async collecting<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     if (!navigator.locks) throw new StoreError("unavailable", "this browser has no Web Locks, so it isn't safe to collect garbage");
     return request(this.#garbage, "exclusive", signal, work);
   }
 }
 
-/** An abort rejects with its reason; WebKit has an error of its own for it. */
+/**
+ * Runs `work` under a lock. An abort rejects with the reason of the signal, also in WebKit, which
+ * throws an error of its own.
+ */
 async function request<T>(name: string, mode: LockMode, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   try {
     return await navigator.locks.request(name, { mode, ...(signal && { signal }) }, work);
@@ -44,8 +53,9 @@ async function request<T>(name: string, mode: LockMode, signal: AbortSignal | un
 }
 
 /**
- * Takes a lock that is held for as long as this worker lives, so that others can tell when it dies. Resolves to its name when it is
- * held, not before: the page waits for the same lock.
+ * Takes a lock that is held for as long as this worker lives, so that others notice when it dies.
+ * Resolves to the name of the lock once it is held, not before, because the page waits for the same
+ * lock. Resolves to an empty string if the browser has no Web Locks.
  */
 export async function holdLifeLock(): Promise<string> {
   if (!navigator.locks) return "";

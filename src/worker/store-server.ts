@@ -75,7 +75,7 @@ import type { WriteSession } from "./write-session.ts";
 interface OpenedStore {
   readonly packed: PackedStore;
   readonly pool: HashEngine;
-  /** What is committed. */
+  /** Services that read the committed content. */
   readonly services: LocalStoreServices;
   readonly resolver: PathResolver;
   readonly durability: "strict" | "relaxed";
@@ -88,12 +88,12 @@ interface Writing {
   readonly pool: HashEngine;
 }
 
-/** What hashes for a store. */
+/** Starts the hash engine of a store. */
 export type StartEngine = (options: OpenOptions) => HashEngine;
 
 const startPool: StartEngine = ({ workers, hashWorkerUrl }) => new HashPool(workers, () => spawnHashWorker(hashWorkerUrl));
 
-/** What the page calls. */
+/** Implements the calls of the page. */
 export class StoreServer implements StoreApi {
   readonly #startEngine: StartEngine;
   #opened: OpenedStore | undefined;
@@ -116,7 +116,7 @@ export class StoreServer implements StoreApi {
       const services = packedReader(packed, pool);
       const changes = changeChannel(name);
       const resolver = new PathResolver(services);
-      // What another tab collected as garbage is held for as long as we have it open.
+      // Another tab may have garbage-collected packs that our open handles keep in existence.
       changes.onmessage = () => packed.sweepLater();
       const opened = { packed, pool, services, resolver, durability: options.durability, changes };
       this.#opened = opened;
@@ -300,7 +300,7 @@ export class StoreServer implements StoreApi {
     const { services, pool } = this.#store();
     return this.#run(operation, async (operationOptions) => {
       const remote = connectRemoteAddress(address, pool);
-      // What we hold was checked when it came.
+      // The content of this store was verified when it was written.
       return copyPaths(services, remote, storePaths, { ...operationOptions, ...options, engine: pool, verify: false });
     });
   }
@@ -325,7 +325,7 @@ export class StoreServer implements StoreApi {
     const store = this.#store();
     const { packed, pool } = store;
     return this.#run(operation, (options) =>
-      // No pack is rewritten meanwhile, and entries keep their numbers.
+      // The lock keeps packs from being rewritten; `holding` keeps the numbers of entries.
       packed.locks.collecting(options.signal, () =>
         packed.holding(async () => {
           const verified = await verifyStore(packed, pool, options);
@@ -367,7 +367,7 @@ export class StoreServer implements StoreApi {
 
   ping(): void {}
 
-  /** Deletes the store with all that is in it. Others that have it open are closed. */
+  /** Deletes the store with all its content. Other tabs that have it open close it. */
   async destroy(name: string, operation?: MessagePort): Promise<void> {
     await this.close();
     const destroy = ({ onProgress }: OperationOptions) => deletePackedStore(name, (phase) => onProgress?.({ phase, loaded: 0 }));
@@ -385,18 +385,21 @@ export class StoreServer implements StoreApi {
 
   #store(): OpenedStore {
     if (!this.#opened) throw new StoreError("closed", "the store is not open");
-    // Not all questions get as far as the database.
+    // Not every call reaches the database, which would throw this.
     this.#opened.packed.database.ended.throwIfAborted();
     return this.#opened;
   }
 
-  /** What ended while the store was being closed has no channel any more, and is done all the same. */
+  /**
+   * Tells other tabs about a change. If an operation ends while the store is being closed, its
+   * channel is closed already; the operation still succeeds.
+   */
   #tell(store: OpenedStore, change: Change): void {
     store.resolver.clear();
     if (this.#opened === store) store.changes.postMessage(change);
   }
 
-  /** Something that ends in a new PathInfo. */
+  /** Runs `work`, which puts path infos, in a write session. */
   async #write<T>(operation: MessagePort, work: (store: Writing, options: RunningOptions) => Promise<T>): Promise<T> {
     return this.#run(operation, async (options) => {
       const store = this.#store();
@@ -408,13 +411,17 @@ export class StoreServer implements StoreApi {
           return work({ services, session, pool }, options);
         });
       } finally {
-        // What fails or is aborted may have made some store paths before.
+        // Work that failed or was aborted may have put some store paths before.
         if (used?.mayHaveCommitted) this.#tell(store, "write");
       }
     });
   }
 
-  /** The same of what comes from the page. @param name for messages */
+  /**
+   * Like `#write`, for work that reads bytes from the page.
+   *
+   * @param name name of the import, for error messages
+   */
   async #read<T>(
     source: ArchiveSource,
     name: unknown,
@@ -428,7 +435,8 @@ export class StoreServer implements StoreApi {
         work(archiveBytes(stream, source, name, buffers, options), store, { ...options, reuse: (buffer) => buffers.give(buffer) }),
       );
     } catch (error) {
-      // Where it failed before anything was read, the sender waits still. A stream that failed itself answers with its own error.
+      // If the work failed before it read anything, the sender is still waiting. If the stream
+      // itself failed, `cancel` rejects with the stream's own error.
       if (!stream.locked) await stream.cancel(error).catch(() => {});
       throw error;
     }
@@ -446,7 +454,11 @@ export class StoreServer implements StoreApi {
 
 type RunningOptions = OperationOptions & { signal: AbortSignal };
 
-/** @param storePaths all of the store if not given, which are closed under references */
+/**
+ * Collects the path infos to export.
+ *
+ * @param storePaths all paths of the store by default; these already form a closure
+ */
 async function pathsToExport(
   { pathInfos }: LocalStoreServices,
   storePaths: readonly string[] | undefined,
@@ -466,7 +478,12 @@ async function pathsToExport(
   return infos.values();
 }
 
-/** @throws StoreError `not-found` if the store has not the path, or nothing is at `path` inside of it */
+/**
+ * Resolves a path inside a store path.
+ *
+ * @throws StoreError `not-found` if the store does not have the store path, or nothing is at `path`
+ *   inside it
+ */
 async function requireNode(services: LocalStoreServices, storePath: string, path: string | Uint8Array): Promise<Node> {
   const info = await requirePathInfo(services.pathInfos, storePath);
   const node = await resolvePath(services, info.node, path);

@@ -1,4 +1,4 @@
-/** The script of the store worker: owns the storage, and does everything heavy for the page. */
+/** Script of the store worker: owns the storage, and does all heavy work for the page. */
 
 import { expose } from "comlink";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
@@ -13,6 +13,6 @@ if (self.name === FLUSHER_NAME) {
 } else {
   handleThrownErrors();
   expose(new StoreServer());
-  // Messages that came before this line was reached are lost, so the page waits for this.
+  // Messages that arrive before this line runs are lost, so the page waits for this message.
   self.postMessage({ lock: await holdLifeLock() });
 }

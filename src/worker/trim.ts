@@ -3,7 +3,7 @@ import { increment } from "./database.ts";
 import { EntryWriter } from "./pack-entries.ts";
 import type { IndexRecord, PackedStore } from "./packed-store.ts";
 
-/** What takes the place of an index record. */
+/** Replacement of an index record. */
 interface TrimmedRecord {
   readonly key: string;
   readonly entries: EntryWriter;
@@ -11,11 +11,14 @@ interface TrimmedRecord {
   readonly bytes: number;
 }
 
-/** Index records without some of their objects. */
+/** Index records from which some objects are removed. */
 export class Trim {
   readonly #records = new Map<IndexRecord, TrimmedRecord>();
 
-  /** @param keeps whether an entry stays; those of records that are not in `records` do in any case */
+  /**
+   * @param keeps whether an entry stays; entries of records that are not in `records` stay in any
+   *   case
+   */
   constructor(store: PackedStore, records: readonly IndexRecord[], keeps: (entry: number) => boolean) {
     const { table } = store;
     const kept = new Map(records.map((record) => [record, { count: 0, bytes: 0 }]));
@@ -32,7 +35,7 @@ export class Trim {
       counted.bytes += length;
     });
     for (const [record, { count, bytes }] of kept) {
-      // A record that could not be read whole is left for `verify`.
+      // A record that could not be read completely stays. `verify` reports it.
       if (count === record.count || record.damaged) continue;
       this.#records.set(record, { key: crypto.randomUUID(), entries: new EntryWriter(count), count, bytes });
     }
@@ -41,7 +44,7 @@ export class Trim {
     });
   }
 
-  /** What goes. */
+  /** Number of objects that are removed. */
   get objects(): number {
     return this.#sum("count");
   }
@@ -56,7 +59,7 @@ export class Trim {
     return sum;
   }
 
-  /** Puts the trimmed records in the place of the others. */
+  /** Replaces the records by the trimmed ones. */
   async write(transaction: WriteTransaction): Promise<void> {
     const packs = transaction.objectStore("packs");
     for (const [{ key: old, pack, storage, size }, { key, entries, count }] of this.#records) {

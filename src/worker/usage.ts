@@ -3,7 +3,7 @@ import { BLOB, DIRECTORY } from "./object-table.ts";
 import type { PackedStore } from "./packed-store.ts";
 import { pathInfoRecords } from "./path-info-records.ts";
 
-/** What the store takes, and what the browser says of the origin it belongs to. */
+/** Measures the storage that the store uses, and asks the browser for the figures of its origin. */
 export async function storageUsage(store: PackedStore): Promise<StorageUsage> {
   await store.refresh();
   const [{ storePaths, logical }, estimate, persisted] = await Promise.all([
@@ -15,7 +15,7 @@ export async function storageUsage(store: PackedStore): Promise<StorageUsage> {
   const { table } = store;
   for (let entry = 0; entry < table.count; entry++) {
     const { record, kind, length } = table.location(entry);
-    // Two imports at once may have written the same.
+    // Two concurrent imports may have written the same object.
     if (!record.alive || table.find(table.digest(entry), kind) !== entry) continue;
     const counted = kind === DIRECTORY ? objects.directories : kind === BLOB ? objects.blobs : objects.chunks;
     counted.count++;
@@ -41,7 +41,7 @@ async function narSizes(store: PackedStore): Promise<{ storePaths: number; logic
   let logical = 0;
   for await (const { info } of pathInfoRecords(store.database)) {
     storePaths++;
-    // A damaged one is for `verify` to tell.
+    // `verify` reports damaged path infos.
     if (Number.isSafeInteger(info?.narSize) && info.narSize > 0) logical += info.narSize;
   }
   return { storePaths, logical };

@@ -17,27 +17,27 @@ import { PackedChunkStore } from "./packed-services.ts";
 import type { IndexRecord, PackedStore } from "./packed-store.ts";
 import { pathInfoRecords } from "./path-info-records.ts";
 
-/** Objects that are read and hashed at a time, and their bytes. */
+/** Limits of a batch of objects that are read and hashed together: bytes, and number of objects. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_COUNT = 4096;
 
 export interface Verified {
   readonly report: VerifyReport;
-  /** What is damaged, with the chunk lists that lead to damaged chunks. */
+  /** Damaged objects, and the chunk lists that refer to damaged chunks. */
   readonly damaged: EntrySet;
-  /** What is not whole. */
+  /** Store paths and pins whose content is not complete. */
   readonly roots: readonly DamagedRoot[];
 }
 
-/** A store path or a pin. */
+/** A store path or a pin; a pin has no `storePath`. */
 export interface DamagedRoot {
   readonly storePath?: string | undefined;
   readonly node: Node;
 }
 
 /**
- * Compares every object with its digest, then looks whether all that store paths and pins refer to is there. Nobody may rewrite packs meanwhile.
- * Progress: `verifying`, in bytes.
+ * Compares every object with its digest. Then checks that everything that store paths and pins
+ * refer to exists. Packs must not be rewritten meanwhile. Progress: `verifying`, in bytes.
  */
 export async function verifyStore(store: PackedStore, engine: HashEngine, options: OperationOptions): Promise<Verified> {
   return new Verification(store, engine, options).run();
@@ -78,7 +78,10 @@ class Verification {
     return { report, damaged: this.#damaged, roots };
   }
 
-  /** First what can be compared with its digest by itself; blobs of several chunks need those. */
+  /**
+   * Checks all objects. Chunks and directories, whose digests are those of their own bytes, come
+   * first. Blobs of several chunks need the chunks.
+   */
   async #scan(): Promise<void> {
     const { table } = this.#store;
     const count = table.count;
@@ -142,7 +145,10 @@ class Verification {
     this.#corrupt.push(described(kind, this.#store.table.digest(entry)));
   }
 
-  /** One by one where something can't be read, to know what. */
+  /**
+   * Reads objects. If that fails, reads them one by one to find the unreadable ones, which are
+   * `undefined`.
+   */
   async #read(locations: readonly ObjectLocation<IndexRecord>[]): Promise<(Uint8Array | undefined)[]> {
     try {
       return await this.#store.readLocations(locations);
@@ -159,7 +165,7 @@ class Verification {
     const { database } = this.#store;
     const storePaths: string[] = [];
     const roots: DamagedRoot[] = [];
-    // What was found whole below one path needs no second look below another.
+    // Objects that were found complete below one path need no second check below another.
     const whole = new EntrySet();
     for await (const { hashPart, info } of pathInfoRecords(database, this.#options.signal)) {
       try {
@@ -179,7 +185,11 @@ class Verification {
     return { storePaths, roots };
   }
 
-  /** @param whole grows by what was visited, if all of it is whole */
+  /**
+   * Whether everything below `root` exists and is undamaged.
+   *
+   * @param whole directories and blobs that are known to be complete; grows if `root` is complete
+   */
   async #isWhole(root: Node, whole: EntrySet): Promise<boolean> {
     const visited = new EntrySet();
     const stack: Node[] = [root];
@@ -217,7 +227,7 @@ class Verification {
     if (whole.has(blob) || visited.has(blob)) return true;
     visited.add(blob);
     if (!this.#damaged.has(blob)) return true;
-    // Its chunks tell more, if the list can be read.
+    // If the chunk list can be read, note its missing chunks.
     const [bytes] = await this.#read([table.location(blob)]);
     try {
       for (const { digest: part } of bytes ? decodeBlob(bytes, digest).chunks : []) {
@@ -225,19 +235,22 @@ class Verification {
         if (entry === NONE) this.#miss(CHUNK, part, entry);
       }
     } catch {
-      // It is among the corrupt ones.
+      // The report lists the blob as corrupt already.
     }
     return false;
   }
 
-  /** Another tab may have published what refers to it, and it, since the index was read. */
+  /**
+   * Finds an object. If it is missing, first refreshes the index: another tab may have committed it
+   * since the index was read.
+   */
   async #find(kind: ObjectKind, digest: Digest): Promise<number> {
     const entry = this.#store.table.find(digest, kind);
     if (entry !== NONE || !(await this.#store.refresh())) return entry;
     return this.#store.table.find(digest, kind);
   }
 
-  /** Notes what is not there at all; what is damaged was noted before. */
+  /** Notes a missing object. Damaged objects were noted before. */
   #miss(kind: ObjectKind, digest: Digest, entry: number): false {
     if (entry === NONE) this.#missing.set(`${kind}${formatDigest(digest)}`, described(kind, digest));
     return false;

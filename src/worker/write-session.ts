@@ -12,39 +12,48 @@ import type { PackWriter } from "./pack-store.ts";
 import type { IndexRecord, PackedStore } from "./packed-store.ts";
 import { FILES_CLEARED, quotaError } from "./storage-error.ts";
 
-/** A pack is ended before it gets longer than this, or has more objects. */
+/**
+ * Limits of a pack, in bytes and in objects. The session ends a pack before it exceeds one of them.
+ */
 const MAX_PACK = 32 * 1024 * 1024;
 const MAX_PACK_OBJECTS = 256 * 1024;
-/** Packs that are on their way to the disk at a time. */
+/** Number of ended packs that are written out at a time. */
 const MAX_FINISHING = 4;
-/** What is written to a pack at a time: no more than a core's cache holds, since the operating system copies it. */
+/**
+ * Bytes that are written to a pack at a time. They fit into a core's cache, because the operating
+ * system copies them.
+ */
 const BUFFER = 256 * 1024;
-/** Objects from this length on are written as they are, without a copy in the buffer. */
+/** Objects of at least this many bytes are written directly, without a copy in the buffer. */
 const DIRECT = 64 * 1024;
 
 export interface SessionOptions {
-  /** `strict`: a commit is on the disk when it resolves. `relaxed`: it is with the operating system. */
+  /**
+   * When a commit resolves, it is on the disk (`strict`), or with the operating system (`relaxed`).
+   */
   readonly durability: "strict" | "relaxed";
-  /** Records that the next commit takes away: what they have is written anew. */
+  /** Records that the next commit removes. Their objects are written again. */
   readonly replaces?: ReadonlySet<IndexRecord> | undefined;
-  /** Entries that are taken for missing. */
+  /** Entries that count as missing. */
   readonly distrusts?: EntrySet | undefined;
 }
 
 /**
- * Writes objects into packs of its own, and makes them visible all at once. What is there already is not written again, but relied
- * upon: should garbage collection take it away before the commit, it is written then, from the old pack, which stays as long as somebody
+ * Writes objects into its own packs, and makes them visible all at once. The session does not write
+ * objects that exist already, but relies on them. If garbage collection removes such an object
+ * before the commit, the session copies it from the old pack, which exists for as long as somebody
  * writes.
  *
- * Made by `PackedStore`'s owner under the writers' lock, and ended by `close`.
+ * A session has to be created while its owner holds the writers' lock, and ended by `close`.
  */
 export class WriteSession implements WritableObjects {
   readonly #store: PackedStore;
   readonly #durability: IDBTransactionDurability;
   readonly #relied = new Reliance();
   /**
-   * Records that garbage collection took away while this session was under way. Their packs are still there, and what was relied on may lead to
-   * them: a blob to its chunks, a directory to all beneath it.
+   * Records that garbage collection removed during this session. Their packs still exist. Objects
+   * that the session relies on may refer to objects in them: a blob to its chunks, a directory to
+   * everything below it.
    */
   readonly #departed = new Set<IndexRecord>();
   readonly #endDeparture: () => void;
@@ -56,19 +65,19 @@ export class WriteSession implements WritableObjects {
     (this.#departed.has(record) && !this.#replaced.has(record) && !this.#distrusted.has(entry));
   readonly #distrusted: EntrySet;
   #replaced: ReadonlySet<IndexRecord>;
-  /** Packs that were ended, that no commit has made visible yet. */
+  /** Packs that are ended but not committed yet. */
   #packs: IndexRecord[] = [];
-  /** Those that are still on their way to the disk. */
+  /** Packs that are ended but not written out yet. */
   readonly #finishing = new Map<IndexRecord, Promise<void>>();
   #current: { record: IndexRecord; writer: PackWriter } | undefined;
   readonly #buffer = new Uint8Array(BUFFER);
   #buffered = 0;
-  /** Whether a commit was tried that may have got further than we were told. */
+  /** Whether a commit was tried whose outcome is unknown. */
   #isUnclear = false;
   #hasTried = false;
-  /** The first entry that may be ours. */
+  /** First entry that may belong to this session. */
   #firstEntry: number;
-  /** One call after the other touches packs. */
+  /** The last of the calls that touch packs; they run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #failure: { error: unknown } | undefined;
 
@@ -81,7 +90,7 @@ export class WriteSession implements WritableObjects {
     this.#endDeparture = store.onDrop((record) => this.#departed.add(record));
   }
 
-  /** Whether a commit was tried: something may be visible then, however the session ended. */
+  /** Whether a commit was tried. If so, something may be visible, however the session ended. */
   get mayHaveCommitted(): boolean {
     return this.#hasTried;
   }
@@ -100,7 +109,7 @@ export class WriteSession implements WritableObjects {
     if (!open || !locations.some((location) => location?.record === open)) return this.#store.readLocations(locations);
     return this.#exclusively(async () => {
       await this.#flush();
-      // The pack may have been ended while we waited.
+      // The pack may have ended during the wait.
       for (let waiting = this.#underWay(locations); waiting.length > 0; waiting = this.#underWay(locations))
         await Promise.all(waiting);
       const isOpen = (record: IndexRecord): boolean => record === this.#current?.record;
@@ -125,10 +134,12 @@ export class WriteSession implements WritableObjects {
   }
 
   /**
-   * Makes visible what was written since the last commit, together with what `change` does: in one transaction, which is complete when
-   * this resolves. Before it everything is flushed. When it rejects, nothing of it is visible.
+   * Makes everything that was written since the last commit visible, together with the effects of
+   * `change`. One transaction does both; it is complete when this resolves. All packs are written
+   * out before it, and flushed if durability is `strict`. If this rejects, nothing is visible,
+   * unless the database connection was lost while the transaction was running (`mayHaveCommitted`).
    *
-   * @param names of the object stores that `change` uses
+   * @param names the object stores that `change` uses
    */
   commit(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<void> {
     return this.#exclusively(async () => {
@@ -158,29 +169,32 @@ export class WriteSession implements WritableObjects {
     });
   }
 
-  /** Ends the session. What was not committed is removed. */
+  /** Ends the session, and deletes everything that was not committed. */
   async close(): Promise<void> {
     await this.#turn.catch(() => {});
     this.#endDeparture();
-    this.#failure ??= { error: new StoreError("closed", "what was being written was ended") };
+    this.#failure ??= { error: new StoreError("closed", "the write session has ended") };
     const [current, packs] = [this.#current, this.#packs];
     this.#current = undefined;
     await Promise.allSettled(this.#finishing.values());
     this.#packs = [];
     if (current) current.record.writer = undefined;
     for (const record of packs) record.writer = undefined;
-    // A sweep looks at the database first.
+    // The last commit may have succeeded. A sweep finds out, because it reads the database first.
     if (this.#isUnclear) return this.#store.wantSweep();
     try {
       await current?.writer.abort();
       for (const record of packs) await this.#store.packStore(record).delete(record.pack);
     } catch {
-      // Why the session ended is what its caller has to know.
+      // The caller has to learn why the session ended, not that its cleanup failed.
       this.#store.wantSweep();
     }
   }
 
-  /** Runs calls one after the other. After a failure nothing is written any more: a pack may lack bytes that its entries promise. */
+  /**
+   * Runs calls one after the other. After a failure, the session writes nothing more: a pack may
+   * lack bytes that its entries promise.
+   */
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(async () => {
       if (this.#failure) throw this.#failure.error;
@@ -196,13 +210,16 @@ export class WriteSession implements WritableObjects {
     return result;
   }
 
-  /** Packs of these that are on their way to the disk: who flushes a file must be alone with it. */
+  /**
+   * Returns promises for packs among `locations` that are not written out yet. A flush needs
+   * exclusive access to the file.
+   */
   #underWay(locations: readonly (ObjectLocation<IndexRecord> | undefined)[]): Promise<void>[] {
     if (this.#finishing.size === 0) return [];
     return [...new Set(locations.flatMap((location) => (location && this.#finishing.get(location.record)) ?? []))];
   }
 
-  /** What others wrote and this session says it is there, it relies on from then on. */
+  /** Finds an object. If others wrote it, the session relies on it from now on. */
   #find(kind: ObjectKind, digest: Digest, accept = this.#isVisible): number {
     const { table } = this.#store;
     const entry = table.find(digest, kind, accept);
@@ -213,7 +230,10 @@ export class WriteSession implements WritableObjects {
     return entry;
   }
 
-  /** What only goes to the buffer takes no promise: that costs as much as a short object. */
+  /**
+   * Appends an object. Returns no promise if the object fits into the buffer, because a promise
+   * costs as much as a short object.
+   */
   #append(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> | undefined {
     const record = this.#current?.record;
     if (!record || !hasRoom(record, bytes) || bytes.length >= DIRECT || this.#buffered + bytes.length > BUFFER)
@@ -224,10 +244,10 @@ export class WriteSession implements WritableObjects {
     return undefined;
   }
 
-  /** Appends where there is no room yet. */
+  /** Appends an object that is long, or that does not fit into the buffer or the current pack. */
   async #appendPast(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> {
     const { length } = bytes;
-    if (length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to be kept`);
+    if (length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to store`);
     if (this.#current && !hasRoom(this.#current.record, bytes)) await this.#endPack("beside");
     this.#current ??= await this.#startPack();
     await this.#flush();
@@ -277,14 +297,14 @@ export class WriteSession implements WritableObjects {
   async #endPack(sync: "now" | "beside"): Promise<void> {
     if (!this.#current) return;
     await this.#flush();
-    // The disk must not get behind for ever.
+    // Wait for the disk, so that it doesn't fall further and further behind.
     while (this.#finishing.size >= MAX_FINISHING) await Promise.race(this.#finishing.values());
     const { record, writer } = this.#current;
     this.#packs.push(record);
     this.#current = undefined;
     const finishing = writer.finish(this.#durability === "strict" ? sync : "never").finally(() => this.#finishing.delete(record));
     this.#finishing.set(record, finishing);
-    // Whoever waits for it is told.
+    // The next call of this session rejects with this error.
     finishing.catch((error: unknown) => {
       this.#failure ??= { error };
     });
@@ -292,10 +312,11 @@ export class WriteSession implements WritableObjects {
   }
 
   /**
-   * Whether packs that were relied on are missing. The browser may have deleted this site's files and kept the database, and a deleted
-   * pack can still be read through an open handle.
+   * Checks whether packs that the session relies on are missing. The browser may have deleted this
+   * site's files and kept the database, and a deleted pack can still be read through an open
+   * handle.
    *
-   * @param last a pack of this session that was there when it was ended, just now
+   * @param last a pack of this session that still existed when it was ended, just now
    * @throws StoreError `unavailable` if a pack of this session is missing
    */
   async #lostPacks(last: IndexRecord | undefined): Promise<boolean> {
@@ -310,12 +331,16 @@ export class WriteSession implements WritableObjects {
     }
     if (missing.size === 0) return false;
     if (this.#packs.some(({ pack }) => missing.has(pack))) throw new StoreError("unavailable", FILES_CLEARED);
-    // Where some are gone, others may be that these lead to.
+    // If these packs are gone, packs that their objects refer to may be gone too.
     await this.#store.missingPacks();
     return relied.some((record) => record.missing);
   }
 
-  /** True if something that was relied on is gone; then nothing was written. */
+  /**
+   * Commits in one transaction.
+   *
+   * @returns true if an object that the session relies on is gone; then nothing was written
+   */
   async #publish(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<boolean> {
     const relied = this.#relied.records();
     return this.#store.database.write(
@@ -334,7 +359,11 @@ export class WriteSession implements WritableObjects {
     );
   }
 
-  /** With their keys; one after the other, as a million entries take 40 MB. Packs are written in turn, and entries lie in their order. */
+  /**
+   * Yields the keys and index records of the ended packs. Yields one at a time, because a million
+   * entries take 40 MB. Packs are written one after the other, so entries lie in the order of the
+   * packs.
+   */
   *#packRecords(): Generator<[key: string, record: PackRecord]> {
     const { table } = this.#store;
     let entry = this.#firstEntry;
@@ -342,7 +371,7 @@ export class WriteSession implements WritableObjects {
       const { key, pack, storage, size, count } = record;
       const entries = new EntryWriter(count);
       for (let found = 0; found < count; entry++) {
-        // Between ours lies what others committed meanwhile.
+        // Entries that others committed meanwhile lie between those of this session.
         const location = table.location(entry);
         if (location.record !== record) continue;
         entries.add({ digest: table.digest(entry), ...location });
@@ -352,7 +381,10 @@ export class WriteSession implements WritableObjects {
     }
   }
 
-  /** Writes what was relied on and is not there any more, with all that it refers to, from where it was. */
+  /**
+   * Copies objects that the session relied on and that are gone, with everything that they refer
+   * to, from their old packs into its own.
+   */
   async #rescue(): Promise<void> {
     const { table } = this.#store;
     const wanted: { kind: ObjectKind; digest: Digest }[] = [];
@@ -382,7 +414,7 @@ export class WriteSession implements WritableObjects {
     }
   }
 
-  /** An object from a pack that nothing refers to any more, but that is still there. */
+  /** Reads an object from a pack that no record refers to any more, but that still exists. */
   async #readGone(kind: ObjectKind, digest: Digest): Promise<Uint8Array> {
     const { table } = this.#store;
     const candidates: number[] = [];
@@ -394,8 +426,8 @@ export class WriteSession implements WritableObjects {
       const [bytes] = await this.#store.readLocations([table.location(entry)]).catch(() => []);
       if (bytes) return bytes;
     }
-    const why = "it was collected as garbage, or the browser has cleared this site's files. Try again.";
-    throw new StoreError("conflict", `object ${formatDigest(digest)}, which was there before, is gone: ${why}`);
+    const why = "it was garbage-collected, or the browser has cleared this site's files. Try again.";
+    throw new StoreError("conflict", `object ${formatDigest(digest)} has disappeared during the write: ${why}`);
   }
 }
 
@@ -403,7 +435,7 @@ function hasRoom({ size, count }: IndexRecord, { length }: Uint8Array): boolean 
   return size + length <= MAX_PACK && count < MAX_PACK_OBJECTS;
 }
 
-/** The entries that a session needs and did not write. */
+/** Entries that a session relies on, and their records. */
 class Reliance {
   #entries = new EntrySet();
   readonly #records = new Set<IndexRecord>();
