@@ -14,21 +14,22 @@ import type { TvixTrustedKeys } from "./trusted-keys.ts";
 
 const ROOT = new Uint8Array(0);
 
-/** More are counted, not listed. */
+/** Maximum number of listed items; the rest is only counted. */
 const LISTED = 20;
 
-/** What an import did. */
+/** The outcome of an import. */
 interface Result {
   readonly report: SubstituteReport;
-  /** The paths that were asked for and are there. */
+  /** The requested store paths that are in the store now. */
   readonly storePaths: readonly string[];
   readonly failures: readonly FailedPath[];
 }
 
 /**
- * Imports store paths from a Nix binary cache, as far as the reader's keys signed them.
+ * Imports store paths from a Nix binary cache. By default, imports only paths that are
+ * content-addressed or signed by a key that the reader trusts.
  *
- * @fires tvix-pulled - store paths came; `detail: { paths: number }`, how many
+ * @fires tvix-pulled - after store paths were imported; `detail: { paths: number }`, their number
  */
 export class TvixBinaryCache extends LitElement {
   static override properties = {
@@ -42,7 +43,7 @@ export class TvixBinaryCache extends LitElement {
   declare store: Store | undefined;
   declare private address: string;
   declare private typed: string;
-  /** Whether to take what no trusted key signed. */
+  /** Whether to import paths that no trusted key has signed. */
   declare private unsigned: boolean;
   declare private result: Result | undefined;
   readonly #task = new Task(this);
@@ -87,7 +88,7 @@ export class TvixBinaryCache extends LitElement {
     `,
   ];
 
-  /** Fills `storePath` in, and goes to what is still to be said. */
+  /** Fills in `storePath`, and focuses the field for the address. */
   offer(storePath: string): void {
     this.typed = storePath;
     void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLInputElement>("[name=cache]")?.focus());
@@ -118,7 +119,7 @@ export class TvixBinaryCache extends LitElement {
                 this.address = (event.target as HTMLInputElement).value;
               }}
             />
-            <p class="hint" id="cache-hint">It has to let pages of other sites read it (CORS).</p>
+            <p class="hint" id="cache-hint">The cache has to allow requests from other sites (CORS).</p>
           </div>
           <div class="field">
             <label for="paths">Store paths, or their hashes</label>
@@ -138,7 +139,7 @@ export class TvixBinaryCache extends LitElement {
               }}
             ></textarea>
             <p class="fault" id="paths-fault" aria-live="polite">${fault}</p>
-            <p class="hint" id="paths-hint">With spaces or line breaks between them. All that they refer to comes along.</p>
+            <p class="hint" id="paths-hint">Separate them with spaces or line breaks. Their dependencies are imported too.</p>
           </div>
           <section class="keys" aria-labelledby="keys">
             <h4 id="keys">Public keys that you trust</h4>
@@ -230,7 +231,7 @@ export class TvixBinaryCache extends LitElement {
       this.dispatchEvent(new CustomEvent("tvix-pulled", { detail: { paths: report.paths }, bubbles: true, composed: true }));
   }
 
-  /** How it goes is told below the form, which may be as long as the panel. */
+  /** Scrolls to the outcome: it is below the form, which may be as long as the panel. */
   async #reveal(): Promise<void> {
     await this.updateComplete;
     this.renderRoot.querySelector(".outcome")?.scrollIntoView({ block: "nearest" });
@@ -263,6 +264,6 @@ function summary({ paths, bytes, reused, retried, failed }: SubstituteReport): s
   const sentences = [`Imported ${plural(paths, "path")}: ${showSize(bytes)} of NARs.`];
   if (failed > 0) sentences.push(`${plural(failed, "path")} failed.`);
   if (reused > 0) sentences.push(`${plural(reused, "path")} ${reused === 1 ? "was" : "were"} there already.`);
-  if (retried > 0) sentences.push(`${plural(retried, "request")} had to be repeated.`);
+  if (retried > 0) sentences.push(`${plural(retried, "request")} had to be retried.`);
   return sentences.join(" ");
 }

@@ -4,15 +4,15 @@ import { FailedPathsError } from "../store/failed-paths.ts";
 const WHAT_TO_DO: Partial<Record<StoreErrorCode, string>> = {
   quota: "There is no room left for this site's data. Delete some store paths, or free space on the disk.",
   closed: "The store was closed. Reload the page to open it again.",
-  denied: "This was refused.",
-  corrupt: "The data is not what it says it is, so it was refused.",
-  conflict: "This does not go with what the store has already.",
-  internal: "This is a defect of the viewer.",
+  denied: "The request was refused.",
+  corrupt: "The data does not match its hash or its format, so it was refused.",
+  conflict: "This conflicts with something that the store has already.",
+  internal: "This is a bug in the viewer.",
 };
 
-/** An error in words for a reader, the library's own message included. */
+/** Describes an error to a reader, including the library's own message. */
 export function describeFailure(error: unknown): string {
-  // The advice for its code is about all that was asked for.
+  // Several paths failed, and the advice for one code need not fit all of them.
   if (error instanceof FailedPathsError && error.report.failed > 1) return `${capital(error.message)}.`;
   if (isStoreError(error)) {
     const advice = WHAT_TO_DO[error.code];
@@ -27,6 +27,6 @@ function sentence(text: string): string {
 }
 
 function capital(text: string): string {
-  // Not where it begins with a name, an address or a path.
+  // Leave a name, an address or a path at the beginning as it is.
   return /^[a-z]+[ :]/.test(text) && !/^[a-z]+:\//.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }

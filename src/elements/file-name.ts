@@ -1,28 +1,30 @@
 import { decodeUtf8Strict } from "../bytes.ts";
 
 /**
- * Names of files are bytes that anyone may have chosen. What is shown must neither hide nor reorder anything: bytes that are not
- * UTF-8, control characters, and the invisible characters that change the direction of text become escapes.
+ * Shows file names. A file name is bytes that anyone may have chosen, so the shown text must
+ * neither hide nor reorder anything. Bytes that are not UTF-8, control characters, and invisible
+ * characters that change the direction of text become escapes.
  */
 
-// Controls, invisible formatting (zero-width and direction-changing characters among it), line and paragraph separators.
+// Control characters, invisible formatting characters (some have no width, some change the
+// direction of text), and line and paragraph separators.
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** Whether text would look other than it is. */
+/** Matches characters that make text look different from what it is. */
 export const DIRECTION_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
-/** A name, or a whole path, for show. */
+/** Escapes a name or a whole path, so that it can be shown. */
 export function showName(bytes: Uint8Array): string {
   const text = decodeUtf8Strict(bytes);
   return text === undefined ? escapeBytes(bytes) : showText(text);
 }
 
-/** One line of foreign text for show. */
+/** Escapes one line of text from outside, so that it can be shown. */
 export function showText(text: string): string {
   return text.replace(HIDDEN, (character) => `\\u{${(character.codePointAt(0) as number).toString(16)}}`);
 }
 
-/** The parts that are UTF-8 as text, the other bytes as `\xNN`. */
+/** Returns the UTF-8 parts as text, and other bytes as `\xNN`. */
 function escapeBytes(bytes: Uint8Array): string {
   let shown = "";
   let i = 0;
@@ -48,7 +50,7 @@ function sequenceLength(lead: number): number {
   return 0;
 }
 
-/** A name that a browser will save under: shown form, without what file systems refuse. */
+/** File name for a download: the shown form, without characters that file systems refuse. */
 export function downloadName(bytes: Uint8Array): string {
   const name = showName(bytes).replace(/[\\/:*?"<>|]/g, "_");
   return name === "" || /^\.+$/.test(name) ? "file" : name;

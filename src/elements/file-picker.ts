@@ -1,4 +1,7 @@
-/** The File System Access API, where a browser has it; TypeScript's library does not describe these yet. */
+/**
+ * The File System Access API of browsers that have it. TypeScript's library does not describe these
+ * functions yet.
+ */
 interface FilePickers {
   showSaveFilePicker?(options: { suggestedName: string }): Promise<FileSystemFileHandle>;
   showDirectoryPicker?(options: { mode: "read" }): Promise<FileSystemDirectoryHandle>;
@@ -12,7 +15,11 @@ export function canPickDirectory(): boolean {
   return typeof pickers().showDirectoryPicker === "function";
 }
 
-/** Undefined if the reader changed their mind. To be called in a click's handler. */
+/**
+ * Lets the reader pick a directory. Call it in the handler of a click.
+ *
+ * @returns undefined if the reader closed the picker
+ */
 export async function pickDirectory(): Promise<FileSystemDirectoryHandle | undefined> {
   return dismissable(pickers().showDirectoryPicker?.({ mode: "read" }));
 }
@@ -21,7 +28,11 @@ export function canPickSaveFile(): boolean {
   return typeof pickers().showSaveFilePicker === "function";
 }
 
-/** Undefined if the reader changed their mind. To be called in a click's handler. */
+/**
+ * Lets the reader pick a file to save to. Call it in the handler of a click.
+ *
+ * @returns undefined if the reader closed the picker
+ */
 export async function pickSaveFile(suggestedName: string): Promise<FileSystemFileHandle | undefined> {
   return dismissable(pickers().showSaveFilePicker?.({ suggestedName }));
 }

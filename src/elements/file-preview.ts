@@ -17,9 +17,9 @@ import { controls, theme } from "./theme.ts";
 type StoredFile = NonNullable<Awaited<ReturnType<Store["file"]>>>;
 type View = "image" | "text" | "hex";
 
-/** Bytes of text shown at first, and added by each "show more". */
+/** Bytes of text that are shown at first, and that each "Show more" adds. */
 const TEXT_STEP = 256 * 1024;
-/** Text beyond this is for an editor, not for a page. */
+/** Maximum bytes of text that are shown. Longer text is for an editor, not for a page. */
 const TEXT_LIMIT = 8 * 1024 * 1024;
 const IMAGE_LIMIT = 32 * 1024 * 1024;
 const HEX_PAGE = 4096;
@@ -28,14 +28,14 @@ interface Preview {
   file: StoredFile;
   image: ImageType | undefined;
   imageUrl: string | undefined;
-  /** As much as was read. */
+  /** The text that was read so far. */
   text: { text: string; encoding: string; read: number } | undefined;
   hex: { dump: string; offset: number } | undefined;
 }
 
 /**
- * One file of a store path: as an image, as text, or as bytes. Nothing in the file runs: images are only ever shown by `<img>`, and
- * everything else is put into the page as text.
+ * Shows one file of a store path as an image, as text, or as bytes. Nothing in the file runs: only
+ * `<img>` shows images, and all other content is put into the page as text.
  */
 export class TvixFilePreview extends LitElement {
   static override properties = {
@@ -50,7 +50,7 @@ export class TvixFilePreview extends LitElement {
 
   declare store: Store | undefined;
   declare storePath: string | undefined;
-  /** Within the store path; empty for its root. */
+  /** Path of the file within the store path; empty for its root. */
   declare path: Uint8Array;
   declare private entry: Found | undefined;
   declare private preview: Preview | undefined;
@@ -127,7 +127,7 @@ export class TvixFilePreview extends LitElement {
         min-height: 100%;
         margin: 0;
         padding: 1rem;
-        /* Squares show what is transparent. */
+        /* The squares show transparent areas. */
         background: repeating-conic-gradient(var(--wash) 0% 25%, transparent 0% 50%) 0 0 / 20px 20px;
       }
       img {
@@ -241,7 +241,7 @@ export class TvixFilePreview extends LitElement {
       const { encoding, read, text } = preview.text;
       return html`
         <span class="dim">${encoding}</span>
-        ${DIRECTION_CONTROLS.test(text) ? html`<span class="bad">Has invisible characters that change the direction of text.</span>` : nothing}
+        ${DIRECTION_CONTROLS.test(text) ? html`<span class="bad">This text has invisible characters that change its direction.</span>` : nothing}
         ${
           read < size
             ? html`<span class="dim">The first ${showSize(read)} of ${showSize(size)}.</span>
@@ -336,7 +336,8 @@ export class TvixFilePreview extends LitElement {
   async #readImage(preview: Preview): Promise<void> {
     await this.#update(preview, async () => {
       const blob = new Blob([await read(preview.file, 0, preview.file.size)], { type: preview.image ?? "" });
-      // An SVG opened on its own from a blob: address would be a document of this site; one from a data: address is nobody's.
+      // If the reader opens an SVG with a `blob:` address on its own, it becomes a document of this
+      // site. With a `data:` address it belongs to no site.
       preview.imageUrl = preview.image === "image/svg+xml" ? await dataUrl(blob) : URL.createObjectURL(blob);
       if (this.preview !== preview) URL.revokeObjectURL(preview.imageUrl);
     });
@@ -346,7 +347,8 @@ export class TvixFilePreview extends LitElement {
     await this.#update(preview, async () => {
       const bytes = await read(preview.file, 0, Math.min(length, preview.file.size, TEXT_LIMIT));
       const cut = bytes.length < preview.file.size;
-      // Asked for as text, anything is shown as text: what is not comes out as replacement characters.
+      // The reader asked for text, so show any bytes as text, with replacement characters for bytes
+      // that are none.
       const decoded = decodeText(bytes, cut) ?? { text: binaryAsText(bytes), encoding: "Not text" };
       preview.text = { ...decoded, read: bytes.length };
     });

@@ -19,19 +19,20 @@ interface Branch {
   readonly position: number;
   readonly siblings: number;
   expanded: boolean;
-  /** Undefined until it was opened once. */
+  /** Children of the directory; undefined until it is opened for the first time. */
   children: readonly Branch[] | undefined;
   loading: boolean;
   fault: string | undefined;
 }
 
-/** Levels that open by themselves. */
+/** Maximum number of levels that open by themselves. */
 const AUTO_DEPTH = 16;
 
 /**
- * The files of one store path as a tree; a directory is read when it is opened. Keys are those of the WAI-ARIA tree pattern.
+ * Shows the files of one store path as a tree, and reads a directory when it is opened. The keys
+ * are those of the WAI-ARIA tree pattern.
  *
- * @fires tvix-open - a file, link or directory was chosen; `detail: { path: Uint8Array, entry: ListEntry }`.
+ * @fires tvix-open - a file or link was chosen; `detail: { path: Uint8Array, entry: ListEntry }`
  */
 export class TvixFileTree extends LitElement {
   static override properties = {
@@ -45,9 +46,9 @@ export class TvixFileTree extends LitElement {
   };
 
   declare store: Store | undefined;
-  /** Absolute. Its root has to be a directory. */
+  /** Absolute store path whose root is a directory. */
   declare storePath: string | undefined;
-  /** What is open, within the store path. */
+  /** Path of the open file within the store path. */
   declare path: Uint8Array;
   declare private roots: readonly Branch[];
   declare private active: Branch | undefined;
@@ -134,7 +135,7 @@ export class TvixFileTree extends LitElement {
         color: var(--accent);
       }
       .target {
-        /* Gives way long before the name does. */
+        /* Shrinks long before the name does. */
         flex: 0 1000 auto;
         overflow: hidden;
         text-overflow: ellipsis;
@@ -252,7 +253,7 @@ export class TvixFileTree extends LitElement {
     }
   }
 
-  /** Opens the directories that lead to `path`. */
+  /** Expands the directories that lead to `path`. */
   async #reveal(generation: number): Promise<void> {
     let level = this.roots;
     let found: Branch | undefined;
@@ -273,7 +274,7 @@ export class TvixFileTree extends LitElement {
     this.requestUpdate();
   }
 
-  /** Whether `branch` is open now. */
+  /** Expands a directory. @returns whether it is expanded and its children are known */
   async #expand(branch: Branch): Promise<boolean> {
     if (branch.entry.kind !== "directory") return false;
     branch.expanded = true;
@@ -296,7 +297,10 @@ export class TvixFileTree extends LitElement {
     }
   }
 
-  /** A directory that holds nothing but a directory, like `share/doc`, is only on the way to something. */
+  /**
+   * Expands the only entry of a directory: the reader only passes through a directory like
+   * `share/doc`, which holds a single directory.
+   */
   async #expandOnly([only, second]: readonly Branch[]): Promise<void> {
     if (only && !second && only.level < AUTO_DEPTH) await this.#expand(only);
   }
@@ -306,7 +310,7 @@ export class TvixFileTree extends LitElement {
     if (!store || storePath === undefined) return [];
     const entries: ListEntry[] = [];
     for await (const entry of store.list(storePath, parent?.path ?? "")) entries.push(entry);
-    // Directories first, as file managers have it; within each, Nix's own order.
+    // Directories first, as in file managers; then by bytes, as in Nix.
     entries.sort(
       (a, b) => Number(b.kind === "directory") - Number(a.kind === "directory") || compareBytes(a.nameBytes, b.nameBytes),
     );
@@ -393,7 +397,10 @@ export class TvixFileTree extends LitElement {
     this.#rows.reveal(target);
   }
 
-  /** Goes to the next name that starts with what was typed within a second. */
+  /**
+   * Moves to the next name that starts with the characters that were typed less than a second
+   * apart.
+   */
   #type(character: string, index: number): void {
     const now = performance.now();
     this.#typed = (now - this.#typedAt > 1000 ? "" : this.#typed) + character.toLowerCase();
@@ -410,7 +417,7 @@ export class TvixFileTree extends LitElement {
 
 function flatten(roots: readonly Branch[]): Branch[] {
   const visible: Branch[] = [];
-  // A stack and not recursion: a tree may be as deep as a NAR may nest.
+  // A stack instead of recursion: a tree may be as deep as a NAR may be nested.
   const stack: Branch[] = [];
   const push = (branches: readonly Branch[]) => {
     for (let i = branches.length - 1; i >= 0; i--) stack.push(branches[i] as Branch);

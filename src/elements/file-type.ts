@@ -1,6 +1,7 @@
 /**
- * What a file may be shown as. Only its own first bytes decide, except for SVG, which is text: a name is a claim, and a wrong type
- * must not make a browser do something else with the content.
+ * Decides how a file can be shown. Only the first bytes of the file decide, because a file name
+ * proves nothing, and a wrong type must not make a browser treat the content differently. SVG is
+ * recognised by its text.
  */
 
 export type ImageType =
@@ -13,10 +14,10 @@ export type ImageType =
   | "image/x-icon"
   | "image/svg+xml";
 
-/** Bytes from the start that `imageType` looks at. */
+/** Number of bytes at the start that `imageType` examines. */
 export const SNIFF_LENGTH = 1024;
 
-/** The type of an image that browsers show, or undefined for anything else. */
+/** Type of an image that browsers can show; undefined for any other file. */
 export function imageType(head: Uint8Array): ImageType | undefined {
   if (starts(head, 0, 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return "image/png";
   if (starts(head, 0, 0xff, 0xd8, 0xff)) return "image/jpeg";
@@ -29,7 +30,10 @@ export function imageType(head: Uint8Array): ImageType | undefined {
   return undefined;
 }
 
-/** Whether the first element is `svg`. Before it may come blanks, a declaration, comments and a document type without declarations. */
+/**
+ * Whether the first element is `svg`. White space, an XML declaration, comments, and a document
+ * type without declarations may come before it.
+ */
 function isSvg(text: string): boolean {
   let rest = text.replace(/^\u00ef\u00bb\u00bf/, "").trimStart();
   for (;;) {
@@ -51,15 +55,16 @@ function ascii(head: Uint8Array, offset: number, length: number): string {
 
 export interface DecodedText {
   text: string;
-  /** For show, for example `UTF-8`. */
+  /** Name to show, for example `UTF-8`. */
   encoding: string;
 }
 
 /**
- * `bytes` as text, or undefined if they look binary. UTF-8 first, UTF-16 where a byte order mark says so, else Windows-1252, which
- * gives every byte a character, if there are no control characters that text does not have.
+ * Decodes text; undefined if the bytes look binary. Tries UTF-16 if there is a byte order mark,
+ * then UTF-8. Otherwise takes Windows-1252, which has a character for every byte. Control
+ * characters that text does not use make bytes look binary, except in UTF-16.
  *
- * @param cut whether the file goes on, so that the last character may be incomplete
+ * @param cut whether the file continues after `bytes`, so that the last character may be incomplete
  */
 export function decodeText(bytes: Uint8Array, cut: boolean): DecodedText | undefined {
   if (starts(bytes, 0, 0xff, 0xfe)) return decode(bytes, "utf-16le", "UTF-16", cut);
@@ -68,7 +73,8 @@ export function decodeText(bytes: Uint8Array, cut: boolean): DecodedText | undef
   return decode(bytes, "utf-8", "UTF-8", cut) ?? decode(bytes, "windows-1252", "Windows-1252, a guess", cut);
 }
 
-// Tab, line feed, vertical tab, form feed, carriage return, and the escape that colours terminals.
+// Tab, line feed, vertical tab, form feed, carriage return, and the escape that starts terminal
+// colours.
 const TEXT_CONTROLS: ReadonlySet<number> = new Set([0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1b]);
 
 function decode(bytes: Uint8Array, label: string, encoding: string, cut: boolean): DecodedText | undefined {

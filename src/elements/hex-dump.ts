@@ -1,10 +1,11 @@
-/** Bytes to a line. */
+/** Number of bytes in a line. */
 const WIDTH = 16;
 
 /**
- * Lines of offset, sixteen bytes in hexadecimal and the same as ASCII, as `hexdump -C` has them.
+ * Formats bytes as `hexdump -C` does: each line has the offset, sixteen bytes in hexadecimal, and
+ * the same bytes as ASCII.
  *
- * @param offset of the first byte within the file
+ * @param offset offset of the first byte within the file
  */
 export function hexDump(bytes: Uint8Array, offset: number): string {
   const lines: string[] = [];

@@ -6,10 +6,13 @@ import type { PathInfo } from "../store/path-info.ts";
 import type { NotTold } from "../thread/store-api.ts";
 import { plural, showSize } from "./size.ts";
 
-/** What can be imported: a folder, or the file of an archive. */
+/** A source for an import: a folder, or an archive file. */
 export type ImportSource = DroppedFolder | File;
 
-/** A nario has the names of its store paths; what is in the others is given one. */
+/**
+ * Kind of an archive. A nario names its store paths; the content of the other kinds gets a name
+ * from the reader.
+ */
 export type ArchiveKind = "tar" | "nar" | "nario";
 
 export const ARCHIVE_KINDS: Readonly<Record<ArchiveKind, string>> = {
@@ -19,12 +22,15 @@ export const ARCHIVE_KINDS: Readonly<Record<ArchiveKind, string>> = {
 };
 
 export interface Imported {
-  /** At least one, unless a nario was empty. */
+  /** Imported path infos; empty only for an empty nario. */
   readonly infos: readonly PathInfo[];
   readonly notTold: readonly NotTold[];
 }
 
-/** The first bytes tell, where they are not compressed; else the name does. */
+/**
+ * Detects the kind of an archive. The first bytes decide if the archive is not compressed,
+ * otherwise the file name.
+ */
 export async function detectArchive(file: File): Promise<ArchiveKind> {
   const named = /\.(nario|nar)(\.|$)/i.exec(file.name)?.[1]?.toLowerCase();
   const head = new Uint8Array(await file.slice(0, 32).arrayBuffer());
@@ -34,7 +40,7 @@ export async function detectArchive(file: File): Promise<ArchiveKind> {
   return named === "nar" || named === "nario" ? named : "tar";
 }
 
-/** @param options.name is of no interest to a nario */
+/** Imports a source. @param options.name name of the store path; a nario ignores it */
 export async function importSource(
   store: Store,
   source: ImportSource,
@@ -65,5 +71,5 @@ const UNTOLD: Record<NotTold, string> = {
 
 export function describeNotTold(notTold: readonly NotTold[]): string {
   const list = new Intl.ListFormat("en", { type: "disjunction" }).format(notTold.map((fact) => UNTOLD[fact]));
-  return `A browser does not tell ${list}, so this store path may differ from the one Nix makes of the folder. A tar archive or a NAR keeps everything.`;
+  return `Browsers don't report ${list}, so this store path may differ from the one that Nix makes of the folder. A tar archive or a NAR keeps everything.`;
 }

@@ -21,10 +21,11 @@ import { AS_IT_WAS, PATHS_STAY, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 
 /**
- * Makes a store path of a folder, a tar archive or a NAR, and imports the store paths of a nario.
+ * Imports a folder, a tar archive or a NAR as a store path, or the store paths of a nario.
  *
- * @fires tvix-imported - `detail: { info: PathInfo }`
- * @fires tvix-pulled - the store paths of a nario came; `detail: { paths: number }`, how many
+ * @fires tvix-imported - after a store path was made; `detail: { info: PathInfo }`
+ * @fires tvix-pulled - after the store paths of a nario were imported; `detail: { paths: number }`,
+ *   their number
  */
 export class TvixImport extends LitElement {
   static override properties = {
@@ -41,7 +42,7 @@ export class TvixImport extends LitElement {
   declare private source: ImportSource | undefined;
   declare private archive: ArchiveKind;
   declare private name: string;
-  /** Whether something is being dragged over. */
+  /** Whether the reader is dragging something over the element. */
   declare private over: boolean;
   declare private fault: string | undefined;
   declare private result: Imported | undefined;
@@ -87,7 +88,7 @@ export class TvixImport extends LitElement {
     `,
   ];
 
-  /** Shows `source` ready to be imported, as if it had been dropped here. */
+  /** Prepares the import of `source`, as if the reader had dropped it here. */
   offer(source: ImportSource): void {
     if (this.#task.running) return;
     this.#task.clear();
@@ -200,7 +201,7 @@ export class TvixImport extends LitElement {
     `;
   }
 
-  /** Whether what is imported gets a name here. */
+  /** Whether the reader names the store path. The paths of a nario have names. */
   get #isNamed(): boolean {
     return !(this.source instanceof File && this.archive === "nario");
   }
@@ -222,14 +223,14 @@ export class TvixImport extends LitElement {
     if (event.dataTransfer) await this.takeDrop(event.dataTransfer);
   };
 
-  /** To be called in the handler of a drop elsewhere on the page. */
+  /** Takes a drop from elsewhere on the page. Call it in the handler of the drop. */
   async takeDrop(transfer: DataTransfer): Promise<void> {
     this.fault = undefined;
     try {
       const { folders, files } = await droppedItems(transfer);
       const [first, ...more] = [...folders, ...files];
       if (!first) this.fault = "That was neither a file nor a folder.";
-      else if (more.length > 0) this.fault = "A store path is made of one thing: drop one folder or one archive.";
+      else if (more.length > 0) this.fault = "Only one folder or archive can be imported at a time. Drop one of them.";
       else this.offer(first);
     } catch (error) {
       this.fault = describeFailure(error);
@@ -253,7 +254,7 @@ export class TvixImport extends LitElement {
     const files = [...((event.target as HTMLInputElement).files ?? [])];
     const name = files[0]?.webkitRelativePath.split("/")[0];
     if (name) this.offer({ name, source: files });
-    else this.fault = "That folder has no files, and this browser does not tell of folders without any.";
+    else this.fault = "That folder has no files, and this browser can't pass on a folder without files.";
   };
 
   readonly #archivePicked = (event: Event): void => {

@@ -38,7 +38,7 @@ const ELEMENTS = {
   "tvix-store-viewer": TvixStoreViewer,
 };
 
-// A page may get two copies of this module, by two bundles; the first one counts.
+// A page may load two copies of this module, from two bundles. The first one defines the elements.
 for (const [name, element] of Object.entries(ELEMENTS)) if (!customElements.get(name)) customElements.define(name, element);
 
 declare global {

@@ -5,13 +5,16 @@ import { describeFailure } from "./failure.ts";
 
 const ITEM = "tvix-store-web.trusted-public-keys";
 
-/** In this page; `storage` events tell of the others. */
+/** Reports changes within this page. `storage` events report changes in other tabs. */
 const changes = new EventTarget();
 
-/** What the browser did not want to store: kept for as long as the page is open. */
+/** Keys that the browser refused to store. They last for as long as the page is open. */
 let unsaved: readonly string[] | undefined;
 
-/** The public keys that this reader trusts, on any page of this origin: `name:base64` each, no two of one name. */
+/**
+ * Public keys that the reader trusts, on all pages of this origin. Each is `name:base64`; no two
+ * have the same name.
+ */
 export function keptKeys(): readonly string[] {
   if (unsaved) return unsaved;
   try {
@@ -22,13 +25,14 @@ export function keptKeys(): readonly string[] {
 }
 
 /**
- * Keeps the keys that `text` has, separated by blanks, as Nix's `trusted-public-keys` does.
+ * Stores the keys in `text`. White space separates them, as in Nix's `trusted-public-keys`.
  *
- * @throws StoreError `invalid` for what is no key, and for another key of a name that is kept already; then nothing of it is kept
+ * @throws StoreError `invalid` if `text` has no key or a word that is no key, or if a stored key
+ *   has the same name but another value; then stores none of the keys
  */
 export function keepKeys(text: string): void {
   const added = parsePublicKeys(text);
-  if (added.length === 0) throw new StoreError("invalid", "there is no key");
+  if (added.length === 0) throw new StoreError("invalid", "the text has no key");
   write(parsePublicKeys([...keptKeys(), ...added.map(formatPublicKey)]).map(formatPublicKey));
 }
 
@@ -47,7 +51,10 @@ function write(keys: readonly string[]): void {
   changes.dispatchEvent(new Event("change"));
 }
 
-/** What else writes to this place may leave anything there: of that, what is a key, and the first of each name. */
+/**
+ * Parses stored keys. Other code of this origin may have written anything there, so this skips
+ * words that are no key, and later keys of a name that was there before.
+ */
 function readable(stored: string): string[] {
   const found = new Map<string, string>();
   for (const text of stored.split(/\s+/)) {
@@ -55,15 +62,15 @@ function readable(stored: string): string[] {
       const { name } = parsePublicKey(text);
       if (!found.has(name)) found.set(name, text);
     } catch {
-      // It was never kept by us.
+      // Some other code stored this word.
     }
   }
   return [...found.values()];
 }
 
-/** The kept keys for an element, which is updated when they change, in another tab too. */
+/** The stored keys for an element. Updates the element when they change, also in another tab. */
 export class KeptKeys implements ReactiveController {
-  /** Another array whenever they may have changed. */
+  /** The stored keys: a new array each time they may have changed. */
   keys: readonly string[] = [];
   readonly #host: ReactiveControllerHost;
 
@@ -89,7 +96,7 @@ export class KeptKeys implements ReactiveController {
   };
 
   readonly #stored = ({ key }: StorageEvent): void => {
-    // Without a name all of it was cleared.
+    // An event without a key means that all of `localStorage` was cleared.
     if (key === ITEM || key === null) this.#changed();
   };
 }

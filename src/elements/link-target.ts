@@ -6,14 +6,15 @@ import { joinPath, parseRoute, type Route, splitPath } from "./route.ts";
 
 type Link = Pick<ListEntry, "targetBytes">;
 
-/** What a symlink says, for show. */
+/** Target of a symlink as text, escaped so that it can be shown. */
 export function showTarget(entry: Link): string {
   return entry.targetBytes ? showName(entry.targetBytes) : "";
 }
 
 /**
- * Where a symlink at `path` of `storePath` leads to, as far as that is inside a store; whether anything is there is not looked at.
- * By the text alone: a link on the way is not followed.
+ * Route to the target of the symlink at `path` of `storePath`; undefined if the target is outside
+ * the store. Works on the text alone: does not check whether the target exists, and does not follow
+ * other links on the way.
  */
 export function linkTarget(storePath: string, path: Uint8Array, entry: Link): Route | undefined {
   const target = entry.targetBytes;

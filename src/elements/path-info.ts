@@ -15,7 +15,10 @@ import { controls, theme } from "./theme.ts";
 
 const ROOT = new Uint8Array(0);
 
-/** Saves the NAR of a store path as `<name>.nar`; `task` shows how it goes. To be called in a click's handler. */
+/**
+ * Saves the NAR of a store path as `<name>.nar`, and reports progress to `task`. Call it in the
+ * handler of a click.
+ */
 export function downloadNar(store: Store, info: PathInfo, task: Task): Promise<boolean> {
   return task.run(
     "Saving the NAR",
@@ -28,8 +31,8 @@ export function downloadNar(store: Store, info: PathInfo, task: Task): Promise<b
 }
 
 /**
- * All that is known of one store path, who signed it and the way a binary cache says it included. Links are the viewer's
- * `#/nix/store/...`.
+ * Shows all facts about one store path, with its signatures and its NARInfo, as a binary cache
+ * serves it. Links have the form `#/nix/store/...` of the viewer.
  */
 export class TvixPathInfo extends LitElement {
   static override properties = {
@@ -45,17 +48,20 @@ export class TvixPathInfo extends LitElement {
 
   declare store: Store | undefined;
   declare info: PathInfo | undefined;
-  /** What else the store has: only that is linked to, and searched for paths that refer to this one. */
+  /**
+   * Other paths of the store. The element links to these only, and searches them for paths that
+   * refer to this one.
+   */
   declare paths: readonly PathInfo[];
   declare hideDownload: boolean;
   declare private narInfo: string | undefined;
-  /** Who signed it, as far as the kept keys tell. */
+  /** Result of checking the signatures with the stored keys. */
   declare private signed: SignatureReport | undefined;
   declare private fault: string | undefined;
   declare private copied: boolean;
   readonly #task = new Task(this);
   readonly #kept = new KeptKeys(this);
-  /** Those that `signed` is of. */
+  /** The keys with which `signed` was checked. */
   #checkedWith: readonly string[] | undefined;
 
   constructor() {
@@ -207,7 +213,7 @@ export class TvixPathInfo extends LitElement {
 
   #addressed(): TemplateResult | typeof nothing {
     if (!this.signed?.contentAddressed) return nothing;
-    return html`<div><span class="good">✓ content-addressed</span><span class="dim">: it makes the store path, so no signature is needed</span></div>`;
+    return html`<div><span class="good">✓ content-addressed</span><span class="dim">: the content determines the store path, so it needs no signature</span></div>`;
   }
 
   #paths(baseNames: readonly string[], here: ReadonlySet<string>, label: string): TemplateResult {
@@ -236,7 +242,11 @@ export class TvixPathInfo extends LitElement {
     }
   }
 
-  /** @param other whether what was found before is of another path */
+  /**
+   * Checks the signatures.
+   *
+   * @param other whether the earlier result belongs to another store path
+   */
   async #verifySignatures(other: boolean): Promise<void> {
     const { store, info } = this;
     const { keys } = this.#kept;

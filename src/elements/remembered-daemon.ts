@@ -5,7 +5,10 @@ export type Protocol = "connect" | "grpc-web";
 const ADDRESS = "tvix-store-web.daemon";
 const PROTOCOL = "tvix-store-web.daemon-protocol";
 
-/** The daemon that this reader used last, on any page of this origin. A browser may refuse storage; then none is remembered. */
+/**
+ * The daemon that the reader used last, on any page of this origin. Undefined if there is none, or
+ * if the browser refuses storage.
+ */
 export function recallDaemon(): { address: string; protocol: Protocol } | undefined {
   try {
     const address = localStorage.getItem(ADDRESS);

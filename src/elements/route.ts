@@ -1,18 +1,21 @@
 import { concatBytes, decodeUtf8Strict } from "../bytes.ts";
 import { parseStorePath, STORE_DIR } from "../nix/store-path.ts";
 
-/** What the viewer shows, as the part of the page's address after `#`: `#/nix/store/<hash>-<name>/path/inside`. */
+/**
+ * State of the viewer, encoded in the part of the page's address after `#`:
+ * `#/nix/store/<hash>-<name>/path/inside`.
+ */
 export interface Route {
-  /** Absolute; undefined for the list of store paths alone. */
+  /** Absolute store path; undefined if only the list of store paths is shown. */
   storePath?: string | undefined;
-  /** Within the store path, `/` between names; empty for its root. */
+  /** Path within the store path, with `/` between names; empty for the root. */
   path: Uint8Array;
 }
 
 const SLASH = new Uint8Array([0x2f]);
 const NOWHERE: Route = { path: new Uint8Array(0) };
 
-/** Reads `location.hash`. What is not such an address means the list of store paths. */
+/** Parses `location.hash`. Any other text stands for the list of store paths. */
 export function parseRoute(hash: string): Route {
   const prefix = `#${STORE_DIR}/`;
   if (!hash.startsWith(prefix)) return NOWHERE;
@@ -38,7 +41,7 @@ export function joinPath(names: readonly Uint8Array[]): Uint8Array {
   return concatBytes(names.flatMap((name, i) => (i === 0 ? [name] : [SLASH, name])));
 }
 
-/** The names of a path; none for the root. */
+/** Splits a path into its names; the root has none. */
 export function splitPath(path: Uint8Array): Uint8Array[] {
   const names: Uint8Array[] = [];
   let start = 0;
@@ -50,7 +53,8 @@ export function splitPath(path: Uint8Array): Uint8Array[] {
   return names;
 }
 
-// Bytes, not characters: a name need not be UTF-8, and its address must still lead back to it.
+// Encode bytes, not characters: a name need not be UTF-8, and its address must still lead back to
+// it.
 function encodePercent(name: Uint8Array): string {
   let text = "";
   for (const byte of name) {

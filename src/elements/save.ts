@@ -1,7 +1,10 @@
 import type { OperationOptions } from "../progress.ts";
 import { canPickSaveFile, pickSaveFile } from "./file-picker.ts";
 
-/** Up to here a download is collected before it is offered; beyond, it goes to the disk as it comes. */
+/**
+ * Maximum bytes of a download that is collected before it is offered. Longer downloads go to the
+ * disk as they arrive.
+ */
 const COLLECTED = 32 * 1024 * 1024;
 
 const PART = 1024 * 1024;
@@ -9,14 +12,14 @@ const PART = 1024 * 1024;
 const SPOOL = "tvix-store-download";
 
 /**
- * Saves a stream as a file of the reader's. Small ones are downloads as from any page. Large ones go straight into a file that the
- * reader picks, or by way of a temporary file of this site where a browser has no such picker, so that memory stays bounded; where it
- * has neither, the browser's own Blob storage is all there is.
+ * Saves a stream as a file for the reader. A small one is an ordinary download. A large one is
+ * written directly to a file that the reader picks, so that memory stays bounded. A browser without
+ * such a picker gets a temporary file of this site, or if it can't write one either, a Blob.
  *
- * To be called in a click's handler, since a picker may open.
+ * Call it in the handler of a click, because a picker may open.
  *
- * @param open called once there is somewhere to save to
- * @returns whether it was saved; not if the reader closed the picker
+ * @param open called once the target is known
+ * @returns whether the file was saved; false if the reader closed the picker
  */
 export async function saveStream(
   name: string,
@@ -43,7 +46,7 @@ export async function saveStream(
       pending = [];
       pendingSize = 0;
     };
-    // A Blob of Blobs: each part may leave the page's memory as soon as it is made.
+    // A Blob of Blobs: each part can leave the page's memory as soon as it is made.
     const collect = new WritableStream<Uint8Array<ArrayBuffer>>({
       write(chunk) {
         pending.push(chunk);
@@ -75,7 +78,12 @@ async function pipe(
   await source.pipeThrough(counter).pipeTo(sink, signal ? { signal } : {});
 }
 
-/** A temporary file; the last one is overwritten, since there is no telling when a download was read to its end. */
+/**
+ * Opens a temporary file. Overwrites the previous one, because a page can't tell when a download
+ * has been read completely.
+ *
+ * @returns undefined if this browser can't write such a file
+ */
 async function openSpool(): Promise<FileSystemFileHandle | undefined> {
   try {
     const root = await navigator.storage.getDirectory();
@@ -92,6 +100,6 @@ function offer(blob: Blob, name: string): void {
   link.href = url;
   link.download = name;
   link.click();
-  // The download starts after this task; revoking at once would break it.
+  // The download starts after this task. Revoking the address at once would break it.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -6,15 +6,15 @@ import { showText } from "./file-name.ts";
 const STATES: Record<SignatureState, { readonly style: string; readonly text: string }> = {
   verified: { style: "good", text: "✓ verified" },
   unknown: { style: "dim", text: "key not known" },
-  wrong: { style: "bad", text: "wrong: not made by the key of this name that you trust" },
+  wrong: { style: "bad", text: "wrong: the key of this name that you trust did not make it" },
 };
 
 /**
- * Who signed a store path.
+ * Shows who signed a store path.
  *
- * @param signatures as the PathInfo has them
- * @param report undefined until they are checked
- * @param labelledBy id of what names the list
+ * @param signatures signatures of the PathInfo
+ * @param report result of checking the signatures; undefined until they are checked
+ * @param labelledBy id of the element that names the list
  */
 export function signatureList(
   signatures: readonly string[],

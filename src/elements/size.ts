@@ -1,6 +1,6 @@
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
-/** A number of bytes for show: `812 B`, `3.4 KiB`, `17 MiB`. */
+/** Formats a number of bytes: `812 B`, `3.4 KiB`, `17 MiB`. */
 export function showSize(bytes: number | bigint): string {
   let size = Number(bytes);
   let unit = 0;
@@ -12,12 +12,12 @@ export function showSize(bytes: number | bigint): string {
   return `${size.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** A whole number with its thousands set apart, as the reader's language has it. */
+/** Formats a whole number with the thousands separators of the reader's language. */
 export function showCount(count: number | bigint): string {
   return count.toLocaleString();
 }
 
-/** `1 path`, `2,000 paths`. */
+/** Formats a number with its noun: `1 path`, `2,000 paths`. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${showCount(count)} ${count === 1 ? one : many}`;
 }

@@ -1,9 +1,12 @@
 import { checkStorePathName } from "../nix/store-path.ts";
 
-/** Endings that say how a source is packed, and not what it is. */
+/** Matches file name endings that tell how a source is packed, not what it is. */
 const PACKING = /(\.(tar|nar))?(\.(gz|xz|zst|bz2))?$|\.(tgz|txz|tbz2?|tzst)$/i;
 
-/** A name for a store path, from that of a file or folder: without packing or a store path's hash, and of Nix's characters only. */
+/**
+ * Derives the name of a store path from the name of a file or folder. Drops the packing, the hash
+ * of a store path, and characters that Nix does not allow.
+ */
 export function deriveName(fileName: string): string {
   const plain = fileName.replace(PACKING, "").replace(/^[0-9abcdfghijklmnpqrsvwxyz]{32}-/, "");
   const name = plain
@@ -15,13 +18,13 @@ export function deriveName(fileName: string): string {
   return name || "source";
 }
 
-/** Why `name` cannot be a store path's, in words for a reader; undefined if it can. */
+/** Explains to a reader why `name` can't be the name of a store path; undefined if it can. */
 export function nameFault(name: string): string | undefined {
-  if (name === "") return "A name is needed.";
-  if (name.length > 211) return "A name has at most 211 characters.";
+  if (name === "") return "Enter a name.";
+  if (name.length > 211) return "A name can have at most 211 characters.";
   const foreign = [...name].find((character) => !/[A-Za-z0-9+\-_?=.]/.test(character));
   if (foreign !== undefined) {
-    return `A name has letters without accents, digits and + - _ ? = . only; not ${foreign === " " ? "spaces" : `“${foreign}”`}.`;
+    return `A name can't have ${foreign === " " ? "spaces" : `“${foreign}”`}: only letters without accents, digits and + - _ ? = . are allowed.`;
   }
   try {
     checkStorePathName(name);

@@ -10,12 +10,17 @@ const PLACES: Record<StorageUsage["storage"], string> = {
 const KINDS = [
   ["chunks", "chunks"],
   ["directories", "directories"],
-  ["blobs", "lists of chunks"],
+  ["blobs", "chunk lists"],
 ] as const;
 
 const UNKNOWN = "…";
 
-/** @param usage undefined while it is being counted: then the rows are there already, so that nothing moves. */
+/**
+ * Shows the storage that a store uses.
+ *
+ * @param usage undefined while it is being counted; the rows are shown already, so that nothing
+ *   moves later
+ */
 export function storageFigures(storage: StorageUsage["storage"] | undefined, usage: StorageUsage | undefined): TemplateResult {
   return html`
     <dl aria-busy=${usage ? "false" : "true"}>
@@ -45,7 +50,10 @@ export function storageFigures(storage: StorageUsage["storage"] | undefined, usa
   `;
 }
 
-/** NARs say less than packs in one thing only: what they have in common. */
+/**
+ * De-duplication saves the difference between the sizes of the NARs and of the stored objects.
+ * Empty if there is no saving.
+ */
 function saving({ logical, stored }: StorageUsage): TemplateResult | typeof nothing {
   const percent = Math.floor((1 - stored / logical) * 100);
   if (!(percent > 0)) return nothing;
@@ -55,13 +63,13 @@ function saving({ logical, stored }: StorageUsage): TemplateResult | typeof noth
 function packs({ packs: { count, bytes }, stored }: StorageUsage): TemplateResult {
   const dead = bytes - stored;
   return html`${showSize(bytes)} <span class="dim">in ${plural(count, "pack")}</span>
-    <div class="dim">${dead > 0 ? `${showSize(dead)} of it waits for garbage collection` : "none of it waits for garbage collection"}</div>`;
+    <div class="dim">${dead > 0 ? `garbage collection can free ${showSize(dead)} of it` : "garbage collection can free none of it"}</div>`;
 }
 
 function origin({ originUsage, quota }: StorageUsage): TemplateResult {
-  if (originUsage === undefined || !quota) return html`<span class="dim">the browser does not tell</span>`;
+  if (originUsage === undefined || !quota) return html`<span class="dim">unknown: the browser does not report it</span>`;
   return html`${showSize(originUsage)} <span class="dim">of ${showSize(quota)} that the browser allows</span>
-    <meter aria-label="Room used by this site" min="0" max=${quota} high=${quota * 0.9} .value=${originUsage}></meter>`;
+    <meter aria-label="Space used by this site" min="0" max=${quota} high=${quota * 0.9} .value=${originUsage}></meter>`;
 }
 
 export const figuresStyle = css`

@@ -6,7 +6,7 @@ export function hasLosses(store: Store | undefined): boolean {
   return store !== undefined && (store.losses.evicted || store.losses.missingPacks > 0);
 }
 
-/** What was lost, in words for a reader. @param repaired whether a check found nothing missing since */
+/** Warns the reader of lost data. @param repaired whether a later check found nothing missing */
 export function lossWarnings(store: Store | undefined, repaired = false): TemplateResult | typeof nothing {
   if (!store) return nothing;
   const { evicted, missingPacks } = store.losses;
@@ -14,8 +14,8 @@ export function lossWarnings(store: Store | undefined, repaired = false): Templa
     ${
       evicted
         ? html`<p class="notice failed" role="alert">
-            The browser has deleted this store since it was last opened here: to make room, or because this site's data was cleared. What it held
-            has to be imported or pulled again.
+            The browser has deleted this store since you last opened it here: to free space, or because this site's data was cleared. Import or
+            pull its store paths again.
           </p>`
         : nothing
     }
@@ -23,7 +23,7 @@ export function lossWarnings(store: Store | undefined, repaired = false): Templa
       missingPacks > 0 && !repaired
         ? html`<p class="notice failed" role="alert">
             ${plural(missingPacks, "pack")} of this store ${missingPacks === 1 ? "is" : "are"} missing from the disk. “Check everything”
-            tells which store paths that concerns.
+            finds the affected store paths.
           </p>`
         : nothing
     }

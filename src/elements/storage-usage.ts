@@ -3,10 +3,13 @@ import type { Store } from "../browser/store.ts";
 import type { StorageUsage } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
 
-/** Milliseconds: an import makes many changes, and counting goes through the whole index. */
+/**
+ * Milliseconds from a change to the next count. An import makes many changes, and a count reads the
+ * whole index.
+ */
 const CALM = 400;
 
-/** What a store takes, kept current while its host is shown. */
+/** The storage that a store uses, kept current while the host is shown. */
 export class CurrentUsage implements ReactiveController {
   usage: StorageUsage | undefined;
   fault: string | undefined;
@@ -22,7 +25,11 @@ export class CurrentUsage implements ReactiveController {
     host.addController(this);
   }
 
-  /** @param paused whether nobody sees it, so that there is no use in counting */
+  /**
+   * Switches to a store.
+   *
+   * @param paused whether the host is out of sight, so that counting is useless
+   */
   follow(store: Store | undefined, paused: boolean): void {
     if (store !== this.#store) this.usage = undefined;
     this.hostDisconnected();
@@ -50,7 +57,9 @@ export class CurrentUsage implements ReactiveController {
     }, CALM);
   };
 
-  /** One count at a time; what changes meanwhile makes for another one. */
+  /**
+   * Counts the storage. Only one count runs at a time; a change during it leads to another count.
+   */
   async refresh(): Promise<void> {
     this.#stale = true;
     if (this.#reading) return;

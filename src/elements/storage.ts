@@ -12,7 +12,10 @@ import { AS_IT_WAS, NOT_SAVED, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 import { isWhole, verifyResult, verifyStyle } from "./verify-result.ts";
 
-/** What a store takes, whether the browser keeps it, and whether it is whole; with garbage collection and repair. */
+/**
+ * Shows the storage that a store uses, whether the browser keeps it, and whether it is damaged.
+ * Offers garbage collection and repair.
+ */
 export class TvixStoreStorage extends LitElement {
   static override properties = {
     store: { attribute: false },
@@ -24,14 +27,17 @@ export class TvixStoreStorage extends LitElement {
   };
 
   declare store: Store | undefined;
-  /** Address of the daemon that damage is repaired from, where the reader has not used another one since; empty for none. */
+  /**
+   * Address of the daemon for repairs, unless the reader has used another daemon since; empty for
+   * none.
+   */
   declare daemon: string;
-  /** Whether the element is out of sight, and need not count. */
+  /** Whether the element is out of sight and need not count. */
   declare paused: boolean;
   declare private report: VerifyReport | undefined;
-  /** What came of fetching again. */
+  /** Outcome of fetching damaged objects again. */
   declare private repaired: string;
-  /** What came of asking the browser. */
+  /** Outcome of asking the browser to keep the store. */
   declare private persistAnswer: string;
   readonly #usage = new CurrentUsage(this);
   readonly #task = new Task(this);
@@ -91,30 +97,30 @@ export class TvixStoreStorage extends LitElement {
         ${fault ? html`<p class="notice failed" role="alert">${fault}</p>` : nothing}
         ${storageFigures(this.store?.storage, usage)}
         <section class="stack" aria-labelledby="keeping">
-          <h3 id="keeping">When room gets short</h3>
+          <h3 id="keeping">When space runs low</h3>
           <p role="status">${this.#promise(usage?.persisted)}</p>
           <div class="row">
             <button type="button" ?disabled=${!this.store || usage?.persisted !== false} @click=${this.#persist}>Ask to keep</button>
           </div>
         </section>
         <section class="stack" aria-labelledby="saving">
-          <h3 id="saving">One file for all</h3>
+          <h3 id="saving">All store paths in one file</h3>
           <div class="row">
             <button type="button" ?disabled=${!idle || usage?.storePaths === 0} @click=${this.#save}>Save all store paths…</button>
           </div>
           <p class="hint">
-            The file is a nario: <code>nix-store --import</code> reads it, and so does Import here, with signatures.
+            The file is a nario, which includes signatures. <code>nix-store --import</code> and Import on this page can read it.
           </p>
         </section>
         <section class="stack" aria-labelledby="care">
-          <h3 id="care">Care</h3>
+          <h3 id="care">Maintenance</h3>
           <div class="row">
             <button type="button" ?disabled=${!idle} @click=${this.#collect}>Collect garbage</button>
             <button type="button" ?disabled=${!idle} @click=${this.#check}>Check everything</button>
           </div>
           <p class="hint">
-            Collecting garbage frees what no store path and no pin needs. Checking reads all that is stored, and compares it with its
-            digests.
+            Collecting garbage deletes everything that no store path and no pin needs. Checking reads everything that is stored, and
+            compares it with its digests.
           </p>
           <div class="outcome">
             ${this.#task.render()}
@@ -129,8 +135,8 @@ export class TvixStoreStorage extends LitElement {
   #promise(persisted: boolean | undefined): string {
     if (persisted) return "The browser has promised to keep this store.";
     if (this.persistAnswer) return this.persistAnswer;
-    if (persisted === false) return "The browser may throw this store away.";
-    return this.#usage.usage ? "This browser does not tell what it keeps." : "…";
+    if (persisted === false) return "The browser may delete this store.";
+    return this.#usage.usage ? "This browser does not tell whether it keeps this store." : "…";
   }
 
   #repairOffer(): TemplateResult | typeof nothing {
@@ -152,7 +158,7 @@ export class TvixStoreStorage extends LitElement {
     const promised = await this.store?.persist().catch(() => false);
     this.persistAnswer = promised
       ? ""
-      : "The browser did not promise it. It may yet, when this page is visited often or installed.";
+      : "The browser did not promise to keep this store. It may do so later, if you visit this page often or install it.";
     await this.#usage.refresh();
   };
 
@@ -163,7 +169,7 @@ export class TvixStoreStorage extends LitElement {
         const { objects, bytes } = await store.collectGarbage(options);
         return objects === 0 ? "There was no garbage." : `Freed ${showSize(bytes)}: ${plural(objects, "object")}.`;
       },
-      "Cancelled. What was freed by then was garbage.",
+      "Cancelled. Only garbage was deleted by then.",
     );
 
   readonly #save = (): Promise<boolean> =>
@@ -195,12 +201,12 @@ export class TvixStoreStorage extends LitElement {
         const remote = connectRemote(address, { protocol });
         const { storePaths, refetched } = await store.verify({ ...options, remote });
         this.repaired = `Fetched again: ${refetched} of ${plural(storePaths.length, "store path")}.`;
-        // The report tells what was damaged before; the reader wants to know what is now.
+        // The report lists the earlier damage. The reader wants to know the present state.
         this.report = await store.verify(options);
         return "";
       },
-      // All of it becomes visible at once.
-      () => (this.repaired ? "Cancelled. What was fetched is kept." : AS_IT_WAS),
+      // All fetched objects become visible at once.
+      () => (this.repaired ? "Cancelled. The fetched data is kept." : AS_IT_WAS),
     );
 
   async #start(
@@ -214,7 +220,7 @@ export class TvixStoreStorage extends LitElement {
     const before = this.report;
     this.report = undefined;
     const done = await this.#task.run(message, (options) => operation(store, options), whenCancelled);
-    // What was found stays true if nothing was done about it.
+    // The earlier report is still true if nothing was changed.
     if (!done && !this.repaired && this.store === store) this.report ??= before;
     void this.#usage.refresh();
     return done;

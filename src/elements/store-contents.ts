@@ -3,14 +3,17 @@ import type { Store } from "../browser/store.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { describeFailure } from "./failure.ts";
 
-/** Paths that arrive before the first, unfinished list is shown. */
+/** Number of paths after which the first, unfinished list is shown. */
 const FIRST = 500;
-/** Milliseconds: an import or a pull makes many changes, and each means reading the list anew. */
+/**
+ * Milliseconds from a change to the next reading. An import or a pull makes many changes, and each
+ * requires reading the whole list again.
+ */
 const CALM = 150;
 
-/** The store paths of a store, kept current. */
+/** The store paths of a store, kept current while the host is shown. */
 export class StoreContents implements ReactiveController {
-  /** Those known so far. */
+  /** The path infos that are known so far. */
   paths: readonly PathInfo[] = [];
   /** Whether `paths` is the whole list. */
   complete = false;

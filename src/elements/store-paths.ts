@@ -4,14 +4,15 @@ import { plural, showSize } from "./size.ts";
 import { controls, theme } from "./theme.ts";
 import { VirtualRows } from "./virtual-rows.ts";
 
-/** The part of a `PathInfo` that a list shows. */
+/** The properties of a `PathInfo` that a list shows. */
 export type ListedPath = Pick<PathInfo, "storePath" | "narSize">;
 
 /**
- * A list of store paths with a filter, quick with tens of thousands.
+ * A list of store paths with a filter. Stays fast with tens of thousands of paths.
  *
- * @fires tvix-select - a path was opened; `detail: { storePath }`. Not fired when `multiple`.
- * @fires tvix-choose - the set of chosen paths changed; `detail: { chosen: ReadonlySet<string> }`. Only when `multiple`.
+ * @fires tvix-select - the reader opened a path; `detail: { storePath }`. Not fired if `multiple`.
+ * @fires tvix-choose - the set of chosen paths changed; `detail: { chosen: ReadonlySet<string> }`.
+ *   Only fired if `multiple`.
  */
 export class TvixStorePaths extends LitElement {
   static override properties = {
@@ -26,17 +27,17 @@ export class TvixStorePaths extends LitElement {
   };
 
   declare paths: readonly ListedPath[];
-  /** The store path that is open. */
+  /** The open store path. */
   declare selected: string | undefined;
-  /** Whether any number of paths may be chosen. */
+  /** Whether the reader can choose several paths. */
   declare multiple: boolean;
   declare chosen: ReadonlySet<string>;
-  /** A word to show beside a store path, for example that it is here already. */
+  /** Words to show beside store paths, for example to tell that a path is here already. */
   declare marks: ReadonlyMap<string, string>;
-  /** What the list is called by screen readers. */
+  /** Name of the list for screen readers. */
   declare label: string;
   declare private filter: string;
-  /** Index among the shown ones that the keyboard is at. */
+  /** Index, among the shown paths, of the one that the keyboard acts on. */
   declare private active: number;
   #sorted: readonly ListedPath[] = [];
   #shown: readonly ListedPath[] = [];
@@ -145,7 +146,7 @@ export class TvixStorePaths extends LitElement {
 
   protected override willUpdate(changed: PropertyValues): void {
     if (changed.has("paths")) {
-      // Bytewise by name: the base name starts with a hash, whose order means nothing to a reader.
+      // Sort by name: the base name starts with a hash, whose order means nothing to a reader.
       this.#sorted = [...this.paths].sort((a, b) => {
         const x = nameOf(a.storePath);
         const y = nameOf(b.storePath);
@@ -285,12 +286,12 @@ function baseOf(storePath: string): string {
   return storePath.slice(storePath.lastIndexOf("/") + 1);
 }
 
-/** `<hash>` of a store path. */
+/** Hash part of a store path. */
 export function hashOf(storePath: string): string {
   return baseOf(storePath).slice(0, 32);
 }
 
-/** The name after the hash. */
+/** Name of a store path, after its hash part. */
 export function nameOf(storePath: string): string {
   return baseOf(storePath).slice(33);
 }

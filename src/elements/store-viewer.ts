@@ -23,10 +23,13 @@ const ROOT = new Uint8Array(0);
 const NARROW = "(max-width: 48rem)";
 
 /**
- * A whole viewer of a store, made of the other elements. What it shows is in the page's address, after `#`.
+ * A complete viewer of a store, made of the other elements. The part of the page's address after
+ * `#` tells what it shows.
  *
- * @fires tvix-navigate - the reader went elsewhere; `detail: { title: string }`, what is shown now
- * @fires tvix-pulled - the sample was opened, or paths came from a binary cache or a daemon; `detail: { paths: number }`
+ * @fires tvix-navigate - the reader went to another place; `detail: { title: string }`, the title
+ *   of that place
+ * @fires tvix-pulled - after the sample was opened, or paths came from a binary cache or a daemon;
+ *   `detail: { paths: number }`, their number
  * @fires tvix-update - the reader asked for the newer version of the page
  */
 export class TvixStoreViewer extends LitElement {
@@ -45,21 +48,21 @@ export class TvixStoreViewer extends LitElement {
   };
 
   declare store: Store | undefined;
-  /** Address of a static binary cache that an empty store offers to open. */
+  /** Address of a static binary cache that the viewer offers to open if the store is empty. */
   declare sample: string | undefined;
-  /** Address of the daemon that syncing starts with. */
+  /** Address of the daemon that the sync panel starts with. */
   declare daemon: string;
   /** Whether the page works without a network. */
   declare offline: OfflineState;
-  /** Why there is no store, in words for a reader. */
+  /** Reason why there is no store, in words for a reader. */
   declare fault: string | undefined;
   declare private route: Route;
   declare private tab: Tab;
   declare private panel: Panel | undefined;
-  /** Elements in which something is under way, and the panels that they are in. */
+  /** Elements with a running operation, and their panels. */
   declare private busy: ReadonlyMap<EventTarget | null, Panel>;
   declare private over: boolean;
-  /** Of a deletion, after which its store path is no longer shown. */
+  /** Outcome of a deletion. Shown after it, when the deleted path is no longer shown. */
   declare private outcome: string;
   readonly #contents = new StoreContents(this);
   readonly #sampleTask = new Task(this);
@@ -181,7 +184,7 @@ export class TvixStoreViewer extends LitElement {
     </button>`;
   }
 
-  /** Stays in the page when closed, so that what it runs goes on. */
+  /** A panel. It stays in the page when it is closed, so that its operations go on. */
   #panel(panel: Panel, label: string, content: TemplateResult): TemplateResult {
     return html`
       <aside
@@ -213,8 +216,8 @@ export class TvixStoreViewer extends LitElement {
         <h2>This store is empty</h2>
         ${this.panel === "storage" ? nothing : lossWarnings(this.store)}
         <p>
-          It is kept in this browser. Import a folder, a tar archive, a NAR or store paths from a binary cache, or pull them from a daemon;
-          they stay here, with or without a network.
+          Import a folder, a tar archive, a NAR, or store paths from a binary cache, or pull store paths from a daemon. They are kept in this
+          browser and need no network.
         </p>
         <div class="row">
           ${
@@ -356,7 +359,7 @@ export class TvixStoreViewer extends LitElement {
     const title = storePath === undefined ? "" : nameOf(storePath);
     if (path.length > 0) this.tab = "files";
     this.dispatchEvent(new CustomEvent("tvix-navigate", { detail: { title } }));
-    // The list is gone from a narrow screen, and the focus with it.
+    // On a narrow screen the list disappears, and with it the focus.
     if (narrow && storePath !== undefined && storePath !== before) {
       void this.updateComplete.then(() => this.renderRoot.querySelector<HTMLElement>(".title h2")?.focus());
     }
@@ -410,12 +413,12 @@ export class TvixStoreViewer extends LitElement {
       "Deleting",
       async (options) => {
         await store.delete(storePath);
-        // What nothing refers to any more goes at once: a reader deletes to get room.
+        // Collect garbage at once: a reader deletes a path to free space.
         const { bytes } = await store.collectGarbage(options);
         freed = bytes;
         return "Deleted.";
       },
-      "Cancelled. What only the deleted store path needed is freed when garbage is collected.",
+      "Cancelled. The store path is deleted; the next garbage collection frees its space.",
     );
     if (!deleted || this.route.storePath !== storePath) return;
     this.outcome = `Deleted ${nameOf(storePath)}: ${showSize(freed)} freed.`;
@@ -435,7 +438,7 @@ export class TvixStoreViewer extends LitElement {
     );
 
   readonly #imported = (event: CustomEvent<{ info: PathInfo }>): void => {
-    // On a narrow screen the panel covers everything; its link leads on from there.
+    // On a narrow screen the panel covers everything. The reader continues from its link.
     if (!matchMedia(NARROW).matches) this.#go({ storePath: event.detail.info.storePath, path: ROOT });
   };
 

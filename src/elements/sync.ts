@@ -12,13 +12,13 @@ import { controls, theme } from "./theme.ts";
 
 type Direction = "pull" | "push";
 
-/** Paths that arrive between two renderings of a remote's list. */
+/** Number of paths that arrive between two renderings of a remote's list. */
 const LISTED_AT_ONCE = 500;
 
 /**
  * Copies store paths from and to a daemon.
  *
- * @fires tvix-pulled - store paths came; `detail: { paths: number }`, how many
+ * @fires tvix-pulled - after store paths were pulled; `detail: { paths: number }`, their number
  */
 export class TvixSync extends LitElement {
   static override properties = {
@@ -36,14 +36,14 @@ export class TvixSync extends LitElement {
   };
 
   declare store: Store | undefined;
-  /** What the store has: what can be pushed. */
+  /** The path infos of the store, which can be pushed. */
   declare paths: readonly PathInfo[];
-  /** The address to start with, where the reader has not used another one before. */
+  /** Address to start with, unless the reader has used another one before. */
   declare daemon: string;
   declare private address: string;
   declare private protocol: Protocol;
   declare private direction: Direction;
-  /** Undefined until the daemon was asked. */
+  /** The daemon's path infos; undefined until it was asked. */
   declare private remotePaths: readonly PathInfo[] | undefined;
   declare private typed: string;
   declare private closure: boolean;
@@ -121,13 +121,13 @@ export class TvixSync extends LitElement {
     `,
   ];
 
-  /** Goes to pushing, with `storePath` chosen. */
+  /** Switches to pushing, with `storePath` chosen. */
   offerPush(storePath: string): void {
     this.direction = "push";
     this.toPush = new Set([storePath]);
   }
 
-  /** Goes to pulling, with `storePath` filled in. */
+  /** Switches to pulling, with `storePath` filled in. */
   offerPull(storePath: string): void {
     this.direction = "pull";
     this.typed = storePath;
@@ -198,7 +198,7 @@ export class TvixSync extends LitElement {
                 this.closure = (event.target as HTMLInputElement).checked;
               }}
             />
-            With all that they refer to
+            With all their dependencies
           </label>
           ${
             pulling
@@ -261,7 +261,7 @@ export class TvixSync extends LitElement {
                 this.toPull = event.detail.chosen;
               }}
             ></tvix-store-paths>`
-          : html`<p class="hint">Or list what the daemon has, and choose.</p>`
+          : html`<p class="hint">Or list the paths of the daemon, and choose some.</p>`
       }
     `;
   }
@@ -303,7 +303,7 @@ export class TvixSync extends LitElement {
       rememberDaemon(this.address, this.protocol);
       return `The daemon has ${plural(found.length, "path")}.`;
     };
-    await this.#listing.run("Asking the daemon", list, "Cancelled. Here are the paths that it told by then.");
+    await this.#listing.run("Asking the daemon", list, "Cancelled. The list shows the paths that arrived by then.");
   };
 
   readonly #pull = (): Promise<boolean> =>
@@ -329,7 +329,7 @@ export class TvixSync extends LitElement {
         const report = await store.push(this.#remote(), this.toPush, { closure: this.closure, ...options });
         return summary("Pushed", report);
       },
-      "Cancelled. The daemon keeps the store paths that it had whole by then.",
+      "Cancelled. The daemon keeps the store paths that were complete by then.",
     );
 
   #open(): Store {
@@ -354,7 +354,7 @@ function summary(done: string, { paths, objects, bytes, reused }: SyncReport): s
   return reused > 0 ? `${moved} ${plural(reused, "object")} there already.` : moved;
 }
 
-/** What was typed, if it means a store path. */
+/** Returns the typed text if it is a store path or its hash. */
 function typedPath(text: string): string | undefined {
   try {
     parseHashPart(text.trim());

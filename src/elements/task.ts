@@ -3,20 +3,22 @@ import type { OperationOptions, Progress } from "../progress.ts";
 import { describeFailure } from "./failure.ts";
 import { showCount, showSize } from "./size.ts";
 
-/** What to say of an operation that was cancelled, if all or nothing of it is done. */
-export const AS_IT_WAS = "Cancelled; the store is as it was.";
-/** If it stores one path after the other. */
-export const PATHS_STAY = "Cancelled. Store paths that had come whole by then are kept.";
+/**
+ * Message after the cancellation of an operation that changes the store completely or not at all.
+ */
+export const AS_IT_WAS = "Cancelled. The store is unchanged.";
+/** Message after the cancellation of an operation that stores one path after the other. */
+export const PATHS_STAY = "Cancelled. Store paths that were complete by then are kept.";
 
-/** If it saves a file. */
-export const NOT_SAVED = "Cancelled; nothing was saved.";
+/** Message after the cancellation of an operation that saves a file. */
+export const NOT_SAVED = "Cancelled. Nothing was saved.";
 
 export type TaskState = "idle" | "running" | "done" | "failed" | "cancelled";
 
-/** A long operation that a reader starts, watches and may cancel; one at a time. */
+/** A long operation that the reader starts, watches and can cancel. Only one runs at a time. */
 export class Task implements ReactiveController {
   state: TaskState = "idle";
-  /** What is being done, or what came of it. */
+  /** Name of the running operation, or the outcome of the last one. */
   message = "";
   progress: Progress | undefined;
   readonly #host: ReactiveControllerHost & HTMLElement;
@@ -39,10 +41,11 @@ export class Task implements ReactiveController {
   }
 
   /**
-   * Runs `operation`, which gives the message that stays when it is done. Never rejects: what fails is shown.
+   * Runs `operation`, and shows the message to which it resolves. Never rejects: shows a failure
+   * instead.
    *
-   * @param whenCancelled what to say then: what was done by then may stay
-   * @returns whether it was done
+   * @param whenCancelled message after a cancellation; it tells what stays of the operation
+   * @returns whether the operation succeeded
    */
   async run(
     message: string,
@@ -68,12 +71,15 @@ export class Task implements ReactiveController {
     this.#controller?.abort();
   }
 
-  /** Forgets what came of the last run. */
+  /** Clears the outcome of the last run. */
   clear(): void {
     if (!this.running) this.#become("idle", "");
   }
 
-  /** A bar while it runs, then the outcome. Changes of state and phase are announced, each step of the bar is not. */
+  /**
+   * Renders a progress bar while the operation runs, then its outcome. Screen readers announce
+   * changes of state and phase, but not each step of the bar.
+   */
   render(): TemplateResult {
     return html`
       <div class="task" aria-live=${this.state === "failed" ? "assertive" : "polite"}>
@@ -115,7 +121,7 @@ export class Task implements ReactiveController {
 
   #advance(progress: Progress): void {
     this.progress = progress;
-    // Progress may be told far more often than a screen shows it.
+    // Progress may be reported far more often than a screen can show it.
     this.#frame ??= requestAnimationFrame(() => {
       this.#frame = undefined;
       this.#host.requestUpdate();
@@ -130,5 +136,5 @@ function amount(progress: Progress | undefined): string {
   return total ? `${show(loaded)} of ${show(total)}` : loaded > 0 ? show(loaded) : "";
 }
 
-/** Phases that count objects and not bytes. */
+/** Matches phases whose progress counts objects, not bytes. */
 const COUNTED = /object|marking|path|director|entr|list|file|comparing|looking/i;

@@ -1,8 +1,8 @@
 import { css } from "lit";
 
 /**
- * What all elements look like. A page restyles them by setting the `--tvix-*` properties and `color-scheme` on an ancestor; no
- * font or picture is fetched.
+ * Look of all elements. A page restyles them by setting the `--tvix-*` properties and
+ * `color-scheme` on an ancestor. The elements fetch no font or image.
  */
 export const theme = css`
   :host {
@@ -87,7 +87,7 @@ export const theme = css`
   }
 `;
 
-/** Buttons, fields and the like; only for the elements that have some. */
+/** Styles of buttons, fields and similar controls, for the elements that have them. */
 export const controls = css`
   button,
   .button {
@@ -177,7 +177,7 @@ export const controls = css`
   textarea.mono {
     font: 0.8125rem var(--mono);
   }
-  /* Phones zoom into fields whose text is smaller than this. */
+  /* Phones zoom in on fields with smaller text. */
   @media (pointer: coarse) {
     input:not([type="checkbox"], [type="radio"]),
     select,

@@ -4,7 +4,10 @@ import { showText } from "./file-name.ts";
 import { forgetKey, KeptKeys, keepKeys } from "./kept-keys.ts";
 import { controls, theme } from "./theme.ts";
 
-/** The public keys that the reader trusts, to add to and to remove from. They are kept for this origin. */
+/**
+ * Shows the public keys that the reader trusts. The reader can add and remove keys, which are
+ * stored for this origin.
+ */
 export class TvixTrustedKeys extends LitElement {
   static override properties = {
     typed: { state: true },
@@ -65,7 +68,11 @@ export class TvixTrustedKeys extends LitElement {
     `,
   ];
 
-  /** Keeps what was typed in but not added yet. @returns whether nothing stays behind; else the reader is told why */
+  /**
+   * Stores the keys that were typed in but not added yet.
+   *
+   * @returns false if they can't be stored; the reader then sees the reason
+   */
   takeTyped(): boolean {
     if (this.typed.trim() === "") return true;
     try {

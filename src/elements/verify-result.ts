@@ -4,7 +4,10 @@ import type { DamagedObject, VerifyReport } from "../thread/store-api.ts";
 import { formatRoute } from "./route.ts";
 import { plural, showSize } from "./size.ts";
 
-/** More are counted, not listed: a lost disk makes for a list that nobody reads. */
+/**
+ * Maximum number of listed items; the rest is only counted. After the loss of a disk, nobody would
+ * read the full list.
+ */
 const LISTED = 200;
 const ROOT = new Uint8Array(0);
 
@@ -19,7 +22,7 @@ export function isWhole({ corrupt, missing, storePaths }: VerifyReport): boolean
   return corrupt.length === 0 && missing.length === 0 && storePaths.length === 0;
 }
 
-/** What a check found. @param repair what can be done about it */
+/** Shows the result of a check. @param repair control that offers a repair */
 export function verifyResult(report: VerifyReport, repair: TemplateResult | typeof nothing): TemplateResult {
   const { objects, bytes, corrupt, missing, storePaths } = report;
   const checked = `${plural(objects, "object")}, ${showSize(bytes)} compared`;
@@ -31,9 +34,9 @@ export function verifyResult(report: VerifyReport, repair: TemplateResult | type
   return html`
     <div class="notice failed" role="alert">
       <p><strong>${found}</strong> <span class="dim">(${checked})</span></p>
-      ${storePaths.length ? nothing : html`<p>No store path needs them: they go when garbage is collected.</p>`}
+      ${storePaths.length ? nothing : html`<p>No store path needs them. Garbage collection deletes them.</p>`}
     </div>
-    ${storePaths.length ? list("Store paths that are not whole", storePaths, path) : nothing}
+    ${storePaths.length ? list("Affected store paths", storePaths, path) : nothing}
     ${corrupt.length ? list("Damaged", corrupt, object) : nothing} ${missing.length ? list("Missing", missing, object) : nothing}
     ${storePaths.length ? repair : nothing}
   `;
@@ -52,7 +55,7 @@ function list<T>(label: string, items: readonly T[], show: (item: T) => Template
 }
 
 function path(storePath: string): TemplateResult {
-  // Of a damaged record only the hash is known.
+  // Only the hash of a damaged record is known.
   if (!storePath.startsWith(`${STORE_DIR}/`)) return html`<code>${STORE_DIR}/${storePath}-…</code>`;
   return html`<a href=${formatRoute({ storePath, path: ROOT })}><code>${storePath}</code></a>`;
 }

@@ -1,6 +1,6 @@
 import { css } from "lit";
 
-/** Three columns on a wide screen, one at a time on a narrow one. */
+/** Three columns on a wide screen, one column at a time on a narrow one. */
 export const viewerLayout = css`
   :host {
     display: flex;

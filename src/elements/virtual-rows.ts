@@ -1,11 +1,13 @@
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 
-/** Rows rendered beyond each edge, so that a fast scroll does not show blanks. */
+/** Number of rows that are rendered beyond each edge, so that fast scrolling shows no blanks. */
 const MARGIN = 12;
 
 /**
- * Which of many rows of one height are worth rendering. The host renders its scrolling element with `scrolled` as the handler of
- * `scroll`, in it one element with `frame` as its style, in that the rows `first` to `last` (exclusive).
+ * Decides which of many rows to render; all rows have the same height. The host renders three
+ * nested parts: a scrolling element with `data-scroller` and with `scrolled` as its `scroll`
+ * handler, an element with `frame` as its style, and the rows from `first` to `last` (exclusive),
+ * with `data-row`.
  */
 export class VirtualRows implements ReactiveController {
   first = 0;
@@ -22,18 +24,18 @@ export class VirtualRows implements ReactiveController {
     host.addController(this);
   }
 
-  /** To be called while rendering, before the rest is read. */
+  /** Number of rows. Set it while rendering, before reading the other properties. */
   set count(count: number) {
     this.#count = count;
     this.#measure();
   }
 
-  /** For `.style`: keeps the rows at their place and the scroll bar at its length. */
+  /** Style for `.style`: keeps the rows in place and the scroll bar at its length. */
   get frame(): string {
     return `padding-top:${this.first * this.#rowHeight}px;height:${this.#count * this.#rowHeight}px`;
   }
 
-  /** Rows on one screen: what Page Up and Page Down move by. */
+  /** Number of rows by which Page Up and Page Down move: one screen. */
   get page(): number {
     return Math.max(1, Math.floor((this.#scroller?.clientHeight ?? 0) / this.#rowHeight) - 1);
   }
@@ -42,7 +44,10 @@ export class VirtualRows implements ReactiveController {
     if (this.#measure()) this.#host.requestUpdate();
   };
 
-  /** Scrolls as little as shows row `index`; after the next rendering if that one brings it about. */
+  /**
+   * Scrolls just far enough to show row `index`, after the next rendering in which the list is
+   * visible.
+   */
   reveal(index: number): void {
     this.#pending = index;
     this.#host.requestUpdate();
@@ -73,10 +78,14 @@ export class VirtualRows implements ReactiveController {
     this.#scroller = undefined;
   }
 
-  /** Whether the range changed. */
+  /**
+   * Measures the rows and their scrolling element.
+   *
+   * @returns whether the range or the height of a row changed
+   */
   #measure(): boolean {
     const row = this.#scroller?.querySelector<HTMLElement>("[data-row]");
-    // Not offsetHeight: rows are as high as a font or a zoom has it, which need not be whole pixels.
+    // Not `offsetHeight`: fonts and zoom can make rows a fractional number of pixels high.
     const rowHeight = row?.getBoundingClientRect().height || this.#rowHeight;
     const height = this.#scroller?.clientHeight || 600;
     const top = this.#scroller?.scrollTop ?? 0;

@@ -136,7 +136,7 @@ test("an import is cancelled, and what is no cache is said", async ({ page, fixt
   await form.getByLabel("Take paths that none of these keys signed").check();
   await form.getByRole("button", { name: "Import 1 path" }).click();
   await form.getByRole("button", { name: "Cancel" }).click();
-  await expect(form.getByText("Cancelled. Store paths that had come whole by then are kept.")).toBeVisible();
+  await expect(form.getByText("Cancelled. Store paths that were complete by then are kept.")).toBeVisible();
   expect(await stored(page)).toEqual([]);
 
   // What the path refers to comes first, and whole.
@@ -146,7 +146,7 @@ test("an import is cancelled, and what is no cache is said", async ({ page, fixt
   await form.getByRole("button", { name: "Import 1 path" }).click();
   await expect.poll(() => stored(page)).toHaveLength(1);
   await form.getByRole("button", { name: "Cancel" }).click();
-  await expect(form.getByText("Cancelled. Store paths that had come whole by then are kept.")).toBeVisible();
+  await expect(form.getByText("Cancelled. Store paths that were complete by then are kept.")).toBeVisible();
   expect(await stored(page)).toHaveLength(1);
 
   await form.getByLabel("Address of the binary cache").fill(`${fixturesUrl}nothing/`);

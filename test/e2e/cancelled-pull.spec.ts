@@ -48,7 +48,7 @@ test("a pull that is cancelled keeps the store paths that had come, and says so"
     await sync.getByRole("button", { name: `Pull ${PATHS} paths` }).click();
     await expect.poll(stored).toBe(PATHS - 2);
     await sync.getByRole("button", { name: "Cancel" }).click();
-    await expect(sync.getByText("Cancelled. Store paths that had come whole by then are kept.")).toBeVisible();
+    await expect(sync.getByText("Cancelled. Store paths that were complete by then are kept.")).toBeVisible();
     expect(await stored()).toBe(PATHS - 2);
   } finally {
     await context.close();

@@ -146,9 +146,7 @@ test("a byte of a pack turns over: the damage is named, and repaired from the da
     await expect(panel.getByRole("list", { name: "Damaged" }).getByRole("listitem").first()).toContainText(
       /^(chunk|directory|file content) b3:/,
     );
-    await expect(panel.getByRole("list", { name: "Store paths that are not whole" }).getByRole("link").first()).toHaveText(
-      /^\/nix\/store\//,
-    );
+    await expect(panel.getByRole("list", { name: "Affected store paths" }).getByRole("link").first()).toHaveText(/^\/nix\/store\//);
 
     // A check that fails to repair keeps what was found in sight.
     await page.route("**/tvix.**", (route) => route.abort());
