@@ -6,7 +6,7 @@ const viewer = document.querySelector("tvix-store-viewer");
 if (!(viewer instanceof TvixStoreViewer)) throw new Error("the page has no viewer");
 
 viewer.sample = new URL("sample/", document.baseURI).href;
-// Where the daemon serves this page, it is the one to sync with.
+// If a daemon serves this page, sync with that daemon.
 viewer.daemon = location.origin;
 viewer.addEventListener("tvix-navigate", (event) => {
   const { title } = (event as CustomEvent<{ title: string }>).detail;
@@ -22,12 +22,13 @@ try {
   const store = await openStore("main", {
     onProgress({ phase }) {
       if (phase === "waiting for another tab")
-        viewer.fault = "Another tab has an older version of this page open. Close that tab, or reload it, to go on here.";
+        viewer.fault = "Another tab has an older version of this page open. Close or reload that tab to continue here.";
     },
   });
   viewer.fault = undefined;
   viewer.store = store;
-  // Asked for once the reader has brought something here: a browser may ask them in turn. What other tabs bring is no reason.
+  // Ask the browser to keep the store once the reader has brought something here, because the
+  // browser may ask the reader in turn. Changes by other tabs are no reason to ask.
   const brought = new AbortController();
   for (const event of ["tvix-imported", "tvix-pulled"]) {
     const ask = (): void => {

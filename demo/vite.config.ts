@@ -15,7 +15,8 @@ export default defineConfig({
     outDir,
     emptyOutDir: true,
     target: "es2022",
-    // Small files stay files: `data:` scripts and styles are not what the page's content security policy allows.
+    // Keep small files as files: the page's content security policy does not allow scripts and
+    // styles from `data:` addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
@@ -28,8 +29,8 @@ export default defineConfig({
 });
 
 /**
- * Keeps the elements' registration from being shaken off: package.json says where `dist` has side effects, and by that the same
- * module in `src` has none.
+ * Keeps the bundler from removing the registration of the elements. package.json lists the modules
+ * with side effects in `dist` only, so the same module in `src` counts as one without.
  */
 function registration(): Plugin {
   return {
@@ -42,14 +43,15 @@ function registration(): Plugin {
 }
 
 /**
- * Adds the sample closure, a binary cache of files, at `sample/`; then tells the service worker which files there are, by putting the
- * list ahead of its script.
+ * Adds the sample closure, a binary cache of files, at `sample/`. Then tells the service worker
+ * which files there are, by putting the list in front of its script.
  */
 function offline(): Plugin {
   return {
     name: "offline",
     apply: "build",
-    // After all is on the disk: workers and public files are not all part of the bundle that plugins see.
+    // After all files are on the disk: workers and public files are not all part of the bundle that
+    // plugins see.
     writeBundle: {
       order: "post",
       sequential: true,
@@ -64,7 +66,7 @@ function offline(): Plugin {
   };
 }
 
-/** By path, sorted: so that the same files give the same service worker. */
+/** Digests of all files by path, sorted, so that the same files give the same service worker. */
 async function digests(): Promise<Record<string, string>> {
   const entries = await readdir(outDir, { recursive: true, withFileTypes: true });
   const paths = entries
