@@ -1,6 +1,6 @@
 /**
- * `Promise.all` that rejects no earlier than when all of `work` has ended: whoever is told of a
- * failure may rely on nothing going on. Rejects with the reason that came first.
+ * Waits like `Promise.all`, but rejects only after all promises in `work` have settled. A caller
+ * that sees the rejection can rely on no work going on. Rejects with the reason that came first.
  */
 export async function allEnded<T>(work: Iterable<Promise<T>>): Promise<T[]> {
   let first: { readonly reason: unknown } | undefined;

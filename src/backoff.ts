@@ -1,29 +1,29 @@
 import { onAbort } from "./on-abort.ts";
 /**
- * How often, and how soon, an operation that failed for a reason that may pass is tried again.
- * Delays are in milliseconds.
+ * How often and how soon to retry an operation after a failure that may pass. Delays are in
+ * milliseconds.
  */
 export interface RetryPolicy {
-  /** Tries in all; 5 by default, as Nix's `download-attempts`. */
+  /** Number of tries in all; 5 by default, as Nix's `download-attempts`. */
   readonly attempts?: number | undefined;
-  /** The delay before the second try, which doubles with each further one; 250 by default. */
+  /** Delay before the second try; 250 by default. It doubles with each further try. */
   readonly delay?: number | undefined;
-  /** The same if the other side says that it has too much to do; 1000 by default. */
+  /** Used instead of `delay` if the other side says that it is overloaded; 1000 by default. */
   readonly busyDelay?: number | undefined;
-  /** No delay is longer, not even one that the other side asks for; 60,000 by default. */
+  /** Upper limit of every delay, even of one that the other side asks for; 60,000 by default. */
   readonly maxDelay?: number | undefined;
 }
 
-/** What a failure tells about the next try. */
+/** Information in a failure about the next try. */
 export interface RetryHint {
   readonly isBusy?: boolean | undefined;
-  /** The other side asks for a delay of so many milliseconds at least. */
+  /** Minimum delay that the other side asks for, in milliseconds. */
   readonly atLeast?: number | undefined;
 }
 
 /**
- * The delays between the tries of one operation: exponential, with jitter, so that clients that
- * failed together don't come back together.
+ * Calculates the delays between the tries of one operation. They grow exponentially, with jitter,
+ * so that clients that failed together don't all retry together.
  */
 export class Backoff {
   readonly #attempts: number;
@@ -44,7 +44,11 @@ export class Backoff {
     return this.#failures;
   }
 
-  /** Counts a failure. @returns the delay before the next try; `undefined` if there is none */
+  /**
+   * Counts a failure.
+   *
+   * @returns the delay before the next try in milliseconds, or `undefined` if no tries are left
+   */
   fail({ isBusy = false, atLeast = 0 }: RetryHint = {}): number | undefined {
     this.#failures++;
     if (this.#failures >= this.#attempts) return undefined;
@@ -53,13 +57,13 @@ export class Backoff {
     return Math.min(atLeast + backoff / 2 + (Math.random() * backoff) / 2, this.#maxDelay);
   }
 
-  /** The operation got further: earlier failures don't count any more. */
+  /** Forgets earlier failures, because the operation made progress. */
   reset(): void {
     this.#failures = 0;
   }
 }
 
-/** Resolves after `delay` milliseconds. Rejects with `signal.reason` at an abort. */
+/** Resolves after `delay` milliseconds. Rejects with `signal.reason` if aborted. */
 export function pause(delay: number, signal?: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

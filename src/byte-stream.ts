@@ -1,14 +1,20 @@
 import { onAbort } from "./on-abort.ts";
 
-/** Bytes of a buffer that is read into: at first, so that work begins soon, and at most, since each takes a message to a hash worker. */
+/**
+ * Initial and largest size of a read buffer, in bytes. It starts small so that work begins soon. It
+ * grows because each buffer takes one message to a hash worker.
+ */
 const MIN_SIZE = 512 * 1024;
 const MAX_SIZE = 2 * 1024 * 1024;
-/** A buffer is this part of what was read before. */
+/** The buffer size doubles only as long as it stays within 1/64 of the bytes read so far. */
 const PART = 64;
-/** Buffers that wait to be used again. */
+/** Maximum number of buffers kept for reuse. */
 const MAX_FREE = 8;
 
-/** Buffers to read into, used again and again: fresh memory costs more than what is read into it. They get longer. */
+/**
+ * Pool of buffers to read into, which get longer over time. Buffers are reused because allocating
+ * fresh memory costs more than reading the data.
+ */
 export class ReadBuffers {
   #free: ArrayBuffer[] = [];
   #size = MIN_SIZE;
@@ -23,7 +29,10 @@ export class ReadBuffers {
     return this.#free.pop() ?? new ArrayBuffer(this.#size);
   }
 
-  /** @param buffer that nobody needs any more; one of another size is let go */
+  /**
+   * Returns a buffer that the caller no longer needs to the pool. The pool drops a buffer whose
+   * size is out of date.
+   */
   give(buffer: ArrayBuffer): void {
     if (buffer.byteLength === this.#size && this.#free.length < MAX_FREE) this.#free.push(buffer);
   }
@@ -34,20 +43,26 @@ interface ByteRead {
   readonly value?: Uint8Array<ArrayBuffer>;
 }
 
-/** A read that fills its buffer, unless the stream ends before; browsers that don't know the option fill it less. */
+/**
+ * Reader whose `min` option fills the whole buffer unless the stream ends. Browsers that don't know
+ * the option may fill it only partly.
+ */
 interface FillingReader {
   read(view: Uint8Array<ArrayBuffer>, options: { min: number }): Promise<ByteRead>;
 }
 
 /**
- * Held while they are read: Chromium takes a byte stream of a Blob for garbage, though a read of it is pending, when nothing but that read
- * leads to it, and the read never settles.
+ * Readers with a read in progress. The set keeps them alive: Chromium garbage-collects a Blob's
+ * byte stream if only a pending read refers to it, and that read then never settles.
  */
 const underWay = new Set<ReadableStreamBYOBReader>();
 
 /**
- * Iterates over a byte stream in pieces of 512 KiB and later up to 2 MiB, each of which begins a buffer of its own, that the caller may give to `buffers`.
- * `undefined` if `stream` is none. Ends as `iterate` does.
+ * Iterates over a byte stream in pieces of 512 KiB, later up to 2 MiB. Each piece starts at the
+ * beginning of its own buffer, which the caller may return to `buffers`. Leaving the loop early or
+ * aborting works as in `iterate`.
+ *
+ * @returns `undefined` if `stream` is not a byte stream
  */
 export function readByteStream(
   stream: ReadableStream<Uint8Array>,
@@ -58,7 +73,7 @@ export function readByteStream(
   try {
     reader = stream.getReader({ mode: "byob" });
   } catch {
-    // Locked, or a stream of whatever: the next reader will tell.
+    // The stream is locked or is not a byte stream. The next reader reports which.
     return undefined;
   }
   return read(reader, buffers, signal);
@@ -76,7 +91,7 @@ async function* read(
   const ask = (): Promise<ByteRead> => {
     const view = new Uint8Array(buffers.take());
     const read = (reader as FillingReader).read(view, { min: view.length });
-    // Awaited in its turn, if ever.
+    // The loop below handles a failure, if it still awaits this read.
     read.catch(() => {});
     return read;
   };
@@ -87,7 +102,7 @@ async function* read(
     let next = ask();
     for (;;) {
       const result = await next;
-      // The browser reads on while this piece is worked on.
+      // The browser reads the next piece while the caller works on this one.
       if (!result.done) next = ask();
       signal?.throwIfAborted();
       if (result.value && result.value.length > 0) yield result.value;

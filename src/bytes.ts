@@ -1,6 +1,9 @@
 import { StoreError } from "./error.ts";
 
-/** Byte strings: order, text forms, joining. Names of files, digests and hashes are all byte strings here. */
+/**
+ * Byte strings: order, text forms, joining. File names, digests and hashes are all byte strings
+ * here.
+ */
 
 const encoder = new TextEncoder();
 const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -8,17 +11,20 @@ const strictDecoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true })
 
 export const EMPTY_BYTES: Uint8Array = new Uint8Array(0);
 
-/** UTF-8 bytes of `text`. */
+/** Encodes `text` as UTF-8. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** For show only: bytes that are not UTF-8 become U+FFFD, so the result can't be turned back. */
+/**
+ * Decodes `bytes` for display only. Each byte that isn't valid UTF-8 becomes U+FFFD, so the
+ * original bytes can't be recovered.
+ */
 export function decodeUtf8(bytes: Uint8Array): string {
   return lossyDecoder.decode(bytes);
 }
 
-/** The text of `bytes`, or `undefined` if they are not UTF-8. */
+/** Decodes `bytes`. Returns `undefined` if they are not valid UTF-8. */
 export function decodeUtf8Strict(bytes: Uint8Array): string | undefined {
   try {
     return strictDecoder.decode(bytes);
@@ -27,7 +33,10 @@ export function decodeUtf8Strict(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Bytewise order, the shorter first where one is the prefix of the other. Negative, zero or positive. */
+/**
+ * Compares bytewise; a prefix comes before a longer string. The result is negative, zero or
+ * positive.
+ */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
@@ -41,12 +50,12 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 
-/** A view of the same bytes, for reading numbers. */
+/** Creates a `DataView` of the same bytes, without a copy. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A new buffer that holds `parts` one after the other. */
+/** Copies `parts` into one new buffer, one after the other. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -61,14 +70,18 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** Lower-case hexadecimal. */
+/** Encodes as lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += HEX[byte];
   return text;
 }
 
-/** @throws StoreError `invalid` if `text` is not an even number of hexadecimal digits. */
+/**
+ * Decodes hexadecimal in either case.
+ *
+ * @throws StoreError `invalid` if `text` is not an even number of hexadecimal digits
+ */
 export function fromHex(text: string): Uint8Array {
   if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) throw new StoreError("invalid", `not hexadecimal: ${quote(text)}`);
   const bytes = new Uint8Array(text.length / 2);
@@ -76,23 +89,23 @@ export function fromHex(text: string): Uint8Array {
   return bytes;
 }
 
-/** Base64 with padding (RFC 4648, section 4). */
+/** Encodes as base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
   let binary = "";
   for (let i = 0; i < bytes.length; i += 0x2000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x2000));
   return btoa(binary);
 }
 
-/** Base64 with the URL alphabet and no padding (RFC 4648, section 5). */
+/** Encodes as base64 with the URL alphabet and no padding (RFC 4648, section 5). */
 export function toBase64Url(bytes: Uint8Array): string {
   return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 /**
- * Reads what `toBase64` writes and nothing else: padding must be there and unused bits must be zero, so that each byte string has
- * one text.
+ * Decodes exactly the texts that `toBase64` writes. Padding must be there and unused bits must be
+ * zero, so that each byte string has one text.
  *
- * @throws StoreError `invalid`
+ * @throws StoreError `invalid` for any other text
  */
 export function fromBase64(text: string): Uint8Array {
   const bytes = decodeBase64(text);
@@ -100,7 +113,11 @@ export function fromBase64(text: string): Uint8Array {
   return bytes;
 }
 
-/** The inverse of `toBase64Url`, as strict as `fromBase64`. @throws StoreError `invalid` */
+/**
+ * Decodes exactly the texts that `toBase64Url` writes; as strict as `fromBase64`.
+ *
+ * @throws StoreError `invalid` for any other text
+ */
 export function fromBase64Url(text: string): Uint8Array {
   const standard = text.replaceAll("-", "+").replaceAll("_", "/");
   const bytes = /[+/=]/.test(text) ? undefined : decodeBase64(standard + "=".repeat((4 - (standard.length % 4)) % 4));
@@ -113,7 +130,10 @@ const NOT_BASE64 = 255;
 const SEXTETS = new Uint8Array(128).fill(NOT_BASE64);
 for (let i = 0; i < BASE64.length; i++) SEXTETS[BASE64.charCodeAt(i)] = i;
 
-/** Not `atob`, which takes other texts for the same bytes: to find these out by writing the text again costs more than to decode it. */
+/**
+ * Decodes strictly. `atob` accepts several texts for the same bytes, and a check by encoding the
+ * result again would cost more than this decoder.
+ */
 function decodeBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0) return undefined;
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
@@ -134,12 +154,15 @@ function decodeBase64(text: string): Uint8Array | undefined {
   return waiting === 0 ? bytes : undefined;
 }
 
-/** `text` in quotes for a message, cut short when it is long: outside text must not flood a log. */
+/**
+ * Puts `text` in quotes for a message. Cuts text longer than 120 characters, because text from
+ * outside must not flood a log.
+ */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text);
 }
 
-/** A file name for a message: decoded for show, in quotes. */
+/** Decodes a file name for display in a message and puts it in quotes. */
 export function quoteBytes(bytes: Uint8Array): string {
   return quote(decodeUtf8(bytes.subarray(0, 400)));
 }

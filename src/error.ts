@@ -1,31 +1,32 @@
-/** The closed list of reasons an operation of the store can fail for. */
+/** All reasons for which a store operation can fail. The list is closed. */
 export const STORE_ERROR_CODES = [
-  /** What was asked for, by digest or by path, is not in the store. */
+  /** The requested object (by digest or by path) is not in the store. */
   "not-found",
   /** Input breaks a rule of its format, or an argument is out of range. */
   "invalid",
-  /** Bytes do not have the digest (or hash, or size) that they were stored or sent under. */
+  /** Bytes do not match the digest, hash or size under which they were stored or sent. */
   "corrupt",
-  /** The change does not go with what is stored already. */
+  /** The change contradicts stored data. */
   "conflict",
-  /** The browser or the disk has no room left; what was stored before is still readable. */
+  /** The browser or the disk has no room left. Data stored earlier is still readable. */
   "quota",
   /** The store, worker or connection was closed. */
   "closed",
-  /** A remote, a worker or a browser feature cannot be reached now. */
+  /** A remote, a worker or a browser feature is unreachable now. */
   "unavailable",
-  /** Not permitted. */
+  /** The operation is not permitted. */
   "denied",
-  /** A defect of this library. */
+  /** This library has a defect. */
   "internal",
 ] as const;
 
 export type StoreErrorCode = (typeof STORE_ERROR_CODES)[number];
 
 /**
- * The one error of this library. `message` names the object it is about; `cause` is what was caught, when something was.
+ * The only error class of this library. `message` names the object concerned; `cause` is the
+ * underlying error, if there is one.
  *
- * An operation that was aborted does not reject with a `StoreError` but with the signal's own `reason`.
+ * An aborted operation does not reject with a `StoreError`, but with the signal's own `reason`.
  */
 export class StoreError extends Error {
   override readonly name = "StoreError";
@@ -37,7 +38,7 @@ export class StoreError extends Error {
   }
 }
 
-/** Whether `value` is a `StoreError`, and if `code` is given, one with that code. */
+/** Whether `value` is a `StoreError`, and has `code` if one is given. */
 export function isStoreError(value: unknown, code?: StoreErrorCode): value is StoreError {
   return value instanceof StoreError && (code === undefined || value.code === code);
 }

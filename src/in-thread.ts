@@ -1,6 +1,7 @@
 /**
- * The entry point for threads that can't start workers, as service workers: the whole store in the calling thread. It shares the store with pages
- * that have it open. In a page it would be in the way of everything else.
+ * The entry point for threads that can't start workers, such as service workers. It runs the whole
+ * store in the calling thread, and shares the store with pages that have it open. In a page it
+ * would block the main thread.
  */
 
 import { expose, wrap } from "comlink";
@@ -21,8 +22,8 @@ export type { Archive, Store } from "./browser/store.ts";
 export { isStoreError, StoreError } from "./error.ts";
 
 /**
- * Opens the store of this name and origin, or makes an empty one. New content goes to IndexedDB where this thread can't write files
- * synchronously; what lies in OPFS is read.
+ * Opens the store of this name in this origin, or creates an empty one. If this thread can't write
+ * files synchronously, new content goes to IndexedDB. Content in OPFS stays readable.
  *
  * @throws StoreError as `openStore` of the page's entry point
  */
@@ -55,6 +56,6 @@ export async function openStore(
       port2.close();
     },
   };
-  // Service workers have no place to remember what was there before.
+  // A service worker can't remember that the store existed before, so it can't detect an eviction.
   return new Store(name, connection, changeChannel(name), { ...opened, evicted: false });
 }

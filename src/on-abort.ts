@@ -1,16 +1,16 @@
-/** The callbacks of each signal that has any. */
+/** The callbacks of each signal that has at least one. */
 const callbacks = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `callback` when `signal` is aborted later. However many callbacks a signal has, it has one
- * listener: Node warns of a leak at the eleventh, and all requests of a copy share one signal.
+ * Calls `callback` if `signal` is aborted later. All callbacks of a signal share one listener: Node
+ * warns of a leak at the eleventh listener, and all requests of a copy share one signal.
  *
- * @returns takes the callback back; to be called when the work is over
+ * @returns a function that removes the callback; call it when the work is over
  */
 export function onAbort(signal: AbortSignal | null | undefined, callback: () => void): () => void {
   if (!signal || signal.aborted) return () => {};
   const all = callbacks.get(signal) ?? listen(signal);
-  // The same function may be given twice, and taken back once.
+  // A new function, because a caller may register the same callback twice and remove it once.
   const own = (): void => callback();
   all.add(own);
   return () => {
@@ -33,12 +33,12 @@ function dispatch({ currentTarget }: Event): void {
   const all = callbacks.get(currentTarget) ?? new Set();
   callbacks.delete(currentTarget);
   currentTarget.removeEventListener("abort", dispatch);
-  // A callback may take others back, which are not called then.
+  // A callback may remove other callbacks. The loop then skips them.
   for (const callback of all) {
     try {
       callback();
     } catch (error) {
-      // As the platform does: a listener's failure is nobody's but its own.
+      // Like the platform, report a listener's error without disturbing other listeners.
       queueMicrotask(() => {
         throw error;
       });

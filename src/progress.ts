@@ -1,6 +1,6 @@
-/** What long operations take, and tell. */
+/** Options of every long operation. */
 export interface OperationOptions {
-  /** Ends the operation; it then rejects with `signal.reason`. */
+  /** Aborts the operation, which then rejects with `signal.reason`. */
   signal?: AbortSignal | undefined;
   onProgress?: ProgressCallback | undefined;
 }
@@ -8,10 +8,12 @@ export interface OperationOptions {
 export type ProgressCallback = (progress: Progress) => void;
 
 export interface Progress {
-  /** What is being done, for example `reading`, `hashing`, `pulling`. */
+  /** The current step, for example `reading`, `hashing`, `pulling`. */
   phase: string;
-  /** How far: bytes, or objects where the phase counts objects. Never falls within a phase. */
+  /**
+   * Progress in bytes, or in objects if the phase counts objects. Never decreases within a phase.
+   */
   loaded: number;
-  /** The same unit; `undefined` while it is not known. */
+  /** Final value of `loaded`; `undefined` while it is unknown. */
   total?: number | undefined;
 }

@@ -1,9 +1,9 @@
 import { StoreError } from "./error.ts";
 
 /**
- * A `Response` like one that `fetch` gave, with another body. A server can answer with a status from
- * 100 to 999, and `fetch` passes it on, but the constructor of `Response` takes 200 to 599 alone. A
- * refused body is cancelled, so that its connection ends.
+ * Copies a `Response` from `fetch`, but with another body. A server can answer with a status from
+ * 100 to 999 and `fetch` accepts it, but the constructor of `Response` takes only 200 to 599. If
+ * the constructor fails, the body is cancelled so that its connection ends.
  *
  * @throws StoreError `unavailable` for a status that the constructor refuses
  */
@@ -16,6 +16,10 @@ export function rebuiltResponse(
     return new Response(body, { status, statusText, headers });
   } catch (cause) {
     body?.cancel(cause).catch(() => {});
-    throw new StoreError("unavailable", `${url} answered with the status ${status}, which HTTP doesn't have`, { cause });
+    throw new StoreError(
+      "unavailable",
+      `${url} answered with the status ${status}, which is not a final HTTP status (200 to 599)`,
+      { cause },
+    );
   }
 }

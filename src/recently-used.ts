@@ -1,12 +1,17 @@
-/** A map that holds no more than so much, and lets go what was not used for longest. */
+/** A map with a size limit. It evicts the least recently used values. */
 export class RecentlyUsed<K, V> {
   readonly #limit: number;
   readonly #sizeOf: (value: V) => number;
-  /** Least recently used first. */
+  /** Ordered from least to most recently used. */
   readonly #values = new Map<K, V>();
   #size = 0;
 
-  /** @param limit of the sizes together @param sizeOf by default each counts as one */
+  /**
+   * Creates an empty map.
+   *
+   * @param limit maximum sum of the sizes of all values
+   * @param sizeOf size of a value; 1 by default
+   */
   constructor(limit: number, sizeOf: (value: V) => number = () => 1) {
     this.#limit = limit;
     this.#sizeOf = sizeOf;

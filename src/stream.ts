@@ -1,13 +1,14 @@
 import { onAbort } from "./on-abort.ts";
 
 /**
- * Iterates over `stream`, as its own async iterator would, which not every browser has. Leaving the loop early, by an error too,
- * cancels the stream; so does `signal`, even while a read is waiting, and the iteration then throws `signal.reason`.
+ * Iterates over `stream` like its own async iterator, which some browsers lack. Leaving the loop
+ * early, also by an error, cancels the stream. An abort of `signal` cancels it too, even while a
+ * read is pending; the iteration then throws `signal.reason`.
  */
 export async function* iterate<T>(stream: ReadableStream<T>, signal?: AbortSignal): AsyncGenerator<T> {
   signal?.throwIfAborted();
   const reader = stream.getReader();
-  // Cancelling settles a read that waits.
+  // Cancelling settles a pending read.
   const cancel = (): void => {
     reader.cancel(signal?.reason).catch(() => {});
   };
@@ -28,7 +29,9 @@ export async function* iterate<T>(stream: ReadableStream<T>, signal?: AbortSigna
   }
 }
 
-/** A stream of what `source` yields, pulled as it is read. Cancelling it ends the iteration. */
+/**
+ * Creates a stream of the values of `source`, pulled on demand. Cancelling it ends the iteration.
+ */
 export function streamOf<T>(source: AsyncIterable<T>): ReadableStream<T> {
   const iterator = source[Symbol.asyncIterator]();
   return new ReadableStream<T>(

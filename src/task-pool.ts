@@ -1,4 +1,4 @@
-/** Runs tasks side by side, a bounded number at a time. */
+/** Runs tasks concurrently, up to a limit. */
 export class TaskPool {
   readonly #limit: number;
   readonly #running = new Set<Promise<void>>();
@@ -8,7 +8,10 @@ export class TaskPool {
     this.#limit = limit;
   }
 
-  /** Resolves when `task` has begun, which is when there is room for it. Rejects if an earlier task failed; this one is not begun then. */
+  /**
+   * Waits until fewer tasks than the limit are running, then starts `task`. Resolves when `task`
+   * has started. If an earlier task failed, rejects with its error and does not start `task`.
+   */
   async run(task: () => Promise<void>): Promise<void> {
     while (this.#running.size >= this.#limit) await Promise.race(this.#running);
     this.#throwFailure();
@@ -20,7 +23,7 @@ export class TaskPool {
     this.#running.add(running);
   }
 
-  /** Resolves when all tasks are over; rejects with the first failure among them, but no earlier. */
+  /** Waits until all tasks are over. Then rejects with the first failure, if there was one. */
   async finish(): Promise<void> {
     await Promise.all(this.#running);
     this.#throwFailure();

@@ -1,13 +1,13 @@
 import { StoreError } from "./error.ts";
 
 /**
- * How long an operation waits for another machine, in milliseconds. `Infinity` waits as long as
- * timers can: some 24 days. A transfer that goes on, however slowly, has no limit.
+ * How long an operation waits for another machine, in milliseconds. `Infinity` means the longest
+ * delay of a timer, some 24 days. A transfer that makes progress, however slow, has no limit.
  */
 export interface Timeouts {
   /**
-   * From a request to the head of its answer; 60,000 by default. A browser's queue of requests to
-   * one host counts too.
+   * From a request to the head of its answer; 60,000 by default. Includes the time in a browser's
+   * queue of requests to one host.
    */
   readonly connect?: number | undefined;
   /**
@@ -20,10 +20,16 @@ export interface Timeouts {
 const CONNECT = 60_000;
 const STALL = 300_000;
 
-/** The longest delay that `setTimeout` keeps: it fires at once for a longer one. */
+/**
+ * The longest delay of `setTimeout`, in milliseconds. A timer with a longer delay fires at once.
+ */
 const MAX_DELAY = 2 ** 31 - 1;
 
-/** @throws StoreError `invalid` for a timeout that is not a positive number */
+/**
+ * Fills in the defaults and limits each timeout to the longest timer.
+ *
+ * @throws StoreError `invalid` for a timeout that is not a positive number
+ */
 export function checkTimeouts({ connect = CONNECT, stall = STALL }: Timeouts = {}): { connect: number; stall: number } {
   return { connect: checkTimeout("connect", connect), stall: checkTimeout("stall", stall) };
 }

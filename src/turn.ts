@@ -1,20 +1,24 @@
 /**
- * Milliseconds. Where all content is in memory, a long loop awaits nothing but settled promises.
- * Neither an abort nor a request of somebody else is then handled before the loop ends.
+ * How long a loop may keep the thread, in milliseconds. If all content is in memory, a long loop
+ * awaits only settled promises. The thread would then handle no abort and no other request until
+ * the loop ends.
  */
 const LONGEST_TURN = 10;
 
-/** Measures how long a loop has kept the thread to itself, and lets others have it in between. */
+/** Measures how long a loop has kept the thread, and lets other tasks run in between. */
 export class Turn {
   readonly #signal: AbortSignal | undefined;
   #began = performance.now();
 
-  /** @param signal throws its reason from `pass` */
+  /** @param signal `pass` throws its reason once it is aborted */
   constructor(signal?: AbortSignal) {
     this.#signal = signal;
   }
 
-  /** Lets other tasks run if this one has run for 10 ms; to be awaited in each round of a loop. */
+  /**
+   * Lets other tasks run if the loop has kept the thread for 10 ms. Await it in each round of the
+   * loop.
+   */
   async pass(): Promise<void> {
     if (performance.now() - this.#began <= LONGEST_TURN) return;
     await othersRun();
@@ -26,8 +30,9 @@ export class Turn {
 const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
 
 /**
- * Resolves after the tasks that wait. A timer of 0 ms would not do: two loops with one each keep
- * Node in its phase of timers, where it reads from no connection. A page delays them by 4 ms.
+ * Resolves after all waiting tasks have run. A timer of 0 ms would not do: two loops that each use
+ * one keep Node in its timers phase, where it reads from no connection. A page delays such timers
+ * by 4 ms.
  */
 const othersRun: () => Promise<void> = setImmediate
   ? () => new Promise((resolve) => setImmediate(resolve))

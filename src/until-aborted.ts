@@ -1,8 +1,8 @@
 import { onAbort } from "./on-abort.ts";
 
 /**
- * Settles as `work` does, or rejects with `signal.reason` at an abort, whichever comes first. `work`
- * itself goes on. Unlike `Promise.race`, it leaves no listener at a signal that lives long.
+ * Settles like `work`, or rejects with `signal.reason` if aborted first. An abort does not stop
+ * `work` itself. Unlike `Promise.race`, it leaves no listener on a long-lived signal.
  */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
   if (!signal) return work;

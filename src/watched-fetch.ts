@@ -4,15 +4,15 @@ import { rebuiltResponse } from "./rebuilt-response.ts";
 import { checkTimeouts, type Timeouts } from "./timeouts.ts";
 
 /**
- * A `fetch` that never waits for ever, and whose failures are `StoreError`s that name the URL:
- * `unavailable` if the server can't be reached, doesn't answer, or breaks the body off, or if a
- * timeout passes, or if it answers with a status that HTTP doesn't have. The platform's error is the
- * `cause`. An abort rejects with the signal's reason, also in the middle of the body, and even if
+ * Creates a `fetch` that never waits forever and fails with a `StoreError` that names the URL. The
+ * code is `unavailable` if the server can't be reached, doesn't answer, breaks off the body, or
+ * answers with a status outside 200 to 599, and if a timeout passes. `cause` is the platform's
+ * error. An abort rejects with the signal's reason, even in the middle of the body, and even if
  * `fetch` ignores its signal.
  *
- * The answer lacks `url`, `type` and `redirected`.
+ * The `Response` lacks `url`, `type` and `redirected`.
  *
- * @param fetch the platform's by default
+ * @param fetch the platform's `fetch` by default
  * @throws StoreError `invalid` for a timeout that is not a positive number
  */
 export function watchedFetch(fetch?: typeof globalThis.fetch, timeouts?: Timeouts): typeof globalThis.fetch {
@@ -20,7 +20,7 @@ export function watchedFetch(fetch?: typeof globalThis.fetch, timeouts?: Timeout
   return async (input, init) => {
     const isRequest = input instanceof Request;
     const transfer = new Transfer(isRequest ? input.url : String(input), init?.signal ?? (isRequest ? input.signal : undefined));
-    // The platform's own must not be called as a method of ours.
+    // The platform's `fetch` must not be called as a method of another object.
     const send = fetch ?? ((...request: Parameters<typeof globalThis.fetch>) => globalThis.fetch(...request));
     const response = await transfer.head(() => send(input, { ...init, signal: transfer.signal }), limits.connect);
     if (!response.body) {
@@ -45,12 +45,12 @@ class Transfer {
     this.#unlink = onAbort(caller, () => this.#controller.abort(caller?.reason));
   }
 
-  /** Aborted by the caller, or by a timeout. */
+  /** Aborted by the caller or by a timeout. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /** Lets go of the caller's signal. */
+  /** Stops listening to the caller's signal. */
   end(): void {
     this.#unlink();
   }
@@ -59,7 +59,7 @@ class Transfer {
     const { signal } = this;
     try {
       const sent = send();
-      // Nobody reads an answer that comes too late.
+      // Nobody reads an answer that comes after the abort, so cancel its body.
       sent.then((late) => (signal.aborted ? late.body?.cancel() : undefined)).catch(() => {});
       return await this.#within(sent, limit, "did not answer");
     } catch (cause) {
@@ -99,8 +99,8 @@ class Transfer {
   }
 
   /**
-   * Settles as `work` does, unless the caller aborts or `limit` milliseconds pass before. Both end
-   * the request.
+   * Settles like `work`, unless the caller aborts or `limit` milliseconds pass first. Both end the
+   * request.
    */
   #within<T>(work: Promise<T>, limit: number, late: string): Promise<T> {
     const { signal } = this;
@@ -131,8 +131,8 @@ class Transfer {
 }
 
 /**
- * What the platform tells of a failure: Node has the socket's error as the cause, browsers say
- * little.
+ * The platform's reason for a failure, in parentheses. Node keeps the socket's error as the cause;
+ * browsers give little detail.
  */
 function platformReason(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;

@@ -1,8 +1,8 @@
 import { untilAborted } from "./until-aborted.ts";
 
 /**
- * Settles as `work` does. If that takes longer than `limit` milliseconds, it aborts the signal that
- * `work` was given, and rejects with `late()`, even if `work` ignores the signal.
+ * Settles like `work`, within `limit` milliseconds. After that time it aborts the signal of `work`
+ * and rejects with `late()`, even if `work` ignores the signal.
  */
 export async function withDeadline<T>(limit: number, late: () => Error, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
