@@ -1,10 +1,10 @@
 /**
- * What a worker did; that it collected garbage is nothing a page need be told. Or that the browser has deleted the store with this id,
- * with all that was in it.
+ * What a worker changed in a store. Pages ignore `collect`, a garbage collection. `evicted` means
+ * that the browser has deleted the store with this id and all its content.
  */
 export type Change = "write" | "delete" | "repair" | "collect" | { readonly evicted: string };
 
-/** Where workers tell every tab that store paths came or went. */
+/** Opens the channel on which workers tell every tab about added and deleted store paths. */
 export function changeChannel(storeName: string): BroadcastChannel {
   return new BroadcastChannel(`tvix-store-web:${storeName}:change`);
 }

@@ -1,26 +1,30 @@
 import type { OperationOptions, Progress } from "../progress.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
-/** An AbortSignal and a progress callback between threads, over one MessagePort for each operation: Comlink carries neither. */
+/**
+ * Carries an abort and progress between threads, over one MessagePort for each operation. Comlink
+ * can carry neither an AbortSignal nor a progress callback.
+ */
 type ToWorker = { abort: ThreadError };
 type ToCaller = Progress | "finished";
 
-/** Between two reports, in milliseconds: more often than the screen is drawn, nobody sees them. */
+/** Milliseconds between two reports. More frequent reports would exceed the screen's frame rate. */
 const REPORT_INTERVAL = 33;
 
 export interface OperationPort {
-  /** Goes with the call. */
+  /** The worker's end; pass it along with the call. */
   readonly port: MessagePort;
   /**
-   * Resolves when the last report has been heard. The call's answer comes another way, and may come first: a call that succeeded
-   * waits for this. Never rejects, nor resolves when the worker is gone.
+   * Resolves once the caller has received the last report. The call's result travels separately and
+   * may arrive first, so a successful call waits for this promise. It never rejects. If the worker
+   * is gone, it never resolves.
    */
   readonly reported: Promise<void>;
-  /** Must be called when the call has settled. No report is heard afterwards. */
+  /** Stops reports. Must be called when the call has settled. */
   finish(): void;
 }
 
-/** The caller's side. */
+/** Creates the caller's side. */
 export function operationPort({ signal, onProgress }: OperationOptions): OperationPort {
   const { port1, port2 } = new MessageChannel();
   const onAbort = (): void => port1.postMessage({ abort: packError(signal?.reason) } satisfies ToWorker);
@@ -42,7 +46,10 @@ export function operationPort({ signal, onProgress }: OperationOptions): Operati
   };
 }
 
-/** The worker's side. Reports are thinned out, but the first and last of each phase always go through. */
+/**
+ * Creates the worker's side. It drops reports that come too fast, but always sends the first and
+ * the last one of each phase.
+ */
 export function operationOptions(port: MessagePort): Required<OperationOptions> & { signal: AbortSignal; finish(): void } {
   const controller = new AbortController();
   port.onmessage = ({ data }: MessageEvent<ToWorker>) => controller.abort(unpackError(data.abort));

@@ -2,8 +2,8 @@ import { STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "../error.ts"
 import { FailedPathsError, type PathsReport } from "../store/failed-paths.ts";
 
 /**
- * Errors in a form that `postMessage` carries whole. Structured clone keeps neither the class nor the `code` of an error, and
- * nothing at all of an object that it can't clone.
+ * An error in a form that `postMessage` carries completely. Structured clone drops the class and
+ * the `code` of an error, and fails on a property that it can't clone.
  */
 export interface ThreadError {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface ThreadError {
   readonly stack?: string | undefined;
   readonly code?: StoreErrorCode | undefined;
   readonly cause?: ThreadError | undefined;
-  /** Of a `FailedPathsError`. */
+  /** Present for a `FailedPathsError`. */
   readonly failedPaths?: PackedFailedPaths | undefined;
 }
 
@@ -20,7 +20,7 @@ interface PackedFailedPaths {
   readonly report: PathsReport;
 }
 
-/** Deep enough for any real chain of causes; a cycle ends here too. */
+/** Maximum length of the chain of causes: enough for any real chain, and it ends a cycle. */
 const MAX_CAUSES = 16;
 
 export function packError(error: unknown, depth = 0): ThreadError {
@@ -35,7 +35,7 @@ export function packError(error: unknown, depth = 0): ThreadError {
   };
 }
 
-/** Without stacks and causes: there may be very many. */
+/** Packs the failures without stacks and causes, because there may be very many. */
 function packFailedPaths({ failures, report }: FailedPathsError): PackedFailedPaths {
   return {
     failures: failures.map(({ storePath, error: { code, message }, because }) => ({ storePath, code, message, because })),
@@ -56,7 +56,7 @@ export function unpackError(packed: ThreadError): Error {
   }
   const code = STORE_ERROR_CODES.find((known) => known === packed.code);
   if (code) return withStack(new StoreError(code, packed.message, options), packed);
-  // Aborts and quota errors are recognised by the name that the platform gave them.
+  // Callers recognise aborts and timeouts by the platform's names for them.
   if (packed.name === "AbortError" || packed.name === "TimeoutError") return new DOMException(packed.message, packed.name);
   const error = new Error(packed.message, options);
   error.name = packed.name;

@@ -4,13 +4,16 @@ import { untilAborted } from "../until-aborted.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 import { receiveStream, sendStream } from "./port-stream.ts";
 
-/** A page's own `fetch`, for the worker: one message a request over a port, bodies of answers as streams. */
+/**
+ * Lets the worker use a page's own `fetch`. Each request is one message over a port; answer bodies
+ * are streams.
+ */
 interface FetchRequest {
   readonly url: string;
   readonly method: string;
   readonly headers: [string, string][];
   readonly body: Blob | Uint8Array<ArrayBuffer> | undefined;
-  /** For the answer, and for `abort` while there is none. */
+  /** Carries the answer, and `abort` from the worker as long as there is no answer. */
   readonly port: MessagePort;
 }
 
@@ -25,13 +28,13 @@ type FetchAnswer =
     }
   | { kind: "error"; error: ThreadError };
 
-/** Statuses whose answers have no body, and for which the `Response` constructor allows none. */
+/** Statuses whose answers have no body. The `Response` constructor refuses a body for them. */
 const BODYLESS = new Set([204, 205, 304]);
 
 /**
- * The page's side: answers requests with `fetch`.
+ * Answers requests with `fetch`, on the page's side.
  *
- * @returns ends it: what is under way fails with `closed`, and bodies are cancelled
+ * @returns a function that ends it: running requests fail with `closed` and bodies are cancelled
  */
 export function serveFetch(port: MessagePort, fetch: typeof globalThis.fetch): () => void {
   const stopped = new AbortController();
@@ -40,11 +43,13 @@ export function serveFetch(port: MessagePort, fetch: typeof globalThis.fetch): (
   };
   return () => {
     port.close();
-    stopped.abort(new StoreError("closed", "what this request was made for has ended"));
+    stopped.abort(new StoreError("closed", "the operation that sent this request has ended"));
   };
 }
 
-/** Answers always, and once: a `fetch` that ignores its signal is not waited for after an abort. */
+/**
+ * Sends exactly one answer. After an abort it doesn't wait for a `fetch` that ignores its signal.
+ */
 async function answer(request: FetchRequest, fetch: typeof globalThis.fetch, stopped: AbortSignal): Promise<void> {
   const controller = new AbortController();
   const { signal } = controller;
@@ -75,7 +80,10 @@ async function answer(request: FetchRequest, fetch: typeof globalThis.fetch, sto
   }
 }
 
-/** The worker's side: a `fetch` that asks the page. Its signal holds until the end of the body. */
+/**
+ * Creates a `fetch` that asks the page, on the worker's side. Its signal works until the end of the
+ * body.
+ */
 export function fetchThrough(port: MessagePort): typeof globalThis.fetch {
   return async (input, init) => {
     const request = new Request(input, init && { ...init, body: null });
@@ -104,7 +112,7 @@ export function fetchThrough(port: MessagePort): typeof globalThis.fetch {
       answer = await untilAborted(answered, signal);
     } catch (error) {
       port1.postMessage("abort");
-      // It may be on its way already, and then somebody must say that its body is not wanted.
+      // An answer may be on its way already. Its body must then be cancelled.
       answered.then((late) => bodyOf(late)?.cancel()).catch(() => {});
       throw error;
     }

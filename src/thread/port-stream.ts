@@ -1,25 +1,26 @@
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
 /**
- * Streams between threads over a MessagePort, in every engine: not all can transfer a ReadableStream, and where they can, errors
- * lose their class on the way. The receiver asks for each piece, so that the sender never runs ahead by more than the window.
+ * Streams between threads over a MessagePort, in every engine. Some engines can't transfer a
+ * ReadableStream; in the others, errors lose their class on the way. The receiver asks for each
+ * piece, so the sender never runs ahead by more than the window.
  */
 type ToSender = "pull" | "cancel";
 type ToReceiver<T> = { kind: "value"; value: T } | { kind: "done" } | { kind: "error"; error: ThreadError };
 
-/** How many pieces may be on their way: enough to hide the time that a message takes. */
+/** Maximum number of pieces in flight: enough to hide the latency of a message. */
 const WINDOW = 4;
 
 /**
- * Sends `source` through `port` as it is asked for. Bytes are copied before they are
- * transferred, since they may be views, unless they come from a byte stream.
+ * Sends `source` through `port` as the receiver asks for it. Bytes may be views, so they are copied
+ * before the transfer, except those of a byte stream.
  *
- * @param signal ends it: `source` is cancelled and let go, and the receiver's stream errors with the reason. A port does not tell
- *   when the thread behind it is gone
+ * @param signal an abort cancels `source`, and the receiver's stream errors with the reason. It is
+ *   needed because a port doesn't report that the thread behind it is gone
  */
 export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | AsyncIterable<T>, signal?: AbortSignal): void {
   const isStream = source instanceof ReadableStream;
-  // What comes out of a byte stream is nobody else's, and what was gathered is ours.
+  // Nobody else refers to the buffers of a byte stream or of `Gathered`.
   const isOurs = isStream ? isByteStream(source) : source instanceof Gathered;
   const pieces = isStream ? piecesOf(source) : source[Symbol.asyncIterator]();
   let turn: Promise<void> = Promise.resolve();
@@ -33,7 +34,7 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
   const leave = (message?: ToReceiver<T>): void => {
     if (finished) return;
     finish(message);
-    // Whatever the source says to that, nobody is there to hear it.
+    // Ignore a failure of the source here: nobody is left to receive it.
     pieces.return?.(signal?.reason)?.catch(() => {});
   };
   const onAbort = (): void => leave({ kind: "error", error: packError(signal?.reason) });
@@ -56,7 +57,10 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
   else signal?.addEventListener("abort", onAbort);
 }
 
-/** Unlike a generator's, its `return` does not wait for a read that is under way: it ends it. It takes the reason. */
+/**
+ * Iterates over a stream. Unlike a generator's `return`, this `return` takes the reason, and ends a
+ * pending read instead of waiting for it.
+ */
 function piecesOf<T>(stream: ReadableStream<T>): AsyncIterator<T, undefined> {
   const reader = stream.getReader();
   return {
@@ -75,10 +79,13 @@ function piecesOf<T>(stream: ReadableStream<T>): AsyncIterator<T, undefined> {
   };
 }
 
-/** Bytes of a message: each takes a turn of both threads. */
+/** Bytes in one message. Each message occupies both threads for a turn. */
 const GATHERED = 256 * 1024;
 
-/** Bytes that come in small pieces, in pieces that are worth a message, and that may be given away. */
+/**
+ * Collects small pieces of bytes into pieces large enough for a message, in buffers that may be
+ * transferred.
+ */
 export class Gathered implements AsyncIterable<Uint8Array<ArrayBuffer>> {
   readonly #source: AsyncIterable<Uint8Array>;
 
@@ -114,7 +121,7 @@ function isByteStream(stream: ReadableStream): boolean {
   }
 }
 
-/** @param isOurs whether the buffer of bytes may be given away */
+/** @param isOurs whether the buffer may be transferred instead of copied */
 function post<T>(port: MessagePort, value: T, isOurs: boolean): void {
   if (value instanceof Uint8Array && isOurs && value.buffer instanceof ArrayBuffer) {
     port.postMessage({ kind: "value", value }, [value.buffer]);
@@ -127,15 +134,20 @@ function post<T>(port: MessagePort, value: T, isOurs: boolean): void {
 }
 
 export interface ReceiveOptions {
-  /** Ends it: the stream errors with the reason, and the sender is told. */
+  /** An abort errors the stream with the reason, and tells the sender to stop. */
   signal?: AbortSignal | null | undefined;
-  /** Likewise, for a sender whose thread is gone: a port does not tell. */
+  /**
+   * Aborts the stream in the same way if the sender's thread is gone, which a port doesn't report.
+   */
   lost?: AbortSignal | undefined;
-  /** The call that brought the sender its port; if it rejects, there is no sender, and the stream errors. */
+  /**
+   * The call that carried the port to the sender. If it rejects, there is no sender, and the stream
+   * errors.
+   */
   started?: Promise<unknown> | undefined;
 }
 
-/** The other end of `sendStream`. */
+/** Receives the stream that `sendStream` sends through the other end of the port. */
 export function receiveStream<T>(port: MessagePort, { signal, lost, started }: ReceiveOptions = {}): ReadableStream<T> {
   const signals = [signal, lost].filter((candidate) => candidate != null);
   let asked = 0;

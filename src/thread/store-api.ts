@@ -9,32 +9,32 @@ import type { SyncReport } from "../store/sync.ts";
 import type { Timeouts } from "../timeouts.ts";
 
 /**
- * What the store worker offers to the page, over Comlink. Each long call takes a port for abort and progress (`operation-port.ts`),
- * and streams travel through ports too (`port-stream.ts`).
+ * The API of the store worker for the page, over Comlink. Each long call takes a port for abort and
+ * progress (`operation-port.ts`). Streams travel through ports too (`port-stream.ts`).
  */
 export interface StoreApi {
   open(name: string, options: OpenOptions, operation?: MessagePort): Promise<OpenReport>;
-  /** Answers as soon as the worker gets to it. */
+  /** Returns as soon as the worker handles messages. */
   ping(): void;
   importFolder(source: FolderSource, options: Addressing, operation: MessagePort): Promise<ImportedPathInfo>;
   importArchive(source: ArchiveSource, options: ArchiveOptions, operation: MessagePort): Promise<PathInfo>;
   importNario(source: ArchiveSource, operation: MessagePort): Promise<PathInfo[]>;
   pathInfo(storePath: string): Promise<PathInfo | undefined>;
-  /** Sends arrays of PathInfo. */
+  /** Streams arrays of PathInfo. */
   pathInfos(to: MessagePort): void;
-  /** The entries of a directory in the store path, `undefined` if there is none at `path`. */
+  /** Lists the directory at `path` in the store path; `undefined` if there is no directory. */
   list(storePath: string, path: string | Uint8Array): Promise<ListEntry[] | undefined>;
   node(storePath: string, path: string | Uint8Array): Promise<Node | undefined>;
   readBlob(digest: Digest, range: { offset: number; length: number }, to: MessagePort): void;
-  /** The same for a range that is not worth a stream. */
+  /** Reads a range that is too small to be worth a stream. */
   readBytes(digest: Digest, range: { offset: number; length: number }): Promise<Uint8Array>;
   nar(storePath: string, part: NarPart, to: MessagePort): void;
-  /** @param storePaths all paths of the store if not given */
+  /** @param storePaths all paths of the store by default */
   nario(storePaths: string[] | undefined, options: NarioOptions, operation: MessagePort, to: MessagePort): void;
-  /** As JSON. */
+  /** Renders the listing as JSON. */
   narListing(storePath: string, path: string | Uint8Array): Promise<string>;
   verifySignatures(storePath: string, trustedPublicKeys: string[]): Promise<SignatureReport>;
-  /** @param candidates all paths of the store if not given */
+  /** @param candidates all paths of the store by default */
   scanReferences(storePath: string, candidates: string[] | undefined, operation: MessagePort): Promise<string[]>;
   narInfo(storePath: string): Promise<string | undefined>;
   remotePathInfos(remote: RemoteAddress, to: MessagePort): void;
@@ -50,12 +50,15 @@ export interface StoreApi {
   collectGarbage(operation: MessagePort): Promise<GarbageReport>;
   verify(remote: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport>;
   usage(): Promise<StorageUsage>;
-  /** Writes one blob, and keeps it under the name of a pin. */
+  /** Writes one blob and pins it under the name `pin`. */
   importBlob(source: ArchiveSource, pin: string, operation: MessagePort): Promise<FileNode>;
   pin(name: string, storePath: string): Promise<void>;
   unpin(name: string): Promise<boolean>;
   pins(): Promise<Pin[]>;
-  /** The page heard of a change: what it asks from now on is answered from the store, not from what was read before. */
+  /**
+   * Tells the worker that the page heard of a change. The worker then reads the store again instead
+   * of answering from its caches.
+   */
   changed(): void;
   destroy(name: string, operation?: MessagePort): Promise<void>;
   close(): Promise<void>;
@@ -64,88 +67,98 @@ export interface StoreApi {
 export interface OpenOptions {
   storage: "auto" | "opfs" | "indexeddb";
   durability: "strict" | "relaxed";
-  /** How many hash workers. */
+  /** Number of hash workers. */
   workers: number;
-  /** Absolute; where the page does not let the bundler find it. */
+  /** Absolute URL, for a page whose bundler can't find the script. */
   hashWorkerUrl?: string | undefined;
 }
 
 export interface OpenReport {
-  /** Of the store, from when it was made on: another one means that the browser threw the store away. */
+  /**
+   * Identifies the store since its creation. A different id means that the browser evicted the
+   * store.
+   */
   readonly id: string;
-  /** Where new content goes. */
+  /** Where the store writes new content. */
   readonly storage: "opfs" | "indexeddb";
-  /** Packs that should be there and are not. */
+  /** Number of packs that the index names but that are missing. */
   readonly missingPacks: number;
 }
 
-/** A root of garbage collection that is no store path: `node`, and all beneath it, stays. */
+/**
+ * A root of garbage collection that is not a store path. It keeps `node` and everything beneath it.
+ */
 export interface Pin {
   readonly name: string;
   readonly node: Node;
 }
 
-/** Files are given with their path below the folder, names joined by `/`. */
+/**
+ * A folder to import: a handle, or files with their paths below the folder (names joined by `/`).
+ */
 export type FolderSource = { handle: FileSystemDirectoryHandle } | { files: readonly { path: string; file: File }[] };
 
-/** A stream comes through a port; a Blob is read by the worker itself. */
+/** A stream that comes through a port, or a Blob that the worker reads itself. */
 export type ArchiveSource = { blob: Blob } | { port: MessagePort };
 
-/** A `file` is its own content. */
+/** Format and options of an archive. A `file` becomes the content of the store path as it is. */
 export type ArchiveOptions =
   | ({ format: "tar" } & TarOptions & Addressing)
   | ({ format: "nar" | "file" } & Addressing)
   | { format: "nar"; narInfo: string };
 
-/** What a picked folder can't express, and its import therefore doesn't know. */
+/** File properties that a picked folder can't express and that its import therefore lacks. */
 export type NotTold = "executable-bits" | "symlinks" | "empty-directories";
 
 export interface ImportedPathInfo extends PathInfo {
-  /** The source could not tell of these: executables are imported as plain files, symlinks as what they point to, or not at all. */
+  /**
+   * Properties that the source could not express. Executables were then imported as plain files.
+   * Symlinks were imported as their targets, or left out.
+   */
   readonly notTold: readonly NotTold[];
 }
 
 export interface ListEntry {
-  /** Decoded for show; `nameBytes` is the name. */
+  /** Name decoded for display; `nameBytes` is the exact name. */
   readonly name: string;
   readonly nameBytes: Uint8Array;
   readonly kind: "file" | "directory" | "symlink";
-  /** Bytes of a file; entries beneath a directory; bytes of a symlink's target. */
+  /** Bytes of a file, number of entries beneath a directory, or bytes of a symlink's target. */
   readonly size: number;
   readonly executable: boolean;
-  /** Of a symlink, decoded for show. */
+  /** Target of a symlink, decoded for display. */
   readonly target?: string | undefined;
   readonly targetBytes?: Uint8Array | undefined;
-  /** BLAKE3, 32 bytes, of a file's content or of a directory's message. */
+  /** BLAKE3 digest (32 bytes) of a file's content or of a directory's encoding. */
   readonly digest?: Uint8Array | undefined;
 }
 
-/** What of a store path is rendered as a NAR, and what of that NAR is wanted. */
+/** Selects a node of a store path to render as a NAR, and a range of that NAR. */
 export interface NarPart {
-  /** A file, symlink or directory inside of the store path; itself if not given. */
+  /** A file, symlink or directory inside the store path; the store path itself by default. */
   path?: string | Uint8Array | undefined;
-  /** Bytes of the NAR to begin after. */
+  /** Byte offset in the NAR at which to start; 0 by default. */
   offset?: number | undefined;
-  /** Bytes at most; what lies beyond the end is left out. All of it if not given. */
+  /** Maximum number of bytes; up to the end of the NAR by default. May reach beyond the end. */
   length?: number | undefined;
 }
 
-/** What a nario holds. */
+/** What to include in a nario. */
 export interface NarioOptions {
-  /** Whether the closures of the store paths go along; by default they do. */
+  /** Whether to include the closures of the store paths; true by default. */
   closure?: boolean | undefined;
   /**
-   * Whether signatures and content addresses are kept, in a place that Nix skips; by default they are.
-   * Without them the bytes are those that `nix-store --export` writes.
+   * Whether to include signatures and content addresses, in a place that Nix skips; true by
+   * default. Without them the bytes equal the output of `nix-store --export`.
    */
   notes?: boolean | undefined;
 }
 
-/** Who vouches for what a store path is. */
+/** Whether signatures or a content address vouch for a store path. */
 export interface SignatureReport {
-  /** Each signature, in the order of the PathInfo. */
+  /** The state of each signature, in the order of the PathInfo. */
   readonly signatures: readonly CheckedSignature[];
-  /** Whether its content address makes its path: then it needs no signature. */
+  /** Whether the store path follows from its content address. Such a path needs no signature. */
   readonly contentAddressed: boolean;
 }
 
@@ -154,73 +167,86 @@ export interface RemoteAddress {
   readonly protocol: "connect" | "grpc-web";
   readonly dialect: "auto" | "tvix" | "snix";
   readonly headers: readonly (readonly [string, string])[];
-  /** Where requests go if the page has a `fetch` of its own (`port-fetch.ts`). */
+  /** Port to the page's own `fetch`, if the page has one (`port-fetch.ts`). */
   readonly fetch?: MessagePort | undefined;
 }
 
 export interface SyncOptions {
-  /** Together with all that they refer to; the default. */
+  /** Whether to copy the closures of the store paths, too; true by default. */
   closure?: boolean | undefined;
 }
 
-/** How store paths come from a Nix binary cache. */
+/** Options for an import from a Nix binary cache. */
 export interface BinaryCacheImport extends SyncOptions {
   /**
-   * `name:base64`, as in Nix's setting of this name: a path is taken if one of these keys signed it, or if it is content-addressed. Without
-   * keys only the latter are.
+   * Public keys as `name:base64`, like Nix's setting of this name. A store path is accepted if one
+   * of these keys signed it or if it is content-addressed. Without keys, only content-addressed
+   * paths are accepted.
    */
   trustedPublicKeys?: readonly string[] | undefined;
-  /** `false` takes whatever the cache says a path is: NARs are checked against its NARInfo only. */
+  /**
+   * `false` accepts every path info of the cache without a signature. NARs are then checked only
+   * against its NARInfo.
+   */
   requireSignatures?: boolean | undefined;
-  /** Sent with each request. */
+  /** HTTP headers for each request. */
   headers?: Readonly<Record<string, string>> | undefined;
-  /** After which a request counts as failed, and is tried again. */
+  /** Limits after which a request counts as failed and is retried. */
   timeouts?: Timeouts | undefined;
 }
 
 export interface GarbageReport {
-  /** Deleted: chunks, blobs and directories together. */
+  /** Number of deleted chunks, blobs and directories together. */
   readonly objects: number;
   /** Bytes of the deleted chunks and directories. */
   readonly bytes: number;
 }
 
-/** What `verify` found. The store is whole if nothing is corrupt or missing. */
+/** Result of `verify`. The store is intact if `corrupt` and `missing` are empty. */
 export interface VerifyReport {
-  /** Objects that were compared with their digests, and their bytes. */
+  /** Number of objects compared with their digests; `bytes` is their size. */
   readonly objects: number;
   readonly bytes: number;
-  /** What is there and is not what its digest says; blobs also if one of their chunks is damaged. */
+  /** Stored objects that don't match their digests, and blobs with a damaged chunk. */
   readonly corrupt: readonly DamagedObject[];
-  /** What store paths or pins refer to and is not there. */
+  /** Missing objects to which store paths or pins refer. */
   readonly missing: readonly DamagedObject[];
-  /** Absolute store paths that are not whole because of it. */
+  /** Absolute store paths that are incomplete because of these objects. */
   readonly storePaths: readonly string[];
-  /** Of these, how many were made whole from the remote. */
+  /** Number of these store paths that were repaired from the remote. */
   readonly refetched: number;
 }
 
 export interface DamagedObject {
   readonly kind: "chunk" | "directory" | "blob" | "path-info";
-  /** The digest as `b3:` and base64, or the hash part of the store path. */
+  /** Digest as `b3:` and base64, or the hash part of the store path. */
   readonly name: string;
 }
 
-/** What a store takes. All sizes in bytes. */
+/** Storage that a store takes. All sizes are in bytes. */
 export interface StorageUsage {
-  /** Where new content goes. */
+  /** Where the store writes new content. */
   readonly storage: "opfs" | "indexeddb";
   readonly storePaths: number;
-  /** Of the NARs of all store paths: what they would take by themselves. */
+  /**
+   * Total size of the NARs of all store paths: the space that they would take without
+   * deduplication.
+   */
   readonly logical: number;
-  /** Of all objects, each once, and by their kinds. Deleted ones count until garbage is collected. */
+  /**
+   * Total size of all objects, each counted once; `objects` has it by kind. Deleted objects count
+   * until the next garbage collection.
+   */
   readonly stored: number;
   readonly objects: Readonly<Record<"chunks" | "directories" | "blobs", { readonly count: number; readonly bytes: number }>>;
-  /** Of the packs that objects lie in, with what is dead in them and waits to be rewritten. */
+  /** Packs that hold the objects. `bytes` includes dead bytes that wait to be rewritten. */
   readonly packs: { readonly count: number; readonly bytes: number };
-  /** Of all that this origin keeps, as the browser estimates it, and how much it may keep; `undefined` where the browser does not tell. */
+  /**
+   * Storage of the whole origin as the browser estimates it; `quota` is its limit. Both are
+   * `undefined` if the browser doesn't report them.
+   */
   readonly originUsage: number | undefined;
   readonly quota: number | undefined;
-  /** Whether the browser has promised not to throw it away when room gets short. */
+  /** Whether the browser has promised not to evict the origin's data when space gets short. */
   readonly persisted: boolean | undefined;
 }

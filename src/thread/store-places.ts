@@ -1,14 +1,17 @@
-/** Where a store lies in the storage of its origin (docs/storage.md). */
+/** Where a store is in the storage of its origin (docs/storage.md). */
 
-/** The name of its IndexedDB database. */
+/** Name of the store's IndexedDB database. */
 export function databaseName(storeName: string): string {
   return `tvix-store-web:${storeName}`;
 }
 
-/** The directory, in the origin private file system, that has one for each store. */
+/** Directory in the origin private file system that has a subdirectory for each store. */
 export const STORES_DIRECTORY = "tvix-store-web";
 
-/** The name of its directory there, for stores of any name: what file systems could refuse, or take for something else, is escaped. */
+/**
+ * Name of the store's subdirectory. Characters that a file system could refuse or interpret are
+ * escaped, so any store name works.
+ */
 export function opfsDirectory(storeName: string): string {
   return encodeURIComponent(storeName).replace(/[.*'()!~]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
 }
