@@ -4,7 +4,7 @@ import { asDigest } from "../castore/digest.ts";
 import { StoreError } from "../error.ts";
 import { decodeOutboard, encodeOutboard, OUTBOARD_VERSION } from "../hash/outboard.ts";
 
-/** `StatBlobResponse` of tvix and of snix. */
+/** Common form of the `StatBlobResponse` of tvix and of snix. */
 export interface BlobStatMessage {
   chunks: ChunkMessage[];
   bao: Uint8Array;
@@ -16,18 +16,19 @@ interface ChunkMessage {
 }
 
 /**
- * The most bytes of a blob that are sent in one message. Stock peers refuse messages past 4 MiB, but long before that they get slow:
- * a receiver puts a message together from packets of 16 - 64 KiB, and most copy what they have at each.
+ * Maximum number of bytes of a blob in one message. Stock peers refuse messages above 4 MiB, but
+ * get slow long before: a receiver assembles a message from packets of 16 to 64 KiB, and most
+ * receivers copy the part that they have at each packet.
  */
 export const MAX_BLOB_PIECE = 256 * 1024;
 
 /**
- * The outboard is not checked against a digest.
+ * Reads a StatBlobResponse. Does not check the outboard against a digest.
  *
- * @throws StoreError `invalid` for a digest or size that can't be one, and for a broken outboard
+ * @throws StoreError `invalid` for an impossible digest or size, and for a broken outboard
  */
 export function blobStatFromMessage({ chunks, bao }: BlobStatMessage): BlobStat {
-  // Other servers may fill this field by another encoding, which is none to us.
+  // Other servers may use another encoding in this field. It then counts as no outboard.
   const outboard = bao[0] === OUTBOARD_VERSION ? decodeOutboard(bao) : undefined;
   return { chunks: chunksFromMessage(chunks), outboard };
 }
@@ -36,7 +37,7 @@ export function blobStatToMessage({ chunks, outboard }: BlobStat): BlobStatMessa
   return { chunks: chunksToMessage(chunks), bao: outboard ? encodeOutboard(outboard) : EMPTY_BYTES };
 }
 
-/** @throws StoreError `invalid` for a digest or size that can't be one */
+/** @throws StoreError `invalid` for an impossible digest or size */
 export function chunksFromMessage(messages: readonly ChunkMessage[]): ChunkMeta[] {
   let total = 0n;
   return messages.map((chunk) => {
@@ -51,7 +52,7 @@ export function chunksToMessage(chunks: readonly ChunkMeta[]): ChunkMessage[] {
   return chunks.map(({ digest, size }) => ({ digest, size: BigInt(size) }));
 }
 
-/** `bytes` in views of at most `size`; none for no bytes. */
+/** Cuts `bytes` into views of at most `size` bytes. Empty `bytes` give no view. */
 export function* cutBlobPieces(bytes: Uint8Array, size: number = MAX_BLOB_PIECE): Generator<Uint8Array> {
   for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
 }

@@ -2,15 +2,18 @@ import type { DirectorySizeRule } from "../castore/directory.ts";
 import { StoreError } from "../error.ts";
 import { DirectorySizeRule as RuleMessage } from "./gen/tvix_store_web/castore/v1/rpc_capabilities_pb.ts";
 
-/** What a server of this project says about itself. */
+/** Abilities that a server of this project states about itself. */
 export interface Capabilities {
-  /** The size rules that its `DirectoryService.Put` accepts, the preferred one first. None if it accepts no writes. */
+  /**
+   * Size rules that its `DirectoryService.Put` accepts, the preferred one first. Empty if the
+   * server accepts no writes.
+   */
   readonly sizeRules: readonly DirectorySizeRule[];
-  /** Whether its `PathInfoService.Put` merges by itself, in one atomic step. */
+  /** Whether its `PathInfoService.Put` merges path infos itself, in one atomic step. */
   readonly mergesPathInfos: boolean;
 }
 
-/** `tvix_store_web.castore.v1.Capabilities`. */
+/** Form of `tvix_store_web.castore.v1.Capabilities`. */
 export interface CapabilitiesMessage {
   directorySizeRules: RuleMessage[];
   mergesPathInfos: boolean;
@@ -22,14 +25,14 @@ const RULES: readonly (readonly [RuleMessage, DirectorySizeRule])[] = [
 ];
 
 /**
- * Reads the message. A size rule of a later version is left out.
+ * Reads the message. Ignores size rules that this version doesn't know.
  *
- * @throws StoreError `invalid` if the server has size rules, but none that is known here
+ * @throws StoreError `invalid` if the server states size rules, but none that this version knows
  */
 export function capabilitiesFromMessage({ directorySizeRules, mergesPathInfos }: CapabilitiesMessage): Capabilities {
   const known = directorySizeRules.flatMap((rule) => RULES.filter(([number]) => number === rule).map(([, known]) => known));
   if (known.length === 0 && directorySizeRules.length > 0)
-    throw new StoreError("invalid", "the server accepts no directory size rule that is known here");
+    throw new StoreError("invalid", "the server accepts none of the directory size rules that this version knows");
   return { sizeRules: [...new Set(known)], mergesPathInfos };
 }
 

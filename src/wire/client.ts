@@ -31,33 +31,43 @@ import {
 import { isStatus } from "./status.ts";
 
 /**
- * The calls of the three services, in terms of the model. Each is one call and no more: failures are the `ConnectError`s of the
- * library, or `invalid` for an answer that breaks a rule. Digests are not compared; that is the caller's.
+ * The calls of the three services, in terms of the model. Each method makes one call and does not
+ * retry. It fails with the library's `ConnectError`, or with `invalid` for an answer that breaks a
+ * rule. The client does not verify digests; its caller must.
  *
- * A stream that is not read to its end must be ended by `signal`, because returning from it does not end the call.
+ * A caller that does not read a stream to its end must abort `signal`, because leaving the
+ * iteration does not end the call.
  */
 export interface StoreClient {
   readonly family: WireFamily;
-  /** @param outboard whether it is asked for, too */
+  /** @param outboard whether to ask for the outboard too */
   statBlob(digest: Digest, outboard: boolean, signal?: AbortSignal): Promise<BlobStat>;
-  /** A slice's pieces; the range is in bytes. An extension that only some servers have. */
+  /**
+   * Reads a slice in pieces; the range is in bytes. Only servers with this extension support it.
+   */
   readSlice(digest: Digest, range: { offset: number; length: number }, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   readBlob(digest: Digest, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Each piece is one message, and done with when the next one is asked for. Answers what the server says the digest is. */
+  /**
+   * Sends each piece as one message. A piece is no longer used when the next one is requested.
+   * Returns the digest that the server answers.
+   */
   putBlob(pieces: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array>;
   getDirectory(digest: Digest, recursive: boolean, signal?: AbortSignal): AsyncIterable<Directory>;
-  /** Answers what the server says the root's digest is. */
+  /** Returns the digest of the root that the server answers. */
   putDirectories(directories: AsyncIterable<Directory>, signal?: AbortSignal): Promise<Uint8Array>;
-  /** Where the answer has gaps they are filled by further calls. */
+  /** Fills gaps in the answer by further calls. */
   getPathInfo(hashPart: string, signal?: AbortSignal): Promise<PathInfo>;
   putPathInfo(info: PathInfo, signal?: AbortSignal): Promise<PathInfo>;
   listPathInfos(signal?: AbortSignal): AsyncIterable<PathInfo>;
   calculateNar(node: Node, signal?: AbortSignal): Promise<NarFacts>;
-  /** What the server can do beyond the protocol. An extension that only some servers have. */
+  /**
+   * Asks for the server's abilities beyond the protocol. Only servers with this extension support
+   * it.
+   */
   capabilities(signal?: AbortSignal): Promise<Capabilities>;
 }
 
-/** A client of the services under one family's names. */
+/** Creates a client of the services under the names of one family. */
 export function createStoreClient(transport: Transport, family: WireFamily): StoreClient {
   const extensions = {
     slices: createClient(BlobSliceService, transport),
@@ -83,7 +93,7 @@ export function createStoreClient(transport: Transport, family: WireFamily): Sto
       try {
         return await pathInfos.calculateNAR({ node: nodeToOneof(node, NAME_WITHOUT_MEANING) }, options);
       } catch (error) {
-        // tvix's first version demands a name here, later ones refuse it.
+        // tvix's first version requires a name here; later versions refuse one.
         if (!isStatus(error, Code.InvalidArgument)) throw error;
         return pathInfos.calculateNAR({ node: nodeToOneof(node) }, options);
       }
@@ -93,7 +103,7 @@ export function createStoreClient(transport: Transport, family: WireFamily): Sto
 
 const NAME_WITHOUT_MEANING = new TextEncoder().encode("root");
 
-/** What the generated clients of both families have in common. */
+/** Calls that the generated clients of both families share. */
 interface BlobCalls {
   stat(request: { digest: Uint8Array; sendChunks: boolean; sendBao: boolean }, options?: CallOptions): Promise<BlobStatMessage>;
   read(request: { digest: Uint8Array }, options?: CallOptions): AsyncIterable<{ data: Uint8Array }>;

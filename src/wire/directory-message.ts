@@ -14,7 +14,7 @@ import {
   symlinkEntry,
 } from "./node-message.ts";
 
-/** `Directory` of tvix and of snix. */
+/** Common form of the `Directory` of tvix and of snix. */
 export interface DirectoryMessage {
   directories: DirectoryNodeMessage[];
   files: FileNodeMessage[];
@@ -22,13 +22,15 @@ export interface DirectoryMessage {
 }
 
 /**
- * gRPC peers take messages up to 4 MiB unless they were told otherwise, and stock tvix and snix were not: a Directory past it can be
- * stored, but goes nowhere.
+ * Maximum size of a Directory message, in bytes. gRPC peers accept messages up to 4 MiB by default,
+ * and stock tvix and snix keep that default. A larger Directory could be stored, but never sent to
+ * them.
  */
 export const MAX_DIRECTORY_MESSAGE = 4 * 1024 * 1024;
 
 /**
- * Reads a Directory and checks every rule that concerns it by itself, as castore's own codec does.
+ * Reads a Directory and checks every rule that concerns this Directory alone, as castore's own
+ * codec does.
  *
  * @throws StoreError `invalid`
  */
@@ -41,7 +43,10 @@ export function directoryFromMessage(message: Received<DirectoryMessage>): Direc
   return directory;
 }
 
-/** Each list by itself: merged and sorted, they no longer show in which order they came. */
+/**
+ * Checks the order of one list. The check comes before the lists are merged and sorted, because
+ * that hides their original order.
+ */
 function checkOrder(list: readonly DirectoryEntry[]): void {
   let previous: DirectoryEntry | undefined;
   for (const entry of list) {
@@ -51,7 +56,7 @@ function checkOrder(list: readonly DirectoryEntry[]): void {
   }
 }
 
-/** What either family's Directory message is started from. `directory` must be valid. */
+/** Converts a valid Directory to the initial value of either family's message. */
 export function directoryToMessage(directory: Directory): DirectoryMessage {
   const message: DirectoryMessage = { directories: [], files: [], symlinks: [] };
   for (const { name, node } of directory.entries) {
@@ -63,10 +68,12 @@ export function directoryToMessage(directory: Directory): DirectoryMessage {
   return message;
 }
 
-/** More than the tags, lengths, digest and size of any entry take, besides its name and target. */
+/** Upper bound of an entry's encoded size without its name and target, in bytes. */
 const ENTRY_OVERHEAD = 64;
 
-/** @throws StoreError `invalid` if `directory` is larger than `MAX_DIRECTORY_MESSAGE` when it is encoded */
+/**
+ * @throws StoreError `invalid` if `directory` encodes to more than `MAX_DIRECTORY_MESSAGE` bytes
+ */
 export function checkDirectoryMessageSize(directory: Directory): void {
   let atMost = 0;
   for (const { name, node } of directory.entries) {
@@ -77,7 +84,7 @@ export function checkDirectoryMessageSize(directory: Directory): void {
   if (size > MAX_DIRECTORY_MESSAGE) {
     throw new StoreError(
       "invalid",
-      `directory ${formatDigest(directoryDigest(directory))} with ${directory.entries.length} entries takes ${size} bytes; gRPC peers take no messages past ${MAX_DIRECTORY_MESSAGE}`,
+      `directory ${formatDigest(directoryDigest(directory))} with ${directory.entries.length} entries takes ${size} bytes; gRPC peers accept at most ${MAX_DIRECTORY_MESSAGE}`,
     );
   }
 }

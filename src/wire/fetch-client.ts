@@ -1,34 +1,41 @@
 import type { UniversalClientFn, UniversalClientRequest } from "@connectrpc/connect/protocol";
 
 export interface FetchClientOptions {
-  /** Stands in for the global `fetch`. */
+  /** Replaces the global `fetch`. */
   fetch?: typeof globalThis.fetch | undefined;
-  /** Sent with every request. */
+  /** HTTP headers for every request. */
   headers?: Record<string, string> | undefined;
   /**
-   * Sends requests of several messages as they come (`duplex: "half"`) instead of collecting them first. Only where the caller knows
-   * that it works: browsers do it over HTTP/2 alone, and there is no way to ask beforehand.
+   * Streams requests of several messages (`duplex: "half"`) instead of collecting them first. Set
+   * it only if it is known to work: browsers support it only over HTTP/2, and offer no way to check
+   * beforehand.
    */
   streamRequests?: boolean | undefined;
 }
 
-/** Memory that a request may take before it is handed to a Blob, which a browser keeps on disk when it is large. */
+/**
+ * Bytes of a request to collect in memory before they go into a Blob. A browser keeps large Blobs
+ * on disk.
+ */
 const COLLECT_BYTES = 4 * 1024 * 1024;
 
 /**
- * The HTTP client that Connect's transports run on here. A browser's `fetch` takes no stream as a body, so that a client-streaming
- * request is collected into one Blob and posted whole. The server can't tell the difference.
+ * Creates the HTTP client for Connect's transports. A browser's `fetch` accepts no stream as a
+ * request body, so this client collects a client-streaming request into one Blob and posts it
+ * whole. The server can't tell the difference.
  */
 export function createFetchClient(options: FetchClientOptions): UniversalClientFn {
   return async (request) => {
-    // Forbidden or subject to a preflight's consent, depending on the browser; `X-User-Agent` says the same.
+    // Some browsers forbid `User-Agent`, others need a preflight's consent. `X-User-Agent` says the
+    // same.
     request.header.delete("User-Agent");
     for (const [name, value] of Object.entries(options.headers ?? {})) request.header.set(name, value);
     const response = await (options.fetch ?? globalThis.fetch)(request.url, {
       method: request.method,
       headers: request.header,
       signal: request.signal ?? null,
-      // A redirect would repeat the request elsewhere, which no server of these protocols asks for.
+      // Following a redirect would repeat the request elsewhere. No server of these protocols
+      // redirects.
       redirect: "error",
       ...(options.streamRequests ? streamedBody(request) : await collectedBody(request)),
     });
@@ -54,7 +61,10 @@ async function collectedBody({ body, signal }: UniversalClientRequest): Promise<
   return { body: blobs.length > 0 || pieces.length > 1 ? new Blob([...blobs, ...pieces]) : (pieces[0] ?? null) };
 }
 
-/** A Blob takes no shared memory. Envelopes never are in it, but their type does not say so. */
+/**
+ * Copies a piece in shared memory, which a Blob refuses. Envelopes never are in shared memory, but
+ * their type allows it.
+ */
 function ownPiece(piece: Uint8Array): Uint8Array<ArrayBuffer> {
   return piece.buffer instanceof ArrayBuffer ? (piece as Uint8Array<ArrayBuffer>) : piece.slice();
 }
@@ -71,7 +81,7 @@ function streamedBody({ body }: UniversalClientRequest): RequestInit & { duplex?
         else controller.enqueue(next.value);
       },
       async cancel(reason) {
-        // A generator that did not expect it throws what it is given.
+        // A generator without a handler throws the reason back.
         await iterator.throw?.(reason).catch(() => {});
       },
     }),

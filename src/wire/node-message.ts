@@ -5,8 +5,9 @@ import { checkName, checkNode, type Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 
 /**
- * Nodes as generated messages have them. The interfaces name what tvix's and snix's types have in common, so either's messages can
- * be given where one is expected, and a plain object of this form starts either's.
+ * Nodes as the generated messages have them. These interfaces are the common part of tvix's and
+ * snix's types. So a message of either family fits them, and a plain object of this form
+ * initialises either.
  */
 export interface DirectoryNodeMessage {
   name: Uint8Array;
@@ -23,7 +24,7 @@ export interface SymlinkNodeMessage {
   target: Uint8Array;
 }
 
-/** A message that came in. What its type does not know is kept here by the protobuf library. */
+/** A received message. The protobuf library keeps fields unknown to its type in `$unknown`. */
 export type Received<T> = T & { readonly $unknown?: readonly unknown[] | undefined };
 
 /** The oneof of `tvix.castore.v1.Node` and of `snix.castore.v1.Entry`. */
@@ -38,14 +39,20 @@ type ReceivedOneof = NodeOneof | { case: undefined; value?: undefined };
 export type NodeMessage = Received<{ node: ReceivedOneof }> | Received<{ entry: ReceivedOneof }>;
 
 /**
- * @throws StoreError `invalid` for a message with unknown fields: its digest could not be kept, because the model has no room for
- *   them
+ * Refuses unknown fields, because the model has no room for them, and without them the digest would
+ * change.
+ *
+ * @throws StoreError `invalid` if the message has unknown fields
  */
 export function rejectUnknownFields(message: Received<object>, what: string): void {
   if (message.$unknown && message.$unknown.length > 0) throw new StoreError("invalid", `${what} has unknown fields`);
 }
 
-/** Reads a node and its name, which may be empty only if `unnamed` says so. @throws StoreError `invalid` */
+/**
+ * Reads a node and its name. The name may be empty only if `unnamed` is set.
+ *
+ * @throws StoreError `invalid`
+ */
 export function nodeFromMessage(message: NodeMessage | undefined, options: { unnamed?: boolean } = {}): DirectoryEntry {
   if (!message) throw new StoreError("invalid", "the node is missing");
   rejectUnknownFields(message, "node");
@@ -70,8 +77,9 @@ function entryFromOneof(oneof: ReceivedOneof): DirectoryEntry {
 }
 
 /**
- * The entry that a node message stands for. The rules for names and nodes are the caller's to check. Nothing of it is a view of the
- * buffer that the message came in: that may be large, and an entry is kept for long.
+ * Reads a directory node and its name. The caller must check the rules for names and nodes. The
+ * entry shares no memory with the message's buffer, which may be large, while entries are kept for
+ * long.
  *
  * @throws StoreError `invalid`
  */
@@ -83,7 +91,11 @@ export function directoryEntry(message: Received<DirectoryNodeMessage>): Directo
   };
 }
 
-/** Likewise for a file. */
+/**
+ * Reads a file node in the same way.
+ *
+ * @throws StoreError `invalid`
+ */
 export function fileEntry(message: Received<FileNodeMessage>): DirectoryEntry {
   rejectUnknownFields(message, "file node");
   const { name, size, executable } = message;
@@ -91,18 +103,22 @@ export function fileEntry(message: Received<FileNodeMessage>): DirectoryEntry {
   return { name: copyOf(name), node: { kind: "file", digest, size, executable } };
 }
 
-/** Likewise for a symlink. */
+/**
+ * Reads a symlink node in the same way.
+ *
+ * @throws StoreError `invalid`
+ */
 export function symlinkEntry(message: Received<SymlinkNodeMessage>): DirectoryEntry {
   rejectUnknownFields(message, "symlink node");
   return { name: copyOf(message.name), node: { kind: "symlink", target: copyOf(message.target) } };
 }
 
-/** Not `slice`, which in a Node Buffer copies nothing. */
+/** Copies `bytes`. `slice` would not do: on a Node Buffer it makes a view. */
 function copyOf(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-/** The oneof for a node that is called `name`; an empty one where a name has no meaning. */
+/** Creates the oneof for a node called `name`. The name is empty where it has no meaning. */
 export function nodeToOneof(node: Node, name: Uint8Array = EMPTY_BYTES): NodeOneof {
   switch (node.kind) {
     case "directory":

@@ -21,10 +21,10 @@ import { type PathInfo as TvixPathInfo, PathInfoSchema as TvixPathInfoSchema } f
 import { type NodeMessage, type NodeOneof, nodeFromMessage, nodeToOneof } from "./node-message.ts";
 import { addExtensions, type PathInfoExtensions, readExtensions } from "./path-info-extensions.ts";
 
-/** What the deriver's name ends in, and tvix and snix leave off on the wire. */
+/** Suffix of the deriver's name that tvix and snix omit on the wire. */
 const DRV = ".drv";
 
-/** `NARInfo` of tvix and of snix. */
+/** Common form of the `NARInfo` of tvix and of snix. */
 export interface NarInfoMessage {
   narSize: bigint;
   narSha256: Uint8Array;
@@ -37,34 +37,36 @@ export interface NarInfoMessage {
 interface PathInfoFields {
   references: Uint8Array[];
   narinfo?: NarInfoMessage | undefined;
-  /** Fields that tvix and snix don't have, our extensions among them. */
+  /** Fields that tvix and snix don't have, including our extensions. */
   $unknown?: UnknownField[] | undefined;
 }
 
-/** `tvix.store.v1.PathInfo`, or `snix.store.v1.PathInfo`. */
+/** Common form of `tvix.store.v1.PathInfo` and `snix.store.v1.PathInfo`. */
 export type PathInfoMessage = PathInfoFields & ({ node?: NodeMessage | undefined } | { entry?: NodeMessage | undefined });
 
-/** Size and hash of a NAR, as `PathInfo` has them. */
+/** Size and hash of a NAR, as in `PathInfo`. */
 export interface NarFacts {
-  /** Bytes. */
+  /** Size of the NAR, in bytes. */
   readonly narSize: number;
-  /** SHA-256 in SRI form. */
+  /** SHA-256 of the NAR, in SRI form. */
   readonly narHash: string;
 }
 
-/** Who knows what a PathInfo without narinfo leaves out. */
+/** Finds the facts that a PathInfo without narinfo lacks. */
 export interface PathInfoGaps {
-  /** @throws StoreError `not-found` where content is missing */
+  /** @throws StoreError `not-found` if content is missing */
   calculateNar(node: Node): Promise<NarFacts>;
-  /** The base name of the store path with this hash part, `undefined` if it isn't known. */
+  /**
+   * Returns the base name of the store path with this hash part, or `undefined` if it is unknown.
+   */
   referenceName(hashPart: string): Promise<string | undefined>;
 }
 
 /**
- * Reads a PathInfo and checks every rule that needs no content. tvix's first version leaves out `narinfo` at times; the size, the
- * hash and the names of the references then come from `gaps`.
+ * Reads a PathInfo and checks every rule that needs no content. tvix's first version sometimes
+ * omits `narinfo`. The NAR's size and hash and the names of the references then come from `gaps`.
  *
- * @throws StoreError `invalid`, or what `gaps` throws
+ * @throws StoreError `invalid`; also throws the errors of `gaps`
  */
 export async function pathInfoFromMessage(message: PathInfoMessage, gaps: PathInfoGaps): Promise<PathInfo> {
   const { path, node } = readRoot(message);
@@ -90,7 +92,11 @@ export async function pathInfoFromMessage(message: PathInfoMessage, gaps: PathIn
   }
 }
 
-/** The base name of the store path alone. @throws StoreError `invalid` */
+/**
+ * Reads only the base name of the store path.
+ *
+ * @throws StoreError `invalid`
+ */
 export function baseNameFromMessage(message: PathInfoMessage): string {
   return storePathBaseName(readRoot(message).path);
 }
@@ -100,11 +106,15 @@ function readRoot(message: PathInfoMessage): { path: StorePath; node: Node } {
   return { path: parseStorePath(decodeUtf8(name)), node };
 }
 
-/** What the extensions add to `known`. @throws StoreError `invalid` if they contradict it */
+/**
+ * Adds the extensions to the known facts.
+ *
+ * @throws StoreError `invalid` if the extensions contradict `known`
+ */
 function readFurther(known: Pick<PathInfo, "deriver" | "ca">, extensions: PathInfoExtensions): Pick<PathInfo, "deriver" | "ca"> {
   const { deriver = known.deriver, contentAddress: ca = known.ca } = extensions;
   if ((known.deriver ?? deriver) !== deriver || (known.ca ?? ca) !== ca)
-    throw new StoreError("invalid", "its deriver or content address is in it twice, and not the same");
+    throw new StoreError("invalid", "it states its deriver or content address twice, with different values");
   return { ...(deriver !== undefined && { deriver }), ...(ca !== undefined && { ca }) };
 }
 
@@ -112,15 +122,20 @@ function readNarInfo(narinfo: NarInfoMessage): Pick<PathInfo, "narSize" | "narHa
   return {
     ...narFactsFromMessage(narinfo),
     signatures: [...new Set(narinfo.signatures.map(readSignature))],
-    // The wire leaves `.drv` off, always once: a deriver that is called `a.drv` there is `a.drv.drv`.
+    // The wire omits `.drv` exactly once: the deriver `a.drv` on the wire is `a.drv.drv`.
     ...(narinfo.deriver && { deriver: `${storePathBaseName(readStorePath(narinfo.deriver))}${DRV}` }),
     ...(narinfo.ca && { ca: contentAddressFromMessage(narinfo.ca) }),
   };
 }
 
-/** Also of a `CalculateNARResponse`. @throws StoreError `invalid` */
+/**
+ * Reads the size and hash of a NAR, in a `NARInfo` or a `CalculateNARResponse`.
+ *
+ * @throws StoreError `invalid`
+ */
 export function narFactsFromMessage({ narSize, narSha256 }: { narSize: bigint; narSha256: Uint8Array }): NarFacts {
-  if (narSha256.length !== HASH_LENGTHS.sha256) throw new StoreError("invalid", `NAR hash has ${narSha256.length} bytes`);
+  if (narSha256.length !== HASH_LENGTHS.sha256)
+    throw new StoreError("invalid", `NAR hash has ${narSha256.length} bytes instead of 32`);
   if (narSize > BigInt(Number.MAX_SAFE_INTEGER)) throw new StoreError("invalid", `NAR size ${narSize} is out of range`);
   return { narSize: Number(narSize), narHash: formatSri({ algorithm: "sha256", digest: narSha256 }) };
 }
@@ -131,12 +146,13 @@ export function narFactsToMessage({ narSize, narHash }: NarFacts): { narSize: bi
 
 function readSignature(signature: Signature): string {
   if (signature.data.length !== SIGNATURE_LENGTH)
-    throw new StoreError("invalid", `signature by ${quote(signature.name)} has ${signature.data.length} bytes`);
+    throw new StoreError("invalid", `signature by ${quote(signature.name)} has ${signature.data.length} bytes instead of 64`);
   return formatSignature(signature);
 }
 
 function readStorePath({ name, digest }: StorePath): StorePath {
-  if (digest.length !== STORE_PATH_DIGEST_LENGTH) throw new StoreError("invalid", `store path digest has ${digest.length} bytes`);
+  if (digest.length !== STORE_PATH_DIGEST_LENGTH)
+    throw new StoreError("invalid", `store path digest has ${digest.length} bytes instead of 20`);
   return parseStorePath(storePathBaseName({ name, digest }));
 }
 
@@ -146,7 +162,7 @@ function readReferences(digests: readonly Uint8Array[], names: readonly string[]
   return names.map((name, i) => {
     const path = parseStorePath(name);
     if (storePathBaseName(path) !== name || !equalBytes(path.digest, digests[i] as Uint8Array))
-      throw new StoreError("invalid", `reference name ${quote(name)} is not that of reference ${i}`);
+      throw new StoreError("invalid", `reference name ${quote(name)} does not match the digest of reference ${i}`);
     return name;
   });
 }
@@ -156,32 +172,41 @@ async function findReferences(digests: readonly Uint8Array[], self: StorePath, g
   for (const digest of digests) {
     const hashPart = hashPartFromBytes(digest);
     const name = equalBytes(digest, self.digest) ? storePathBaseName(self) : await gaps.referenceName(hashPart);
-    if (name === undefined) throw new StoreError("invalid", `the name of its reference ${hashPart} is not known`);
+    if (name === undefined) throw new StoreError("invalid", `the name of its reference ${hashPart} is unknown`);
     references.push(name);
   }
   return references;
 }
 
-/** 20 bytes as the hash part of a store path. @throws StoreError `invalid` */
+/**
+ * Encodes 20 bytes as the hash part of a store path.
+ *
+ * @throws StoreError `invalid` for another length
+ */
 export function hashPartFromBytes(digest: Uint8Array): string {
-  if (digest.length !== STORE_PATH_DIGEST_LENGTH) throw new StoreError("invalid", `store path digest has ${digest.length} bytes`);
+  if (digest.length !== STORE_PATH_DIGEST_LENGTH)
+    throw new StoreError("invalid", `store path digest has ${digest.length} bytes instead of 20`);
   return encodeNixbase32(digest);
 }
 
-/** The inverse of `hashPartFromBytes`. @throws StoreError `invalid` */
+/**
+ * Decodes the hash part of a store path to 20 bytes.
+ *
+ * @throws StoreError `invalid`
+ */
 export function hashPartToBytes(hashPart: string): Uint8Array {
   const digest = decodeNixbase32(hashPart);
   if (digest.length !== STORE_PATH_DIGEST_LENGTH) throw new StoreError("invalid", `not a store path's hash: ${quote(hashPart)}`);
   return digest;
 }
 
-/** @throws StoreError `invalid` where `info` is */
+/** @throws StoreError `invalid` if `info` is invalid */
 export function pathInfoToTvix(info: PathInfo): TvixPathInfo {
   const message = create(TvixPathInfoSchema, { node: { node: rootOneof(info) }, ...pathInfoFields(info) });
   return addExtensions(TvixPathInfoSchema, message, extensionsOf(info));
 }
 
-/** @throws StoreError `invalid` where `info` is */
+/** @throws StoreError `invalid` if `info` is invalid */
 export function pathInfoToSnix(info: PathInfo): SnixPathInfo {
   const message = create(SnixPathInfoSchema, { entry: { entry: rootOneof(info) }, ...pathInfoFields(info) });
   return addExtensions(SnixPathInfoSchema, message, extensionsOf(info));
@@ -207,7 +232,7 @@ function pathInfoFields(info: PathInfo): PathInfoFields {
   };
 }
 
-/** What `pathInfoFields` leaves out. */
+/** Returns the facts that `pathInfoFields` can't express. */
 function extensionsOf({ deriver, ca }: PathInfo): PathInfoExtensions {
   return {
     deriver: deriver !== undefined && !deriverToMessage(deriver) ? deriver : undefined,
@@ -215,7 +240,10 @@ function extensionsOf({ deriver, ca }: PathInfo): PathInfoExtensions {
   };
 }
 
-/** `undefined` for a deriver that the message can't hold, since it is not a name and `.drv`. */
+/**
+ * Converts a deriver. Returns `undefined` if the message can't hold it, because it isn't a valid
+ * name followed by `.drv`.
+ */
 function deriverToMessage(deriver: string): StorePath | undefined {
   const { digest, name } = parseStorePath(deriver);
   if (!name.endsWith(DRV)) return undefined;

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isStoreError, StoreError, type StoreErrorCode } from "../error.ts";
 
-/** The two vocabularies of failure: `StoreError` codes here, gRPC status codes on the wire. */
+/** Conversion between `StoreError` codes and the gRPC status codes on the wire. */
 
 const TO_STATUS: Record<StoreErrorCode, Code> = {
   "not-found": Code.NotFound,
@@ -17,7 +17,7 @@ const TO_STATUS: Record<StoreErrorCode, Code> = {
 
 const FROM_STATUS: Record<Code, StoreErrorCode> = {
   [Code.Canceled]: "unavailable",
-  // Mostly what is no answer of these protocols at all: a proxy's page, a portal's.
+  // Usually not an answer of these protocols at all, but a page of a proxy or of a captive portal.
   [Code.Unknown]: "unavailable",
   [Code.InvalidArgument]: "invalid",
   [Code.DeadlineExceeded]: "unavailable",
@@ -36,8 +36,8 @@ const FROM_STATUS: Record<Code, StoreErrorCode> = {
 };
 
 /**
- * What a handler throws for `error`. A failure that is neither ours nor the protocol library's says nothing to the client but
- * INTERNAL, because its message was not written for one.
+ * Converts `error` to the error that a handler throws. A failure of neither this project nor the
+ * protocol library becomes a plain INTERNAL, because its message was not written for clients.
  */
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
@@ -48,10 +48,10 @@ export function toConnectError(error: unknown): ConnectError {
 }
 
 /**
- * What a client makes of a call's failure. If `signal` was aborted that is the reason, unwrapped; a `StoreError` is answered as it
- * is.
+ * Converts the failure of a client's call. Returns the signal's reason, unwrapped, if `signal` is
+ * aborted. Returns a `StoreError` unchanged.
  *
- * @param about what was asked of whom, for the message
+ * @param about the operation and the remote, for the message
  */
 export function fromConnectError(error: unknown, about: string, signal?: AbortSignal): unknown {
   if (signal?.aborted) return signal.reason;
@@ -63,25 +63,27 @@ export function fromConnectError(error: unknown, about: string, signal?: AbortSi
 
 function clientCode(error: ConnectError): StoreErrorCode {
   if (isServersOwn(error)) return FROM_STATUS[error.code];
-  // Not the server's own words: the connection broke, the answer was cut short, or it was not one of this protocol.
+  // The server did not send this status itself. The connection broke, the answer was cut short, or
+  // it was not in this protocol.
   if (error.code === Code.PermissionDenied || error.code === Code.Unauthenticated) return "denied";
   if (error.code === Code.ResourceExhausted) return "corrupt";
   return "unavailable";
 }
 
-/** Whether the server itself, and not the library or something between, answered with this status. */
+/** Whether the server itself answered with this status, and not the library or a proxy. */
 export function isStatus(error: unknown, code: Code): boolean {
   return error instanceof ConnectError && isServersOwn(error) && error.code === code;
 }
 
-/** Whether there is no such service behind the connection: said by the server, or by the HTTP status that stands for it. */
+/** Whether the server lacks the service, according to its answer or to the HTTP status for it. */
 export function isUnimplemented(error: unknown): boolean {
   return error instanceof ConnectError && error.code === Code.Unimplemented;
 }
 
 /**
- * An error that the server answered comes with the headers or trailers that it was in. One that the library made up itself, when a
- * connection broke or an answer made no sense, may have any code but has none of these.
+ * Whether the server sent this error. Such an error has the headers or trailers of the answer. An
+ * error that the library made, for a broken connection or an unintelligible answer, may have any
+ * code, but has no headers or trailers.
  */
 function isServersOwn(error: ConnectError): boolean {
   return !error.metadata.keys().next().done;

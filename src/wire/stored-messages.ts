@@ -9,9 +9,12 @@ import { StatBlobResponseSchema } from "./gen/tvix/castore/v1/rpc_blobstore_pb.t
 import { PathInfoSchema } from "./gen/tvix/store/v1/pathinfo_pb.ts";
 import { pathInfoFromMessage, pathInfoToTvix } from "./path-info-message.ts";
 
-/** tvix's messages as they lie on the disk. */
+/** Encoding of tvix's messages for storage on disk. */
 
-/** The chunks of `blob` and its outboard as a StatBlobResponse; nothing where the blob is one chunk. */
+/**
+ * Encodes the chunks of `blob` and its outboard as a StatBlobResponse. Returns no bytes if the blob
+ * is a single chunk.
+ */
 export function encodeBlobEntry(blob: Digest, { chunks, bao }: BlobEntry): Uint8Array {
   const [first] = chunks;
   if (chunks.length === 1 && first && equalBytes(first.digest, blob)) return EMPTY_BYTES;

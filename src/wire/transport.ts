@@ -5,20 +5,20 @@ import { createTransport as createGrpcWebProtocol } from "@connectrpc/connect/pr
 import { createFetchClient, type FetchClientOptions } from "./fetch-client.ts";
 
 export interface BrowserTransportOptions extends FetchClientOptions {
-  /** Of the server, for example `http://localhost:8000`. */
+  /** URL of the server, for example `http://localhost:8000`. */
   baseUrl: string;
   protocol: "connect" | "grpc-web";
 }
 
 /**
- * The largest message that is taken from a server. Past the 4 MiB that stock peers send at most, because a list of the chunks of a
- * large blob, which is one message, may well be longer.
+ * Maximum size of a message from a server, in bytes. Stock peers send at most 4 MiB, but the chunk
+ * list of a large blob is one message and may be longer.
  */
 export const MAX_RESPONSE_MESSAGE = 16 * 1024 * 1024;
 
 /**
- * A transport for a page or a worker, and for Node over HTTP/1.1. Unlike connect-web's own it does client-streaming calls, and does
- * not take messages of any size.
+ * Creates a transport for a page or a worker, and for Node over HTTP/1.1. Unlike connect-web's own
+ * transport it supports client-streaming calls and limits the size of messages.
  */
 export function createBrowserTransport(options: BrowserTransportOptions): Transport {
   const common: CommonTransportOptions = {
@@ -26,7 +26,8 @@ export function createBrowserTransport(options: BrowserTransportOptions): Transp
     httpClient: createFetchClient(options),
     useBinaryFormat: true,
     interceptors: [],
-    // Content is compressed at rest or not compressible, and pages lack brotli and zstd anyway.
+    // Content is compressed at rest or not compressible. Besides, pages can't decode brotli or
+    // zstd.
     acceptCompression: [],
     sendCompression: null,
     compressMinBytes: 1024,

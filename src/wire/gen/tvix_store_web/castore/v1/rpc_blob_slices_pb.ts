@@ -2,7 +2,8 @@
 // @generated from file tvix_store_web/castore/v1/rpc_blob_slices.proto (package tvix_store_web.castore.v1, syntax proto3)
 /* eslint-disable */
 
-// What this project's daemon has beside the services of tvix and snix. Clients find out whether a server has it by calling it.
+// Services of this project's daemon, in addition to those of tvix and snix. A client finds out by a
+// call whether a server has them.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -19,21 +20,21 @@ export const file_tvix_store_web_castore_v1_rpc_blob_slices: GenFile = /*@__PURE
  */
 export type ReadSliceRequest = Message<"tvix_store_web.castore.v1.ReadSliceRequest"> & {
   /**
-   * 32 bytes: BLAKE3 of the blob.
+   * BLAKE3 digest of the blob, 32 bytes.
    *
    * @generated from field: bytes digest = 1;
    */
   digest: Uint8Array;
 
   /**
-   * The first byte that is wanted.
+   * Offset of the first requested byte.
    *
    * @generated from field: uint64 offset = 2;
    */
   offset: bigint;
 
   /**
-   * How many bytes are wanted.
+   * Number of requested bytes.
    *
    * @generated from field: uint64 length = 3;
    */
@@ -65,15 +66,17 @@ export const SlicePieceSchema: GenMessage<SlicePiece> = /*@__PURE__*/
   messageDesc(file_tvix_store_web_castore_v1_rpc_blob_slices, 1);
 
 /**
- * Parts of blobs, with as much of the blob's tree of hashes as it takes to check them against the blob's digest.
+ * Serves parts of blobs, each with the part of the blob's hash tree that is needed to verify it
+ * against the blob's digest.
  *
  * @generated from service tvix_store_web.castore.v1.BlobSliceService
  */
 export const BlobSliceService: GenService<{
   /**
-   * The slice of a blob for a range of its bytes, in pieces of whatever length the server likes. Its encoding is described in
-   * docs/verified-streaming.md. A range outside the content is cut to it; of none, or of one behind the end, the slice proves the
-   * content's length. NOT_FOUND if the blob is missing.
+   * Streams the slice of a blob for a range of its bytes. The server chooses the lengths of the
+   * pieces. docs/verified-streaming.md describes the encoding. A range is cut to the content. For an
+   * empty range or a range behind the end, the slice proves the content's length. NOT_FOUND if the
+   * blob is missing.
    *
    * @generated from rpc tvix_store_web.castore.v1.BlobSliceService.ReadSlice
    */

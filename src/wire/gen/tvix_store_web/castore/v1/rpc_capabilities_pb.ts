@@ -30,16 +30,16 @@ export const GetCapabilitiesRequestSchema: GenMessage<GetCapabilitiesRequest> = 
  */
 export type Capabilities = Message<"tvix_store_web.castore.v1.Capabilities"> & {
   /**
-   * The rules by which DirectoryService.Put accepts sizes, the preferred one first. Empty
-   * if the server accepts no writes.
+   * Size rules that DirectoryService.Put accepts, the preferred one first. Empty if the server
+   * accepts no writes.
    *
    * @generated from field: repeated tvix_store_web.castore.v1.DirectorySizeRule directory_size_rules = 1;
    */
   directorySizeRules: DirectorySizeRule[];
 
   /**
-   * Whether PathInfoService.Put adds to what is known of a path and refuses other content with
-   * ALREADY_EXISTS, in one atomic step. A server that doesn't overwrites.
+   * Whether PathInfoService.Put merges a path info with the existing one, and refuses different
+   * content with ALREADY_EXISTS, in one atomic step. If false, the server overwrites.
    *
    * @generated from field: bool merges_path_infos = 2;
    */
@@ -54,7 +54,7 @@ export const CapabilitiesSchema: GenMessage<Capabilities> = /*@__PURE__*/
   messageDesc(file_tvix_store_web_castore_v1_rpc_capabilities, 1);
 
 /**
- * How DirectoryNode.size counts.
+ * How DirectoryNode.size is counted.
  *
  * @generated from enum tvix_store_web.castore.v1.DirectorySizeRule
  */
@@ -86,8 +86,8 @@ export const DirectorySizeRuleSchema: GenEnum<DirectorySizeRule> = /*@__PURE__*/
   enumDesc(file_tvix_store_web_castore_v1_rpc_capabilities, 0);
 
 /**
- * Tells a client in one call what it would otherwise have to find out by trying. Other servers
- * answer UNIMPLEMENTED.
+ * States the abilities of a server in one call, so that a client need not find them out by trying.
+ * Other servers answer UNIMPLEMENTED.
  *
  * @generated from service tvix_store_web.castore.v1.CapabilityService
  */

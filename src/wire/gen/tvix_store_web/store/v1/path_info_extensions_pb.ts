@@ -2,7 +2,7 @@
 // @generated from file tvix_store_web/store/v1/path_info_extensions.proto (package tvix_store_web.store.v1, syntax proto3)
 /* eslint-disable */
 
-// What this project adds to the messages of tvix.store.v1 and snix.store.v1.
+// Fields that this project adds to the messages of tvix.store.v1 and snix.store.v1.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -15,18 +15,18 @@ export const file_tvix_store_web_store_v1_path_info_extensions: GenFile = /*@__P
   fileDesc("CjJ0dml4X3N0b3JlX3dlYi9zdG9yZS92MS9wYXRoX2luZm9fZXh0ZW5zaW9ucy5wcm90bxIXdHZpeF9zdG9yZV93ZWIuc3RvcmUudjEiQAoSUGF0aEluZm9FeHRlbnNpb25zEhgKD2NvbnRlbnRfYWRkcmVzcxjoByABKAkSEAoHZGVyaXZlchjpByABKAliBnByb3RvMw");
 
 /**
- * Further fields of PathInfo, for facts that its own fields can't hold. They are written beside
- * these, in the same message, so a reader must know both types. Other peers ignore the numbers,
- * which are high enough not to meet theirs.
+ * Additional fields of PathInfo, for facts that its own fields can't hold. They are in the same
+ * message as the fields of PathInfo, so a reader must know both types. Other peers ignore these
+ * field numbers, which are high enough not to collide with theirs.
  *
- * A fact that a field of PathInfo holds is not repeated here. If a message has both anyway and they
- * differ, it is invalid.
+ * A writer does not repeat a fact that a field of PathInfo holds. A message that states a fact twice
+ * with different values is invalid.
  *
  * @generated from message tvix_store_web.store.v1.PathInfoExtensions
  */
 export type PathInfoExtensions = Message<"tvix_store_web.store.v1.PathInfoExtensions"> & {
   /**
-   * The content address as NARInfo files write it, if NARInfo.CA has no type for its kind:
+   * The content address as in a NARInfo file, if NARInfo.CA has no type for its kind:
    * `fixed:git:sha1:...`, `fixed:git:sha256:...`, `fixed:r:blake3:...` or `fixed:blake3:...`.
    *
    * @generated from field: string content_address = 1000;
@@ -34,7 +34,7 @@ export type PathInfoExtensions = Message<"tvix_store_web.store.v1.PathInfoExtens
   contentAddress: string;
 
   /**
-   * The base name of the deriver, if it doesn't end in `.drv`, which NARInfo.deriver implies.
+   * The base name of the deriver, if it doesn't end in `.drv` (NARInfo.deriver implies this suffix).
    *
    * @generated from field: string deriver = 1001;
    */
