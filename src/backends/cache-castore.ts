@@ -6,9 +6,9 @@ import { createBrowserTransport } from "../wire/transport.ts";
 import { connectRemoteStore } from "./remote.ts";
 
 /**
- * The castore services of a daemon that is a binary cache as well, at the cache's own address, over
- * Connect. Nothing is sent before the first use: most caches have none. A call that fails is not
- * retried, since the NAR stands in for it.
+ * Connects to the castore services of a daemon that is also a binary cache, at the cache's own
+ * address, over Connect. Sends nothing before the first use, because most caches have no such
+ * services. Does not retry a failed call, because the NAR can replace it.
  *
  * @throws StoreError `invalid` for a timeout that is not a positive number
  */

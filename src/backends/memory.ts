@@ -11,7 +11,7 @@ import { mergePathInfo } from "../store/path-info-merge.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import type { LocalStoreServices } from "../store/services.ts";
 
-/** A store that lives as long as the process. */
+/** Creates a store that lives as long as the process. */
 export function createMemoryStore(engine: HashEngine = new InlineHashEngine()): LocalStoreServices {
   return {
     blobs: new ChunkedBlobService(new MemoryChunkStore(), engine),
@@ -20,7 +20,7 @@ export function createMemoryStore(engine: HashEngine = new InlineHashEngine()): 
   };
 }
 
-/** The maps are open, so that tests can spoil what is stored. */
+/** Keeps blobs and chunks in maps. The maps are public, so that tests can damage the content. */
 export class MemoryChunkStore implements ChunkStore {
   readonly blobs = new Map<string, BlobEntry>();
   readonly chunks = new Map<string, Uint8Array>();

@@ -13,9 +13,12 @@ import { untilAborted } from "../until-aborted.ts";
 export interface NixCacheOptions {
   readonly engine: HashEngine;
   readonly trust: TrustPolicy;
-  /** Services at the cache's address, if there may be any: content that a NARInfo names by its node is copied from there. */
+  /**
+   * Castore services at the cache's address, if it may have any. If a NARInfo names its content by
+   * a node, the content is copied from there.
+   */
   readonly castore?: CastoreServices | undefined;
-  /** Where the content is calculated, if not here. */
+  /** Calculates NARs where the content is, if that is elsewhere. */
   readonly calculateNar?: CalculateNarThere | undefined;
 }
 
@@ -23,31 +26,35 @@ interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
-/** An import that is under way, for all who wait for it. */
+/** A running import, shared by all callers that wait for it. */
 interface Import {
   readonly info: Promise<PathInfo | undefined>;
   readonly stop: AbortController;
   waiting: number;
 }
 
-/** Path infos that are remembered: some 10 MB. What is forgotten is imported again when it is asked for. */
+/**
+ * Maximum number of path infos kept in memory, some 10 MB. A forgotten path is imported again when
+ * a caller asks for it.
+ */
 const MAX_KNOWN = 10_000;
 
 /**
- * A Nix binary cache as a PathInfoService: asking for a path imports its content, checked, into castore services that are elsewhere. The
- * paths that it refers to come when they are asked for. It can only be read, and does not list what it has.
+ * A Nix binary cache as a PathInfoService. `get` imports the content of a path, verified, into
+ * castore services elsewhere. It imports dependencies only when a caller asks for them. The service
+ * is read-only and can't list its paths.
  */
 export class NixCachePathInfoService implements PathInfoService {
   readonly #cache: BinaryCache;
   readonly #content: CastoreServices;
   readonly #trust: TrustPolicy;
   readonly #substituter: Substituter;
-  /** Least recently used first. */
+  /** Path infos by hash part, from least to most recently used. */
   readonly #known = new Map<string, PathInfo>();
   readonly #underWay = new Map<string, Import>();
   #isCache: Promise<unknown> | undefined;
 
-  /** @param content gets what is imported */
+  /** @param content receives the imported content */
   constructor(cache: BinaryCache, content: CastoreServices, { engine, trust, castore, calculateNar }: NixCacheOptions) {
     this.#cache = cache;
     this.#content = content;
@@ -56,8 +63,8 @@ export class NixCachePathInfoService implements PathInfoService {
   }
 
   /**
-   * @throws StoreError `denied` for a path that is not trusted, `corrupt` or `invalid` for what is not as it is promised, `unavailable` if
-   *   the cache is not there
+   * @throws StoreError `denied` for an untrusted path, `corrupt` or `invalid` for content or a
+   *   NARInfo that is not as promised, `unavailable` if the cache can't be reached
    */
   async get(hashPart: string, { signal }: Abortable = {}): Promise<PathInfo | undefined> {
     signal?.throwIfAborted();
@@ -72,23 +79,26 @@ export class NixCachePathInfoService implements PathInfoService {
     try {
       return await untilAborted(shared.info, signal);
     } finally {
-      // The last one who gives up ends it; to end what is over changes nothing.
+      // The last caller to leave aborts the import. Aborting a finished import has no effect.
       if (--shared.waiting === 0) {
         this.#leave(wanted, shared);
         shared.stop.abort(signal?.reason);
-        // Nothing of it goes on when the last one is told.
+        // Wait, so that the import is over when its last caller is told.
         await shared.info.catch(() => {});
       }
     }
   }
 
   async put(info: PathInfo): Promise<PathInfo> {
-    throw new StoreError("denied", `${info.storePath} can't be written to ${this.#cache.url}: a binary cache is only read here`);
+    throw new StoreError(
+      "denied",
+      `${info.storePath} can't be written to ${this.#cache.url}: this connection to a binary cache is read-only`,
+    );
   }
 
   list(): AsyncIterable<PathInfo> {
     const next = async (): Promise<never> => {
-      throw new StoreError("denied", `${this.#cache.url} can't be listed: a binary cache doesn't tell what it has`);
+      throw new StoreError("denied", `${this.#cache.url} can't be listed: a binary cache has no list of its store paths`);
     };
     return { [Symbol.asyncIterator]: () => ({ next }) };
   }
@@ -116,11 +126,11 @@ export class NixCachePathInfoService implements PathInfoService {
     return info;
   }
 
-  /** Once: that there is a cache, and that it is for this store directory. */
+  /** Checks once that there is a cache and that it is for this store directory. */
   #checkCache(): Promise<unknown> {
     this.#isCache ??= this.#cache.info().catch((error: unknown) => {
       this.#isCache = undefined;
-      // That would say that the path is missing.
+      // `not-found` would say that the store path is missing.
       if (isStoreError(error, "not-found")) throw new StoreError("unavailable", error.message, { cause: error });
       throw error;
     });
@@ -137,7 +147,7 @@ export class NixCachePathInfoService implements PathInfoService {
   }
 }
 
-/** What is imported is answered, and kept nowhere else. */
+/** Returns the imported path info without storing it. */
 const UNPUBLISHED: PathInfoService = {
   get: async () => undefined,
   put: async (info) => info,

@@ -13,11 +13,14 @@ const WHAT = "writing a blob";
 
 interface PutCall {
   pieces: WritableStreamDefaultWriter<Uint8Array>;
-  /** What the remote answers. */
+  /** Digest that the remote answers. */
   digest: Promise<Uint8Array>;
 }
 
-/** One `Put` call, which takes what is written as fast as the connection does. Begins with the first byte. */
+/**
+ * Writes a blob with one `Put` call, as fast as the connection takes the data. The call starts with
+ * the first byte.
+ */
 export class RemoteBlobWriter implements BlobWriter {
   #connection: RemoteConnection;
   #hash: HashStream;
@@ -49,7 +52,8 @@ export class RemoteBlobWriter implements BlobWriter {
   async close(): Promise<{ digest: Digest; size: number }> {
     this.#checkOpen();
     try {
-      // One empty message stands for the empty blob: some servers end a call without any.
+      // Send one empty message for the empty blob, because some servers end a call without
+      // messages.
       if (!this.#call) await this.#send(EMPTY_BYTES);
       const digest = await this.#finish(this.#begin());
       this.#end();
@@ -67,17 +71,18 @@ export class RemoteBlobWriter implements BlobWriter {
   async #send(piece: Uint8Array): Promise<void> {
     const { pieces, digest } = this.#begin();
     try {
-      // A copy, because the piece waits in the stream for a moment after the write has resolved, and the buffer is the caller's.
+      // Send a copy. The piece stays in the stream for a moment after `write` resolves, and its
+      // buffer belongs to the caller.
       await Promise.race([pieces.write(piece.slice()), digest.then(answeredTooEarly)]);
     } catch {
-      // The stream only knows that it was cut off; the call knows why.
+      // The stream only knows that it was cut off. The call knows the reason.
       await digest;
       answeredTooEarly();
     }
   }
 
   async #finish({ pieces, digest: answer }: PutCall): Promise<Digest> {
-    // If this fails, so does the call, and says why.
+    // If this fails, the call fails too, with the reason.
     pieces.close().catch(() => {});
     const answered = await answer;
     const digest = asDigest(await this.#hash.digest());
@@ -92,14 +97,14 @@ export class RemoteBlobWriter implements BlobWriter {
     if (this.#call) return this.#call;
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const digest = this.#connection.call(WHAT, this.#stop.signal, (client, signal) => client.putBlob(iterate(readable), signal));
-    // Whoever writes next, or closes, is told; until then nobody waits for it.
+    // The next `write` or `close` reports a failure; nothing awaits the promise before.
     digest.catch(() => {});
     this.#call = { pieces: writable.getWriter(), digest };
     this.#call.pieces.closed.catch(() => {});
     return this.#call;
   }
 
-  /** Ends the call, so that nothing becomes visible, and answers `error`. */
+  /** Ends the call so that the blob doesn't become visible. Returns `error`. */
   async #fail(error: unknown): Promise<unknown> {
     if (this.#ended) return error;
     this.#end();
@@ -117,10 +122,10 @@ export class RemoteBlobWriter implements BlobWriter {
 
   #checkOpen(): void {
     if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
-    if (this.#ended) throw new StoreError("closed", "this blob was written already");
+    if (this.#ended) throw new StoreError("closed", "this blob is already written");
   }
 }
 
 function answeredTooEarly(): never {
-  throw new StoreError("corrupt", "the remote answered before the blob was sent");
+  throw new StoreError("corrupt", "the remote answered before the whole blob was sent");
 }

@@ -25,7 +25,10 @@ interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
-/** Blobs behind a connection. Whatever comes is checked, a range too; where the remote tells nothing to check one by, the whole blob is read. */
+/**
+ * Blobs of a remote. All data is verified, ranges too. If the remote offers nothing to verify a
+ * range with, the whole blob is read.
+ */
 export class RemoteBlobService implements BlobService {
   #connection: RemoteConnection;
   #engine: HashEngine;
@@ -40,7 +43,7 @@ export class RemoteBlobService implements BlobService {
   stat(digests: readonly Digest[], options: StatBlobOptions = {}): Promise<(BlobStat | undefined)[]> {
     const { signal, outboard = false } = options;
     return forEach(digests, signal, async (digest) => {
-      // snix has no empty blob before somebody puts one.
+      // snix lacks the empty blob until somebody puts it.
       if (equalBytes(digest, EMPTY_DIGEST)) return { chunks: [], outboard: outboard ? EMPTY_OUTBOARD : undefined };
       const stat = this.#connection.call(`asking for blob ${formatDigest(digest)}`, signal, (client, signal) =>
         client.statBlob(digest, outboard, signal),
@@ -57,11 +60,11 @@ export class RemoteBlobService implements BlobService {
     let content: AsyncGenerator<Uint8Array> | undefined;
     const unlink = onAbort(signal, () => {
       stop.abort(signal?.reason);
-      // Nobody may read any more.
+      // Nobody may read any more, so end the generator.
       content?.return(undefined).catch(() => {});
     });
 
-    // Whether the blob is there shows with the first piece.
+    // The first piece tells whether the blob exists.
     let first: IteratorResult<Uint8Array>;
     try {
       content = await this.#content(digest, { offset, length }, stop.signal);
@@ -77,7 +80,7 @@ export class RemoteBlobService implements BlobService {
           try {
             signal?.throwIfAborted();
             const { done, value } = next ?? (await content.next());
-            // After an abort the generator ends as if that had been all.
+            // After an abort the generator ends as if the content were complete.
             signal?.throwIfAborted();
             next = undefined;
             if (!done) return controller.enqueue(value);
@@ -90,7 +93,7 @@ export class RemoteBlobService implements BlobService {
         },
         async cancel(reason) {
           unlink();
-          // Before the generator is asked to return: that has to wait for what it waits for.
+          // Abort first: `return` waits for the generator's pending read.
           stop.abort(reason);
           await content.return(undefined).catch(() => {});
         },
@@ -122,7 +125,8 @@ export class RemoteBlobService implements BlobService {
   async putMany(blobs: readonly Uint8Array[], options: Abortable = {}): Promise<Digest[]> {
     options.signal?.throwIfAborted();
     const digests = (await this.#engine.blake3Many(blobs)).map((digest) => asDigest(digest));
-    // Each content once, the empty blob too: stock snix has it only after somebody put it.
+    // Put each distinct blob once. This includes the empty blob, which stock snix lacks until
+    // somebody puts it.
     const distinct = new Map(digests.map((digest, i) => [digestKey(digest), { digest, bytes: blobs[i] ?? EMPTY_BYTES }]));
     await forEach([...distinct.values()], options.signal, async ({ digest, bytes }) => {
       const what = `writing blob ${formatDigest(digest)}`;
@@ -149,7 +153,7 @@ export class RemoteBlobService implements BlobService {
       if (size > SMALL_BLOB_LIMIT) {
         throw new StoreError(
           "corrupt",
-          `blob ${formatDigest(digest)} from ${this.#connection.name} is longer than what was asked for`,
+          `blob ${formatDigest(digest)} from ${this.#connection.name} is longer than a small blob may be`,
         );
       }
       parts.push(part);
@@ -160,7 +164,10 @@ export class RemoteBlobService implements BlobService {
     return bytes;
   }
 
-  /** The bytes from `start` to `end`. The last of them are withheld until all of the blob has come and has the digest. */
+  /**
+   * Yields the bytes from `start` to `end`. It holds back the last piece until the whole blob has
+   * arrived and matches the digest.
+   */
   async *#verified(digest: Digest, signal: AbortSignal, start: number, end: number): AsyncGenerator<Uint8Array> {
     if (equalBytes(digest, EMPTY_DIGEST)) return;
     const hash = await this.#engine.stream("blake3");
@@ -202,7 +209,10 @@ function clamp(value: number, max: number): number {
   return Math.min(Math.max(value, 0), max);
 }
 
-/** One empty piece for no bytes: some servers end a call without any message. */
+/**
+ * Cuts a blob into messages. An empty blob gives one empty message, because some servers end a call
+ * without messages.
+ */
 async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length === 0) yield bytes;
   yield* cutBlobPieces(bytes);
@@ -212,7 +222,7 @@ function undefinedIfMissing(error: unknown): undefined {
   if (!isStoreError(error, "not-found")) throw error;
 }
 
-/** Results in the order of `items`, a bounded number of calls at a time. */
+/** Runs calls for all `items`, with limited concurrency. Results are in the order of `items`. */
 async function forEach<T, U>(
   items: readonly T[],
   signal: AbortSignal | undefined,

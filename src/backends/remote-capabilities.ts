@@ -10,13 +10,14 @@ import { withDeadline } from "../with-deadline.ts";
 import { QUESTION_TIMEOUT, type RemoteConnection } from "./remote-connection.ts";
 
 /**
- * What a remote can do beyond the protocol, and which size rules its `DirectoryService.Put` accepts.
- * Each is found out once per connection:
+ * Finds out the abilities of a remote beyond the protocol, and the size rules that its
+ * `DirectoryService.Put` accepts. It asks each question once per connection:
  *
- * - This project's daemon says so.
+ * - This project's daemon states both.
  * - snix accepts doubled sizes.
- * - Under tvix's names either rule is possible, and nothing but a Put tells the two apart. So a tiny
- *   tree is put by one rule, and by the other if the remote refuses the first.
+ * - Under tvix's names either rule is possible, and only a Put tells the two apart. So the class
+ *   puts a tiny tree by one rule. If the remote refuses it, the class puts the tree by the other
+ *   rule.
  */
 export class RemoteCapabilities {
   readonly #connection: RemoteConnection;
@@ -29,17 +30,17 @@ export class RemoteCapabilities {
     this.#sizeRules = new Once(() => this.#findSizeRules());
   }
 
-  /** @throws StoreError `denied` if the remote says, or a Put shows, that it accepts no writes */
+  /** @throws StoreError `denied` if the remote states, or a Put shows, that it accepts no writes */
   sizeRules(signal: AbortSignal | undefined): Promise<readonly DirectorySizeRule[]> {
     return this.#sizeRules.get(signal);
   }
 
-  /** Whether the remote merges path infos by itself. */
+  /** Whether the remote merges path infos itself. */
   async mergesPathInfos(signal: AbortSignal | undefined): Promise<boolean> {
     return (await this.#told.get(signal))?.mergesPathInfos ?? false;
   }
 
-  /** `undefined` if the remote is no daemon of this project. */
+  /** Returns `undefined` if the remote is not a daemon of this project. */
   async #ask(): Promise<Capabilities | undefined> {
     try {
       return await this.#question("asking for capabilities", (client, signal) => client.capabilities(signal));
@@ -61,9 +62,9 @@ export class RemoteCapabilities {
       await this.#putSample("documented");
       return ["documented"];
     } catch (error) {
-      // tvix and snix answer INTERNAL where they find a wrong size.
+      // tvix and snix answer INTERNAL for a wrong size.
       if (!isStoreError(error, "invalid") && !isStoreError(error, "internal")) throw error;
-      // If the remote refuses both, the first answer says why.
+      // If the remote refuses both rules, the first answer has the reason.
       return this.#putSample("doubled").then(
         () => ["doubled"] as const,
         () => Promise.reject(error),
@@ -76,7 +77,10 @@ export class RemoteCapabilities {
     await this.#question(what, (client, signal) => client.putDirectories(sampleTree(rule), signal));
   }
 
-  /** All who use the connection wait for the answer, and none of their signals ends the question. */
+  /**
+   * Asks a question. All users of the connection share its answer, so none of their signals aborts
+   * it.
+   */
   #question<T>(what: string, ask: (client: StoreClient, signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
     const late = (): StoreError =>
       new StoreError("unavailable", `${what}, ${this.#connection.name} did not answer for ${QUESTION_TIMEOUT / 1000} seconds`);
@@ -84,7 +88,7 @@ export class RemoteCapabilities {
   }
 }
 
-/** A question that is asked once, for all who wait for the answer. It is asked again after a failure. */
+/** A question that is asked once and answered to all callers. After a failure it is asked again. */
 class Once<T> {
   readonly #ask: () => Promise<T>;
   #answer: Promise<T> | undefined;
@@ -105,7 +109,7 @@ class Once<T> {
   }
 }
 
-/** The smallest tree whose encoding depends on the rule. It refers to no blob. */
+/** Yields the smallest tree whose encoding depends on the rule. It refers to no blob. */
 async function* sampleTree(rule: DirectorySizeRule): AsyncGenerator<Directory> {
   const inner = makeDirectory([{ name: utf8("symlink"), node: { kind: "symlink", target: utf8("size-rule") } }]);
   yield inner;

@@ -9,39 +9,47 @@ import type { WireFamily } from "../wire/family.ts";
 import { fromConnectError, isStatus, isUnimplemented } from "../wire/status.ts";
 import { withDeadline } from "../with-deadline.ts";
 
-/** Calls that a batch has under way: enough to hide latency, few enough for a page, which has six connections over HTTP/1.1. */
+/**
+ * Maximum number of concurrent calls of a batch. It is enough to hide latency, and suits a page,
+ * which has six connections over HTTP/1.1.
+ */
 export const REMOTE_CONCURRENCY = 8;
 
-/** Messages without a byte that a server may send in a row. */
+/** Maximum number of consecutive empty messages from a server. */
 const MAX_EMPTY_PIECES = 1000;
 
-/** Milliseconds that a remote has for an answer about itself, which is small and costs it nothing. */
+/** Milliseconds that a remote has for an answer about itself. Such an answer is small and cheap. */
 export const QUESTION_TIMEOUT = 30_000;
 
 const FAMILIES: readonly WireFamily[] = ["tvix", "snix"];
 
 /**
- * Calls to one remote, with their failures as `StoreError`s that name it. What breaks a rule in an answer is `corrupt`, since nobody
- * here gave it; a service's own arguments must be checked before.
+ * Makes calls to one remote. Failures become `StoreError`s that name the remote. An answer that
+ * breaks a rule is `corrupt`, because it is not the caller's input. Services must check their own
+ * arguments before a call.
  */
 export class RemoteConnection {
   readonly name: string;
   #transport: Transport;
   #client: Promise<StoreClient> | undefined;
 
-  /** @param family of service names; found out at the first call if it isn't given */
+  /** @param family of service names; detected at the first call if not given */
   constructor(transport: Transport, name: string, family: WireFamily | undefined) {
     this.name = name;
     this.#transport = transport;
     if (family) this.#client = Promise.resolve(createStoreClient(transport, family));
   }
 
-  /** Which names the remote's services have. */
+  /** Returns the family of the remote's service names. */
   async family(): Promise<WireFamily> {
     return (await this.#findClient(undefined)).family;
   }
 
-  /** One call. @param what is done, for messages: `reading blob ...` */
+  /**
+   * Makes one call.
+   *
+   * @param what the operation, for messages: `reading blob ...`
+   */
   async call<T>(
     what: string,
     signal: AbortSignal | undefined,
@@ -59,7 +67,7 @@ export class RemoteConnection {
     }
   }
 
-  /** One call that answers a stream. Leaving the iteration early ends the call. */
+  /** Makes one call whose answer is a stream. Leaving the iteration early ends the call. */
   async *stream<T>(
     what: string,
     signal: AbortSignal | undefined,
@@ -70,7 +78,7 @@ export class RemoteConnection {
     const unlink = onAbort(signal, () => call.abort(signal?.reason));
     try {
       for await (const message of run(await this.#findClient(signal), call.signal)) {
-        // All of the answer may be here already, and then nothing waits that an abort could end.
+        // The whole answer may have arrived already. Then no pending read notices an abort.
         signal?.throwIfAborted();
         yield message;
       }
@@ -83,7 +91,11 @@ export class RemoteConnection {
     }
   }
 
-  /** One call that answers bytes: pieces that have any. @throws StoreError `corrupt` for a remote that only keeps us busy */
+  /**
+   * Makes one call whose answer is bytes. Yields the pieces that are not empty.
+   *
+   * @throws StoreError `corrupt` if the remote sends over 1000 empty messages in a row
+   */
   async *streamBytes(
     what: string,
     signal: AbortSignal | undefined,
@@ -92,7 +104,8 @@ export class RemoteConnection {
     let empty = 0;
     for await (const piece of this.stream(what, signal, run)) {
       empty = piece.length === 0 ? empty + 1 : 0;
-      if (empty > MAX_EMPTY_PIECES) throw new StoreError("corrupt", `${what}, ${this.name} sends messages without content`);
+      if (empty > MAX_EMPTY_PIECES)
+        throw new StoreError("corrupt", `${what}, ${this.name} sends one empty message after the other`);
       if (piece.length > 0) yield piece;
     }
   }
@@ -100,10 +113,13 @@ export class RemoteConnection {
   #failure(error: unknown, what: string, signal: AbortSignal | undefined): unknown {
     const failure = fromConnectError(error, `${what}, ${this.name}`, signal);
     if (failure !== error || !isStoreError(failure, "invalid")) return failure;
-    return new StoreError("corrupt", `${what}, ${this.name} sent what breaks a rule: ${failure.message}`, { cause: failure });
+    return new StoreError("corrupt", `${what}, ${this.name} sent an invalid answer: ${failure.message}`, { cause: failure });
   }
 
-  /** Each caller may give up waiting by itself; the question goes on for the others. */
+  /**
+   * Detects the remote's family once for all callers. A caller that aborts does not stop the
+   * detection.
+   */
   #findClient(signal: AbortSignal | undefined): Promise<StoreClient> {
     if (!this.#client) {
       const late = (): StoreError =>

@@ -13,7 +13,10 @@ interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
-/** Directories behind a connection. Every one is checked against its digest, and closures against both orders' rules. */
+/**
+ * Directories of a remote. Each directory is checked against its digest. Closures are checked
+ * against the rules of their order, in both directions.
+ */
 export class RemoteDirectoryService implements DirectoryService {
   #connection: RemoteConnection;
   #capabilities: RemoteCapabilities;
@@ -41,7 +44,7 @@ export class RemoteDirectoryService implements DirectoryService {
     } catch (error) {
       if (!isStoreError(error, "not-found")) throw error;
     }
-    // snix ends the stream without a word where a directory is missing.
+    // snix ends the stream without an error if the directory is missing.
     return found;
   }
 
@@ -54,7 +57,7 @@ export class RemoteDirectoryService implements DirectoryService {
       first = await directories.next();
     } catch (error) {
       if (isStoreError(error, "not-found")) return undefined;
-      // tvix's first version says INTERNAL for a missing root, when it is asked recursively.
+      // tvix's first version answers INTERNAL to a recursive request for a missing root.
       if (isStoreError(error, "internal") && !(await this.get(digest, options))) return undefined;
       throw error;
     }
@@ -73,12 +76,13 @@ export class RemoteDirectoryService implements DirectoryService {
     } catch (error) {
       options.signal?.throwIfAborted();
       if (outgoing.failure) throw outgoing.failure.reason;
-      // What was sent keeps the rules, by either way to count sizes; snix says INTERNAL where it refuses one of them.
+      // The sent directories keep the rules, by one or the other size rule. snix answers INTERNAL
+      // for a size rule that it refuses.
       if (isStoreError(error, "internal")) throw new StoreError("invalid", error.message, { cause: error });
       throw error;
     }
     if (outgoing.root && equalBytes(answered, outgoing.root)) return asDigest(answered);
-    const expected = outgoing.root ? formatDigest(outgoing.root) : "what was not sent to its end";
+    const expected = outgoing.root ? formatDigest(outgoing.root) : "the root of a closure that was not sent to its end";
     throw new StoreError(
       "corrupt",
       `${what}, ${this.#connection.name} answered the root ${formatDigest(answered)} instead of ${expected}`,
@@ -114,11 +118,11 @@ async function* emptyClosure(): AsyncGenerator<Directory> {
   yield { entries: [] };
 }
 
-/** A closure on its way out: checked here first, because peers check less, or answer nothing that tells what was wrong. */
+/** Checks a closure while it is sent, because peers check less or give no reason. */
 class OutgoingClosure {
-  /** There once all was sent. */
+  /** Digest of the root, once the whole closure is sent. */
   root: Digest | undefined;
-  /** Why it was not sent to its end, if that was this side's doing. */
+  /** Why sending stopped early, if the reason is on this side. */
   failure: { reason: unknown } | undefined;
   #directories: Iterable<Directory> | AsyncIterable<Directory>;
 
@@ -139,7 +143,8 @@ class OutgoingClosure {
       }
       this.root = validator.finish();
     } catch (reason) {
-      // The library throws at the `yield` when the call ends early: that failure is the call's.
+      // If the call ends early, the library throws at the `yield`. That failure belongs to the
+      // call.
       if (!outside) this.failure = { reason };
       throw reason;
     }

@@ -11,7 +11,9 @@ interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
-/** Path infos behind a connection. They are what the remote says: whether their content is so shows when it was copied. */
+/**
+ * Path infos of a remote, as the remote states them. Only a copy shows whether the content agrees.
+ */
 export class RemotePathInfoService implements PathInfoService {
   #connection: RemoteConnection;
   #capabilities: RemoteCapabilities;
@@ -34,7 +36,10 @@ export class RemotePathInfoService implements PathInfoService {
     }
   }
 
-  /** A stock remote overwrites, so for one the merge is made here, as well as it can be from afar. */
+  /**
+   * Writes a path info. A stock remote overwrites an existing one, so the merge happens here for
+   * it. That merge is not atomic.
+   */
   async put(info: PathInfo, options: Abortable = {}): Promise<PathInfo> {
     checkPathInfo(info);
     const what = `writing ${info.storePath}`;

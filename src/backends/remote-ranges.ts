@@ -10,26 +10,28 @@ import { isUnimplemented } from "../wire/status.ts";
 import type { RemoteConnection } from "./remote-connection.ts";
 
 /**
- * Parts of remote blobs, of which no more is fetched than it takes to check them against the blob's digest: as a slice, where the
- * remote has our extension; otherwise the chunks that cover the range, where it tells the blob's outboard.
+ * Reads parts of remote blobs, and fetches only the data needed to verify them against the blob's
+ * digest. It reads a slice if the remote has this project's extension. Otherwise it reads the
+ * chunks that cover the range, if the remote tells the blob's outboard.
  */
 export class RemoteRanges {
   #connection: RemoteConnection;
   #read: (digest: Digest, signal: AbortSignal) => AsyncIterable<Uint8Array>;
-  /** Whether the remote answers slices: unknown before the first call. */
+  /** Whether the remote supports slices; `undefined` before the first call. */
   #hasSlices: boolean | undefined;
 
-  /** @param read the content of a blob or chunk, as it comes */
+  /** @param read reads the content of a blob or chunk, as it arrives */
   constructor(connection: RemoteConnection, read: (digest: Digest, signal: AbortSignal) => AsyncIterable<Uint8Array>) {
     this.#connection = connection;
     this.#read = read;
   }
 
   /**
-   * The bytes of `range` as they come, each checked before it is handed out; `undefined` if the remote tells nothing that a part of a
-   * blob could be checked by.
+   * Streams the bytes of `range`, each verified before it is handed out. Returns `undefined` if the
+   * remote offers nothing to verify a part of the blob with.
    *
-   * @throws StoreError `not-found` if the blob is missing, `corrupt` if what comes is not what the digest says
+   * @throws StoreError `not-found` if the blob is missing, `corrupt` if its data doesn't match the
+   *   digest
    */
   async open(digest: Digest, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array> | undefined> {
     if (this.#hasSlices !== false) {
@@ -54,9 +56,11 @@ export class RemoteRanges {
       for await (const piece of pieces) yield* decoder.push(piece);
       decoder.finish();
     } catch (error) {
-      // What the caller gave was right, so this is the remote's.
+      // The arguments were valid, so the remote is at fault.
       if (!isStoreError(error, "invalid")) throw error;
-      throw new StoreError("corrupt", `${what}, ${this.#connection.name} sent what is none: ${error.message}`, { cause: error });
+      throw new StoreError("corrupt", `${what}, ${this.#connection.name} sent an invalid slice: ${error.message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -67,7 +71,7 @@ export class RemoteRanges {
     );
     if (!outboard) return undefined;
     checkOutboard(outboard, digest);
-    // A blob that is one chunk, or that the remote keeps whole.
+    // The blob is a single chunk, or the remote doesn't cut it.
     const list = chunks.length > 0 ? chunks : [{ digest, size: outboard.size }];
     const size = sizeOfChunks(list);
     if (size !== outboard.size) {
@@ -84,7 +88,7 @@ export class RemoteRanges {
     range.finish();
   }
 
-  /** What `range` needs of the chunk that begins at `start`. */
+  /** Yields the part of `range` that lies in the chunk at offset `start`. */
   async *#part(chunk: ChunkMeta, start: number, range: VerifiedRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const end = start + chunk.size;
     let position = start;
@@ -95,12 +99,12 @@ export class RemoteRanges {
         const to = Math.min(range.end - position, piece.length);
         if (from < to) yield* range.push(piece.subarray(from, to));
         position += piece.length;
-        // What is behind has nothing to do with the range, and the chunk may be the whole blob.
+        // The rest is outside the range, and it may be long: the chunk may be the whole blob.
         if (position >= range.end && position < end) return;
       }
     } catch (error) {
       if (!isStoreError(error, "not-found")) throw error;
-      throw new StoreError("corrupt", `${this.#connection.name} lists a chunk that it has not: ${formatDigest(chunk.digest)}`);
+      throw new StoreError("corrupt", `${this.#connection.name} lists a chunk that it doesn't have: ${formatDigest(chunk.digest)}`);
     }
     if (position !== end) throw this.#wrongLength(chunk);
   }
@@ -108,7 +112,7 @@ export class RemoteRanges {
   #wrongLength({ digest, size }: ChunkMeta): StoreError {
     return new StoreError(
       "corrupt",
-      `chunk ${formatDigest(digest)} from ${this.#connection.name} has not the ${size} bytes listed`,
+      `chunk ${formatDigest(digest)} from ${this.#connection.name} doesn't have the listed length of ${size} bytes`,
     );
   }
 }

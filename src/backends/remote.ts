@@ -9,15 +9,18 @@ import { RemoteDirectoryService } from "./remote-directories.ts";
 import { RemotePathInfoService } from "./remote-path-infos.ts";
 
 export interface RemoteStoreOptions {
-  /** The remote's address, for messages. */
+  /** Address of the remote, for messages. */
   name: string;
-  /** Which names the services have. `auto`, the default, finds out, and takes tvix's if the remote has both. */
+  /**
+   * Names of the remote's services. `auto`, the default, detects them, and prefers tvix's if the
+   * remote has both.
+   */
   dialect?: "auto" | "tvix" | "snix" | undefined;
   /** Where blobs are hashed; in this thread by default. */
   engine?: HashEngine | undefined;
 }
 
-/** A store behind `transport`. Nothing is sent before the first use. */
+/** Creates a store on the remote behind `transport`. Sends nothing before the first use. */
 export function connectRemoteStore(transport: Transport, options: RemoteStoreOptions): RemoteStore {
   const { name, dialect = "auto", engine = new InlineHashEngine() } = options;
   const connection = new RemoteConnection(transport, name, dialect === "auto" ? undefined : dialect);
