@@ -3,11 +3,11 @@ import { StoreError } from "../error.ts";
 import { decodeDigest, formatNix32, type HashAlgorithm, isHashAlgorithm, type NixHash } from "./hash.ts";
 
 /**
- * What a content address is the hash of:
+ * The method of a content address: the input of its hash.
  *
  * - `flat`: the bytes of a file.
- * - `nar`: an archive of anything.
- * - `text`: the bytes of a file that may refer to other store paths, as derivations do.
+ * - `nar`: the NAR of a file, directory or symlink.
+ * - `text`: the bytes of a file that may refer to other store paths, such as a derivation.
  * - `git`: a git blob or tree. An experimental feature of Nix.
  */
 export type ContentAddressMethod = "text" | "flat" | "nar" | "git";
@@ -16,11 +16,11 @@ export const CONTENT_ADDRESS_METHODS: readonly ContentAddressMethod[] = ["nar", 
 
 export interface ContentAddress {
   readonly method: ContentAddressMethod;
-  /** For `text` always a SHA-256, for `git` a SHA-1 or a SHA-256. */
+  /** Always a SHA-256 for `text`; a SHA-1 or a SHA-256 for `git`. */
   readonly hash: NixHash;
 }
 
-/** What Nix writes before the hash. `fixed:` comes last, because other prefixes begin with it. */
+/** Nix's prefixes before the hash. `fixed:` comes last, because other prefixes begin with it. */
 const PREFIXES = [
   ["text:", "text"],
   ["fixed:r:", "nar"],
@@ -29,7 +29,7 @@ const PREFIXES = [
 ] as const;
 
 /**
- * Reads `text:sha256:<digest>`, or `fixed:<hash>` (flat), `fixed:r:<hash>` (nar) or
+ * Reads `text:sha256:<digest>`, `fixed:<hash>` (flat), `fixed:r:<hash>` (nar) or
  * `fixed:git:<hash>`. The digest is in hexadecimal, nixbase32 or base64.
  *
  * @throws StoreError `invalid`
@@ -41,8 +41,8 @@ export function parseContentAddress(text: string): ContentAddress {
 }
 
 /**
- * Reads a content address as `parseContentAddress` does, but answers `undefined` for a method or a
- * hash algorithm that we don't know, and for the empty text: a later Nix may have more kinds.
+ * Reads a content address like `parseContentAddress`. Returns `undefined` for the empty text and
+ * for an unknown method or hash algorithm, because a later Nix may have more kinds.
  *
  * @throws StoreError `invalid` for a known kind with a broken digest
  */
@@ -59,21 +59,21 @@ export function parseKnownContentAddress(text: string): ContentAddress | undefin
   }
 }
 
-/** As Nix writes it, with the digest in nixbase32. */
+/** Writes a content address as Nix does, with the digest in nixbase32. */
 export function formatContentAddress(address: ContentAddress): string {
   const prefix = PREFIXES.find(([, method]) => method === address.method)?.[0];
   return `${prefix}${formatNix32(address.hash)}`;
 }
 
-/** @throws StoreError `invalid` for a method with a hash that it can't have */
+/** @throws StoreError `invalid` if the method can't have this hash algorithm */
 export function checkMethod({ method, hash: { algorithm } }: ContentAddress): void {
   if (!canHash(method, algorithm)) {
     const possible = method === "text" ? "a sha256" : "a sha1 or a sha256";
-    throw new StoreError("invalid", `a ${method} content address is ${possible}, not a ${algorithm}`);
+    throw new StoreError("invalid", `a ${method} content address must be ${possible}, not a ${algorithm}`);
   }
 }
 
-/** Whether Nix has content addresses of this method by this hash function. */
+/** Whether Nix has content addresses of this method and hash algorithm. */
 export function canHash(method: ContentAddressMethod, algorithm: HashAlgorithm): boolean {
   if (method === "text") return algorithm === "sha256";
   return method !== "git" || algorithm === "sha1" || algorithm === "sha256";

@@ -6,18 +6,22 @@ import { sha256 } from "./sha256.ts";
 import { checkStorePathName, formatStorePath, STORE_DIR, STORE_PATH_DIGEST_LENGTH, type StorePath } from "./store-path.ts";
 
 export interface ContentAddressOptions {
-  /** Store paths that the content refers to, itself apart, in any order. */
+  /** Store paths to which the content refers, except its own, in any order. */
   references?: Iterable<StorePath> | undefined;
-  /** Whether the content refers to its own store path. The hash is then that of the content with its own hash part zeroed. */
+  /**
+   * Whether the content refers to its own store path. The hash is then that of the content with its
+   * own hash part replaced by zeros.
+   */
   self?: boolean | undefined;
   storeDir?: string | undefined;
 }
 
 /**
- * The store path of content that has this content address, as Nix calculates it.
+ * Calculates the store path of content with this content address, as Nix does.
  *
- * @throws StoreError `invalid` for a bad name, or for references where Nix has no path for content with them: only `nar` with
- *   SHA-256 and `text` may have some, and only `nar` with SHA-256 may refer to itself.
+ * @throws StoreError `invalid` for a bad name, or if Nix has no store path for such content with
+ *   these references. Only `nar` with SHA-256 and `text` may have references. Only `nar` with
+ *   SHA-256 may refer to itself.
  */
 export async function storePathFromContentAddress(
   name: string,
@@ -44,16 +48,18 @@ export async function storePathFromContentAddress(
   return makeStorePath("output:out", { algorithm: "sha256", digest: await sha256(description) }, storeDir, name);
 }
 
-/** How Nix writes the method in what it hashes for a fixed output's path. */
+/** Nix's prefixes for each method in the text that it hashes for the path of a fixed output. */
 const INGESTION_PREFIXES = { flat: "", nar: "r:", git: "git:" } as const;
 
-/** The store path of this name and type, whose digest follows from `hash`. */
+/** Makes the store path of this name and type. Its digest follows from `hash`. */
 export async function makeStorePath(type: string, hash: NixHash, storeDir: string, name: string): Promise<StorePath> {
   const description = utf8(`${type}:${formatHex(hash)}:${storeDir}:${name}`);
   return { digest: compressHash(await sha256(description), STORE_PATH_DIGEST_LENGTH), name };
 }
 
-/** `digest` folded to `length` bytes: each byte is xored to the one at its position modulo `length`. */
+/**
+ * Folds `digest` to `length` bytes: XORs each byte into the byte at its position modulo `length`.
+ */
 export function compressHash(digest: Uint8Array, length: number): Uint8Array {
   const folded = new Uint8Array(length);
   for (const [i, byte] of digest.entries()) folded[i % length] = (folded[i % length] as number) ^ byte;

@@ -4,12 +4,12 @@ import { checkDerivation, type Derivation, type DerivationOutput, type Derivatio
 import { type HashAlgorithm, isHashAlgorithm } from "./hash.ts";
 import { STORE_DIR } from "./store-path.ts";
 
-/** Bytes of the longest derivation that is read. */
+/** Maximum size of a derivation, in bytes. */
 export const DERIVATION_MAX_LENGTH: number = 64 * 1024 * 1024;
 
 /**
- * Reads a `.drv` file: an ATerm `Derive(outputs, input derivations, input sources, system, builder, arguments, environment)`. Lists may
- * be in any order; nothing may be in them twice.
+ * Reads a `.drv` file. It is an ATerm: `Derive(outputs, input derivations, input sources, system,
+ * builder, arguments, environment)`. Lists may be in any order, but without duplicates.
  *
  * @param name of the derivation, without `.drv`
  * @throws StoreError `invalid`
@@ -71,34 +71,38 @@ const METHODS: readonly (readonly [prefix: string, method: OutputMethod])[] = [
 function output(name: string, path: string, how: string, hash: string): DerivationOutput {
   const known = path === "" ? {} : { path };
   if (how === "") {
-    if (hash !== "") throw new StoreError("invalid", `output ${quote(name)} has a hash of no kind`);
+    if (hash !== "") throw new StoreError("invalid", `output ${quote(name)} has a hash without an algorithm`);
     return { kind: "input-addressed", ...known };
   }
   const { method, algorithm } = splitOutputHash(how);
   if (hash !== "" && hash !== "impure") return { kind: "fixed", ...known, method, algorithm, digest: fromHex(hash) };
-  if (path !== "") throw new StoreError("invalid", `output ${quote(name)} has a path before its content is known`);
+  if (path !== "") throw new StoreError("invalid", `output ${quote(name)} has a path, but its path depends on its content`);
   return { kind: hash === "" ? "floating" : "impure", method, algorithm };
 }
 
-/** The inverse of `formatOutputHash`. @throws StoreError `invalid` */
+/**
+ * Reads the text that `formatOutputHash` writes.
+ *
+ * @throws StoreError `invalid`
+ */
 export function splitOutputHash(text: string): { readonly method: OutputMethod; readonly algorithm: HashAlgorithm } {
   const [prefix, method] = METHODS.find(([prefix]) => text.startsWith(prefix)) ?? ["", "flat"];
   const algorithm = text.slice(prefix.length);
-  if (!isHashAlgorithm(algorithm)) throw new StoreError("invalid", `an output has a hash of an unknown kind: ${quote(text)}`);
+  if (!isHashAlgorithm(algorithm)) throw new StoreError("invalid", `an output has an unknown hash algorithm: ${quote(text)}`);
   return { method, algorithm };
 }
 
 /**
- * Writes a `.drv` file as Nix does: what has an order of its own is sorted, bytewise.
+ * Writes a `.drv` file as Nix does. Sorts everything except the arguments, bytewise.
  *
- * @throws StoreError `invalid` for what `checkDerivation` refuses
+ * @throws StoreError `invalid` if `checkDerivation` refuses the derivation
  */
 export function formatDerivation(derivation: Derivation, storeDir: string = STORE_DIR): Uint8Array {
   checkDerivation(derivation, storeDir);
   return writeDerivation(derivation, derivation.inputDerivations);
 }
 
-/** The same for a derivation whose inputs have other keys, as they have in what is hashed for output paths. */
+/** Writes a derivation with other keys for its inputs. Nix hashes such a text for output paths. */
 export function writeDerivation(derivation: Derivation, inputs: ReadonlyMap<string, ReadonlySet<string>>): Uint8Array {
   const { outputs, inputSources, system, builder, environment } = derivation;
   const writer = new ATermWriter();
@@ -133,15 +137,21 @@ function outputFields(output: DerivationOutput): [path: string, how: string, has
   return ["", how, output.kind === "impure" ? "impure" : ""];
 }
 
-/** `sha256` for a flat file, or with a prefix: `r:` for a NAR, `text:` or `git:`. */
+/**
+ * Writes the algorithm, for example `sha256`. A method other than `flat` is a prefix: `r:` for a
+ * NAR, `text:` or `git:`.
+ */
 export function formatOutputHash({ method, algorithm }: Exclude<DerivationOutput, { kind: "input-addressed" }>): string {
   return `${METHODS.find(([, known]) => known === method)?.[0]}${algorithm}`;
 }
 
-/** Strings in the order of their UTF-8, which is that of their code points; JavaScript's own order differs past U+FFFF. */
+/**
+ * Compares strings by their UTF-8 bytes, which is the order of code points. JavaScript's own order
+ * differs above U+FFFF.
+ */
 export function compareTexts(a: string, b: string): number {
   if (a === b) return 0;
-  // Nearly all are ASCII.
+  // Nearly all strings are ASCII, which needs no encoding.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
   if (/^[\x00-\x7f]*$/.test(a) && /^[\x00-\x7f]*$/.test(b)) return a < b ? -1 : 1;
   return compareBytes(utf8(a), utf8(b));
@@ -155,7 +165,7 @@ function sortedTexts(texts: Iterable<string>): string[] {
   return [...texts].sort(compareTexts);
 }
 
-/** Bytes as characters, one each. */
+/** Converts each byte to one character. */
 function latin1(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
@@ -164,11 +174,14 @@ function latin1(bytes: Uint8Array): string {
 
 const UNESCAPED: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
 
-/** Takes terms out of text. All of it is decoded at once: a decoder's call for each string would take most of the time. */
+/**
+ * Reads terms from text. It decodes the whole text at once, because a decoder call for each string
+ * would take most of the time.
+ */
 class ATermReader {
   readonly #name: string;
   readonly #text: string;
-  /** Whether the characters of `#text` are bytes, because these are not all UTF-8. */
+  /** Whether each character of `#text` is a byte, because the bytes are not valid UTF-8. */
   readonly #isBytes: boolean;
   #at = 0;
 
@@ -185,7 +198,7 @@ class ATermReader {
   }
 
   end(): void {
-    if (this.#at !== this.#text.length) throw this.#error("something follows its end");
+    if (this.#at !== this.#text.length) throw this.#error("there is data after its end");
   }
 
   list(item: () => void): void {
@@ -201,20 +214,20 @@ class ATermReader {
     const found = new Set<string>();
     this.list(() => {
       const text = this.text();
-      if (found.has(text)) throw this.#error(`${what} ${quote(text)} is there twice`);
+      if (found.has(text)) throw this.#error(`${what} ${quote(text)} occurs twice`);
       found.add(text);
     });
     return found;
   }
 
-  /** A list of tuples. */
+  /** Reads a list of tuples. */
   map<V>(what: string, item: () => [string, V]): Map<string, V> {
     const found = new Map<string, V>();
     this.list(() => {
       this.take("(");
       const [key, value] = item();
       this.take(")");
-      if (found.has(key)) throw this.#error(`${what} ${quote(key)} is there twice`);
+      if (found.has(key)) throw this.#error(`${what} ${quote(key)} occurs twice`);
       found.set(key, value);
     });
     return found;
@@ -246,7 +259,7 @@ class ATermReader {
       if (end < at) end = text.indexOf('"', at);
       slash = text.indexOf("\\", at);
     }
-    if (end === -1) throw this.#error("a string does not end");
+    if (end === -1) throw this.#error("a string has no closing quote");
     parts.push(text.slice(at, end));
     this.#at = end + 1;
     return this.#decoded(parts.join(""));

@@ -14,12 +14,12 @@ const DRV = ".drv";
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * Reads a derivation from Nix's JSON in any version: that of Nix 2.8, and 1 to 4. Versions 3 and 4
- * don't say a fixed output's path, which is calculated.
+ * Reads a derivation from any version of Nix's JSON: that of Nix 2.8, and versions 1 to 4. Versions
+ * 3 and 4 don't state the path of a fixed output, so it is calculated.
  *
- * @param json a text, or the value that it is parsed to. Structured attributes of a text keep all
- *   digits of their numbers, on which the derivation's store path depends; a value has lost some.
- * @param options.name of the derivation, without `.drv`: the JSON of Nix 2.8 doesn't say it
+ * @param json a text, or the value parsed from it. A text keeps all digits of numbers in structured
+ *   attributes, and the derivation's store path depends on them. A parsed value has lost some.
+ * @param options.name of the derivation, without `.drv`: the JSON of Nix 2.8 lacks it
  * @throws StoreError `invalid`
  */
 export async function derivationFromJson(
@@ -30,11 +30,11 @@ export async function derivationFromJson(
 }
 
 /**
- * Reads what `nix derivation show` prints, or `nix show-derivation` of Nix 2.8.
+ * Reads the output of `nix derivation show`, or of `nix show-derivation` in Nix 2.8.
  *
  * @param json as in `derivationFromJson`
- * @returns the derivations by their absolute store paths as the JSON tells them; `derivationPath`
- *   says whether they are right
+ * @returns the derivations by their absolute store paths, as the JSON states them. Compare with
+ *   `derivationPath` to check the paths
  * @throws StoreError `invalid`
  */
 export async function derivationsFromJson(
@@ -66,18 +66,18 @@ function textOf(value: unknown): string {
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw new StoreError("invalid", "the derivation is no value of JSON", { cause });
+    throw new StoreError("invalid", "the derivation is not a JSON value", { cause });
   }
-  if (text === undefined) throw new StoreError("invalid", "the derivation is no value of JSON");
+  if (text === undefined) throw new StoreError("invalid", "the derivation is not a JSON value");
   return text;
 }
 
 async function readDerivation(value: unknown, expectedName: string | undefined, storeDir: string): Promise<Derivation> {
   const json = readObject("the derivation", value);
   const name = json.name === undefined ? expectedName : readText("name", json.name);
-  if (name === undefined) throw new StoreError("invalid", "the JSON of the derivation does not say its name");
+  if (name === undefined) throw new StoreError("invalid", "the JSON of the derivation does not state its name");
   try {
-    if (name !== (expectedName ?? name)) throw new StoreError("invalid", `it is named ${quote(expectedName ?? name)} elsewhere`);
+    if (name !== (expectedName ?? name)) throw new StoreError("invalid", `its name should be ${quote(expectedName ?? name)}`);
     checkVersion(json.version);
     const absolute = (path: string) => formatStorePath(parseStorePath(path, storeDir), storeDir);
     const nested = json.inputs === undefined ? undefined : readObject("inputs", json.inputs);
@@ -102,7 +102,7 @@ async function readDerivation(value: unknown, expectedName: string | undefined, 
 function checkVersion(version: unknown): void {
   if (version === undefined) return;
   if (!(version instanceof ExactNumber) || !["1", "2", "3", "4"].includes(version.text))
-    throw new StoreError("invalid", "its version is not one of 1 to 4");
+    throw new StoreError("invalid", "its version is not 1, 2, 3 or 4");
 }
 
 async function readOutputs(value: unknown, name: string, storeDir: string): Promise<Map<string, DerivationOutput>> {
@@ -128,7 +128,7 @@ function readOutput(json: JsonObject, storeDir: string): DerivationOutput {
     return { kind: "fixed", ...path, method: how?.method ?? readMethod(json.method), ...hash };
   }
   if (how) {
-    if ("path" in path) throw new StoreError("invalid", "an output has a path before its content is known");
+    if ("path" in path) throw new StoreError("invalid", "an output has a path, but its path depends on its content");
     if (json.impure !== undefined && json.impure !== true) throw new StoreError("invalid", "impure is not true");
     return { kind: json.impure ? "impure" : "floating", ...how };
   }
@@ -136,16 +136,19 @@ function readOutput(json: JsonObject, storeDir: string): DerivationOutput {
   return { kind: "input-addressed", ...path };
 }
 
-/** Up to version 1 the method is a prefix of the algorithm, as in a `.drv` file. */
+/**
+ * Reads method and algorithm. Up to version 1 the method is a prefix of the algorithm, as in a
+ * `.drv` file.
+ */
 function readHow(method: unknown, hashAlgo: string): ReturnType<typeof splitOutputHash> {
   if (method === undefined) return splitOutputHash(hashAlgo);
-  if (!isHashAlgorithm(hashAlgo)) throw new StoreError("invalid", `no hash algorithm: ${quote(hashAlgo)}`);
+  if (!isHashAlgorithm(hashAlgo)) throw new StoreError("invalid", `unknown hash algorithm: ${quote(hashAlgo)}`);
   return { method: readMethod(method), algorithm: hashAlgo };
 }
 
 function readMethod(value: unknown): OutputMethod {
   const method = CONTENT_ADDRESS_METHODS.find((method) => method === value);
-  if (!method) throw new StoreError("invalid", "an output has no method that Nix knows");
+  if (!method) throw new StoreError("invalid", "an output has an unknown method");
   return method;
 }
 
@@ -160,11 +163,14 @@ async function withPath(
     storeDir,
   );
   if (output.path !== undefined && output.path !== path)
-    throw new StoreError("invalid", `its fixed output has the path ${output.path}, not ${path}`);
+    throw new StoreError("invalid", `its fixed output has the path ${output.path} instead of ${path}`);
   return { ...output, path };
 }
 
-/** Names of outputs by the path of the derivation; since Nix 2.18 in an object. */
+/**
+ * Reads the needed output names of each input derivation, by its path. Since Nix 2.18 the names are
+ * inside an object.
+ */
 function readInputs(value: unknown, absolute: (path: string) => string): Map<string, Set<string>> {
   const inputs = new Map<string, Set<string>>();
   for (const [path, needed] of Object.entries(readObject("input derivations", value))) {
@@ -181,22 +187,22 @@ function readEnvironment({ env, structuredAttrs }: JsonObject): Map<string, stri
   for (const [key, value] of Object.entries(readObject("env", env))) environment.set(key, readText("env", value));
   if (structuredAttrs === undefined) return environment;
   if (environment.has(STRUCTURED_ATTRS))
-    throw new StoreError("invalid", `it has structured attributes, and ${STRUCTURED_ATTRS} in its environment`);
+    throw new StoreError("invalid", `it has both structured attributes and ${STRUCTURED_ATTRS} in its environment`);
   return environment.set(STRUCTURED_ATTRS, formatExactJson(readObject("structuredAttrs", structuredAttrs)));
 }
 
 function readTexts(what: string, value: unknown): string[] {
-  if (!Array.isArray(value)) throw new StoreError("invalid", `${what} is no list`);
+  if (!Array.isArray(value)) throw new StoreError("invalid", `${what} is not a list`);
   return value.map((item: unknown) => readText(what, item));
 }
 
 function readText(what: string, value: unknown): string {
-  if (typeof value !== "string") throw new StoreError("invalid", `${what} is no text`);
+  if (typeof value !== "string") throw new StoreError("invalid", `${what} is not a string`);
   return value;
 }
 
 function readObject(what: string, value: unknown): JsonObject {
-  if (!isObject(value)) throw new StoreError("invalid", `${what} is no object`);
+  if (!isObject(value)) throw new StoreError("invalid", `${what} is not an object`);
   return value;
 }
 

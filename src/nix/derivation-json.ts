@@ -6,7 +6,7 @@ import { ExactNumber, formatExactJson, parseExactJson } from "./exact-json.ts";
 import { formatSri, type HashAlgorithm } from "./hash.ts";
 import { parseStorePath, storePathBaseName } from "./store-path.ts";
 
-/** A derivation as `nix show-derivation` of Nix 2.8 prints it, under the store path. */
+/** A derivation as `nix show-derivation` of Nix 2.8 prints it under its store path. */
 export interface DerivationJson {
   readonly outputs: Readonly<
     Record<string, { readonly path?: string; readonly hashAlgo?: string; readonly hash?: string; readonly impure?: true }>
@@ -20,8 +20,9 @@ export interface DerivationJson {
 }
 
 /**
- * An output in version 4: its path if that follows from the derivation, nothing if it will do so
- * later, a hash (SRI) if the content is fixed, else how the content will be hashed.
+ * An output in version 4 of the JSON. It has its path if the path follows from the derivation, and
+ * nothing if the path will follow later. It has a hash (SRI) if the content is fixed, else the
+ * method and algorithm by which the content will be hashed.
  */
 export type DerivationOutputJson4 =
   | { readonly path: string }
@@ -36,7 +37,7 @@ export type DerivationOutputJson4 =
 export interface DerivationJson4 {
   readonly args: readonly string[];
   readonly builder: string;
-  /** Without `__json`, which is `structuredAttrs`. */
+  /** The environment without `__json`, which is in `structuredAttrs`. */
   readonly env: Readonly<Record<string, string>>;
   readonly inputs: {
     readonly drvs: Readonly<
@@ -51,16 +52,17 @@ export interface DerivationJson4 {
   readonly version: 4;
 }
 
-/** The environment variable in which a `.drv` file holds structured attributes, as JSON. */
+/** The environment variable that holds structured attributes, as JSON, in a `.drv` file. */
 export const STRUCTURED_ATTRS = "__json";
 
 /**
- * The JSON of a derivation in the form of Nix 2.8, which is version 1, or in version 4.
+ * Converts a derivation to JSON: to the form of Nix 2.8, which is version 1, or to version 4.
  *
- * Bytes that are not UTF-8 become U+FFFD: JSON can't say them, and Nix prints no JSON for them at
- * all. Numbers in structured attributes are JavaScript's; `formatDerivationJson` keeps each digit.
+ * Bytes that are not UTF-8 become U+FFFD. JSON can't express them, and Nix prints no JSON for them
+ * at all. Numbers in structured attributes become JavaScript numbers; `formatDerivationJson` keeps
+ * each digit.
  *
- * @throws StoreError `invalid` in version 4 if the structured attributes are no JSON object
+ * @throws StoreError `invalid` in version 4 if the structured attributes are not a JSON object
  */
 export function derivationToJson(derivation: Derivation, options?: { readonly version?: 1 }): DerivationJson;
 export function derivationToJson(derivation: Derivation, options: { readonly version: 4 }): DerivationJson4;
@@ -72,8 +74,8 @@ export function derivationToJson(
 }
 
 /**
- * The same as a text, in which numbers in structured attributes have all their digits. What reads
- * this text makes the same derivation of it, with the same store path.
+ * Converts a derivation to JSON text, in which numbers in structured attributes keep all their
+ * digits. A reader of this text gets the same derivation, with the same store path.
  *
  * @throws StoreError `invalid` as `derivationToJson`
  */
@@ -108,7 +110,7 @@ function outputToJson1(output: DerivationOutput): DerivationJson["outputs"][stri
   return output.kind === "impure" ? { hashAlgo, impure: true } : { hashAlgo };
 }
 
-/** Keys are sorted, as Nix has them. */
+/** Keys are sorted, as in Nix's output. */
 function toJson4(derivation: Derivation): DerivationJson4 {
   const { name, outputs, inputDerivations, inputSources, system, builder, environment } = derivation;
   const attributes = structuredAttrs(derivation);
@@ -138,13 +140,13 @@ function outputToJson4(output: DerivationOutput): DerivationOutputJson4 {
   return output.kind === "impure" ? { hashAlgo: algorithm, impure: true, method } : { hashAlgo: algorithm, method };
 }
 
-/** The object that `__json` holds, with exact numbers. */
+/** Parses the object in `__json`, with exact numbers. */
 function structuredAttrs({ name, environment }: Derivation): object | undefined {
   const text = environment.get(STRUCTURED_ATTRS);
   if (text === undefined) return undefined;
   const json = typeof text === "string" ? parseExactJson(text) : undefined;
   if (typeof json !== "object" || json === null || Array.isArray(json) || json instanceof ExactNumber)
-    throw new StoreError("invalid", `the structured attributes of derivation ${name} are no JSON object`);
+    throw new StoreError("invalid", `the structured attributes of derivation ${name} are not a JSON object`);
   return json;
 }
 
@@ -158,6 +160,6 @@ function shown(text: DerivationText): string {
 
 function record<V, T>(map: ReadonlyMap<string, V>, value: (found: V) => T): Record<string, T> {
   const entries = [...map].sort(([a], [b]) => compareTexts(a, b)).map(([key, found]) => [key, value(found)] as const);
-  // Unlike an assignment this takes `__proto__` for a name like any other.
+  // Unlike an assignment, `fromEntries` treats `__proto__` like any other name.
   return Object.fromEntries(entries);
 }

@@ -6,21 +6,27 @@ import { sha256 } from "./sha256.ts";
 import { formatStorePath, parseStorePath, STORE_DIR, type StorePath } from "./store-path.ts";
 
 /**
- * What stands for a derivation where others need it as an input: a hash that stays the same when it is built otherwise but makes the
- * same. Nix's "hash modulo".
+ * A hash that represents a derivation as an input of other derivations. It stays the same if the
+ * derivation is built differently but has the same result. Nix calls it "hash modulo".
  */
 export interface DerivationHash {
-  /** By the names of outputs: for a fixed output it follows from the content, else they are all the same. SHA-256. */
+  /**
+   * Returns the hash (SHA-256) for an output. All outputs of a derivation have the same hash. For a
+   * fixed output it follows from the content, else from the derivation.
+   */
   of(outputName: string): Uint8Array;
-  /** Whether a path that follows from it is not known before something was built: `floating` outputs are among what it needs. */
+  /**
+   * Whether output paths that follow from this hash are unknown until something is built, because
+   * the derivation or one of its dependencies has `floating` or `impure` outputs.
+   */
   readonly isDeferred: boolean;
 }
 
-/** Gives the `DerivationHash` of an input by its absolute store path. */
+/** Returns the `DerivationHash` of an input, by its absolute store path. */
 export type InputHash = (path: string) => DerivationHash | Promise<DerivationHash>;
 
 /**
- * The store path of the derivation itself: it is a text that refers to its inputs.
+ * Calculates the store path of the derivation itself, which is a text that refers to its inputs.
  *
  * @throws StoreError `invalid`
  */
@@ -35,9 +41,10 @@ export async function derivationPath(derivation: Derivation, storeDir: string = 
 }
 
 /**
- * Calculates the derivation's own `DerivationHash`. Paths of outputs that follow from the derivation must be there.
+ * Calculates the derivation's own `DerivationHash`. Output paths that follow from the derivation
+ * must be filled in.
  *
- * @param input of each of `inputDerivations`
+ * @param input returns the hash of each of `inputDerivations`
  * @throws StoreError `invalid`
  */
 export async function hashDerivation(
@@ -56,10 +63,11 @@ export async function hashDerivation(
 }
 
 /**
- * The store paths of a derivation's outputs, by their names; `undefined` for those that nobody can know before they are built. What
- * `derivation` itself says of its outputs' paths, there and in the environment, has no influence.
+ * Calculates the store paths of a derivation's outputs, by their names. A path is `undefined` if it
+ * is unknown before the build. Ignores the output paths that `derivation` itself states, also in
+ * its environment.
  *
- * @param input of each of `inputDerivations`
+ * @param input returns the hash of each of `inputDerivations`
  * @throws StoreError `invalid`
  */
 export async function outputPaths(
@@ -85,7 +93,7 @@ export async function outputPaths(
   return paths;
 }
 
-/** `derivation` with these paths, where its builder looks for them too. */
+/** Returns `derivation` with these output paths, also in the environment of its builder. */
 export function withOutputPaths(
   derivation: Derivation,
   paths: ReadonlyMap<string, StorePath | undefined>,
@@ -102,7 +110,10 @@ export function withOutputPaths(
   return { ...derivation, outputs, environment };
 }
 
-/** As its output paths are calculated from it: they are empty, in the environment too. */
+/**
+ * Returns `derivation` with empty output paths, also in the environment. Nix calculates the paths
+ * from this form.
+ */
 function withoutPaths(derivation: Derivation): Derivation {
   const outputs = new Map<string, DerivationOutput>();
   const environment = new Map(derivation.environment);
@@ -113,7 +124,7 @@ function withoutPaths(derivation: Derivation): Derivation {
   return { ...derivation, outputs, environment };
 }
 
-/** The hash of the derivation's text, in which the hash of each input stands in the place of its path. */
+/** Hashes the derivation's text, with the hash of each input in place of its path. */
 async function hashWithInputs(derivation: Derivation, input: InputHash): Promise<DerivationHash> {
   let isDeferred = [...derivation.outputs.values()].some(({ kind }) => kind === "floating" || kind === "impure");
   const inputs = new Map<string, Set<string>>();
@@ -122,7 +133,7 @@ async function hashWithInputs(derivation: Derivation, input: InputHash): Promise
     isDeferred ||= hash.isDeferred;
     for (const name of names) {
       const key = toHex(hash.of(name));
-      // Two derivations of the same hash become one input.
+      // Two input derivations with the same hash become one input.
       const merged = inputs.get(key) ?? new Set();
       inputs.set(key, merged.add(name));
     }

@@ -4,34 +4,34 @@ import { type ContentAddressMethod, canHash } from "./content-address.ts";
 import { HASH_LENGTHS, type HashAlgorithm } from "./hash.ts";
 import { checkStorePath, checkStorePathName, STORE_DIR } from "./store-path.ts";
 
-/** A recipe for store paths, as Nix keeps it in a file `<hash>-<name>.drv`. */
+/** A recipe for store paths, which Nix keeps in a file `<hash>-<name>.drv`. */
 export interface Derivation {
-  /** Of the derivation, without `.drv`. The file doesn't hold it: its store path does. */
+  /** Name of the derivation, without `.drv`. The file itself lacks it; its store path has it. */
   readonly name: string;
-  /** By their names; `out` as a rule. */
+  /** Outputs by their names; usually only `out`. */
   readonly outputs: ReadonlyMap<string, DerivationOutput>;
-  /** The outputs that are needed of other derivations, by the absolute paths of these. */
+  /** Names of the needed outputs of other derivations, by the derivations' absolute store paths. */
   readonly inputDerivations: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Absolute store paths that no derivation makes. */
+  /** Absolute store paths that no derivation builds. */
   readonly inputSources: ReadonlySet<string>;
-  /** For example `x86_64-linux`. */
+  /** Platform of the builder, for example `x86_64-linux`. */
   readonly system: string;
   readonly builder: string;
   readonly arguments: readonly DerivationText[];
   readonly environment: ReadonlyMap<string, DerivationText>;
 }
 
-/** What a derivation hands to its builder: text, or bytes that are no UTF-8. */
+/** A value for the builder: text, or bytes if they are not UTF-8. */
 export type DerivationText = string | Uint8Array;
 
 /**
  * How an output gets its store path:
  *
- * - `input-addressed`: from the derivation itself. `path` is missing while it is not known: until it is calculated, or because an input is
- *   `floating`.
- * - `fixed`: from the hash of the content, which is known before.
- * - `floating`: from the hash of the content that is built.
- * - `impure`: likewise, and each time anew.
+ * - `input-addressed`: from the derivation itself. `path` is missing while it is unknown: until it
+ *   is calculated, or because an input is `floating`.
+ * - `fixed`: from the hash of the content, which is known before the build.
+ * - `floating`: from the hash of the built content.
+ * - `impure`: like `floating`, but each build may give another path.
  */
 export type DerivationOutput =
   | { readonly kind: "input-addressed"; readonly path?: string | undefined }
@@ -44,18 +44,20 @@ export type DerivationOutput =
     }
   | { readonly kind: "floating" | "impure"; readonly method: OutputMethod; readonly algorithm: HashAlgorithm };
 
-/** What is hashed of the output. */
+/** How the content of an output is hashed. */
 export type OutputMethod = ContentAddressMethod;
 
-/** Names of outputs become parts of store paths' names, and of `environment`'s keys. */
+/**
+ * Checks the name of an output. It becomes part of store path names, and a key of `environment`.
+ */
 function checkOutputName(name: string): void {
   checkStorePathName(name);
-  // `drvPath` would be an output of the derivation's own path to those who ask for it by name.
+  // As in Nix, whose attribute `drvPath` is the path of the derivation and not of an output.
   if (name === "drv") throw new StoreError("invalid", "an output can't be named drv");
 }
 
 /**
- * Checks what can be said of a derivation by itself: all that makes it one that Nix could have written.
+ * Checks a derivation on its own, against all rules that Nix follows when it writes one.
  *
  * @throws StoreError `invalid`
  */
@@ -83,11 +85,11 @@ function check(
   }
   if (kinds.size > 1) throw new StoreError("invalid", `its outputs are of different kinds: ${[...kinds].join(", ")}`);
   if (kinds.has("fixed") && (outputs.size > 1 || !outputs.has("out")))
-    throw new StoreError("invalid", "with a fixed output it has no other one, and that is out");
+    throw new StoreError("invalid", "a derivation with a fixed output must have only that output, named out");
   for (const [path, names] of inputDerivations) {
     checkAbsolute(path, storeDir);
-    if (!path.endsWith(".drv")) throw new StoreError("invalid", `input ${quote(path)} is no derivation`);
-    if (names.size === 0) throw new StoreError("invalid", `no output is needed of input ${quote(path)}`);
+    if (!path.endsWith(".drv")) throw new StoreError("invalid", `input ${quote(path)} is not a derivation`);
+    if (names.size === 0) throw new StoreError("invalid", `it needs no output of its input ${quote(path)}`);
     for (const needed of names) checkOutputName(needed);
   }
   for (const path of inputSources) checkAbsolute(path, storeDir);
@@ -95,7 +97,7 @@ function check(
   if (builder === "") throw new StoreError("invalid", "its builder is empty");
   for (const key of environment.keys()) {
     if (key === "" || key.includes("=") || key.includes("\0"))
-      throw new StoreError("invalid", `environment variables can't be named ${quote(key)}`);
+      throw new StoreError("invalid", `an environment variable can't be named ${quote(key)}`);
   }
 }
 
@@ -103,9 +105,9 @@ function checkOutput(name: string, output: DerivationOutput, storeDir: string): 
   if ("path" in output && output.path !== undefined) checkAbsolute(output.path, storeDir);
   if (output.kind === "input-addressed") return;
   if (!canHash(output.method, output.algorithm))
-    throw new StoreError("invalid", `output ${name} is a ${output.method}, which has no ${output.algorithm} hash`);
+    throw new StoreError("invalid", `output ${name} has the method ${output.method}, which can't use a ${output.algorithm} hash`);
   if (output.kind === "fixed" && output.digest.length !== HASH_LENGTHS[output.algorithm])
-    throw new StoreError("invalid", `output ${name} has a ${output.algorithm} of ${output.digest.length} bytes`);
+    throw new StoreError("invalid", `output ${name} has a ${output.algorithm} digest of ${output.digest.length} bytes`);
 }
 
 function checkAbsolute(path: string, storeDir: string): void {
@@ -113,7 +115,10 @@ function checkAbsolute(path: string, storeDir: string): void {
   if (!path.startsWith("/")) throw new StoreError("invalid", `not an absolute store path: ${quote(path)}`);
 }
 
-/** The name in the store path of an output: that of the derivation, with the output's unless that is `out`. */
+/**
+ * Returns the name in an output's store path: the derivation's name, followed by the output's name
+ * unless that is `out`.
+ */
 export function outputPathName(derivationName: string, outputName: string): string {
   return outputName === "out" ? derivationName : `${derivationName}-${outputName}`;
 }

@@ -6,32 +6,37 @@ import type { PublicKey, SecretKey } from "./key.ts";
 import { SIGNATURE_LENGTH, type Signature } from "./signature.ts";
 
 /**
- * Ed25519 over fingerprints: by WebCrypto where it has the curve (all engines of 2025), else by a library, whose SHA-512 is ours since it
- * would ask WebCrypto for it, which pages of plain HTTP don't have.
+ * Ed25519 signatures of fingerprints. WebCrypto makes them where it has the curve (all engines of
+ * 2025), else a library does. The library would ask WebCrypto for SHA-512, which plain HTTP pages
+ * lack, so it gets another SHA-512 here.
  */
 
 hashes.sha512Async = async (message) => copy(fromHex(await sha512(message)));
 
 const ALGORITHM = "Ed25519";
-/** What stands before the seed in PKCS #8 (RFC 8410). */
+/** The bytes before the seed in PKCS #8 (RFC 8410). */
 const PKCS8_PREFIX = fromHex("302e020100300506032b657004220420");
 
-/** @throws StoreError `invalid` if the key's public half is not that of its seed */
+/**
+ * Signs `fingerprint`.
+ *
+ * @throws StoreError `invalid` if the key's public half doesn't match its seed
+ */
 export async function sign(key: SecretKey, fingerprint: string): Promise<Signature> {
   const message = utf8(fingerprint);
   const data = (await nativeSign(key.seed, message)) ?? (await signAsync(message, key.seed));
-  // A signature that nobody can check is worse than none.
+  // Verify, because a signature that nobody can check is worse than none.
   if (!(await verifyBytes(key.publicBytes, data, message)))
-    throw new StoreError("invalid", `the secret key ${key.name} is damaged: its two halves are not of one key`);
+    throw new StoreError("invalid", `the secret key ${key.name} is damaged: its public half does not match its seed`);
   return { name: key.name, data };
 }
 
-/** @throws StoreError `invalid` if the key's public half is not that of its seed, as `sign` does */
+/** @throws StoreError `invalid` if the key's public half doesn't match its seed, as in `sign` */
 export async function checkSecretKey(key: SecretKey): Promise<void> {
   await sign(key, "");
 }
 
-/** Whether `signature` is by one of `keys`. */
+/** Whether one of `keys` made `signature`. */
 export async function verify(signature: Signature, fingerprint: string, keys: Iterable<PublicKey>): Promise<boolean> {
   if (signature.data.length !== SIGNATURE_LENGTH) return false;
   for (const { name, bytes } of keys) {
@@ -40,7 +45,7 @@ export async function verify(signature: Signature, fingerprint: string, keys: It
   return false;
 }
 
-/** A new key, from the platform's random numbers. */
+/** Generates a key from the platform's random numbers. */
 export async function generateSecretKey(name: string): Promise<SecretKey> {
   const seed = crypto.getRandomValues(new Uint8Array(32));
   return { name, seed, publicBytes: await getPublicKeyAsync(seed) };
@@ -58,7 +63,7 @@ async function nativeSign(seed: Uint8Array, message: Uint8Array): Promise<Uint8A
   return imported && new Uint8Array(await crypto.subtle.sign(ALGORITHM, imported, copy(message)));
 }
 
-/** `undefined` where WebCrypto is missing, or doesn't know the curve, or refuses the key. */
+/** Returns `undefined` if WebCrypto is missing, doesn't know the curve, or refuses the key. */
 async function native<T>(importKey: () => Promise<T>): Promise<T | undefined> {
   try {
     return await importKey();
@@ -67,7 +72,10 @@ async function native<T>(importKey: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** WebCrypto takes no view of shared memory, and types say so. */
+/**
+ * Copies `bytes` into unshared memory. WebCrypto refuses views of shared memory, and its types do
+ * too.
+ */
 function copy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }

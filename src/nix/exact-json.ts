@@ -3,11 +3,11 @@ import { StoreError } from "../error.ts";
 import { compareTexts } from "./derivation-file.ts";
 
 /**
- * A number of a JSON text. A derivation's store path depends on whether Nix wrote `3` or `3.0`, and
- * on each digit of a large number, both of which a JavaScript number loses.
+ * A number in a JSON text. A derivation's store path depends on whether Nix wrote `3` or `3.0`, and
+ * on each digit of a large number. A JavaScript number loses both.
  */
 export class ExactNumber {
-  /** As Nix writes it. */
+  /** The number as Nix writes it. */
   readonly text: string;
 
   /** @throws StoreError `invalid` */
@@ -20,16 +20,19 @@ const MARK = "\0";
 const ESCAPED_MARK = "\\u0000";
 
 /**
- * Values and numbers of one text, keys not counted. A value may be two characters long, but costs
- * some 30 bytes of memory, and a number 150. Real texts have few numbers: a derivation has one.
+ * Maximum number of values and of numbers in one text. Keys don't count. A value may be two
+ * characters long but takes some 30 bytes of memory; a number takes 150. Real texts have few
+ * numbers: a derivation has one.
  */
 const MAX_VALUES = 8_000_000;
 const MAX_NUMBERS = 1_000_000;
 
 /**
- * What `JSON.parse` gives, but for numbers, each of which is an `ExactNumber`. Takes time in proportion to the length of the text.
+ * Parses JSON like `JSON.parse`, but each number becomes an `ExactNumber`. The time is proportional
+ * to the length of the text.
  *
- * @throws StoreError `invalid`, also for a text of more than a million numbers or 8 million values
+ * @throws StoreError `invalid`, also for a text with more than a million numbers or 8 million
+ *   values
  */
 export function parseExactJson(text: string): unknown {
   const marked = markNumbers(text);
@@ -44,8 +47,8 @@ export function parseExactJson(text: string): unknown {
 }
 
 /**
- * The same text for the platform's parser: numbers are strings that begin with a mark. Strings that
- * begin with the mark anyway get a second one. Whatever is no JSON stays no JSON.
+ * Rewrites the text for the platform's parser. Numbers become strings that begin with a mark.
+ * Strings that already begin with the mark get a second one. Invalid JSON stays invalid.
  */
 function markNumbers(text: string): string {
   const parts: string[] = [];
@@ -77,7 +80,7 @@ function markNumbers(text: string): string {
   return parts.join("");
 }
 
-/** A value follows each of these, or an empty list or object ends. */
+/** Characters before a value, or before the end of an empty list or object. */
 const OPENS_VALUE: ReadonlySet<string> = new Set(["[", "{", ","]);
 const NUMBER_CHARS: ReadonlySet<string> = new Set("-+.0123456789eE");
 const BLANKS: ReadonlySet<string> = new Set(" \t\n\r");
@@ -86,7 +89,9 @@ function isDigit(char: string): boolean {
   return char >= "0" && char <= "9";
 }
 
-/** Index behind the string that begins at `start`; the text's length if the string has no end. */
+/**
+ * Returns the index after the string that begins at `start`, or the text's length if it has no end.
+ */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const char = text.charAt(at);
@@ -109,7 +114,7 @@ function isKey(text: string, end: number): boolean {
   return text.charAt(at) === ":";
 }
 
-/** Writes what `parseExactJson` gave as Nix does: without blanks, keys sorted bytewise. */
+/** Writes a result of `parseExactJson` as Nix does: without blanks, keys sorted bytewise. */
 export function formatExactJson(root: unknown): string {
   const parts: string[] = [];
   const open: { readonly items: readonly (readonly [prefix: string, value: unknown])[]; at: number; readonly end: string }[] = [];
@@ -140,14 +145,19 @@ export function formatExactJson(root: unknown): string {
 }
 
 const NUMBER = /^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?$/;
-/** Nix reads whole numbers as integers of 64 bits, and others as floating-point numbers. */
+/**
+ * Range of integers. Nix reads whole numbers as integers of 64 bits, and others as floating-point
+ * numbers.
+ */
 const MIN_INTEGER = -(2n ** 63n);
 const MAX_INTEGER = 2n ** 64n - 1n;
 const MAX_INTEGER_DIGITS = 20;
-/** More decimal digits than any double has. */
+/** Maximum number of significant decimal digits of a double. */
 const MAX_DIGITS = 17;
 
-/** Where Nix's JSON library changes from `123.0` and `0.0001` to `1e+16` and `1e-05`. */
+/**
+ * Exponents at which Nix's JSON library changes from `123.0` and `0.0001` to `1e+16` and `1e-05`.
+ */
 const MIN_EXPONENT = -4;
 const MAX_EXPONENT = 15;
 
@@ -155,14 +165,14 @@ function canonicalNumber(text: string): string {
   const [, sign, whole, fraction, exponent] = NUMBER.exec(text) ?? [];
   const value = Number(text);
   if (sign === undefined || whole === undefined || !Number.isFinite(value))
-    throw new StoreError("invalid", `not a number of JSON: ${quote(text)}`);
+    throw new StoreError("invalid", `not a JSON number: ${quote(text)}`);
   if (fraction === undefined && exponent === undefined && whole.length <= MAX_INTEGER_DIGITS) {
     const integer = BigInt(text);
     if (integer >= MIN_INTEGER && integer <= MAX_INTEGER) return String(integer);
   }
   if (value === 0) return `${sign}0.0`;
   let digits = (whole + (fraction ?? "")).replace(/^0+/, "");
-  // Where the decimal point is among the digits.
+  // Position of the decimal point among the digits.
   let point = digits.length - (fraction ?? "").length + Number(exponent ?? 0);
   digits = withoutZerosAtEnd(digits);
   if (digits.length > MAX_DIGITS) {
@@ -173,7 +183,10 @@ function canonicalNumber(text: string): string {
   return sign + layout(digits, point);
 }
 
-/** `/0+$/` would begin anew at each zero in the middle. */
+/**
+ * Removes trailing zeros. `/0+$/` would be slow, because it starts again at each zero in the
+ * middle.
+ */
 function withoutZerosAtEnd(digits: string): string {
   let length = digits.length;
   while (digits.charAt(length - 1) === "0") length--;

@@ -1,22 +1,23 @@
 import { formatNix32, type NixHash } from "./hash.ts";
 import { formatStorePath, parseStorePath, STORE_DIR } from "./store-path.ts";
 
-/** What a signature vouches for. */
+/** The facts that a signature vouches for. */
 export interface FingerprintInput {
-  /** Absolute, or a base name. */
+  /** Absolute store path, or its base name. */
   readonly storePath: string;
-  /** A SHA-256. */
+  /** SHA-256 of the NAR. */
   readonly narHash: NixHash;
-  /** Bytes. */
+  /** Size of the NAR, in bytes. */
   readonly narSize: number;
   /** Base names or absolute paths, in any order. */
   readonly references: Iterable<string>;
 }
 
 /**
- * The text that is signed for a store path: `1;` path `;` NAR hash `;` NAR size `;` references, sorted and each once.
+ * Makes the text that is signed for a store path: `1;` path `;` NAR hash `;` NAR size `;`
+ * references. The references are sorted and without duplicates.
  *
- * @throws StoreError `invalid` if one of the paths is not a store path.
+ * @throws StoreError `invalid` if one of the paths is not a store path
  */
 export function fingerprint(input: FingerprintInput, storeDir: string = STORE_DIR): string {
   const absolute = (path: string) => formatStorePath(parseStorePath(path, storeDir), storeDir);

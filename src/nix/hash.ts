@@ -2,23 +2,23 @@ import { fromBase64, fromHex, quote, toBase64, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
 
-/** The hash functions that Nix names. BLAKE3 is an experimental feature of Nix since 2.31. */
+/** Hash algorithms that Nix supports. BLAKE3 is an experimental feature of Nix since 2.31. */
 export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512" | "blake3";
 
-/** Bytes of each algorithm's digest. */
+/** Length of each algorithm's digest, in bytes. */
 export const HASH_LENGTHS: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64, blake3: 32 };
 
 export interface NixHash {
   readonly algorithm: HashAlgorithm;
-  /** As many bytes as `HASH_LENGTHS` says. */
+  /** Digest with the length in `HASH_LENGTHS`. */
   readonly digest: Uint8Array;
 }
 
 /**
- * Reads a hash in any form in which Nix reads one: `sha256-<base64>` (SRI), or `sha256:` and the
- * digest in hexadecimal of either case, in nixbase32 or in base64, which its length tells apart.
- * Base64 may lack its padding. Nix also ignores text behind the padding, and bits that no byte
- * uses. No program writes these, so here they are faults.
+ * Reads a hash in any form that Nix reads: `sha256-<base64>` (SRI), or `sha256:` and the digest.
+ * The digest may be in hexadecimal of either case, nixbase32 or base64, which its length tells
+ * apart. Base64 may lack its padding. Nix also ignores text after the padding, and unused bits. No
+ * program writes these, so this function refuses them.
  *
  * @throws StoreError `invalid`
  */
@@ -50,7 +50,7 @@ function decodeBase64(algorithm: HashAlgorithm, text: string): Uint8Array {
   const length = HASH_LENGTHS[algorithm];
   const digits = text.replace(/={1,2}$/, "");
   if (digits.length !== Math.ceil((length * 4) / 3)) {
-    throw new StoreError("invalid", `no form of a ${algorithm} digest has ${text.length} characters`);
+    throw new StoreError("invalid", `a ${algorithm} digest can't have ${text.length} characters`);
   }
   return fromBase64(digits.padEnd(Math.ceil(length / 3) * 4, "="));
 }
@@ -59,17 +59,17 @@ export function isHashAlgorithm(text: string): text is HashAlgorithm {
   return Object.hasOwn(HASH_LENGTHS, text);
 }
 
-/** `sha256-<base64>`: as in subresource integrity. */
+/** Writes `sha256-<base64>`, as in subresource integrity. */
 export function formatSri(hash: NixHash): string {
   return `${hash.algorithm}-${toBase64(hash.digest)}`;
 }
 
-/** `sha256:<nixbase32>`: as in NARInfo files and fingerprints. */
+/** Writes `sha256:<nixbase32>`, as in NARInfo files and fingerprints. */
 export function formatNix32(hash: NixHash): string {
   return `${hash.algorithm}:${encodeNixbase32(hash.digest)}`;
 }
 
-/** `sha256:<hexadecimal>`: as in what store paths are calculated from. */
+/** Writes `sha256:<hexadecimal>`, as in the texts from which Nix calculates store paths. */
 export function formatHex(hash: NixHash): string {
   return `${hash.algorithm}:${toHex(hash.digest)}`;
 }

@@ -2,26 +2,32 @@ import { concatBytes, equalBytes, fromBase64, quote, toBase64 } from "../bytes.t
 import { StoreError } from "../error.ts";
 import { checkKeyName } from "./signature.ts";
 
-/** An Ed25519 key that signatures are checked with, as in Nix's `trusted-public-keys`. */
+/** An Ed25519 key that verifies signatures, as in Nix's `trusted-public-keys`. */
 export interface PublicKey {
-  /** For example `cache.nixos.org-1`: which signatures it is for. */
+  /**
+   * Name of the key, for example `cache.nixos.org-1`. Signatures refer to their key by this name.
+   */
   readonly name: string;
-  /** 32 bytes. */
+  /** The key, 32 bytes. */
   readonly bytes: Uint8Array;
 }
 
 /** An Ed25519 key that signs, as `nix-store --generate-binary-cache-key` makes it. */
 export interface SecretKey {
   readonly name: string;
-  /** 32 bytes: what all follows from. */
+  /** Seed from which both halves of the key follow, 32 bytes. */
   readonly seed: Uint8Array;
-  /** 32 bytes: the public key, which the format keeps beside it. */
+  /** The public key, 32 bytes. The format stores it beside the seed. */
   readonly publicBytes: Uint8Array;
 }
 
 const KEY_LENGTH = 32;
 
-/** Reads `name:base64` of 32 bytes. @throws StoreError `invalid` */
+/**
+ * Reads `name:base64`, where the base64 holds 32 bytes.
+ *
+ * @throws StoreError `invalid`
+ */
 export function parsePublicKey(text: string): PublicKey {
   const { name, bytes } = parseKey(text, KEY_LENGTH, "public key");
   return { name, bytes };
@@ -32,7 +38,9 @@ export function formatPublicKey({ name, bytes }: PublicKey): string {
 }
 
 /**
- * Reads `name:base64` of 64 bytes, seed and public key; blanks around it are of the file. The error doesn't show the text, since it is a secret.
+ * Reads `name:base64`, where the base64 holds 64 bytes: the seed and the public key. Blanks around
+ * the text, for example from a file, are ignored. Errors don't show the text, because it is a
+ * secret.
  *
  * @throws StoreError `invalid`
  */
@@ -50,9 +58,9 @@ export function publicKeyOf({ name, publicBytes }: SecretKey): PublicKey {
 }
 
 /**
- * Reads several public keys, separated by blanks, as Nix's settings have them.
+ * Reads several public keys, separated by blanks, as in Nix's settings.
  *
- * @throws StoreError `invalid`, also for two keys of one name
+ * @throws StoreError `invalid`, also for two different keys with the same name
  */
 export function parsePublicKeys(text: string | Iterable<string>): PublicKey[] {
   const texts = typeof text === "string" ? text.split(/\s+/).filter((part) => part !== "") : [...text];
@@ -60,7 +68,7 @@ export function parsePublicKeys(text: string | Iterable<string>): PublicKey[] {
   for (const key of texts.map(parsePublicKey)) {
     const known = keys.get(key.name);
     if (known && !equalBytes(known.bytes, key.bytes))
-      throw new StoreError("invalid", `two public keys are named ${quote(key.name)}`);
+      throw new StoreError("invalid", `two different public keys have the name ${quote(key.name)}`);
     keys.set(key.name, key);
   }
   return [...keys.values()];
@@ -75,9 +83,9 @@ function parseKey(text: string, length: number, what: string): { name: string; b
     checkKeyName(name);
     bytes = fromBase64(text.slice(colon + 1));
   } catch (cause) {
-    // The cause of a secret key's error would show what it could not read.
-    throw new StoreError("invalid", `not a ${what}, a name and Base64${shown}`, shown === "" ? {} : { cause });
+    // The cause would show a part of the secret key.
+    throw new StoreError("invalid", `not a ${what} of the form name:base64${shown}`, shown === "" ? {} : { cause });
   }
-  if (bytes.length !== length) throw new StoreError("invalid", `a ${what} of ${bytes.length} bytes, not ${length}${shown}`);
+  if (bytes.length !== length) throw new StoreError("invalid", `a ${what} has ${bytes.length} bytes instead of ${length}${shown}`);
   return { name, bytes };
 }

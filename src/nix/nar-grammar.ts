@@ -1,9 +1,10 @@
 import { concatBytes, utf8 } from "../bytes.ts";
 
 /**
- * What a NAR (Nix archive) is made of, for those that read and those that write one.
+ * The grammar of a NAR (Nix archive), shared by parser and writer.
  *
- * Every token is a 64-bit little-endian length, that many bytes, and zero bytes up to a multiple of eight:
+ * Each token is a 64-bit little-endian length, that many bytes, and zero bytes up to a multiple of
+ * eight:
  *
  *     archive   = "nix-archive-1" node
  *     node      = "(" "type" ( file | symlink | directory ) ")"
@@ -11,30 +12,30 @@ import { concatBytes, utf8 } from "../bytes.ts";
  *     symlink   = "symlink" "target" target
  *     directory = "directory" { "entry" "(" "name" name "node" node ")" }
  *
- * with the names of a directory strictly ascending, bytewise.
+ * The names of a directory are strictly ascending, bytewise.
  */
 export const NAR_MAGIC = "nix-archive-1";
 
-/** Bytes of the longest name of an entry. */
+/** Maximum length of an entry's name, in bytes. */
 export const NAR_MAX_NAME_LENGTH = 255;
 
-/** Bytes of the longest target of a symlink. */
+/** Maximum length of a symlink's target, in bytes. */
 export const NAR_MAX_TARGET_LENGTH = 4095;
 
 const DOT = 0x2e;
 const SLASH = 0x2f;
 
-/** How many zero bytes follow `length` bytes. */
+/** Returns the number of zero bytes after `length` bytes. */
 export function narPaddingLength(length: number): number {
   return (8 - (length % 8)) % 8;
 }
 
-/** Size of a token of `length` bytes, with its length before it and its padding after it. */
+/** Returns the size of a token with `length` bytes, including its length field and its padding. */
 export function narTokenSize(length: number): number {
   return 8 + length + narPaddingLength(length);
 }
 
-/** `texts` (all short) as tokens, one after the other. */
+/** Encodes `texts`, all of them short, as consecutive tokens. */
 export function narTokens(...texts: readonly string[]): Uint8Array {
   return concatBytes(
     texts.map((text) => {
@@ -47,7 +48,7 @@ export function narTokens(...texts: readonly string[]): Uint8Array {
   );
 }
 
-/** What keeps `name` from being the name of an entry, or `undefined` if nothing does. */
+/** Returns the reason why `name` can't be the name of an entry, or `undefined` if it can. */
 export function narNameProblem(name: Uint8Array): string | undefined {
   if (name.length === 0) return "the name is empty";
   if (name.length > NAR_MAX_NAME_LENGTH) return `the name is longer than ${NAR_MAX_NAME_LENGTH} bytes`;
@@ -59,7 +60,7 @@ export function narNameProblem(name: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** What keeps `target` from being the target of a symlink, or `undefined` if nothing does. */
+/** Returns the reason why `target` can't be the target of a symlink, or `undefined` if it can. */
 export function narTargetProblem(target: Uint8Array): string | undefined {
   if (target.length === 0) return "the target is empty";
   if (target.length > NAR_MAX_TARGET_LENGTH) return `the target is longer than ${NAR_MAX_TARGET_LENGTH} bytes`;
@@ -67,7 +68,7 @@ export function narTargetProblem(target: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** What a message calls the entry that is reached by `names`: the archive itself where there are none. */
+/** Joins `names` to the path of an entry, for messages. No names mean the archive itself. */
 export function narPath(names: readonly Uint8Array[]): Uint8Array {
   const slash = Uint8Array.of(SLASH);
   return concatBytes(names.flatMap((name, i) => (i === 0 ? [name] : [slash, name])));

@@ -3,7 +3,7 @@ import { StoreError } from "../error.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { type NarHandler, type NarLimits, NarParser } from "./nar-parser.ts";
 
-/** What an archive holds, without the content of its files. */
+/** The tree of an archive, without the content of its files. */
 export interface NarListing {
   readonly root: NarListingNode;
 }
@@ -11,10 +11,10 @@ export interface NarListing {
 export type NarListingNode =
   | {
       readonly type: "regular";
-      /** Bytes. */
+      /** Size of the file, in bytes. */
       readonly size: number;
       readonly executable: boolean;
-      /** Where in the archive the content begins. */
+      /** Byte offset of the content in the archive. */
       readonly narOffset: number;
     }
   | { readonly type: "symlink"; readonly target: Uint8Array }
@@ -27,9 +27,9 @@ export interface NarListingEntry {
 
 export interface NarListingOptions extends NarLimits {
   signal?: AbortSignal | undefined;
-  /** How many entries the tree may have. A million if not given. */
+  /** Maximum number of entries in the tree; a million by default. */
   maxEntries?: number | undefined;
-  /** How many bytes the names and targets may have together. 64 MiB if not given. */
+  /** Maximum size of all names and targets together, in bytes; 64 MiB by default. */
   maxTextBytes?: number | undefined;
 }
 
@@ -37,10 +37,12 @@ const DEFAULT_MAX_ENTRIES = 1_000_000;
 const DEFAULT_MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
 /**
- * Reads an archive to its end and lists it. Memory is that of the tree, which the options bound.
+ * Reads an archive to its end and lists it. Its memory holds the tree, whose size the options
+ * limit.
  *
- * Rejects with a StoreError `invalid` for what is not an archive or has too many entries, with `signal.reason` when it is aborted,
- * and with what the stream fails with. The stream is cancelled when the archive is not read to its end.
+ * Rejects with a StoreError `invalid` for an invalid archive or too many entries, with
+ * `signal.reason` if aborted, and with the error of the stream. Cancels the stream if it does not
+ * read it to its end.
  */
 export async function listNar(
   stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>,
@@ -63,7 +65,8 @@ export async function listNar(
     parser.end();
     return { root: builder.root() };
   } finally {
-    // What closing it throws is no news: the reason is already on its way. Nor is it waited for, since it may be what hangs.
+    // Ignore errors of closing, because the first error is already on its way. Don't wait either,
+    // because the stream may hang.
     if (!done) chunks.close().catch(() => {});
   }
 }
@@ -95,7 +98,7 @@ class ListingBuilder implements NarHandler {
   #entries = 0;
   #textBytes = 0;
   #root: NarListingNode | undefined;
-  /** Of the directories that are open, the innermost last. */
+  /** Entries of each open directory, the innermost last. */
   readonly #open: NarListingEntry[][] = [];
   #name: Uint8Array | undefined;
 
@@ -141,7 +144,7 @@ class ListingBuilder implements NarHandler {
   #countText(bytes: Uint8Array): void {
     this.#textBytes += bytes.length;
     if (this.#textBytes > this.#maxTextBytes)
-      throw new StoreError("invalid", `NAR: more than ${this.#maxTextBytes} bytes of names`);
+      throw new StoreError("invalid", `NAR: more than ${this.#maxTextBytes} bytes of names and targets`);
   }
 
   #add(node: NarListingNode): void {
@@ -151,22 +154,23 @@ class ListingBuilder implements NarHandler {
   }
 }
 
-/** What `narListingToJson` writes, read again. */
+/** The parsed output of `narListingToJson`. */
 export interface NarListingJson {
   readonly version: 1;
   readonly root: NarListingJsonNode;
 }
 
 export type NarListingJsonNode =
-  /** `size` in bytes; `narOffset`: where in the NAR the content begins. */
+  /** `size` is in bytes; `narOffset` is the byte offset of the content in the NAR. */
   | { readonly type: "regular"; readonly size: number; readonly executable?: true; readonly narOffset: number }
   | { readonly type: "symlink"; readonly target: string }
   | { readonly type: "directory"; readonly entries: { readonly [name: string]: NarListingJsonNode } };
 
 /**
- * The listing as a binary cache serves it in the file `<hash part>.ls`: version 1, on one line, entries in the archive's order.
+ * Writes a listing as a binary cache serves it in the file `<hash part>.ls`: version 1, on one
+ * line, entries in the archive's order.
  *
- * @throws StoreError `invalid` if a name or a target is not UTF-8, which JSON has no way to say.
+ * @throws StoreError `invalid` if a name or a target is not UTF-8, because JSON can't express it
  */
 export function narListingToJson(listing: NarListing): string {
   return `{"version":1,"root":${nodeToJson(listing.root)}}`;
@@ -189,6 +193,7 @@ function nodeToJson(node: NarListingNode): string {
 
 function bytesToJson(bytes: Uint8Array): string {
   const text = decodeUtf8Strict(bytes);
-  if (text === undefined) throw new StoreError("invalid", `not UTF-8, so not in a NAR listing: ${quoteBytes(bytes)}`);
+  if (text === undefined)
+    throw new StoreError("invalid", `a NAR listing can't express a name that is not UTF-8: ${quoteBytes(bytes)}`);
   return JSON.stringify(text);
 }

@@ -13,33 +13,40 @@ import {
 import { NarTokenizer } from "./nar-tokenizer.ts";
 
 /**
- * Is told what an archive holds, in the archive's order. `NarWriter` is one, which writes the same archive again.
+ * Receives the contents of an archive, in the archive's order. `NarWriter` is a handler that writes
+ * the same archive again.
  *
- * A call for a node (`directory`, `file` or `symlink`) comes first for the root, and then after each `entry`. What a method throws
- * ends the parsing and is thrown by `push`.
+ * The first call is for the root node (`directory`, `file` or `symlink`). Each further node follows
+ * a call of `entry`. An error thrown by a method ends the parsing, and `push` throws it.
  */
 export interface NarHandler {
-  /** The node is a directory; its entries follow, then `leave`. */
+  /** The node is a directory. Its entries follow, then `leave`. */
   directory(): void;
-  /** The innermost directory has an entry; its node follows. `name` is the receiver's to keep, but not to change. */
+  /**
+   * The innermost directory has an entry, whose node follows. The handler may keep `name`, but must
+   * not change it.
+   */
   entry(name: Uint8Array): void;
   /** The innermost directory ends. */
   leave(): void;
-  /** The node is a file of `size` bytes; its content follows, then `endFile`. */
+  /** The node is a file of `size` bytes. Its content follows, then `endFile`. */
   file(size: number, executable: boolean): void;
-  /** Some of the file's content: a view of what was pushed, valid during the call. Never empty, in sum `size` bytes. */
+  /**
+   * Receives a piece of the file's content, never empty. It is a view of the pushed bytes, valid
+   * only during the call. All pieces together have `size` bytes.
+   */
   content(bytes: Uint8Array): void;
   endFile(): void;
-  /** The node is a symlink. `target` is the receiver's to keep. */
+  /** The node is a symlink. The handler may keep `target`. */
   symlink(target: Uint8Array): void;
 }
 
 export interface NarLimits {
-  /** How many directories may be inside one another, the root included. 1024 if not given. */
+  /** Maximum depth of nested directories, including the root; 1024 by default. */
   maxDepth?: number | undefined;
 }
 
-/** What the parser waits for. */
+/** States of the parser: the part of the archive that comes next. */
 const MAGIC = 0;
 const OPEN = 1;
 const TYPE = 2;
@@ -61,7 +68,7 @@ const NAME = 17;
 const NODE = 18;
 const END = 19;
 
-/** Where only one token is right: that token, and what comes after it. */
+/** For each state that allows only one token: the token and the next state. */
 const EXPECTED: readonly (readonly [token: Uint8Array, next: number] | undefined)[] = (() => {
   const table: (readonly [Uint8Array, number] | undefined)[] = new Array(END + 1).fill(undefined);
   table[MAGIC] = [utf8(NAR_MAGIC), OPEN];
@@ -85,7 +92,10 @@ const CONTENTS_TOKEN = utf8("contents");
 const ENTRY_TOKEN = utf8("entry");
 const CLOSE_TOKEN = utf8(")");
 
-/** What most entries have around name and content. Taken at once, since a token costs as much as the content of a short file. */
+/**
+ * Token sequences around name and content that most entries have. The parser takes each as a whole,
+ * because one token costs as much as the content of a short file.
+ */
 const REGULAR_NODE = narTokens("node", "(", "type", "regular", "contents");
 const NEXT_ENTRY = narTokens(")", ")", "entry", "(", "name");
 
@@ -93,14 +103,15 @@ const MAX_KEYWORD_LENGTH = NAR_MAGIC.length;
 const DEFAULT_MAX_DEPTH = 1024;
 
 /**
- * Parses an archive that comes in pieces, and accepts exactly what Nix itself writes: an archive that parses is the one that
- * `NarWriter` makes of it, byte for byte.
+ * Parses an archive that comes in pieces. It accepts exactly the archives that Nix itself writes:
+ * for a valid archive `NarWriter` produces the same bytes again.
  *
- * Synchronous, since a call per token costs far less than a promise per token. Between two pushes it keeps the names that lead to
- * the current entry and the bytes of at most one token; nothing is allocated by a length that the archive only claims.
+ * The parser is synchronous, because a call per token costs far less than a promise per token.
+ * Between two pushes it keeps the names on the path to the current entry and the bytes of at most
+ * one token. It never allocates memory for a length that the archive only claims.
  *
- * Errors are `StoreError`s with code `invalid` that name the entry and the byte offset. After an error every further call throws it
- * again.
+ * Errors are `StoreError`s with code `invalid` that name the entry and the byte offset. After an
+ * error every further call throws the same error.
  */
 export class NarParser {
   readonly #handler: NarHandler;
@@ -109,10 +120,13 @@ export class NarParser {
   #state: number = MAGIC;
   #failure: { readonly reason: unknown } | undefined;
   #ended = false;
-  /** For each open directory the name of its latest entry: the path, and what the next name is compared with. */
+  /**
+   * Name of the latest entry of each open directory. The names are the path for errors, and the
+   * last one is compared with the next name.
+   */
   readonly #names: (Uint8Array | undefined)[] = [];
   #executable = false;
-  /** Of content, and of the padding after it. */
+  /** Bytes left of the content; `#padding` counts the padding after it. */
   #remaining = 0;
   #padding = 0;
 
@@ -121,29 +135,37 @@ export class NarParser {
     this.#maxDepth = limits.maxDepth ?? DEFAULT_MAX_DEPTH;
   }
 
-  /** Bytes that were parsed. During a call of `file` the offset of the file's content, of `content` that of the content's end. */
+  /**
+   * Number of parsed bytes. During `file` it is the offset of the file's content. During `content`
+   * it is the offset of the piece's end.
+   */
   get bytesRead(): number {
     return this.#tokens.offset;
   }
 
-  /** Parses `chunk`, which is the caller's again afterwards. @throws StoreError `invalid` */
+  /**
+   * Parses `chunk`. The caller may reuse it after the call.
+   *
+   * @throws StoreError `invalid`
+   */
   push(chunk: Uint8Array): void {
     this.#guard(() => {
-      if (this.#ended) throw new StoreError("invalid", "NAR: pushed to after its end");
+      if (this.#ended) throw new StoreError("invalid", "NAR: push() was called after the archive's end");
       this.#tokens.next(chunk);
       while (this.#step());
     });
   }
 
   /**
-   * Parses `chunk` up to the archive's end, for an archive that something else follows.
+   * Parses `chunk` up to the archive's end, for an archive with other data behind it.
    *
-   * @returns a view of what follows in `chunk`; `undefined` while the archive goes on
+   * @returns a view of the data behind the archive in `chunk`, or `undefined` if the archive goes
+   *   on
    * @throws StoreError `invalid`
    */
   pushPart(chunk: Uint8Array): Uint8Array | undefined {
     return this.#guard(() => {
-      if (this.#ended) throw new StoreError("invalid", "NAR: pushed to after its end");
+      if (this.#ended) throw new StoreError("invalid", "NAR: pushPart() was called after the archive's end");
       this.#tokens.next(chunk);
       while (this.#state !== END && this.#step());
       if (this.#state !== END) return undefined;
@@ -152,7 +174,11 @@ export class NarParser {
     });
   }
 
-  /** Says that nothing more comes. @throws StoreError `invalid` if the archive is not complete. */
+  /**
+   * Ends the input.
+   *
+   * @throws StoreError `invalid` if the archive is not complete
+   */
   end(): void {
     this.#guard(() => {
       if (this.#state !== END) throw this.#error(this.bytesRead, "it ends too early");
@@ -170,7 +196,7 @@ export class NarParser {
     }
   }
 
-  /** Takes one thing out of the chunk. False if what is left of it is not enough. */
+  /** Takes one item from the chunk. Returns false if the rest of the chunk is too short. */
   #step(): boolean {
     switch (this.#state) {
       case CONTENT:
@@ -180,7 +206,7 @@ export class NarParser {
       case LENGTH:
         return this.#contentLength();
       case END:
-        if (!this.#tokens.drained) throw this.#error(this.bytesRead, "bytes follow its end");
+        if (!this.#tokens.drained) throw this.#error(this.bytesRead, "there are bytes after its end");
         return false;
       case NAME:
         if (!this.#tokens.readToken(NAR_MAX_NAME_LENGTH)) return false;
@@ -198,7 +224,7 @@ export class NarParser {
     }
   }
 
-  /** Takes several keywords at once, where they are what one expects. */
+  /** Takes several keywords at once if they are the most common ones. */
   #usual(): boolean {
     if (this.#state === NODE && this.#tokens.skip(REGULAR_NODE)) {
       this.#executable = false;
@@ -238,7 +264,7 @@ export class NarParser {
       this.#state = TARGET_KEY;
     } else if (this.#tokens.is(DIRECTORY_TOKEN)) {
       if (this.#names.length >= this.#maxDepth) {
-        throw this.#error(this.#tokens.tokenOffset, `more than ${this.#maxDepth} directories inside one another`);
+        throw this.#error(this.#tokens.tokenOffset, `more than ${this.#maxDepth} nested directories`);
       }
       this.#names.push(undefined);
       this.#state = ENTRY_OR_CLOSE;

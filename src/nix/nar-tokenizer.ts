@@ -1,23 +1,24 @@
 import { NAR_MAX_TARGET_LENGTH, narTokenSize } from "./nar-grammar.ts";
 
 /**
- * Takes tokens, lengths and raw bytes out of an archive that comes in chunks. Chunks are never joined: a token is used where it
- * lies, and only one that is split between chunks is collected in a buffer, which is as large as the longest token may be.
+ * Takes tokens, lengths and raw bytes from an archive that comes in chunks. It never joins chunks:
+ * it uses a token in place. Only a token that is split between chunks goes into a buffer, which is
+ * as large as the longest allowed token.
  *
- * Whatever is taken is taken whole or not at all: where the chunk ends too early, the method says so, and is to be called again
- * with the next chunk.
+ * Each method takes its whole item or nothing. If the chunk ends too early, the method says so, and
+ * the caller calls it again with the next chunk.
  */
 export class NarTokenizer {
-  /** Makes the error for what is wrong at an offset of the archive. */
+  /** Makes the error for a problem at an offset of the archive. */
   readonly #error: (offset: number, problem: string) => Error;
   #chunk: Uint8Array = new Uint8Array(0);
   #at = 0;
-  /** Bytes of the chunks before this one. */
+  /** Total length of the previous chunks, in bytes. */
   #base = 0;
   readonly #carry = new Uint8Array(narTokenSize(NAR_MAX_TARGET_LENGTH));
   #carried = 0;
 
-  /** Where the current token's bytes are. */
+  /** Location of the current token's bytes. */
   #source: Uint8Array = this.#carry;
   #start = 0;
   #length = 0;
@@ -27,29 +28,29 @@ export class NarTokenizer {
     this.#error = error;
   }
 
-  /** Bytes of the archive that were taken. */
+  /** Number of bytes of the archive taken so far. */
   get offset(): number {
     return this.#base + this.#at;
   }
 
-  /** Offset in the archive of the token or length that was read last, or that is being read. */
+  /** Offset in the archive of the token or length that was read last or is being read. */
   get tokenOffset(): number {
     return this.#tokenOffset;
   }
 
-  /** Whether this chunk has nothing more. */
+  /** Whether the current chunk is used up. */
   get drained(): boolean {
     return this.#at === this.#chunk.length;
   }
 
-  /** Goes on to `chunk`; the one before must be drained. */
+  /** Continues with `chunk`; the previous one must be drained. */
   next(chunk: Uint8Array): void {
     this.#base += this.#chunk.length;
     this.#chunk = chunk;
     this.#at = 0;
   }
 
-  /** Takes `bytes` if they are what comes next, all of them in this chunk. */
+  /** Takes `bytes` if they come next and lie entirely in this chunk. */
   skip(bytes: Uint8Array): boolean {
     const end = this.#at + bytes.length;
     if (this.#carried > 0 || end > this.#chunk.length) return false;
@@ -58,7 +59,7 @@ export class NarTokenizer {
     return true;
   }
 
-  /** Reads a token of at most `maxLength` bytes, for `is` and `copy` to look at. */
+  /** Reads a token of at most `maxLength` bytes, for `is` and `copy`. */
   readToken(maxLength: number): boolean {
     const available = this.#chunk.length - this.#at;
     this.#tokenOffset = this.offset - this.#carried;
@@ -79,7 +80,7 @@ export class NarTokenizer {
     return true;
   }
 
-  /** Reads the length that stands before content. */
+  /** Reads the length field before content. */
   readLength(): number | undefined {
     this.#tokenOffset = this.offset - this.#carried;
     if (this.#carried === 0 && this.#chunk.length - this.#at >= 8) {
@@ -91,28 +92,28 @@ export class NarTokenizer {
     return lengthAt(this.#carry, 0);
   }
 
-  /** At most `count` raw bytes, as a view of the chunk. */
+  /** Takes at most `count` raw bytes, as a view of the chunk. */
   take(count: number): Uint8Array {
     const start = this.#at;
     this.#at = Math.min(start + count, this.#chunk.length);
     return this.#chunk.subarray(start, this.#at);
   }
 
-  /** Whether the token is `bytes`. */
+  /** Whether the token equals `bytes`. */
   is(bytes: Uint8Array): boolean {
     if (this.#length !== bytes.length) return false;
     for (let i = 0; i < bytes.length; i++) if (this.#source[this.#start + i] !== bytes[i]) return false;
     return true;
   }
 
-  /** A copy of the token's bytes. */
+  /** Copies the token's bytes. */
   copy(): Uint8Array {
     return this.#source.slice(this.#start, this.#start + this.#length);
   }
 
   #boundedLength(bytes: Uint8Array, at: number, maxLength: number): number {
     const length = lengthAt(bytes, at);
-    if (length > maxLength) throw this.#error(this.#tokenOffset, `a token of ${length} bytes, where ${maxLength} is the most`);
+    if (length > maxLength) throw this.#error(this.#tokenOffset, `a token has ${length} bytes; the limit is ${maxLength}`);
     return length;
   }
 
@@ -126,7 +127,10 @@ export class NarTokenizer {
     }
   }
 
-  /** Moves bytes of the chunk to the carry until it holds `count`. False if the chunk ends before. */
+  /**
+   * Moves bytes from the chunk to the carry until it holds `count`. Returns false if the chunk ends
+   * first.
+   */
   #fillCarry(count: number): boolean {
     if (this.#carried < count) {
       const bytes = this.take(count - this.#carried);
@@ -137,7 +141,7 @@ export class NarTokenizer {
   }
 }
 
-/** A 64-bit little-endian number; rounded, but still over 2^53, where it is that large. */
+/** Reads a 64-bit little-endian number. A number above 2^53 is rounded, but stays above 2^53. */
 function lengthAt(bytes: Uint8Array, at: number): number {
   const byte = (i: number) => bytes[at + i] as number;
   const low = (byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24)) >>> 0;

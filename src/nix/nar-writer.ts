@@ -15,20 +15,25 @@ const CLOSE = narTokens(")");
 const FIRST_BUFFER_SIZE = 4096;
 const MAX_BUFFER_SIZE = 64 * 1024;
 
-/** Content from this size on is handed over as it is; what is smaller is collected. */
+/**
+ * Content of at least this many bytes is passed on without a copy. Smaller content is collected.
+ */
 const PASS_THROUGH_SIZE = 16 * 1024;
 
-/** What may come next. */
+/** The call that may come next. */
 type State = "node" | "content" | "entry" | "end" | "ended" | "failed";
 
 /**
- * Writes an archive, called in the archive's own order: a node, and for a directory each `entry` with its node, then `leave`.
+ * Writes an archive. The calls come in the archive's own order: a node; for a directory each
+ * `entry` with its node, then `leave`.
  *
- * The bytes go to `sink` in order. A buffer that the writer filled is the receiver's to keep (and to transfer: nothing else looks
- * at it); large content is handed over as the very view that came, without a copy.
+ * The bytes go to `sink` in order. The receiver may keep or transfer a buffer that the writer
+ * filled, because nothing else refers to it. Large content is passed on as the caller's own view,
+ * without a copy.
  *
- * It throws rather than write what is not an archive: a `StoreError` with code `invalid` for a bad name or target, names out of
- * order, or a call that is out of turn; `corrupt` if a file's content is not as long as it was declared. Then every further call
+ * The writer throws instead of writing an invalid archive. The `StoreError` has the code `invalid`
+ * for a bad name or target, for names out of order, or for a call in the wrong order. It has the
+ * code `corrupt` if a file's content doesn't have the declared length. After that, every call
  * throws.
  */
 export class NarWriter implements NarHandler {
@@ -37,7 +42,7 @@ export class NarWriter implements NarHandler {
   #used = 0;
   #handedOver = 0;
   #state: State = "node";
-  /** For each open directory the name of its latest entry. */
+  /** Name of the latest entry of each open directory. */
   readonly #names: (Uint8Array | undefined)[] = [];
   #size = 0;
   #remaining = 0;
@@ -47,7 +52,7 @@ export class NarWriter implements NarHandler {
     this.#write(HEADER);
   }
 
-  /** Size of the archive so far, with what is not handed over yet. */
+  /** Size of the archive so far, including bytes still in the buffer. */
   get bytesWritten(): number {
     return this.#handedOver + this.#used;
   }
@@ -81,7 +86,7 @@ export class NarWriter implements NarHandler {
     this.#closeNode();
   }
 
-  /** Begins a file of `size` bytes: `content` any number of times, then `endFile`. */
+  /** Begins a file of `size` bytes. Any number of `content` calls follow, then `endFile`. */
   file(size: number, executable: boolean): void {
     this.#expect("node", "file");
     if (!Number.isSafeInteger(size) || size < 0) this.#fail("invalid", `a file can't have ${size} bytes`);
@@ -94,7 +99,7 @@ export class NarWriter implements NarHandler {
 
   content(bytes: Uint8Array): void {
     this.#expect("content", "content");
-    if (bytes.length > this.#remaining) this.#fail("corrupt", `the content is longer than its ${this.#size} bytes`);
+    if (bytes.length > this.#remaining) this.#fail("corrupt", `the content is longer than the declared ${this.#size} bytes`);
     this.#remaining -= bytes.length;
     if (bytes.length < PASS_THROUGH_SIZE) {
       this.#write(bytes);
@@ -105,12 +110,12 @@ export class NarWriter implements NarHandler {
   }
 
   /**
-   * Counts `length` bytes of content as written without handing them over: the reader wants a later
-   * part. Hands over the bytes before them first, so the next piece begins after the gap.
+   * Counts `length` bytes of content as written without passing them on, for a reader who wants a
+   * later part. Passes on the bytes before them first, so the next piece begins after the gap.
    */
   skipContent(length: number): void {
     this.#expect("content", "skipContent");
-    if (length > this.#remaining) this.#fail("corrupt", `the content is longer than its ${this.#size} bytes`);
+    if (length > this.#remaining) this.#fail("corrupt", `the content is longer than the declared ${this.#size} bytes`);
     this.flush();
     this.#remaining -= length;
     this.#handedOver += length;
@@ -118,7 +123,8 @@ export class NarWriter implements NarHandler {
 
   endFile(): void {
     this.#expect("content", "endFile");
-    if (this.#remaining > 0) this.#fail("corrupt", `the content is ${this.#remaining} bytes shorter than its ${this.#size}`);
+    if (this.#remaining > 0)
+      this.#fail("corrupt", `the content is ${this.#remaining} bytes shorter than the declared ${this.#size}`);
     this.#writePadding(this.#size);
     this.#closeNode();
   }
@@ -132,17 +138,17 @@ export class NarWriter implements NarHandler {
     this.#closeNode();
   }
 
-  /** Hands over the rest. To be called once, when the root node is complete. */
+  /** Passes on the remaining bytes. Call it once, after the root node is complete. */
   end(): void {
     this.#expect("end", "end");
     this.flush();
     this.#state = "ended";
   }
 
-  /** Hands over what was collected so far, for a reader who waits. */
+  /** Passes on the bytes collected so far, for a reader who waits. */
   flush(): void {
     if (this.#used === 0) return;
-    // A buffer that is hardly used is worth more than the copy that saves it.
+    // A copy of few bytes is cheaper than giving away a nearly empty buffer.
     if (this.#used < this.#buffer.length / 4) {
       const bytes = this.#buffer.slice(0, this.#used);
       this.#used = 0;
@@ -186,7 +192,7 @@ export class NarWriter implements NarHandler {
     this.#used += bytes.length;
   }
 
-  /** Makes room for `count` bytes; always fewer than the largest buffer. */
+  /** Makes room for `count` bytes, which are always fewer than the largest buffer. */
   #reserve(count: number): void {
     if (this.#used + count <= this.#buffer.length) return;
     this.#handOverBuffer();
@@ -206,7 +212,7 @@ export class NarWriter implements NarHandler {
   }
 
   #expect(state: State, call: string): void {
-    if (this.#state !== state) this.#fail("invalid", `${call}() is out of turn (${this.#state})`);
+    if (this.#state !== state) this.#fail("invalid", `${call}() was called in the wrong order (state: ${this.#state})`);
   }
 
   #fail(code: "invalid" | "corrupt", problem: string): never {

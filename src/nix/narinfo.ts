@@ -5,43 +5,46 @@ import { formatNix32, type NixHash, parseHash } from "./hash.ts";
 import { formatSignature, parseSignature, type Signature } from "./signature.ts";
 import { checkStorePath, STORE_DIR } from "./store-path.ts";
 
-/** What a binary cache says about a store path, in the file `<hash part>.narinfo`. */
+/** A binary cache's description of a store path, in the file `<hash part>.narinfo`. */
 export interface NarInfo {
-  /** Absolute. */
+  /** Absolute store path. */
   storePath: string;
-  /** Address of the archive, as a rule relative to the cache's own address. */
+  /** URL of the archive, usually relative to the cache's own URL. */
   url: string;
-  /** How the archive is compressed, for example `xz` or `none`. Where a file does not say, Nix means `bzip2`, and so does `parseNarInfo`. */
+  /**
+   * Compression of the archive, for example `xz` or `none`. If the file doesn't state one, Nix and
+   * `parseNarInfo` assume `bzip2`.
+   */
   compression?: string | undefined;
-  /** Hash of the archive as it is served, compressed. Nix itself writes a SHA-256. */
+  /** Hash of the archive as served, compressed. Nix itself writes a SHA-256. */
   fileHash?: NixHash | undefined;
-  /** Bytes of the archive as it is served. Where a file says 0, Nix means that it is unknown. */
+  /** Size of the archive as served, in bytes. Nix writes 0 for an unknown size. */
   fileSize?: number | undefined;
   /** SHA-256 of the NAR. */
   narHash: NixHash;
-  /** Bytes of the NAR, never 0. */
+  /** Size of the NAR in bytes, never 0. */
   narSize: number;
   /** Base names, in the file's order. */
   references: string[];
-  /** Base name of the derivation. Nix lets it end in something else than `.drv`. */
+  /** Base name of the derivation. Nix allows a suffix other than `.drv`. */
   deriver?: string | undefined;
   system?: string | undefined;
   signatures: Signature[];
-  /** Missing for a content address of a kind that we don't know, too. */
+  /** Also missing if the file has a content address of an unknown kind. */
   ca?: ContentAddress | undefined;
 }
 
-/** Characters of the longest NARInfo that is read. */
+/** Maximum length of a NARInfo file, in characters. */
 export const NARINFO_MAX_LENGTH = 1024 * 1024;
 
 /**
  * Reads a NARInfo file. Fields may have any form that Nix reads: hashes in each encoding, blanks
- * around references, a deriver without `.drv`. Unknown tags are ignored, and so is a content
- * address of an unknown kind.
+ * around references, a deriver without `.drv`. Ignores unknown tags and content addresses of
+ * unknown kinds.
  *
- * Lines must be `Tag: value`, and a known tag other than `Sig` comes once. Nix is less strict
- * there: a broken line hides the next one from it, and the last of several lines wins. Two readers
- * would then see two different paths in one file.
+ * Each line must be `Tag: value`, and each known tag except `Sig` may occur only once. Nix is less
+ * strict: it skips the line after a broken line, and takes the last of several lines with the same
+ * tag. Two readers could then see two different paths in one file.
  *
  * @throws StoreError `invalid`
  */
@@ -73,16 +76,16 @@ const TAGS: ReadonlySet<string> = new Set([
 
 function readLines(text: string): { fields: Map<string, string>; signatures: string[] } {
   const lines = text.split("\n");
-  if (lines.pop() !== "") throw new StoreError("invalid", "NARInfo: the last line does not end");
+  if (lines.pop() !== "") throw new StoreError("invalid", "NARInfo: the last line has no line feed");
   const fields = new Map<string, string>();
   const signatures: string[] = [];
   for (const line of lines) {
     const separator = line.indexOf(": ");
-    if (separator <= 0) throw new StoreError("invalid", `NARInfo: not a line of a tag and a value: ${quote(line)}`);
+    if (separator <= 0) throw new StoreError("invalid", `NARInfo: a line is not of the form "Tag: value": ${quote(line)}`);
     const tag = line.slice(0, separator);
     const value = line.slice(separator + 2);
     if (tag === "Sig") signatures.push(value);
-    else if (fields.has(tag)) throw new StoreError("invalid", `NARInfo: ${tag} is there twice`);
+    else if (fields.has(tag)) throw new StoreError("invalid", `NARInfo: ${tag} occurs twice`);
     else if (TAGS.has(tag)) fields.set(tag, value);
   }
   return { fields, signatures };
@@ -120,9 +123,9 @@ function isNotEmpty(text: string): boolean {
 }
 
 /**
- * Writes a NARInfo file as Nix does: its order of the lines, hashes in nixbase32.
+ * Writes a NARInfo file as Nix does: with its order of lines, and hashes in nixbase32.
  *
- * @throws StoreError `invalid` where the file would not be read again as what it was written from.
+ * @throws StoreError `invalid` if a reader of the file would not get the same `info` back
  */
 export function formatNarInfo(info: NarInfo, storeDir: string = STORE_DIR): string {
   const lines: string[] = [];
@@ -158,19 +161,19 @@ function checkBaseName(text: string): string {
 
 const WORD = /^[^\s\p{Cc}]+$/u;
 
-/** Free text, but without anything that would end the line or be lost around it. */
+/** Checks free text. Nothing in it may end the line or get lost at its edges. */
 function checkWord(tag: string, text: string): string {
   if (!WORD.test(text)) throw new StoreError("invalid", `${tag} is empty or has blanks: ${quote(text)}`);
   return text;
 }
 
-/** Blanks inside are part of the URL, as in Nix. */
+/** Checks a URL. Blanks inside are part of it, as in Nix. */
 function checkUrl(text: string): string {
   if (!/^[^\p{Cc}]+$/u.test(text)) throw new StoreError("invalid", `URL is empty or has control characters: ${quote(text)}`);
   return text;
 }
 
-/** Reads a number as Nix does: a plus and zeros may come first. */
+/** Reads a number as Nix does: a plus sign and zeros may come first. */
 function readSize(tag: string, text: string): number {
   if (!/^\+?[0-9]+$/.test(text)) throw new StoreError("invalid", `${tag} is not a number of bytes: ${quote(text)}`);
   return checkSize(tag, Number(text));
@@ -181,7 +184,7 @@ function checkSize(tag: string, size: number): number {
   return size;
 }
 
-/** No NAR is empty: Nix writes 0 for a size that it doesn't know. */
+/** Refuses 0. No NAR is empty; Nix writes 0 for a size that it doesn't know. */
 function checkNotEmpty(tag: string, size: number): number {
   if (checkSize(tag, size) === 0) throw new StoreError("invalid", `${tag} is 0`);
   return size;

@@ -7,56 +7,56 @@ import { formatSignature, parseSignature } from "./signature.ts";
 import { checkStorePath, formatStorePath, parseStorePath, STORE_DIR, storePathBaseName } from "./store-path.ts";
 
 /**
- * Nario, the format of `nix-store --export` and of `nix nario` (its version 1): several store paths in
- * one stream, each a NAR with what Nix knows of it. Numbers are 64-bit little-endian; texts have their
- * length before them, and zeros up to a multiple of eight after them:
+ * Nario, the format of `nix-store --export` and of `nix nario` (its version 1). It holds several
+ * store paths in one stream, each as a NAR and Nix's information about it. Numbers are 64-bit
+ * little-endian. A text has its length before it, and zeros up to a multiple of eight after it:
  *
  *     nario   = { 1 nar 0x4558494e path references deriver notes } 0
  *     notes   = 0 | 1 text
  *
- * References are a count and as many store paths. A deriver that is not known is empty. Nix 1 had a
- * signature in `notes`, and every Nix since skips the text there. This project keeps what the format
- * has no room for in it, the lines `Sig:` and `CA:` as in a NARInfo, so that nothing gets lost on the
- * way back.
+ * References are a count and as many store paths. An unknown deriver is empty. Nix 1 had a
+ * signature in `notes`, and every later Nix skips the text there. This project uses the text for
+ * facts that the format has no room for: the lines `Sig:` and `CA:` as in a NARInfo. So nothing
+ * gets lost on the way back.
  */
 
-/** What a nario says of a store path, besides its NAR. */
+/** A nario's information about a store path, besides its NAR. */
 export interface NarioInfo {
-  /** Absolute. */
+  /** Absolute store path. */
   readonly storePath: string;
-  /** Base names. */
+  /** Base names of the references. */
   readonly references: readonly string[];
-  /** Base name. */
+  /** Base name of the deriver. */
   readonly deriver?: string | undefined;
-  /** `name:base64`. Only narios of this project tell them. */
+  /** Signatures as `name:base64`. Only narios of this project have them. */
   readonly signatures: readonly string[];
-  /** As in a NARInfo. Only narios of this project tell it. */
+  /** Content address as in a NARInfo. Only narios of this project have it. */
   readonly ca?: string | undefined;
 }
 
-/** "NIXE". */
+/** The text "NIXE". */
 const MAGIC = 0x4558494e;
-/** "NARIO2": the beginning of what Determinate Nix writes by default. */
+/** The text "NARIO2": the beginning of the format that Determinate Nix writes by default. */
 const VERSION_2 = 0x324f4952414e;
 
-/** What stands before each path's NAR. */
+/** The bytes before each path's NAR. */
 export const NARIO_PATH_START: Uint8Array = number(1);
 
-/** The end of a nario. */
+/** The bytes at the end of a nario. */
 export const NARIO_END: Uint8Array = number(0);
 
-/** Bytes of the longest store path in a nario. */
+/** Maximum length of a store path in a nario, in bytes. */
 const MAX_PATH_LENGTH = 1024;
-/** References of one path. */
+/** Maximum number of references of one path. */
 const MAX_REFERENCES = 250_000;
-/** Bytes of the longest notes. */
+/** Maximum length of the notes, in bytes. */
 const MAX_NOTES_LENGTH = 1024 * 1024;
 
 /**
- * What stands after the NAR of a path.
+ * Encodes the part after the NAR of a path.
  *
- * @param options.notes whether signatures and content address are kept; without them the bytes are
- *   those that `nix-store --export` writes
+ * @param options.notes whether to include signatures and the content address; true by default.
+ *   Without them the bytes equal the output of `nix-store --export`
  */
 export function formatNarioInfo(
   { storePath, references, deriver, signatures, ca }: NarioInfo,
@@ -81,8 +81,8 @@ function formatNotes(signatures: readonly string[], ca: string | undefined): str
 }
 
 /**
- * Reads narios that come in pieces: one, or several one after the other. Holds a piece, and what is
- * known of one path.
+ * Reads one nario, or several consecutive ones, from pieces. It holds one piece in memory, and the
+ * information about one path.
  */
 export class NarioReader {
   readonly #source: AsyncIterator<Uint8Array>;
@@ -91,38 +91,42 @@ export class NarioReader {
   #isInNar = false;
   #hasEnded = false;
 
-  /** @param source is ended by `close` only */
+  /** @param source only `close` ends it */
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
   }
 
   /**
-   * Goes to the next store path, whose NAR is to be read next, to its end; then `info`.
+   * Moves to the next store path. Read its NAR to its end, then call `info`.
    *
-   * @returns `undefined` if there is none
+   * @returns the pieces of the NAR, or `undefined` if there are no more store paths
    * @throws StoreError `invalid`
    */
   async next(): Promise<AsyncGenerator<Uint8Array> | undefined> {
-    if (this.#isInNar) throw new StoreError("internal", "a nario's NAR was not read to its end");
+    if (this.#isInNar) throw new StoreError("internal", "the caller did not read a nario's NAR to its end");
     for (;;) {
-      // After the end of one nario, another may follow.
+      // After the end of one nario another may follow.
       if (this.#hasEnded && !(await this.#hasMore())) return undefined;
       const mark = await this.#number();
       this.#hasEnded = mark === 0;
       if (mark === 1) break;
       if (mark === VERSION_2) throw this.#invalid("it is in version 2 of the format; export it with --format 1");
-      if (mark !== 0) throw this.#invalid("this is no nario, as nix-store --export writes it");
+      if (mark !== 0) throw this.#invalid("this is not a nario as nix-store --export writes it");
     }
     this.#isInNar = true;
     return this.#nar();
   }
 
-  /** What the nario says of the path whose NAR was just read. @throws StoreError `invalid` */
+  /**
+   * Reads the information about the store path whose NAR was just read.
+   *
+   * @throws StoreError `invalid`
+   */
   async info(): Promise<NarioInfo> {
     if ((await this.#number()) !== MAGIC) throw this.#invalid("the mark after a NAR is missing");
     const storePath = formatStorePath(parseStorePath(await this.#path("store path")));
     const count = await this.#number();
-    if (count > MAX_REFERENCES) throw this.#invalid(`${storePath} has ${count} references`);
+    if (count > MAX_REFERENCES) throw this.#invalid(`${storePath} has too many references (${count})`);
     const references: string[] = [];
     for (let i = 0; i < count; i++) references.push(storePathBaseName(parseStorePath(await this.#path("reference"))));
     const deriver = await this.#text(MAX_PATH_LENGTH, "deriver");
@@ -136,7 +140,10 @@ export class NarioReader {
     await this.#source.return?.();
   }
 
-  /** The pieces of the NAR at hand. Its shape is checked as far as it takes to find its end. */
+  /**
+   * Yields the pieces of the current NAR. Checks its structure only as far as needed to find its
+   * end.
+   */
   async *#nar(): AsyncGenerator<Uint8Array> {
     const parser = new NarParser(IGNORED);
     for (;;) {
@@ -146,7 +153,7 @@ export class NarioReader {
       this.#piece = rest ?? EMPTY_BYTES;
       const length = piece.length - this.#piece.length;
       this.#offset += length;
-      // Before the last piece is given: its reader may not ask for more.
+      // Update the state before the last piece, because its reader may not ask for more.
       if (rest) this.#isInNar = false;
       yield piece.subarray(0, length);
       if (rest) return;
@@ -177,20 +184,20 @@ export class NarioReader {
 
   async #bytes(maxLength: number, what: string): Promise<Uint8Array> {
     const length = await this.#number();
-    if (length > maxLength) throw this.#invalid(`a ${what} of ${length} bytes, where ${maxLength} is the most`);
+    if (length > maxLength) throw this.#invalid(`the ${what} has ${length} bytes; the limit is ${maxLength}`);
     const bytes = await this.#take(length);
     const padding = await this.#take(narPaddingLength(length));
     if (padding.some((byte) => byte !== 0)) throw this.#invalid("the padding is not zero");
     return bytes;
   }
 
-  /** Rounded past 2^53, which no number here may be. */
+  /** Reads a number. Numbers above 2^53 are rounded, but no valid number here is that large. */
   async #number(): Promise<number> {
     const bytes = await this.#take(8);
     return Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   }
 
-  /** `length` bytes, copied if they lie in several pieces. */
+  /** Takes `length` bytes. Copies them only if they lie in several pieces. */
   async #take(length: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     for (let missing = length; missing > 0; ) {
@@ -209,7 +216,7 @@ export class NarioReader {
   }
 }
 
-/** A text that is not this project's, an old signature for one, is passed over. */
+/** Reads the notes. Ignores a text of another origin, for example an old signature. */
 function readNotes(bytes: Uint8Array): Pick<NarioInfo, "signatures" | "ca"> {
   const signatures: string[] = [];
   let ca: string | undefined;
@@ -224,7 +231,7 @@ function readNotes(bytes: Uint8Array): Pick<NarioInfo, "signatures" | "ca"> {
   return { signatures, ...(ca !== undefined && { ca }) };
 }
 
-/** What the NAR holds is of no interest here. */
+/** A handler for a NAR whose contents don't matter. */
 const IGNORED: NarHandler = {
   directory() {},
   entry() {},

@@ -4,10 +4,10 @@ import { formatSignature, parseSignature, type Signature } from "./signature.ts"
 import { checkStorePath, checkStorePathName } from "./store-path.ts";
 
 /**
- * The name of a realisation. A realisation says which store path an output of a content-addressed
- * derivation became. Nix (the feature `ca-derivations`) keeps it as JSON in a binary cache: up to
- * 2.34 as `realisations/<id>.doi`, where the id has the derivation's hash modulo, from 2.35 as
- * `build-trace-v2/<derivation>/<output>.doi`.
+ * The name of a realisation. A realisation states which store path an output of a content-addressed
+ * derivation became. Nix (the feature `ca-derivations`) keeps it as JSON in a binary cache. Up to
+ * 2.34 the file is `realisations/<id>.doi`, and the id contains the derivation's hash modulo. From
+ * 2.35 it is `build-trace-v2/<derivation>/<output>.doi`.
  */
 export type RealisationKey =
   | { readonly kind: "hash-modulo"; readonly id: string }
@@ -17,11 +17,14 @@ export interface Realisation {
   /** Base name of the store path. */
   readonly outPath: string;
   readonly signatures: readonly Signature[];
-  /** Realisations of the build's inputs: base name by id. Only Nix up to 2.33 writes them. */
+  /**
+   * Realisations of the build's inputs: base names of store paths by id. Only Nix up to 2.33 writes
+   * them.
+   */
   readonly dependencies: ReadonlyMap<string, string>;
 }
 
-/** Length of the longest realisation that is read, in characters. */
+/** Maximum length of a realisation, in characters. */
 export const REALISATION_MAX_LENGTH = 1024 * 1024;
 
 const ID = /^sha256:[0-9a-f]{64}!(.+)$/;
@@ -34,7 +37,8 @@ export function hashModuloKey(id: string): RealisationKey {
 
 /**
  * @param derivation base name of the derivation's store path
- * @throws StoreError `invalid` if it is no derivation, or if `output` can't be an output's name
+ * @throws StoreError `invalid` if `derivation` is not a derivation, or if `output` can't be an
+ *   output's name
  */
 export function derivationKey(derivation: string, output: string): RealisationKey {
   checkBaseName(derivation);
@@ -44,27 +48,27 @@ export function derivationKey(derivation: string, output: string): RealisationKe
 }
 
 /**
- * Reads the JSON of the realisation `key`. Unknown fields are ignored, as Nix does.
+ * Reads the JSON of the realisation `key`. Ignores unknown fields, as Nix does.
  *
- * @throws StoreError `invalid` if the form is wrong, or if the id is another one than in `key`
+ * @throws StoreError `invalid` if the form is wrong, or if the id differs from the one in `key`
  */
 export function parseRealisation(text: string, key: RealisationKey): Realisation {
   if (text.length > REALISATION_MAX_LENGTH)
-    throw new StoreError("invalid", `a realisation of more than ${REALISATION_MAX_LENGTH} characters`);
+    throw new StoreError("invalid", `the realisation is longer than ${REALISATION_MAX_LENGTH} characters`);
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw new StoreError("invalid", "a realisation that is not JSON", { cause });
+    throw new StoreError("invalid", "the realisation is not JSON", { cause });
   }
-  if (!isRecord(json)) throw new StoreError("invalid", "a realisation that is not a JSON object");
+  if (!isRecord(json)) throw new StoreError("invalid", "the realisation is not a JSON object");
   const { id, outPath, signatures = [], dependentRealisations = {} } = json;
   if (key.kind === "hash-modulo" && id !== key.id)
-    throw new StoreError("invalid", `the realisation is not of ${key.id}: its id is ${quote(String(id))}`);
-  if (typeof outPath !== "string") throw new StoreError("invalid", "a realisation without outPath");
-  if (!Array.isArray(signatures)) throw new StoreError("invalid", "a realisation whose signatures are not a list");
+    throw new StoreError("invalid", `the realisation of ${key.id} has the id ${quote(String(id))}`);
+  if (typeof outPath !== "string") throw new StoreError("invalid", "the realisation has no outPath");
+  if (!Array.isArray(signatures)) throw new StoreError("invalid", "the signatures of the realisation are not a list");
   if (!isRecord(dependentRealisations))
-    throw new StoreError("invalid", "a realisation whose dependentRealisations are not an object");
+    throw new StoreError("invalid", "the dependentRealisations of the realisation are not an object");
   return {
     outPath: checkBaseName(outPath),
     signatures: signatures.map(readSignature),
@@ -87,7 +91,7 @@ export function formatRealisation({ outPath, signatures, dependencies }: Realisa
  * Joins two realisations of the same output, with the signatures of both, as Nix's local store
  * does. One of them may name no dependencies: Nix from 2.34 writes none.
  *
- * @returns undefined if they name different store paths or different dependencies
+ * @returns `undefined` if they name different store paths or different dependencies
  */
 export function mergeRealisations(earlier: Realisation, later: Realisation): Realisation | undefined {
   if (earlier.outPath !== later.outPath) return undefined;
@@ -118,16 +122,19 @@ function checkBaseName(text: string): string {
   return text;
 }
 
-/** Nix up to 2.34 writes `name:base64`. Later versions write an object and read both forms. */
+/**
+ * Reads a signature. Nix up to 2.34 writes `name:base64`. Later versions write an object and read
+ * both forms.
+ */
 function readSignature(signature: unknown): Signature {
   if (typeof signature === "string") return parseSignature(signature);
   if (isRecord(signature) && typeof signature.keyName === "string" && typeof signature.sig === "string")
     return parseSignature(`${signature.keyName}:${signature.sig}`);
-  throw new StoreError("invalid", "a realisation with a signature that is neither text nor keyName and sig");
+  throw new StoreError("invalid", "a signature of the realisation is neither a string nor an object with keyName and sig");
 }
 
 function readDependency([id, path]: [string, unknown]): [string, string] {
-  if (typeof path !== "string") throw new StoreError("invalid", `the realisation ${quote(id)} has no path`);
+  if (typeof path !== "string") throw new StoreError("invalid", `the dependent realisation ${quote(id)} has no path`);
   return [checkId(id), checkBaseName(path)];
 }
 

@@ -1,36 +1,44 @@
 import { StoreError } from "../error.ts";
 import { NIXBASE32_ALPHABET } from "./nixbase32.ts";
 
-/** Characters of a hash part. */
+/** Length of a hash part, in characters. */
 const LENGTH = 32;
 
-/** Of each byte the digit that it is in a hash part, or `NONE`. */
+/** Value of each byte as a digit of a hash part, or `NONE`. */
 const DIGIT = new Uint8Array(256);
 const NONE = 255;
 DIGIT.fill(NONE);
 for (let i = 0; i < NIXBASE32_ALPHABET.length; i++) DIGIT[NIXBASE32_ALPHABET.charCodeAt(i)] = i;
 
-/** The filter is asked by a hash part's first digits, five bits each: few enough for a core's cache. */
+/**
+ * Number of leading digits of a hash part that index the filter, five bits each. They are few
+ * enough for the filter to fit a core's cache.
+ */
 const KEY_DIGITS = 4;
 const KEY_BITS = 5 * KEY_DIGITS;
 
 /**
- * Finds which of some store paths a stream of bytes, as a rule a NAR or the content of a file, refers to: those whose hash part, 32
- * characters, is in it. As Nix does it, which also looks at nothing else of a path.
+ * Finds which of some store paths a stream of bytes refers to, usually a NAR or the content of a
+ * file. Like Nix, it searches only for the hash part of a path, 32 characters.
  *
- * Bytes are looked at from the end of a window of 32: one that can't be in a hash part moves the window past it, so that of content
- * that is no text most are not looked at. What passes is looked up in a filter, and then among the candidates: how many these are makes no difference.
+ * It checks the bytes of a 32-byte window from the end. A byte that can't be in a hash part moves
+ * the window past it, so most bytes of binary content are never checked. A window of digits is
+ * looked up in a filter, then among the candidates. So the number of candidates makes no difference
+ * to the speed.
  */
 export class ReferenceScanner {
-  /** Those that are not found yet, by their key. What was found need not be found again. */
+  /** Hash parts not found yet, by their key. Each hash part needs to be found only once. */
   readonly #candidates = new Map<number, Set<string>>();
   readonly #filter = new Uint8Array(2 ** (KEY_BITS - 3));
   readonly #found = new Set<string>();
-  /** The last bytes that came, fewer than a hash part has: one may have begun there. */
+  /** The last bytes so far, fewer than a hash part has, because a hash part may begin there. */
   readonly #carry = new Uint8Array(2 * LENGTH);
   #carried = 0;
 
-  /** @param hashParts of the store paths that are looked for, itself among them where self-references matter. @throws StoreError `invalid` */
+  /**
+   * @param hashParts of the store paths to search for; include the path's own for self-references
+   * @throws StoreError `invalid`
+   */
   constructor(hashParts: Iterable<string>) {
     for (const hashPart of hashParts) {
       const bytes = Uint8Array.from(hashPart, (char) => char.charCodeAt(0));
@@ -43,13 +51,13 @@ export class ReferenceScanner {
     }
   }
 
-  /** The hash parts that were found. */
+  /** The hash parts found so far. */
   get found(): ReadonlySet<string> {
     return this.#found;
   }
 
   push(bytes: Uint8Array): void {
-    // Where the carried bytes and the new ones meet.
+    // Scan the bytes around the border between the carried bytes and the new ones.
     const met = Math.min(bytes.length, LENGTH - 1);
     this.#carry.set(bytes.subarray(0, met), this.#carried);
     this.#scan(this.#carry.subarray(0, this.#carried + met));
@@ -66,13 +74,13 @@ export class ReferenceScanner {
   }
 
   #scan(bytes: Uint8Array): void {
-    /** Bytes from `start` that are known to be digits. */
+    /** Number of bytes from `start` that are known to be digits. */
     let known = 0;
     for (let start = 0; start + LENGTH <= bytes.length; ) {
       let at = start + LENGTH - 1;
       const stop = start + known;
       while (at >= stop && DIGIT[bytes[at] as number] !== NONE) at--;
-      // Those after it were just looked at.
+      // The bytes after `at` were just found to be digits.
       if (at >= stop) {
         known = start + LENGTH - 1 - at;
         start = at + 1;
@@ -83,7 +91,11 @@ export class ReferenceScanner {
     }
   }
 
-  /** Looks at each window of a run of digits, the first of which begins at `start`. @returns what comes after the run */
+  /**
+   * Checks each window of a run of digits. The first window begins at `start`.
+   *
+   * @returns the offset after the run
+   */
   #scanDigits(bytes: Uint8Array, start: number): number {
     const filter = this.#filter;
     let key = keyAt(bytes, start);

@@ -3,24 +3,31 @@ import { StoreError } from "../error.ts";
 
 /** An Ed25519 signature of a store path's fingerprint. */
 export interface Signature {
-  /** Of the key, for example `cache.nixos.org-1`. */
+  /** Name of the key, for example `cache.nixos.org-1`. */
   readonly name: string;
-  /** 64 bytes. */
+  /** The signature, 64 bytes. */
   readonly data: Uint8Array;
 }
 
-/** Bytes of a signature. */
+/** Length of a signature, in bytes. */
 export const SIGNATURE_LENGTH = 64;
 
-/** What can stand before the colon: key names end up in lines and in lists that are separated by blanks. */
+/**
+ * Pattern of a key name. It allows no blanks and colons, because key names end up in lines and in
+ * lists separated by blanks.
+ */
 const KEY_NAME = /^[^\s:\p{Cc}]+$/u;
 
-/** @throws StoreError `invalid` for what can't be a key's name */
+/** @throws StoreError `invalid` if `name` can't be the name of a key */
 export function checkKeyName(name: string): void {
   if (!KEY_NAME.test(name)) throw new StoreError("invalid", `not the name of a key: ${quote(name)}`);
 }
 
-/** Reads `name:base64`. @throws StoreError `invalid` */
+/**
+ * Reads `name:base64`.
+ *
+ * @throws StoreError `invalid`
+ */
 export function parseSignature(text: string): Signature {
   const colon = text.indexOf(":");
   const name = text.slice(0, Math.max(colon, 0));
@@ -32,15 +39,16 @@ export function parseSignature(text: string): Signature {
     throw new StoreError("invalid", `not a signature: ${quote(text)}`, { cause });
   }
   if (data.length !== SIGNATURE_LENGTH) {
-    throw new StoreError("invalid", `a signature of ${data.length} bytes, not ${SIGNATURE_LENGTH}: ${quote(text)}`);
+    throw new StoreError("invalid", `a signature has ${data.length} bytes instead of ${SIGNATURE_LENGTH}: ${quote(text)}`);
   }
   return { name, data };
 }
 
 /**
- * `name:base64`.
+ * Writes `name:base64`.
  *
- * @throws StoreError `invalid` for what `parseSignature` would refuse: a name from a remote must not begin a line of its own.
+ * @throws StoreError `invalid` if `parseSignature` would refuse the text: a name from a remote must
+ *   not begin a line of its own
  */
 export function formatSignature(signature: Signature): string {
   if (!KEY_NAME.test(signature.name) || signature.data.length !== SIGNATURE_LENGTH) {

@@ -86,7 +86,7 @@ test("a compressed file is read; what is missing, or is no nario, is told in one
   await cli(["nario", "import", ...services("d"), file]);
   const failures: [string[], number, RegExp][] = [
     [["nario", "import", ...services("d"), join(dir, "missing")], 1, /can't read .*missing/],
-    [["nario", "import", ...services("d"), join(dir, "closure.nix")], 1, /no nario/],
+    [["nario", "import", ...services("d"), join(dir, "closure.nix")], 1, /not a nario/],
     [["nario", "export", ...services("d"), "00bgd045z0d4icpbc2yyz4gx48ak44la"], 1, /is not in the store/],
     [["nario", "list", "--recursive", file], 2, /--recursive/],
     [["nario", "export", "--format", "2", built], 2, /format 2/],
