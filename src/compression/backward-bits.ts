@@ -1,12 +1,12 @@
 /**
- * Reads a bitstream of zstd from its end (RFC 8878, 4.1). Its last byte has a mark above the first
+ * Reads a bitstream of zstd from its end (RFC 8878, 4.1). The last byte has a mark above the first
  * bit. Bits before the beginning read as zeros.
  */
 export class BackwardBits {
   readonly #bytes: Uint8Array;
   #left: number;
 
-  /** @throws Error without a mark */
+  /** @throws Error if there is no mark */
   constructor(bytes: Uint8Array) {
     const last = bytes.at(-1);
     if (!last) throw new Error("a block is damaged");
@@ -14,19 +14,19 @@ export class BackwardBits {
     this.#left = bytes.length * 8 - Math.clz32(last) + 23;
   }
 
-  /** Number of bits that are left. It is negative after more were read than there are. */
+  /** Number of bits left. It is negative after a read beyond the beginning. */
   get left(): number {
     return this.#left;
   }
 
-  /** The next `count` bits, up to 31. */
+  /** Reads the next `count` bits, up to 31. */
   read(count: number): number {
     if (count > 16) return (this.read(count - 16) << 16) | this.read(16);
     this.#left -= count;
     return this.#bits(this.#left) & ((1 << count) - 1);
   }
 
-  /** 17 bits or more, from bit `at` on. */
+  /** Returns at least 17 bits, from bit `at` on. */
   #bits(at: number): number {
     const bytes = this.#bytes;
     const byte = at >> 3;

@@ -3,20 +3,20 @@ import bzip2 from "unbzip2-stream/lib/bzip2.js";
 import type { CompressedInput } from "./compressed-input.ts";
 import { arrayMemory } from "./decoder-memory.ts";
 
-/** Of a level's block before the last step of compression, in bytes. */
+/** Size of a block before the last step of compression, in bytes for each level. */
 const BLOCK_SIZE = 100_000;
-/** By which compression may make a block longer, with its tables. */
+/** Maximum growth of a block by compression, including its tables, in bytes. */
 const OVERHEAD = 25_000;
-/** Of what is handed out, in bytes. */
+/** Maximum size of an output piece, in bytes. */
 const PIECE = 256 * 1024;
-/** Memory that a decoder may come to need, in bytes: most of it for a block's content. */
+/** Maximum memory of a decoder, in bytes. Most of it holds a block's content. */
 const MEMORY = 52 * 1024 * 1024;
-/** Longest that four equal bytes and a count stand for. */
+/** Maximum length of a run, which four equal bytes and a count represent. */
 const MAX_RUN = 259;
 
 /**
- * @returns what reads one stream of bzip2 at a time. Its memory is kept from stream to stream:
- *   there may be many, with nothing in them
+ * Makes a decoder that reads one stream of bzip2 per call. The streams share its memory, because an
+ * input may have many empty streams.
  */
 export function bzip2Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   const output = new Output();
@@ -38,10 +38,10 @@ async function* stream(
   const bits = new Bits(input);
   const level = bzip2.header(bits.read);
   bits.forget();
-  // What a block is decoded in.
+  // Buffer to decode a block in.
   const memory = allocate(BLOCK_SIZE * level);
   for (let crc: number | null = 0; ; ) {
-    // The decoder can't wait in the middle of a block.
+    // Wait for a whole block, because the decoder can't wait in the middle of one.
     await input.has(OVERHEAD + BLOCK_SIZE * level);
     crc = bzip2.decompress(bits.read, output.write, memory, memory.length, crc);
     bits.forget();
@@ -50,20 +50,17 @@ async function* stream(
   }
 }
 
-/** The bits of what is here, from the top of each byte down. */
+/** Reads bits from the available input, from the top of each byte down. */
 class Bits {
   readonly #input: CompressedInput;
-  /** In bits. */
+  /** Position in bits. */
   #at = 0;
 
   constructor(input: CompressedInput) {
     this.#input = input;
   }
 
-  /**
-   * The next `count` bits, up to 32, as a number; with `null`, nothing but up to the end of the
-   * byte.
-   */
+  /** Reads the next `count` bits, up to 32, as a number. `null` skips to the end of the byte. */
   readonly read = (count: number | null): number => {
     const { bytes } = this.#input;
     if (count === null) {
@@ -84,7 +81,7 @@ class Bits {
     return value;
   };
 
-  /** Lets go of the bytes that were read. */
+  /** Discards the bytes already read. */
   forget(): void {
     this.#input.take(this.#at >> 3);
     this.#at &= 7;
@@ -92,8 +89,8 @@ class Bits {
 }
 
 /**
- * Grows with what is written. A block comes to no more than some 46 MB, which a run of every five
- * bytes makes.
+ * Collects output and grows with it. A block decodes to at most some 46 MB, with a run in every
+ * five bytes.
  */
 class Output {
   #bytes = new Uint8Array(BLOCK_SIZE * 10);
@@ -108,7 +105,7 @@ class Output {
     this.#bytes[this.#length++] = byte;
   };
 
-  /** In pieces, whose reader may not have to work at all of it in one go. */
+  /** Yields the output in pieces, so that a reader need not process all of it in one turn. */
   *take(): Generator<Uint8Array> {
     const length = this.#length;
     this.#length = 0;

@@ -3,7 +3,7 @@ import { Turn } from "../turn.ts";
 import type { DecoderLease } from "./decoder-lease.ts";
 import type { DecoderInput, DecoderMemory } from "./decoder-memory.ts";
 
-/** Compressed bytes as they come, of which a decompressor looks at as many as it needs. */
+/** Buffers compressed bytes as they arrive. A decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #turn: Turn;
@@ -19,9 +19,9 @@ export class CompressedInput {
   }
 
   /**
-   * Reserves `bytes` of memory in all for the decoder of this input, until the input ends. If the
-   * decoder has reserved less before, this frees it first, because two decoders that wait for more
-   * could wait for each other. The decoder has to let go of that memory before it asks.
+   * Reserves `bytes` of memory in total for the decoder of this input, until the input ends. If the
+   * decoder has reserved less before, this call frees it first: two decoders that each wait for
+   * more could wait for each other forever. The decoder must drop that memory before it calls.
    *
    * @throws StoreError `unavailable` if an upload has waited too long
    */
@@ -31,33 +31,34 @@ export class CompressedInput {
     this.#reserved = { memory, lease: await memory.reserve(bytes, this.#about) };
   }
 
-  /** Frees what was reserved. */
+  /** Frees the reserved memory. */
   release(): void {
     this.#reserved?.memory.free(this.#reserved.lease);
     this.#reserved = undefined;
   }
 
   /**
-   * Lets others have their turn now and then. A few bytes may stand for gigabytes, or for any
-   * number of blocks with nothing in them, and as long as they last nothing is waited for but
-   * promises.
+   * Lets other tasks run now and then. A few bytes may decode to gigabytes, or to any number of
+   * empty blocks. While they last, the decoder awaits only settled promises.
    */
   turn(): Promise<void> {
     return this.#turn.pass();
   }
 
-  /** The bytes that have come and were not taken. */
+  /** Bytes that have arrived and were not taken. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
 
-  /** How many bytes were taken. */
+  /** Number of bytes taken so far. */
   get taken(): number {
     return this.#taken;
   }
 
   /**
-   * Waits until `length` bytes are here. @returns whether they are: not if the input ends before
+   * Waits until `length` bytes are available.
+   *
+   * @returns false if the input ends first
    */
   async has(length: number): Promise<boolean> {
     await this.turn();
@@ -71,17 +72,21 @@ export class CompressedInput {
       if (value.length > 0) parts.push(value);
       missing -= value.length;
     }
-    // A piece that is enough stays the one that came.
+    // A single sufficient piece is not copied.
     this.#bytes = parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts);
     return missing <= 0;
   }
 
-  /** Waits until `length` bytes are here. @throws Error if the input ends before */
+  /**
+   * Waits until `length` bytes are available.
+   *
+   * @throws Error if the input ends first
+   */
   async need(length: number): Promise<void> {
     if (!(await this.has(length))) throw new Error("it is cut short");
   }
 
-  /** Takes bytes that are here. They stay as they are until the caller is done with them. */
+  /** Takes available bytes. They stay unchanged until the caller is done with them. */
   take(length: number): Uint8Array {
     const taken = this.#bytes.subarray(0, length);
     this.#bytes = this.#bytes.subarray(length);
@@ -89,12 +94,16 @@ export class CompressedInput {
     return taken;
   }
 
-  /** What is here, or else the next piece; `undefined` at the end. */
+  /** Takes the available bytes, or else the next piece. Returns `undefined` at the end. */
   async takeSome(): Promise<Uint8Array | undefined> {
     return (await this.has(1)) ? this.take(this.#bytes.length) : undefined;
   }
 
-  /** Skips zero bytes, however many there are. @returns whether another byte comes after them */
+  /**
+   * Skips any number of zero bytes.
+   *
+   * @returns whether another byte follows them
+   */
   async skipZeros(): Promise<boolean> {
     while (await this.has(1)) {
       const end = this.#bytes.findIndex((byte) => byte !== 0);

@@ -1,11 +1,11 @@
 import { StoreError } from "../error.ts";
 
-/** Milliseconds that an upload's client may take before its speed counts. */
+/** Milliseconds of waiting for an upload before its speed counts. */
 const GRACE = 10_000;
-/** Bytes per millisecond, some 64 KiB/s, that an upload must come to while others wait. */
+/** Minimum speed of an upload while others wait, in bytes per millisecond: some 64 KiB/s. */
 const LEAST_RATE = 64;
 
-/** A part of the memory for decoders, and how fast the input of its decoder comes. */
+/** A share of the decoders' memory. It also measures the speed of its decoder's input. */
 export class DecoderLease {
   readonly bytes: number;
   readonly #isUpload: boolean;
@@ -20,17 +20,17 @@ export class DecoderLease {
     this.#isUpload = isUpload;
   }
 
-  /** Whether this waits for an upload that has come too slowly until `now`. */
+  /** Whether the decoder waits for an upload that was too slow up to the time `now`. */
   isSlow(now: number): boolean {
     if (this.#waitingSince === undefined || !this.#refuse) return false;
     const waited = this.#waited + now - this.#waitingSince;
     return waited > GRACE && this.#received < waited * LEAST_RATE;
   }
 
-  /** Ends the upload that this waits for. */
+  /** Ends the upload that the decoder waits for. */
   revoke(): void {
     this.#refuse?.(
-      new StoreError("unavailable", "the data comes too slowly, and others wait to be decompressed; send it again later"),
+      new StoreError("unavailable", "the upload is too slow while others wait to be decompressed; send it again later"),
     );
   }
 

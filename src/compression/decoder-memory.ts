@@ -2,9 +2,9 @@ import { StoreError } from "../error.ts";
 import { onAbort } from "../on-abort.ts";
 import { DecoderLease } from "./decoder-lease.ts";
 
-/** Longest that an upload waits for memory, in milliseconds. */
+/** Maximum time that an upload waits for memory, in milliseconds. */
 const LONGEST_WAIT = 60_000;
-/** Milliseconds between two looks at the decoders while others wait. */
+/** Milliseconds between two checks of the decoders while others wait. */
 const LOOK = 1000;
 
 interface Waiting {
@@ -15,23 +15,23 @@ interface Waiting {
   readonly refuse: (reason: unknown) => void;
 }
 
-/** What a decoder that asks for memory decodes. */
+/** The input of a decoder that asks for memory. */
 export interface DecoderInput {
   readonly signal: AbortSignal | undefined;
-  /** Whether the client of a server sends it, at its own speed. */
+  /** Whether a server's client sends the input, at its own speed. */
   readonly isUpload: boolean;
 }
 
 /**
- * Limits the memory of all decoders that run at once, in bytes. A decoder reserves the memory that
- * it may come to need, before it begins. If there is not enough left, it waits for others to end,
- * in the order of asking.
+ * Limits the memory, in bytes, of all decoders that run at once. A decoder reserves its maximum
+ * memory before it begins. If too little is left, it waits for others to end, in the order of
+ * asking.
  *
- * A client that uploads slowly must not hold up others for as long as it likes. So while somebody
- * waits, an upload that is too slow fails with `unavailable`, and so does one that has waited for a
- * minute: a server answers 503, and Nix tries again. A decoder's state can't leave the memory in the
- * meantime, and to store each upload before it is decoded would cost every client time and disk. A
- * page's own downloads are never refused: they share one line, and wait for each other.
+ * A client that uploads slowly must not delay others without limit. So while a decoder waits, an
+ * upload that is too slow fails with `unavailable`. An upload that has waited for a minute fails,
+ * too. The server then answers 503, and Nix retries. A decoder's state can't be swapped out in the
+ * meantime, and storing each upload before it is decoded would cost every client time and disk
+ * space. A page's own downloads are never refused: they share one queue and wait for each other.
  */
 export class DecoderMemory {
   readonly #limit: number;
@@ -45,7 +45,7 @@ export class DecoderMemory {
   }
 
   /**
-   * Waits for memory and takes it. The caller has to `free` it.
+   * Waits for memory and takes it. The caller must `free` it.
    *
    * @param bytes at most the limit
    * @throws StoreError `unavailable` if an upload has waited too long
@@ -108,10 +108,10 @@ export class DecoderMemory {
     for (const waiting of [...this.#queue])
       if (waiting.isUpload && now - waiting.since > LONGEST_WAIT)
         waiting.refuse(new StoreError("unavailable", "too many uploads are being decompressed; send it again later"));
-    // One at a time: those that go on may then be enough.
+    // Revoke one at a time, because the remaining leases may then be enough.
     if (this.#queue.length > 0) [...this.#leases].find((lease) => lease.isSlow(now))?.revoke();
   }
 }
 
-/** For decoders that keep their memory in arrays, which are freed. */
+/** Memory of decoders that use arrays, which the engine can free. */
 export const arrayMemory = new DecoderMemory(512 * 1024 * 1024);

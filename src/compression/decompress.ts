@@ -11,26 +11,28 @@ import { isLzmaHeader, unlzma } from "./lzma.ts";
 import { unxz } from "./xz.ts";
 import { zstdDecoder } from "./zstd.ts";
 
-/** The compressions that can be read, and `none`. The names are those of NARInfo files. */
+/** Supported compressions, and `none`. The names are those of NARInfo files. */
 export const COMPRESSIONS = ["none", "gzip", "bzip2", "xz", "zstd", "br", "lz4", "lzma", "lzip"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
 export interface DecompressOptions {
   /**
-   * Whether a server's client sends the data, at its own speed. Such data is refused
-   * (`unavailable`) if others wait for memory, and it comes too slowly or has waited for a minute:
-   * see `DecoderMemory`.
+   * Whether a server's client sends the data, at its own speed. While others wait for memory, such
+   * data is refused (`unavailable`) if it is too slow or has waited for a minute: see
+   * `DecoderMemory`.
    */
   readonly isUpload?: boolean | undefined;
 }
 
-/** Decodes the member that begins at the input's next byte, and takes no byte after its end. */
+/**
+ * Decodes the member that begins at the input's next byte. Takes no byte after the member's end.
+ */
 type DecodeMember = (input: CompressedInput) => AsyncIterable<Uint8Array>;
 
 interface Format {
   /** Makes a decoder for the members of one input. */
   readonly decoder: () => DecodeMember;
-  /** Whether a member may follow another. */
+  /** Whether several members may follow each other. */
   readonly hasMembers: boolean;
 }
 
@@ -46,16 +48,16 @@ const FORMATS: Readonly<Record<Exclude<Compression, "none">, Format>> = {
 };
 
 /**
- * The first bytes of each format, in hexadecimal. Formats that are not in `COMPRESSIONS` are
- * refused by name.
+ * The first bytes of each format, in hexadecimal. Formats outside `COMPRESSIONS` are refused by
+ * name.
  */
 const MAGIC: readonly { readonly compression: string; readonly magic: RegExp }[] = [
   { compression: "gzip", magic: /^1f8b08/ },
   { compression: "xz", magic: /^fd377a585a00/ },
-  // A frame, or a skippable frame.
+  // A frame or a skippable frame.
   { compression: "zstd", magic: /^(?:28b52ffd|5.2a4d18)/ },
-  // The magic and the mark of the first block or of the end. The first name of a tar may begin with
-  // `BZh1`.
+  // The magic, then the mark of the first block or of the end. The magic alone would not do: the
+  // first name of a tar may begin with `BZh1`.
   { compression: "bzip2", magic: /^425a683[1-9](?:314159265359|177245385090)/ },
   { compression: "lz4", magic: /^04224d18/ },
   { compression: "lzip", magic: /^4c5a495001/ },
@@ -63,7 +65,7 @@ const MAGIC: readonly { readonly compression: string; readonly magic: RegExp }[]
   { compression: "lzop", magic: /^894c5a4f000d0a1a0a/ },
 ];
 
-/** Length of a `.lzma` header, the longest of all, in bytes. */
+/** Length of a `.lzma` header in bytes, the longest of all. */
 const MAGIC_LENGTH = 13;
 
 /**
@@ -72,15 +74,15 @@ const MAGIC_LENGTH = 13;
  *
  * All formats follow one rule, in every browser and in Node:
  *
- * - The input has one member (stream, frame) or more. Their contents are joined. lzma and brotli
- * have only one.
+ * - The input has one or more members (streams, frames), whose contents are joined. lzma and brotli
+ *   have only one.
  * - Any number of zero bytes may follow a member.
- * - Any other byte after a member is an error, and so is a member that is damaged or cut short.
+ * - Any other byte after a member is an error. A damaged or truncated member is an error, too.
  *   Checksums and sizes are checked wherever the format has them.
  *
- * @param onFound called with the compression that was found
- * @throws StoreError `invalid` if the compressed data is damaged, cut short, or followed by
- *   something else; or compressed in a way that can't be read here
+ * @param onFound called with the detected compression
+ * @throws StoreError `invalid` if the compressed data is damaged, truncated or followed by other
+ *   data, or if the compression is not supported
  */
 export async function* decompressed(
   archive: AsyncIterable<Uint8Array>,
@@ -89,7 +91,7 @@ export async function* decompressed(
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
   yield* decompressWith(archive, { signal, isUpload: options.isUpload ?? false }, async (input) => {
-    // A first piece may be shorter.
+    // The first piece may be shorter.
     await input.has(MAGIC_LENGTH);
     const found = parseCompression(sniff(input.bytes.subarray(0, MAGIC_LENGTH)));
     onFound?.(found);
@@ -98,9 +100,9 @@ export async function* decompressed(
 }
 
 /**
- * Yields the bytes of `archive`, decompressed. The rule is that of `decompressed`.
+ * Yields the bytes of `archive`, decompressed by the rule of `decompressed`.
  *
- * @param compression as a NARInfo names it; empty is none
+ * @param compression as a NARInfo names it; the empty text means none
  * @throws StoreError `invalid` as `decompressed`, `unavailable` if a decoder can't be loaded
  */
 export async function* decompressedAs(
@@ -113,11 +115,11 @@ export async function* decompressedAs(
   yield* decompressWith(archive, about, async () => parseCompression(compression));
 }
 
-/** @throws StoreError `invalid` for one that can't be read here */
+/** @throws StoreError `invalid` for an unsupported compression */
 export function parseCompression(text: string): Compression {
   const found = COMPRESSIONS.find((compression) => compression === (text || "none"));
   if (found === undefined)
-    throw new StoreError("invalid", `the compression ${quote(text)} can't be read here; use one of ${COMPRESSIONS.join(", ")}`);
+    throw new StoreError("invalid", `the compression ${quote(text)} is not supported; use one of ${COMPRESSIONS.join(", ")}`);
   return found;
 }
 
@@ -133,7 +135,7 @@ async function* decompressWith(
 ): AsyncGenerator<Uint8Array> {
   const { signal } = about;
   const source = archive[Symbol.asyncIterator]();
-  // Errors of the source come out as they are; the others are about the compressed data.
+  // Errors of the source are passed on unchanged; all other errors concern the compressed data.
   let failure: { readonly error: unknown } | undefined;
   let isOver = false;
   let isPending = false;
@@ -173,7 +175,7 @@ async function* decompressWith(
     }
   } finally {
     input.release();
-    // A source that is still waited for ends when its next piece comes.
+    // A source with a pending read ends when its next piece arrives.
     if (isPending) source.return?.().catch(() => {});
     else if (!isOver) await source.return?.();
   }
@@ -184,6 +186,6 @@ async function* members({ decoder, hasMembers }: Format, input: CompressedInput)
   for (let hasMore = true; hasMore; ) {
     yield* decode(input);
     hasMore = await input.skipZeros();
-    if (hasMore && !hasMembers) throw new Error("there is more after its end");
+    if (hasMore && !hasMembers) throw new Error("there is data after its end");
   }
 }

@@ -1,16 +1,16 @@
 import { Z_BUF_ERROR, Z_NO_FLUSH, Z_OK, Z_STREAM_END, ZStream, zlibInflate, zlibInflateInit2, zlibInflateReset } from "pako";
 import type { CompressedInput } from "./compressed-input.ts";
 
-/** windowBits of zlib: 15 for the largest window, and 16 for the header and trailer of gzip. */
+/** windowBits of zlib: 15 for the largest window, plus 16 for gzip's header and trailer. */
 const GZIP_WINDOW = 15 + 16;
-/** Longest output piece, in bytes. */
+/** Maximum size of an output piece, in bytes. */
 const PIECE = 256 * 1024;
 
 /**
- * Makes a decoder of members of RFC 1952, one a call. The members of an input share its memory:
- * there may be millions of members. The library checks the header, the CRC-32 and the length. The
- * platform's `DecompressionStream` doesn't tell where a member ends, and engines differ in what
- * they let follow it.
+ * Makes a decoder that reads one member (RFC 1952) per call. The members of an input share its
+ * memory, because there may be millions of them. The library checks the header, the CRC-32 and the
+ * length. The platform's `DecompressionStream` would not do: it doesn't tell where a member ends,
+ * and engines differ in the data that they allow after it.
  */
 export function gzipDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   let stream: ZStream | undefined;

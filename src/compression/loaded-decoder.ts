@@ -1,6 +1,6 @@
 import { StoreError } from "../error.ts";
 
-/** Loads a decoder when it is first used. If loading fails, the next use tries again. */
+/** Loads a decoder at its first use. If loading fails, the next use retries. */
 export class LoadedDecoder<T> {
   readonly #compression: string;
   readonly #load: () => Promise<T>;
@@ -18,7 +18,7 @@ export class LoadedDecoder<T> {
     try {
       return await loaded;
     } catch (cause) {
-      // Others may have begun to load it anew.
+      // Another caller may already be loading it again.
       if (this.#loaded === loaded) this.#loaded = undefined;
       throw new StoreError("unavailable", `can't load the decoder of ${this.#compression}; try again`, { cause });
     }

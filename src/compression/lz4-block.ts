@@ -1,15 +1,16 @@
-/** The longest distance of a match, in bytes. */
+/** Maximum distance of a match, in bytes. */
 export const LZ4_WINDOW = 64 * 1024;
 
 const MIN_MATCH = 4;
 
 /**
- * Decodes a block of LZ4: sequences of literals and of a match, the last one without a match.
+ * Decodes a block of LZ4. It consists of sequences of literals and a match; the last sequence has
+ * no match.
  *
  * @param output holds the window before `start`; the block's content is written from `start` on
- * @param limit offset in `output` that the content must not pass
+ * @param limit offset in `output` that the content must not exceed
  * @param first lowest offset in `output` that a match may refer to
- * @returns offset in `output` after the content
+ * @returns the offset in `output` after the content
  * @throws Error if the block is damaged
  */
 export function decodeLz4Block(block: Uint8Array, output: Uint8Array, start: number, limit: number, first: number): number {

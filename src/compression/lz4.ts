@@ -6,9 +6,9 @@ import { decodeLz4Block, LZ4_WINDOW } from "./lz4-block.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
 
 const FRAME_MAGIC = 0x184d2204;
-/** Longest block in bytes, by the code in the frame's header. */
+/** Maximum size of a block in bytes, by the code in the frame's header. */
 const BLOCK_SIZES: Readonly<Record<number, number>> = { 4: 64 * 1024, 5: 256 * 1024, 6: 1024 * 1024, 7: 4 * 1024 * 1024 };
-/** Longest output piece, in bytes. */
+/** Maximum size of an output piece, in bytes. */
 const PIECE = 256 * 1024;
 
 interface FrameHeader {
@@ -19,7 +19,7 @@ interface FrameHeader {
   readonly contentSize: bigint | undefined;
 }
 
-/** What the frames of an input share: there may be millions of frames. */
+/** State shared by the frames of an input, which may have millions of frames. */
 class Lz4Memory {
   readonly hasher: IHasher;
   readonly contentHasher: IHasher;
@@ -35,7 +35,7 @@ class Lz4Memory {
     if (this.#output.length < LZ4_WINDOW + blockSize) this.#output = new Uint8Array(0);
   }
 
-  /** A buffer for the window and a block. */
+  /** Returns a buffer for the window and one block. */
   output(blockSize: number): Uint8Array {
     if (this.#output.length < LZ4_WINDOW + blockSize) this.#output = new Uint8Array(LZ4_WINDOW + blockSize);
     return this.#output;
@@ -43,8 +43,8 @@ class Lz4Memory {
 }
 
 /**
- * Makes a decoder of frames of the LZ4 frame format, version 1.6, one a call. It checks their
- * checksums. The libraries for pages (lz4js, lz4-wasm) decode whole inputs only.
+ * Makes a decoder that reads one frame of the LZ4 frame format, version 1.6, per call. It checks
+ * the frames' checksums. The libraries for pages (lz4js, lz4-wasm) decode only whole inputs.
  */
 export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   let memory: Lz4Memory | undefined;
@@ -57,7 +57,7 @@ export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Ar
       memory ??= new Lz4Memory(await createXXHash32(), await createXXHash32());
       const header = await readHeader(input, memory.hasher);
       memory.forgetBelow(header.blockSize);
-      // A block, its content, and the window.
+      // Memory for a block, its content, and the window.
       await input.reserve(arrayMemory, 2 * header.blockSize + LZ4_WINDOW);
       yield* blocks(input, header, memory);
     } else throw new Error("this is not an lz4 frame");
@@ -67,10 +67,10 @@ export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Ar
 async function readHeader(input: CompressedInput, hasher: IHasher): Promise<FrameHeader> {
   await input.need(2);
   const [flags = 0, sizes = 0] = input.bytes;
-  if (flags >> 6 !== 1 || (flags & 0x02) !== 0 || (sizes & 0x8f) !== 0) throw new Error("a frame has a version that is not known");
+  if (flags >> 6 !== 1 || (flags & 0x02) !== 0 || (sizes & 0x8f) !== 0) throw new Error("a frame has an unknown version");
   if (flags & 0x01) throw new Error("a frame needs a dictionary");
   const blockSize = BLOCK_SIZES[sizes >> 4];
-  if (blockSize === undefined) throw new Error("a frame has blocks of no known size");
+  if (blockSize === undefined) throw new Error("a frame has an unknown block size");
   const hasContentSize = (flags & 0x08) !== 0;
   const length = hasContentSize ? 10 : 2;
   await input.need(length + 1);
@@ -111,19 +111,24 @@ async function* blocks(input: CompressedInput, header: FrameHeader, memory: Lz4M
     for (let at = start; at < end; at += PIECE) yield output.slice(at, Math.min(at + PIECE, end));
     start = header.hasIndependentBlocks ? 0 : keepWindow(output, end);
   }
-  if (header.contentSize !== undefined && size !== header.contentSize) throw new Error("a frame has another size than it says");
+  if (header.contentSize !== undefined && size !== header.contentSize)
+    throw new Error("the size of a frame differs from the one in its header");
   if (!content) return;
   await input.need(4);
-  if (digestOf(content) !== viewOf(input.take(4)).getUint32(0, true)) throw new Error("a frame has another checksum than it says");
+  if (digestOf(content) !== viewOf(input.take(4)).getUint32(0, true)) throw new Error("the checksum of a frame is wrong");
 }
 
-/** @returns where the block ends in `output` */
+/** @returns the offset in `output` after the block */
 function store(block: Uint8Array, output: Uint8Array, at: number): number {
   output.set(block, at);
   return at + block.length;
 }
 
-/** Moves the window, the last bytes before `end`, to the beginning. @returns its length */
+/**
+ * Moves the window, the last bytes before `end`, to the beginning.
+ *
+ * @returns the window's length
+ */
 function keepWindow(output: Uint8Array, end: number): number {
   const kept = Math.min(end, LZ4_WINDOW);
   output.copyWithin(0, end - kept, end);
@@ -134,7 +139,7 @@ function xxHash32(hasher: IHasher, bytes: Uint8Array): number {
   return digestOf(hasher.init().update(bytes));
 }
 
-/** The library returns the digest in big-endian. */
+/** The library returns the digest in big-endian order. */
 function digestOf(hasher: IHasher): number {
   return viewOf(hasher.digest("binary")).getUint32(0, false);
 }

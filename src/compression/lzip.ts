@@ -3,14 +3,17 @@ import { equalBytes, utf8, viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { decodeLzma } from "./lzma.ts";
 
-/** "LZIP" and the version. */
+/** The text "LZIP" and the version. */
 const MAGIC = utf8("LZIP\x01");
-/** The CRC-32 of the content, its size, and the size of the member. */
+/**
+ * Length of the trailer in bytes: the CRC-32 of the content, its size, and the size of the member.
+ */
 const TRAILER_LENGTH = 20;
 
 /**
- * Makes a decoder of members of the lzip format, version 1 (the lzip manual, "File format"), one a
- * call. It checks CRC-32 and sizes. Members share what computes the CRC-32, a WebAssembly instance.
+ * Makes a decoder that reads one member of the lzip format, version 1, per call (the lzip manual,
+ * "File format"). It checks CRC-32 and sizes. The members share a WebAssembly instance that
+ * computes the CRC-32.
  */
 export function lzipDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   let hasher: IHasher | undefined;
@@ -34,17 +37,20 @@ async function* member(input: CompressedInput, crc: IHasher): AsyncGenerator<Uin
   }
   await input.need(TRAILER_LENGTH);
   const trailer = viewOf(input.take(TRAILER_LENGTH));
-  // The library returns the digest in big-endian.
+  // The library returns the digest in big-endian order.
   if (trailer.getUint32(0, true) !== viewOf(crc.digest("binary")).getUint32(0, false))
-    throw new Error("a member has another checksum than it says");
+    throw new Error("the checksum of a member is wrong");
   if (trailer.getBigUint64(4, true) !== size || trailer.getBigUint64(12, true) !== BigInt(input.taken - start))
-    throw new Error("a member has another size than it says");
+    throw new Error("the size of a member differs from the one in its trailer");
 }
 
-/** The lower five bits are n of 2^n bytes. The upper three say how many sixteenths to subtract. */
+/**
+ * Decodes a dictionary size. The lower five bits are the exponent of a power of two, in bytes. The
+ * upper three bits are the number of sixteenths to subtract.
+ */
 function dictionarySizeOf(coded: number): number {
   const exponent = coded & 0x1f;
-  if (exponent < 12 || exponent > 29) throw new Error("a member has a dictionary of no known size");
+  if (exponent < 12 || exponent > 29) throw new Error("a member has an invalid dictionary size");
   const base = 2 ** exponent;
   return base - (base / 16) * (coded >> 5);
 }

@@ -1,23 +1,23 @@
 import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
 
 export interface LzmaProperties {
-  /** How many high bits of the previous byte select a literal's probabilities. */
+  /** Number of high bits of the previous byte that select a literal's probabilities. */
   readonly lc: number;
-  /** How many low bits of the position select a literal's probabilities. */
+  /** Number of low bits of the position that select a literal's probabilities. */
   readonly lp: number;
-  /** How many low bits of the position select a match's probabilities. */
+  /** Number of low bits of the position that select a match's probabilities. */
   readonly pb: number;
-  /** The longest distance of a match, in bytes. */
+  /** Maximum distance of a match, in bytes. */
   readonly dictionarySize: number;
 }
 
-/** Output pieces are this long, in bytes, or up to one match longer. */
+/** Size of an output piece, in bytes. A piece may be up to one match longer. */
 const PIECE = 256 * 1024;
-/** One symbol takes at most so many bytes of input (the LZMA SDK's `LZMA_REQUIRED_INPUT_MAX`). */
+/** Maximum input of one symbol, in bytes (`LZMA_REQUIRED_INPUT_MAX` of the LZMA SDK). */
 const SYMBOL_INPUT = 20;
 /**
- * First size of the window, in bytes. It grows with the output: a header may claim any size, and an
- * input may have millions of members.
+ * Initial size of the window, in bytes. The window grows with the output, because a header may
+ * claim any size and an input may have millions of members.
  */
 const FIRST_DICTIONARY = 4096;
 
@@ -25,7 +25,7 @@ const STATES = 12;
 const MIN_MATCH = 2;
 const END_MARKER = 0xffffffff;
 
-/** One array holds all probabilities. These are the offsets of each kind. */
+/** Offsets of each kind of probability in the one array that holds all of them. */
 const IS_MATCH = 0;
 const IS_REP = IS_MATCH + (STATES << 4);
 const IS_REP_G0 = IS_REP + STATES;
@@ -44,16 +44,16 @@ const REP_LENGTH = MATCH_LENGTH + LENGTH_HIGH + 256;
 const LITERALS = REP_LENGTH + LENGTH_HIGH + 256;
 
 /**
- * Decodes LZMA as the LZMA SDK specifies it. The formats `.lzma` and lzip hold LZMA streams. The
- * libraries for pages (lzma1, LZMA-JS) decode whole inputs only and allocate whatever a header
- * claims.
+ * Decodes LZMA as the LZMA SDK specifies it. The formats `.lzma` and lzip contain LZMA streams. The
+ * libraries for pages (lzma1, LZMA-JS) decode only whole inputs, and allocate any size that a
+ * header claims.
  */
 export class LzmaDecoder {
   readonly #lc: number;
   readonly #literalMask: number;
   readonly #positionMask: number;
   readonly #dictionarySize: number;
-  /** Size of the output. If it is known, the end marker may be missing. */
+  /** Size of the output in bytes. If it is known, the end marker may be missing. */
   readonly #size: number | undefined;
   readonly #coder: LzmaRangeDecoder;
 
@@ -63,17 +63,17 @@ export class LzmaDecoder {
   #rep2 = 0;
   #rep3 = 0;
 
-  /** A ring of the last output. It grows up to the dictionary's size. */
+  /** Ring buffer of the last output. It grows up to the dictionary's size. */
   #window: Uint8Array<ArrayBuffer>;
   #at = 0;
   #total = 0;
-  /** Offset in the window of the first byte that was not handed out. */
+  /** Offset in the window of the first byte not yet passed on. */
   #handedOut = 0;
   readonly #pieces: Uint8Array[] = [];
 
   #isEnded = false;
 
-  /** @param size of the output in bytes, if it is known */
+  /** @param size of the output in bytes, if known */
   constructor({ lc, lp, pb, dictionarySize }: LzmaProperties, size?: number) {
     this.#lc = lc;
     this.#literalMask = (1 << lp) - 1;
@@ -89,7 +89,10 @@ export class LzmaDecoder {
     return this.#isEnded;
   }
 
-  /** @param bytes the first `LzmaRangeDecoder.START` of the stream. @throws Error */
+  /**
+   * @param bytes the first `LzmaRangeDecoder.START` bytes of the stream
+   * @throws Error if the stream is damaged
+   */
   begin(bytes: Uint8Array): void {
     this.#coder.begin(bytes);
   }
@@ -98,9 +101,9 @@ export class LzmaDecoder {
    * Decodes until a piece of output is full, too little input is left for a symbol, or the stream
    * ends.
    *
-   * @param isLast whether no input comes after this
-   * @returns how many bytes of the input were used
-   * @throws Error if the stream is damaged, or ends in the middle
+   * @param isLast whether no more input follows
+   * @returns the number of input bytes used
+   * @throws Error if the stream is damaged or truncated
    */
   run(input: Uint8Array, isLast: boolean): number {
     this.#coder.supply(input);
@@ -111,7 +114,7 @@ export class LzmaDecoder {
     return this.#coder.taken;
   }
 
-  /** Takes the pieces of output that were decoded since the last call. */
+  /** Takes the pieces of output decoded since the last call. */
   takeOutput(): Uint8Array[] {
     return this.#pieces.splice(0);
   }
@@ -125,7 +128,7 @@ export class LzmaDecoder {
     const position = this.#total & this.#positionMask;
     const state = this.#state;
     if (this.#coder.bit(IS_MATCH + (state << 4) + position) === 0) {
-      if (isAtEnd) throw new Error("it has more content than it says");
+      if (isAtEnd) throw new Error("it has more content than its header states");
       this.#literal();
       return;
     }
@@ -158,7 +161,7 @@ export class LzmaDecoder {
 
   #end(): void {
     if (!this.#coder.mayEnd) throw new Error("it is damaged");
-    if (this.#size !== undefined && this.#total !== this.#size) throw new Error("it has less content than it says");
+    if (this.#size !== undefined && this.#total !== this.#size) throw new Error("it has less content than its header states");
     this.#isEnded = true;
   }
 
@@ -214,7 +217,8 @@ export class LzmaDecoder {
 
   #copy(length: number): void {
     if (this.#rep0 >= this.#total || this.#rep0 >= this.#dictionarySize) throw new Error("it is damaged");
-    if (this.#size !== undefined && length > this.#size - this.#total) throw new Error("it has more content than it says");
+    if (this.#size !== undefined && length > this.#size - this.#total)
+      throw new Error("it has more content than its header states");
     const distance = this.#rep0 + 1;
     for (let i = 0; i < length; i++) {
       if (this.#at === this.#window.length) this.#wrap();
@@ -237,7 +241,7 @@ export class LzmaDecoder {
     return this.#window[from < 0 ? from + this.#window.length : from] as number;
   }
 
-  /** Makes room at the window's end: grows the window, or starts again at its beginning. */
+  /** Makes room at the window's end: grows the window, or continues at its beginning. */
   #wrap(): void {
     this.#handOut();
     if (this.#window.length < this.#dictionarySize) {

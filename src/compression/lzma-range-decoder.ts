@@ -5,11 +5,11 @@ const HALF = 1024;
 const TOP = 2 ** 24;
 
 /**
- * The range decoder of LZMA. It decodes bits with adaptive probabilities, and bits with none. It
- * can't wait for input: `supply` has to give it enough for all bits of a symbol.
+ * The range decoder of LZMA. It decodes bits with and without adaptive probabilities. It can't wait
+ * for input, so `supply` must give it enough for all bits of a symbol.
  */
 export class LzmaRangeDecoder {
-  /** Bytes at the beginning of a stream that `begin` takes. */
+  /** Number of bytes at the beginning of a stream that `begin` takes. */
   static readonly START = 5;
 
   readonly #probabilities: Uint16Array;
@@ -23,19 +23,22 @@ export class LzmaRangeDecoder {
     this.#probabilities = new Uint16Array(count).fill(HALF);
   }
 
-  /** @param bytes the first five of the stream. @throws Error */
+  /**
+   * @param bytes the first five bytes of the stream
+   * @throws Error if the stream is damaged
+   */
   begin(bytes: Uint8Array): void {
     if (bytes[0] !== 0) throw new Error("it is damaged");
     for (const byte of bytes.subarray(1)) this.#code = ((this.#code << 8) | byte) >>> 0;
   }
 
-  /** Reads from these bytes from now on. */
+  /** Sets the input for the following calls. */
   supply(input: Uint8Array): void {
     this.#input = input;
     this.#at = 0;
   }
 
-  /** How many bytes of the input were read. */
+  /** Number of input bytes read. */
   get taken(): number {
     return this.#at;
   }
@@ -45,7 +48,7 @@ export class LzmaRangeDecoder {
     return this.#code === 0;
   }
 
-  /** Decodes a number, highest bit first. The bits before each bit select its probability. */
+  /** Decodes a number, highest bit first. The preceding bits select the probability of each bit. */
   tree(base: number, bits: number): number {
     let symbol = 1;
     for (let i = 0; i < bits; i++) symbol = (symbol << 1) | this.bit(base + symbol);
@@ -65,7 +68,9 @@ export class LzmaRangeDecoder {
   }
 
   /**
-   * Decodes one bit with the probability at `index`, and adapts it. @throws Error if the input ends
+   * Decodes one bit with the probability at `index`, and adapts the probability.
+   *
+   * @throws Error if the input ends
    */
   bit(index: number): number {
     const probability = this.#probabilities[index] as number;

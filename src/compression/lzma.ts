@@ -5,18 +5,18 @@ import { LzmaDecoder, type LzmaProperties } from "./lzma-decoder.ts";
 import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
 
 /**
- * Bytes of a dictionary at the most: as much as a zstd frame may refer to. `lzip -9` and `xz -9`
+ * Maximum size of a dictionary, in bytes: as large as a zstd frame's window. `lzip -9` and `xz -9`
  * use less.
  */
 const MAX_DICTIONARY = 128 * 1024 * 1024;
-/** The decoder waits for so many bytes of input, unless the input ends. */
+/** Bytes of input that the decoder waits for, unless the input ends. */
 const SOME = 4096;
 
-/** Length of a `.lzma` header: properties, dictionary size, content size. */
+/** Length of a `.lzma` header in bytes: properties, dictionary size, content size. */
 const HEADER_LENGTH = 13;
 const UNKNOWN_SIZE = 2n ** 64n - 1n;
 
-/** A `.lzma` file (LZMA_Alone): one stream, without a checksum. */
+/** Decodes a `.lzma` file (LZMA_Alone): one stream, without a checksum. */
 export async function* unlzma(input: CompressedInput): AsyncGenerator<Uint8Array> {
   await input.need(HEADER_LENGTH);
   const header = input.take(HEADER_LENGTH);
@@ -26,17 +26,18 @@ export async function* unlzma(input: CompressedInput): AsyncGenerator<Uint8Array
   const lp = Math.trunc(properties / 9) % 5;
   const pb = Math.trunc(properties / 45);
   const dictionarySize = view.getUint32(1, true);
-  // liblzma's limits, which Nix reads with. Zeros alone are no file.
-  if (pb > 4 || lc + lp > 4 || dictionarySize === 0) throw new Error("it has properties that no lzma stream has");
+  // These are the limits of liblzma, which Nix uses. A header of zeros alone is not a `.lzma` file.
+  if (pb > 4 || lc + lp > 4 || dictionarySize === 0) throw new Error("it has invalid lzma properties");
   const size = view.getBigUint64(5, true);
-  if (size !== UNKNOWN_SIZE && size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Error("it has a size that is too large");
+  if (size !== UNKNOWN_SIZE && size > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new Error("its header states a size that is too large");
   yield* decodeLzma(input, { lc, lp, pb, dictionarySize }, size === UNKNOWN_SIZE ? undefined : Number(size));
 }
 
 /**
- * Whether these bytes, in all likelihood, begin a `.lzma` file, which has no magic: the properties
- * that all programs write, a dictionary of 2^n or 3 * 2^n bytes, and a size that is unknown or
- * believable.
+ * Whether these bytes probably begin a `.lzma` file, which has no magic. They must have the
+ * properties that all programs write, a dictionary of 2^n or 3 * 2^n bytes, and an unknown or
+ * plausible size.
  */
 export function isLzmaHeader(bytes: Uint8Array): boolean {
   if (bytes.length < HEADER_LENGTH || bytes[0] !== 0x5d) return false;
@@ -47,11 +48,15 @@ export function isLzmaHeader(bytes: Uint8Array): boolean {
   return isRound && (size === UNKNOWN_SIZE || size < 2n ** 40n);
 }
 
-/** The LZMA stream that begins here. @param size of its content in bytes, if it is known */
+/**
+ * Decodes the LZMA stream that begins at the input's next byte.
+ *
+ * @param size of its content in bytes, if known
+ */
 export async function* decodeLzma(input: CompressedInput, properties: LzmaProperties, size?: number): AsyncGenerator<Uint8Array> {
   const { dictionarySize } = properties;
   if (dictionarySize > MAX_DICTIONARY)
-    throw new Error(`it wants ${dictionarySize} bytes of memory, of which ${MAX_DICTIONARY} are allowed`);
+    throw new Error(`it needs ${dictionarySize} bytes of memory; the limit is ${MAX_DICTIONARY}`);
   await input.reserve(arrayMemory, dictionarySize);
   await input.need(LzmaRangeDecoder.START);
   const decoder = new LzmaDecoder(properties, size);

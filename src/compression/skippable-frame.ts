@@ -1,12 +1,12 @@
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 
-/** Writers choose the last four bits. */
+/** Magic of a skippable frame. Writers choose the last four bits. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
 /**
- * Whether `magic`, the first four bytes in little-endian, begins a frame that zstd and lz4 pass
- * over.
+ * Whether `magic` begins a frame that zstd and lz4 skip. It is the first four bytes in
+ * little-endian order.
  */
 export function isSkippable(magic: number): boolean {
   return (magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC;

@@ -1,10 +1,10 @@
 import type { BlockOutput } from "./zstd-sequences.ts";
 
-/** First capacity in bytes. */
+/** Initial capacity, in bytes. */
 const FIRST_CAPACITY = 64 * 1024;
 
 /**
- * Keeps the last bytes of a decoder's output, which later blocks may refer to. The buffer grows
+ * Keeps the last bytes of a decoder's output, to which later blocks may refer. The buffer grows
  * with the output, because a few bytes of input may declare any window. Frames share the buffer,
  * because an input may have millions of frames.
  */
@@ -15,11 +15,11 @@ export class SlidingWindow {
   #size = 0;
 
   /**
-   * The most memory that a window takes, in bytes. A quarter more than its size: each byte of output
-   * then moves four bytes of the window.
+   * Returns the maximum memory of a window, in bytes. It is a quarter more than the window's size,
+   * so each byte of output moves four bytes of the window.
    *
-   * @param size of the window
-   * @param longest length that is appended at once
+   * @param size of the window, in bytes
+   * @param longest maximum length that is appended at once, in bytes
    */
   static capacity(size: number, longest: number): number {
     return size + Math.max(size >> 2, longest);
@@ -40,20 +40,20 @@ export class SlidingWindow {
    * Makes room after the kept bytes.
    *
    * @param length in bytes
-   * @returns where to write. It is valid until the next call
+   * @returns where to write, valid until the next call
    */
   room(length: number): BlockOutput {
     if (length > this.#buffer.length - this.#end) this.#makeRoom(length);
     return { buffer: this.#buffer, first: this.#start, start: this.#end, limit: this.#end + length };
   }
 
-  /** Takes what was written up to the offset `end` of the buffer. */
+  /** Takes the bytes written up to the offset `end` of the buffer. */
   take(end: number): void {
     this.#end = end;
     this.#start = Math.max(this.#start, end - this.#size);
   }
 
-  /** Moves the kept bytes to the start of the buffer, or of a larger buffer. */
+  /** Moves the kept bytes to the start of the buffer, or to a larger buffer. */
   #makeRoom(length: number): void {
     const kept = this.#end - this.#start;
     const most = SlidingWindow.capacity(this.#size, length);

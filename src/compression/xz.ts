@@ -3,12 +3,12 @@ import type { CompressedInput } from "./compressed-input.ts";
 import { DecoderMemory } from "./decoder-memory.ts";
 import { LoadedDecoder } from "./loaded-decoder.ts";
 
-// The library is CommonJS, of which some loaders see the names and others only the whole.
+// The library is CommonJS. Some loaders see its names, others only the whole module.
 const { XzReadableStream } = "XzReadableStream" in library ? library : (library as { default: typeof library }).default;
 
-/** Largest dictionary, in bytes. The library finds the real size only as it decodes. */
+/** Largest dictionary, in bytes. The library learns the real size only while it decodes. */
 const MAX_DICTIONARY = 64 * 1024 * 1024;
-/** All streams are decoded in one WebAssembly memory, which never shrinks. */
+/** Limits all streams together, because they share one WebAssembly memory, which never shrinks. */
 const memory = new DecoderMemory(8 * MAX_DICTIONARY);
 
 /** Results of the library's decoder (`xz_ret` of XZ Embedded). */
@@ -35,9 +35,9 @@ interface Decoder {
 const decoder = new LoadedDecoder("xz", loadDecoder);
 
 /**
- * Decodes one stream of the .xz format. The library's decoder would go on with the next stream, and
- * it accepts padding in multiples of four bytes only. So this function gives it no byte after the
- * end of a stream.
+ * Decodes one stream of the .xz format. The library's decoder would continue with the next stream,
+ * and it accepts padding only in multiples of four bytes. So this function gives it no byte after
+ * the end of a stream.
  *
  * @throws StoreError `unavailable` if the decoder can't be loaded, or if too many uploads wait
  */
@@ -67,8 +67,9 @@ async function* stream(input: CompressedInput, context: XzContext): AsyncGenerat
 }
 
 /**
- * The library exports a ReadableStream, which doesn't tell how many bytes it used. Its WebAssembly
- * instance does. It is not a public part of the library, whose version is therefore pinned.
+ * Loads the library's WebAssembly instance. The library exports a ReadableStream, which doesn't
+ * tell how many bytes it used; the instance does. The instance is a private part of the library, so
+ * the library's version is pinned.
  */
 async function loadDecoder(): Promise<Decoder> {
   const load: unknown = Reflect.get(XzReadableStream, "_getModuleInstance");
@@ -98,13 +99,17 @@ class XzContext {
     this.bufferSize = this.#word(BUFFER_SIZE);
   }
 
-  /** @param bytes at most `bufferSize`. The decoder must have used up the bytes before them */
+  /** @param bytes at most `bufferSize`. The decoder must have used up the previous bytes */
   supply(bytes: Uint8Array): void {
     new Uint8Array(this.#decoder.memory.buffer).set(bytes, this.#word(INPUT_AT));
     this.#decoder.supply_input(this.#context, bytes.length);
   }
 
-  /** Decodes some of the input. @returns a copy of the output */
+  /**
+   * Decodes some of the input.
+   *
+   * @returns a copy of the output
+   */
   run(): Uint8Array {
     this.#status = this.#decoder.get_next_output(this.#context);
     const at = this.#word(OUTPUT_AT);
@@ -112,7 +117,7 @@ class XzContext {
     const output = new Uint8Array(this.#decoder.memory.buffer).slice(at, at + size);
     this.#setWord(OUTPUT_SIZE, 0);
     this.#isFull = size === this.bufferSize;
-    if (this.#status === OPTIONS_ERROR) throw new Error("it uses a check or a filter that can't be read here");
+    if (this.#status === OPTIONS_ERROR) throw new Error("it uses a check or a filter that is not supported");
     if (this.#status !== OK && this.#status !== STREAM_END) throw new Error(`it is damaged (${this.#status})`);
     return output;
   }
@@ -122,9 +127,9 @@ class XzContext {
     return this.#isFull || this.#word(INPUT_TAKEN) < this.#word(INPUT_SIZE);
   }
 
-  /** Whether the input so far is a whole stream. If it isn't, decoding can go on. */
+  /** Whether the input so far is a whole stream. If it isn't, decoding can continue. */
   isComplete(): boolean {
-    // An empty input means the end of the input to the decoder.
+    // The decoder takes an empty input as the end of the input.
     this.#decoder.supply_input(this.#context, 0);
     return this.#decoder.get_next_output(this.#context) === STREAM_END;
   }
@@ -143,7 +148,8 @@ class XzContext {
 }
 
 /**
- * Finds where a stream may end. A footer ends with two bytes of flags, 0 and at most 15, and "YZ".
+ * Finds possible ends of a stream. A footer ends with two bytes of flags (0 and at most 15) and
+ * "YZ".
  */
 class EndFinder {
   /** The last four bytes. */

@@ -2,16 +2,16 @@ import { SlidingWindow } from "./sliding-window.ts";
 import { ZstdLiterals } from "./zstd-literals.ts";
 import { ZstdSequences } from "./zstd-sequences.ts";
 
-/** Longest content of a block, in bytes. */
+/** Maximum size of a block's content, in bytes. */
 export const MAX_BLOCK_SIZE = 128 * 1024;
 
 /**
  * Decodes the blocks of zstd frames (RFC 8878, 3.1.1.2). Frames share its memory.
  *
- * The library fzstd gives other bytes for matches further back than 96 MiB: it reads 32 bits, where
- * the 26 bits of an offset can lie in 33. It also allocates the window that a frame declares, and
- * moves all of it for each block. Other libraries for pages decode whole
- * inputs, or keep windows in a WebAssembly memory, which never shrinks.
+ * The library fzstd decodes matches further back than 96 MiB wrongly: it reads 32 bits, but the 26
+ * bits of an offset can span 33. It also allocates the window that a frame declares, and moves all
+ * of it for each block. Other libraries for pages decode whole inputs, or keep windows in a
+ * WebAssembly memory, which never shrinks.
  */
 export class ZstdBlocks {
   #window = new SlidingWindow();
@@ -22,7 +22,7 @@ export class ZstdBlocks {
   /**
    * Begins a frame.
    *
-   * @param windowSize in bytes. The caller limits it
+   * @param windowSize in bytes; the caller limits it
    */
   begin(windowSize: number): void {
     this.#window.begin(windowSize);
@@ -39,7 +39,7 @@ export class ZstdBlocks {
   /**
    * Decodes a block.
    *
-   * @param block with its header of three bytes, and complete
+   * @param block the complete block, with its header of three bytes
    * @returns a copy of the content
    * @throws Error if the block is damaged
    */

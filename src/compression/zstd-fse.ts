@@ -1,14 +1,14 @@
 /** A decoding table of finite state entropy. A state is an index of its arrays. */
 export interface FseTable {
-  /** Bits of a first state. */
+  /** Number of bits of the initial state. */
   readonly log: number;
   readonly symbols: Uint8Array;
-  /** How many bits lead to the next state, and what to add to them. */
+  /** Number of bits to read for the next state, and the number to add to them. */
   readonly bits: Uint8Array;
   readonly bases: Uint16Array;
 }
 
-/** A table with one state. */
+/** Makes a table with one state. */
 export function singleTable(symbol: number): FseTable {
   return { log: 0, symbols: Uint8Array.of(symbol), bits: Uint8Array.of(0), bases: Uint16Array.of(0) };
 }
@@ -16,7 +16,7 @@ export function singleTable(symbol: number): FseTable {
 /**
  * Builds the table of RFC 8878, 4.1.1.
  *
- * @param counts of each symbol's states; -1 for "less than one"
+ * @param counts number of states of each symbol; -1 for "less than one"
  * @throws Error if they don't add up
  */
 export function fseTable(counts: readonly number[], log: number): FseTable {
@@ -51,12 +51,12 @@ export function fseTable(counts: readonly number[], log: number): FseTable {
 /**
  * Reads a table's description.
  *
- * @param bytes begin with it
+ * @param bytes begin with the description
  * @returns the table and the description's length in bytes
- * @throws Error if it is damaged
+ * @throws Error if the description is damaged
  */
 export function readFseTable(bytes: Uint8Array, maxLog: number, maxSymbol: number): [table: FseTable, length: number] {
-  /** 17 bits or more. */
+  /** Returns at least 17 bits. */
   const peek = (at: number): number => {
     const byte = at >> 3;
     return ((bytes[byte] ?? 0) | ((bytes[byte + 1] ?? 0) << 8) | ((bytes[byte + 2] ?? 0) << 16)) >> (at & 7);

@@ -1,24 +1,24 @@
 import { BackwardBits } from "./backward-bits.ts";
 import { readFseTable } from "./zstd-fse.ts";
 
-/** Longest code in bits, and most bits in the description's states. */
+/** Maximum length of a code, and of the description's states, in bits. */
 const MAX_LOG = 11;
 const MAX_WEIGHTS_LOG = 6;
 
-/** What each sequence of `log` bits begins with. */
+/** Decoding table: for each sequence of `log` bits, the symbol whose code it begins with. */
 export interface HuffmanTable {
   readonly log: number;
   readonly symbols: Uint8Array;
-  /** Length of the symbol's code. */
+  /** Length of the symbol's code, in bits. */
   readonly bits: Uint8Array;
 }
 
 /**
  * Reads the description of a Huffman tree (RFC 8878, 4.2.1).
  *
- * @param bytes begin with it
+ * @param bytes begin with the description
  * @returns the table and the description's length in bytes
- * @throws Error if it is damaged
+ * @throws Error if the description is damaged
  */
 export function readHuffmanTable(bytes: Uint8Array): [table: HuffmanTable, length: number] {
   const [first = 0] = bytes;
@@ -36,7 +36,7 @@ function plainWeights(bytes: Uint8Array, count: number): number[] {
   });
 }
 
-/** Two states take turns, until the bits are used up. */
+/** Decodes weights with two states, which alternate until the bits are used up. */
 function compressedWeights(bytes: Uint8Array): number[] {
   const [table, start] = readFseTable(bytes, MAX_WEIGHTS_LOG, MAX_LOG + 1);
   const bits = new BackwardBits(bytes.subarray(start));
@@ -57,7 +57,7 @@ function compressedWeights(bytes: Uint8Array): number[] {
   throw new Error("a block is damaged");
 }
 
-/** @param weights of all symbols but the last one, whose weight makes them complete */
+/** @param weights of all symbols except the last one, whose weight follows from the others */
 function huffmanTable(weights: number[]): HuffmanTable {
   const weigh = (weight: number): number => (weight === 0 ? 0 : 1 << (weight - 1));
   const sum = weights.reduce((total, weight) => total + weigh(weight), 0);
@@ -93,7 +93,7 @@ export function decodeHuffman({ log, symbols, bits }: HuffmanTable, stream: Uint
     const byte = at >> 3;
     let code: number;
     if (at >= 0) code = ((stream[byte] as number) | ((stream[byte + 1] ?? 0) << 8) | ((stream[byte + 2] ?? 0) << 16)) >> (at & 7);
-    // The last codes may be shorter than what is looked up. Zeros follow.
+    // The last codes may be shorter than the looked-up bits. Zeros follow them.
     else code = left > 0 ? ((stream[0] as number) | ((stream[1] ?? 0) << 8)) << -at : 0;
     code &= mask;
     output[i] = symbols[code] as number;

@@ -1,6 +1,9 @@
 import { decodeHuffman, type HuffmanTable, readHuffmanTable } from "./zstd-huffman.ts";
 
-/** Decodes the literals of a frame's blocks. It keeps the last Huffman table, which may be used again. */
+/**
+ * Decodes the literals of a frame's blocks. It keeps the last Huffman table, because later blocks
+ * may reuse it.
+ */
 export class ZstdLiterals {
   #table: HuffmanTable | undefined;
   #memory = new Uint8Array(0);
@@ -11,9 +14,9 @@ export class ZstdLiterals {
   }
 
   /**
-   * Decodes the literals that a compressed block begins with (RFC 8878, 3.1.1.3.1).
+   * Decodes the literals at the beginning of a compressed block (RFC 8878, 3.1.1.3.1).
    *
-   * @param limit most literals
+   * @param limit maximum number of literals
    * @returns the literals, valid until the next call, and the length of their section in bytes
    * @throws Error if the block is damaged
    */
@@ -58,7 +61,7 @@ export class ZstdLiterals {
   }
 }
 
-/** Four streams, after the lengths of the first three. */
+/** Decodes four streams. The lengths of the first three come before them. */
 function decodeFour(table: HuffmanTable, section: Uint8Array, literals: Uint8Array): void {
   const each = (literals.length + 3) >> 2;
   if (section.length < 6 || 3 * each > literals.length) throw new Error("a block is damaged");

@@ -1,7 +1,7 @@
 import { BackwardBits } from "./backward-bits.ts";
 import { type FseTable, fseTable, readFseTable, singleTable } from "./zstd-fse.ts";
 
-/** The codes of a kind of number: what each stands for, and their tables. */
+/** Limits and predefined table of one kind of code. */
 interface Codes {
   readonly maxLog: number;
   readonly maxSymbol: number;
@@ -12,13 +12,13 @@ const ones = (count: number): number[] => Array<number>(count).fill(1);
 const twos = (count: number): number[] => Array<number>(count).fill(2);
 const rare = (count: number): number[] => Array<number>(count).fill(-1);
 
-/** Extra bits of each code, and the number that it stands for with none of them set. */
+/** Number of extra bits of each code, and the code's number if none of these bits is set. */
 const LITERALS_BITS = [...Array<number>(16).fill(0), 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 const LITERALS_BASES = bases(LITERALS_BITS, 0);
 const MATCH_BITS = [...Array<number>(32).fill(0), 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 const MATCH_BASES = bases(MATCH_BITS, 3);
 
-/** RFC 8878, 3.1.1.3.2.2. */
+/** Predefined tables: RFC 8878, 3.1.1.3.2.2. */
 const LITERALS: Codes = {
   maxLog: 9,
   maxSymbol: 35,
@@ -35,7 +35,7 @@ const MATCHES: Codes = {
   predefined: fseTable([1, 4, 3, ...twos(6), ...ones(37), ...rare(7)], 6),
 };
 
-/** Larger codes are of offsets beyond any window that is read here. */
+/** Largest code whose offsets fit in a supported window. */
 const MAX_OFFSET_CODE = 28;
 
 function bases(bits: readonly number[], first: number): number[] {
@@ -47,18 +47,21 @@ function bases(bits: readonly number[], first: number): number[] {
   });
 }
 
-/** Where a block's content goes. */
+/** Where to write a block's content. */
 export interface BlockOutput {
   readonly buffer: Uint8Array;
-  /** Offset of the first byte that a match may refer to. */
+  /** Offset of the first byte to which a match may refer. */
   readonly first: number;
   /** Offset of the content. */
   readonly start: number;
-  /** Offset that the content must not pass. */
+  /** Offset that the content must not exceed. */
   readonly limit: number;
 }
 
-/** Executes the sequences of a frame's blocks. It keeps what later blocks may use again. */
+/**
+ * Executes the sequences of a frame's blocks. It keeps the tables and offsets that later blocks may
+ * reuse.
+ */
 export class ZstdSequences {
   #literals: FseTable | undefined;
   #offsets: FseTable | undefined;
@@ -71,7 +74,7 @@ export class ZstdSequences {
    * Executes the sequences of a block.
    *
    * @param section the block after its literals
-   * @returns offset in the buffer after the content
+   * @returns the offset in the buffer after the content
    * @throws Error if the block is damaged
    */
   execute(section: Uint8Array, literals: Uint8Array, output: BlockOutput): number {
@@ -115,7 +118,7 @@ export class ZstdSequences {
     let to = output.start;
     for (let i = 0; ; ) {
       const offsetCode = ofOffsets.symbols[offsetsState] as number;
-      if (offsetCode > MAX_OFFSET_CODE) throw new Error("a block refers to what is not in the window");
+      if (offsetCode > MAX_OFFSET_CODE) throw new Error("a block refers to bytes outside the window");
       const offsetValue = (1 << offsetCode) + bits.read(offsetCode);
       const matchCode = ofMatches.symbols[matchesState] as number;
       const length = (MATCH_BASES[matchCode] as number) + bits.read(MATCH_BITS[matchCode] as number);
@@ -124,7 +127,7 @@ export class ZstdSequences {
       const offset = this.#nextOffset(offsetValue, literalCount === 0);
       to = append(literals, taken, literalCount, output, to);
       taken += literalCount;
-      if (offset > to - first) throw new Error("a block refers to what is not in the window");
+      if (offset > to - first) throw new Error("a block refers to bytes outside the window");
       if (length > limit - to) throw new Error("a block is too large");
       if (length > 32 && offset >= length) buffer.copyWithin(to, to - offset, to - offset + length);
       else for (let k = to; k < to + length; k++) buffer[k] = buffer[k - offset] as number;
@@ -156,7 +159,7 @@ export class ZstdSequences {
   }
 }
 
-/** @returns offset in the buffer after the literals */
+/** @returns the offset in the buffer after the literals */
 function append(literals: Uint8Array, from: number, count: number, { buffer, limit }: BlockOutput, to: number): number {
   if (count > literals.length - from) throw new Error("a block is damaged");
   if (count > limit - to) throw new Error("a block is too large");

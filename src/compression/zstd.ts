@@ -7,7 +7,7 @@ import { SlidingWindow } from "./sliding-window.ts";
 import { MAX_BLOCK_SIZE, ZstdBlocks } from "./zstd-blocks.ts";
 
 const FRAME_MAGIC = 0xfd2fb528;
-/** Largest window of a frame, in bytes; zstd itself takes no more unless told to. */
+/** Largest window of a frame, in bytes. zstd itself has the same default limit. */
 const MAX_WINDOW = 128 * 1024 * 1024;
 
 interface FrameHeader {
@@ -17,9 +17,9 @@ interface FrameHeader {
 }
 
 /**
- * Makes a decoder of frames of RFC 8878, one a call. The frames of an input share the decoder's
- * memory. The decoder takes frames apart itself: it gives the library one block at a time, which
- * can't become more than 128 KiB, and checks the checksums, which the library doesn't.
+ * Makes a decoder that reads one frame (RFC 8878) per call. The frames of an input share the
+ * decoder's memory. It parses a frame itself, decodes one block at a time, whose content is at most
+ * 128 KiB, and checks the checksum.
  */
 export function zstdDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   const blocks = new ZstdBlocks();
@@ -57,15 +57,14 @@ async function* frame(
     size += BigInt(content.length);
     checksum?.update(content);
     if (content.length > 0) yield content;
-    if (contentSize !== undefined && size > contentSize) throw new Error("a frame has more content than it says");
+    if (contentSize !== undefined && size > contentSize) throw new Error("a frame has more content than its header states");
   }
-  if (contentSize !== undefined && size !== contentSize) throw new Error("a frame has less content than it says");
+  if (contentSize !== undefined && size !== contentSize) throw new Error("a frame has less content than its header states");
   if (!checksum) return;
   await input.need(4);
-  // The lower half of the hash, of which the library gives the bytes from the top down.
+  // The checksum is the lower half of the hash. The library returns the hash in big-endian order.
   const expected = viewOf(input.take(4)).getUint32(0, true);
-  if (viewOf(checksum.digest("binary")).getUint32(4, false) !== expected)
-    throw new Error("a frame has another checksum than it says");
+  if (viewOf(checksum.digest("binary")).getUint32(4, false) !== expected) throw new Error("the checksum of a frame is wrong");
 }
 
 async function readHeader(input: CompressedInput): Promise<FrameHeader> {
@@ -80,7 +79,7 @@ async function readHeader(input: CompressedInput): Promise<FrameHeader> {
   const view = viewOf(input.take(at + sizeLength));
   const contentSize = readSize(view, at, sizeLength);
   const windowSize = isSingleSegment ? Number(contentSize) : windowSizeOf(view.getUint8(5));
-  if (windowSize > MAX_WINDOW) throw new Error(`a frame wants ${windowSize} bytes of memory, of which ${MAX_WINDOW} are allowed`);
+  if (windowSize > MAX_WINDOW) throw new Error(`a frame needs ${windowSize} bytes of memory; the limit is ${MAX_WINDOW}`);
   return { windowSize, hasChecksum: (descriptor & 0x04) !== 0, contentSize };
 }
 
