@@ -15,7 +15,7 @@ interface Abortable {
 
 /**
  * Directories of a remote. Each directory is checked against its digest. Closures are checked
- * against the rules of their order, in both directions.
+ * against the rules of their order, both when they are read and when they are written.
  */
 export class RemoteDirectoryService implements DirectoryService {
   #connection: RemoteConnection;

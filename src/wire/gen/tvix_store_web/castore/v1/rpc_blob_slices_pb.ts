@@ -74,9 +74,9 @@ export const SlicePieceSchema: GenMessage<SlicePiece> = /*@__PURE__*/
 export const BlobSliceService: GenService<{
   /**
    * Streams the slice of a blob for a range of its bytes. The server chooses the lengths of the
-   * pieces. docs/verified-streaming.md describes the encoding. A range is cut to the content. For an
-   * empty range or a range behind the end, the slice proves the content's length. NOT_FOUND if the
-   * blob is missing.
+   * pieces. docs/verified-streaming.md describes the encoding. A range is cut to the content. For
+   * an empty range or a range behind the end, the slice proves the content's length. NOT_FOUND if
+   * the blob is missing.
    *
    * @generated from rpc tvix_store_web.castore.v1.BlobSliceService.ReadSlice
    */

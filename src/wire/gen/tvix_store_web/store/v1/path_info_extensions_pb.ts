@@ -19,8 +19,8 @@ export const file_tvix_store_web_store_v1_path_info_extensions: GenFile = /*@__P
  * message as the fields of PathInfo, so a reader must know both types. Other peers ignore these
  * field numbers, which are high enough not to collide with theirs.
  *
- * A writer does not repeat a fact that a field of PathInfo holds. A message that states a fact twice
- * with different values is invalid.
+ * A writer does not repeat a fact that a field of PathInfo holds. A message that states a fact
+ * twice with different values is invalid.
  *
  * @generated from message tvix_store_web.store.v1.PathInfoExtensions
  */
@@ -34,7 +34,7 @@ export type PathInfoExtensions = Message<"tvix_store_web.store.v1.PathInfoExtens
   contentAddress: string;
 
   /**
-   * The base name of the deriver, if it doesn't end in `.drv` (NARInfo.deriver implies this suffix).
+   * The base name of the deriver, if it doesn't end in `.drv`. NARInfo.deriver implies this suffix.
    *
    * @generated from field: string deriver = 1001;
    */
