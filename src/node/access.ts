@@ -2,13 +2,17 @@ import { cors } from "@connectrpc/connect";
 import { StoreError } from "../error.ts";
 
 /**
- * Who may talk to the daemon from a browser. It has no passwords: whoever reaches it may read and write. So pages of other origins
- * are refused unless they are on this machine or were allowed, and names that were rebound to a loopback address are as well.
+ * Rules for the browsers that may talk to the daemon.
+ *
+ * The daemon has no passwords: every client that reaches it may read and write. It therefore
+ * refuses requests from pages of other origins, unless the origin is on this machine or was
+ * allowed. On a loopback address it also refuses unknown host names, because DNS rebinding can
+ * point a name at a loopback address.
  */
 export interface AccessRules {
-  /** Origins besides those of loopback addresses and the server's own. */
+  /** Origins to allow besides loopback origins and the server's own. */
   allowOrigins?: readonly string[] | undefined;
-  /** Names in a Host header besides those of loopback addresses. */
+  /** Host names to accept besides those of loopback addresses. */
   allowHosts?: readonly string[] | undefined;
 }
 
@@ -17,24 +21,29 @@ export interface AccessRequest {
   /** The Host header, or `:authority`. */
   host: string | undefined;
   origin: string | undefined;
-  /** What a preflight asks for. */
+  /** Method that a CORS preflight asks for. */
   requestedMethod: string | undefined;
   requestedHeaders: string | undefined;
 }
 
 export type AccessDecision =
-  /** Answer with this status, nothing more. */
+  /** Answer 403 with the reason. */
   | { kind: "refused"; reason: string }
   | { kind: "preflight"; headers: Record<string, string> }
   | { kind: "allowed"; headers: Record<string, string> };
 
-/** Two hours: the most that Chromium heeds. */
+/** Two hours: Chromium ignores a longer time. */
 const PREFLIGHT_SECONDS = 7200;
 
 const METHODS = "GET, HEAD, POST, PUT";
 const EXPOSED = [...cors.exposedHeaders, "Accept-Ranges", "Content-Length", "Content-Range", "ETag"].join(", ");
 
-/** @throws StoreError `invalid` for an origin that can't be one */
+/**
+ * Creates the function that decides on each request. `checkHost` says whether to check the Host
+ * header.
+ *
+ * @throws StoreError `invalid` if an allowed origin has a wrong form
+ */
 export function createAccessCheck(rules: AccessRules): (request: AccessRequest, checkHost: boolean) => AccessDecision {
   const origins = new Set(rules.allowOrigins?.map(normalizeOrigin));
   const hosts = new Set(rules.allowHosts?.map((host) => host.toLowerCase()));
@@ -44,13 +53,16 @@ export function createAccessCheck(rules: AccessRules): (request: AccessRequest, 
     if (checkHost) {
       const name = hostName(host);
       if (name === undefined || !(isLoopbackName(name) || hosts.has(name))) {
-        return { kind: "refused", reason: `this server does not answer to the name ${JSON.stringify(host ?? "")}` };
+        return {
+          kind: "refused",
+          reason: `this server does not answer to the name ${JSON.stringify(host ?? "")}; use --allow-host to allow it`,
+        };
       }
     }
     const headers: Record<string, string> = { Vary: "Origin" };
     if (origin === undefined) return { kind: "allowed", headers };
     if (!isAllowedOrigin(origin, host, origins)) {
-      return { kind: "refused", reason: `pages of ${JSON.stringify(origin)} are not allowed; --allow-origin allows one` };
+      return { kind: "refused", reason: `pages of ${JSON.stringify(origin)} are not allowed; use --allow-origin to allow them` };
     }
     headers["Access-Control-Allow-Origin"] = origin;
     if (request.method !== "OPTIONS" || request.requestedMethod === undefined) {
@@ -58,7 +70,7 @@ export function createAccessCheck(rules: AccessRules): (request: AccessRequest, 
       return { kind: "allowed", headers };
     }
     headers["Access-Control-Allow-Methods"] = METHODS;
-    // Whoever is allowed at all may send any header: a page may have to satisfy a proxy in between.
+    // An allowed page may send any header: a proxy in between may require one.
     headers["Access-Control-Allow-Headers"] = request.requestedHeaders ?? cors.allowedHeaders.join(", ");
     headers["Access-Control-Max-Age"] = String(PREFLIGHT_SECONDS);
     headers["Access-Control-Allow-Private-Network"] = "true";
@@ -68,7 +80,8 @@ export function createAccessCheck(rules: AccessRules): (request: AccessRequest, 
 
 function normalizeOrigin(text: string): string {
   const origin = URL.canParse(text) ? new URL(text).origin : "null";
-  if (origin === "null") throw new StoreError("invalid", `not an origin, such as https://example.org: ${JSON.stringify(text)}`);
+  if (origin === "null")
+    throw new StoreError("invalid", `${JSON.stringify(text)} is not an origin; write one as https://example.org`);
   return origin;
 }
 
@@ -86,12 +99,14 @@ function hostName(host: string | undefined): string | undefined {
   return URL.canParse(url) ? new URL(url).hostname : undefined;
 }
 
-/** @param name as a URL has it: lower case, IPv6 in brackets */
+/**
+ * @param name in the form of a URL's host: lower case, IPv6 in brackets
+ */
 function isLoopbackName(name: string): boolean {
   return name === "localhost" || name.endsWith(".localhost") || name === "[::1]" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
-/** Whether a socket that is bound to this address can be reached from this machine alone. */
+/** Whether only this machine can reach a socket that is bound to this address. */
 export function isLoopbackAddress(address: string): boolean {
   return address === "::1" || /^(::ffff:)?127\./.test(address);
 }

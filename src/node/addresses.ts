@@ -3,26 +3,26 @@ import { isStoreError } from "../error.ts";
 import { formatPublicKey, type PublicKey, parsePublicKeys } from "../nix/key.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** The addresses of services, as `--blob-service-addr` and its like take them. */
+/** Address of a service, as flags such as `--blob-service-addr` accept it. */
 export type ServiceAddress =
   | { readonly scheme: "memory" }
-  /** An embedded store: `openEmbeddedStore`. */
+  /** An embedded store, opened by `openEmbeddedStore`. */
   | { readonly scheme: "file"; readonly path: string }
   | { readonly scheme: "objectstore+file"; readonly path: string }
   | { readonly scheme: "grpc+http" | "grpc+https"; readonly url: string }
   | { readonly scheme: "grpc+unix"; readonly path: string }
-  /** A Nix binary cache, which has path infos alone; `url` is its own, without the scheme's prefix. */
+  /** A Nix binary cache, which has only path infos. `url` has no `nix+` prefix. */
   | {
       readonly scheme: "nix+http" | "nix+https";
       readonly url: string;
       readonly trustedPublicKeys: readonly PublicKey[];
-      /** Whether a path that is not content-addressed must be signed by one of the keys. */
+      /** Whether one of the keys must have signed a path that is not content-addressed. */
       readonly requireSignatures: boolean;
     };
 
 export type NixCacheAddress = Extract<ServiceAddress, { scheme: `nix+${string}` }>;
 
-/** Promised by the contract, or known from tvix and snix. */
+/** Schemes that the contract promises, or that tvix or snix have. */
 const NOT_BUILT: ReadonlySet<string> = new Set([
   "objectstore+s3",
   "objectstore+s3a",
@@ -37,17 +37,18 @@ const NOT_BUILT: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Reads an address. Paths may follow the colon directly (`file:DIR`, relative to the working directory, taken as it is), or as in a URL
- * (`file:///DIR`, percent-encoded).
+ * Parses an address. A path can follow the colon directly (`file:DIR`): it is relative to the
+ * working directory and not decoded. It can also have the form of a URL (`file:///DIR`): it is
+ * percent-encoded.
  *
- * @throws UsageError that names the scheme
+ * @throws UsageError if the address is wrong or its scheme is unknown; the message names the scheme
  */
 export function parseAddress(text: string): ServiceAddress {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [];
   if (scheme === undefined || rest === undefined) throw new UsageError(`not a service address: ${JSON.stringify(text)}`);
   switch (scheme) {
     case "memory":
-      if (rest !== "" && rest !== "//") throw new UsageError(`nothing may follow in the address ${text}`);
+      if (rest !== "" && rest !== "//") throw new UsageError(`the address ${text} has text after the colon; write memory:`);
       return { scheme };
     case "file":
     case "objectstore+file":
@@ -61,12 +62,12 @@ export function parseAddress(text: string): ServiceAddress {
       return parseNixCache(text, scheme, rest);
     default:
       throw new UsageError(
-        NOT_BUILT.has(scheme) ? `the address scheme ${scheme} is not built yet` : `the address scheme ${scheme} is not known`,
+        NOT_BUILT.has(scheme) ? `the address scheme ${scheme} is not supported yet` : `the address scheme ${scheme} is unknown`,
       );
   }
 }
 
-/** The canonical text: the same for addresses that mean the same. */
+/** Formats an address in canonical form: addresses with the same meaning give the same text. */
 export function formatAddress(address: ServiceAddress): string {
   if ("path" in address) return `${address.scheme}:${address.path}`;
   if (!("url" in address)) return `${address.scheme}:`;
@@ -93,7 +94,7 @@ function parsePath(text: string, rest: string): string {
     try {
       path = decodeURIComponent(rest.slice(slash));
     } catch {
-      throw new UsageError(`the address ${text} is not percent-encoded as a URL is`);
+      throw new UsageError(`the address ${text} has invalid percent-encoding`);
     }
   }
   if (path === "" || path.includes("\0")) throw new UsageError(`the address ${text} has no path`);
@@ -109,11 +110,14 @@ function parseGrpcUrl(text: string, scheme: "grpc+http" | "grpc+https", rest: st
   return url.origin;
 }
 
-/** Nix's own settings, by which its stores' addresses take them. */
+/** Names of Nix's settings, which Nix accepts as parameters of a store URL. */
 const KEYS_PARAMETER = "trusted-public-keys";
 const SIGNATURES_PARAMETER = "require-sigs";
 
-/** Between keys: blanks or commas; or a plus, which is a blank in a query, but after a key's end alone: Base64 has it, too. */
+/**
+ * Separator of keys: blanks or commas. A plus stands for a blank in a query, but Base64 uses it
+ * too, so it only separates after the `=` that ends a key.
+ */
 const BETWEEN_KEYS = /[\s,]+|(?<==)\+/;
 
 function parseNixCache(text: string, scheme: NixCacheAddress["scheme"], rest: string): NixCacheAddress {
@@ -130,7 +134,7 @@ function parseNixCache(text: string, scheme: NixCacheAddress["scheme"], rest: st
     if (name === KEYS_PARAMETER) keys.push(...value.split(BETWEEN_KEYS).filter((key) => key !== ""));
     else if (name === SIGNATURES_PARAMETER && (value === "true" || value === "false")) requireSignatures = value === "true";
     else if (parameter !== "")
-      throw new UsageError(`the address ${text} has ${JSON.stringify(parameter)}, which means nothing here`);
+      throw new UsageError(`the address ${text} has ${JSON.stringify(parameter)}, which is not a known parameter`);
   }
   url.search = "";
   try {
@@ -145,6 +149,6 @@ function decodeParameter(text: string, value: string): string {
   try {
     return decodeURIComponent(value);
   } catch {
-    throw new UsageError(`the address ${text} is not percent-encoded as a URL is`);
+    throw new UsageError(`the address ${text} has invalid percent-encoding`);
   }
 }

@@ -14,21 +14,21 @@ import { filePieces, readText } from "./input-file.ts";
 
 const FILE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}\.narinfo$/;
 
-/** Bytes of `index.json`: some million names. */
+/** Maximum size of `index.json`, in bytes. Some million names fit. */
 const MAX_INDEX = 64 * 1024 * 1024;
 
-/** Bytes of a NAR that are read at a time. */
+/** Size of the pieces in which a NAR file is read, in bytes. */
 const PIECE = 256 * 1024;
 
 /**
- * Imports every store path of a binary cache on disk, as `nix copy --to file://DIR` makes it,
- * references first; those that the store has are left alone. Yields each once it is imported.
+ * Imports every store path of a binary cache on disk, as `nix copy --to file://DIR` writes it.
+ * Skips paths that the store has. Yields each path info once it is imported, dependencies first.
  *
- * The order is that of `index.json`, an array of names of NARInfo files, where the cache has one.
+ * If the cache has an `index.json` (an array of the names of NARInfo files), its order is used.
  *
- * @param options.storeDir of those who made it; `/nix/store` if not given
- * @throws StoreError as `importNar`; `not-found`, `denied` or `unavailable` for a file that can't
- *   be read, which the message names
+ * @param options.storeDir store directory of the cache's paths; `/nix/store` by default
+ * @throws StoreError as `importNar`; `not-found`, `denied` or `unavailable` if a file can't be
+ *   read; the message names the file
  */
 export async function* importBinaryCacheDir(
   store: StoreServices,
@@ -89,7 +89,10 @@ async function listNarInfos(dir: string): Promise<string[]> {
   }
 }
 
-/** Rounds of those whose references are all there, or not in the cache; what is left in a circle comes last, in any order. */
+/**
+ * Orders files by repeated passes. Each pass takes the files whose references are already taken or
+ * not in the cache. Files in a reference cycle come last, in any order.
+ */
 function referencesFirst(files: readonly NarInfoFile[], storeDir: string | undefined): NarInfoFile[] {
   const waiting = new Map(files.map((file) => [parseHashPart(file.info.storePath, storeDir), file]));
   const order: NarInfoFile[] = [];
@@ -108,7 +111,7 @@ function referencesFirst(files: readonly NarInfoFile[], storeDir: string | undef
 async function openNar(dir: string, info: NarInfo, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {
   const relative = normalize(info.url);
   if (relative.startsWith("/") || relative.startsWith("..") || /^[a-z]+:/i.test(info.url)) {
-    throw new StoreError("invalid", `the NAR of ${info.storePath} is at ${info.url}, which is not in the binary cache`);
+    throw new StoreError("invalid", `the NAR of ${info.storePath} is at ${info.url}, which is outside the binary cache`);
   }
   const path = join(dir, relative);
   try {
@@ -117,7 +120,7 @@ async function openNar(dir: string, info: NarInfo, signal: AbortSignal | undefin
     throw fileError(error, `can't read the NAR of ${info.storePath}`);
   }
   const pieces = filePieces(createReadStream(path, { highWaterMark: PIECE }), path);
-  // Without a name, or with an empty one, Nix takes it for bzip2.
+  // If Compression is missing or empty, Nix assumes bzip2.
   return decompressedAs(pieces, info.compression || "bzip2", signal);
 }
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { provideBrotli } from "../compression/brotli.ts";
 
-/** Importing this file lets brotli be read in Node. */
+/** Importing this file enables brotli decompression in Node. */
 
 provideBrotli(async () => {
   const library = await import("brotli-dec-wasm/web");

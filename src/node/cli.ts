@@ -32,26 +32,26 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
 const HELP = `Usage: tvix-store-web COMMAND [options]
 
 Commands:
-  daemon     serves a store, and the viewer
+  daemon     serves a store and the viewer
   import     imports files and directories, and prints their store paths
   copy       copies store paths from this machine's Nix store, or from another store
   export     writes a store path as a NAR
-  nario      exports store paths to one file, imports and lists such files
+  nario      exports store paths to one file; imports and lists such files
   ls         lists a directory of a store path
-  cat        writes a file of a store path
-  path-info  tells what is known of store paths
+  cat        writes a file of a store path to standard output
+  path-info  prints the store's information about store paths
 
-tvix-store-web COMMAND --help tells more; tvix-store-web --version tells the version.
+See tvix-store-web COMMAND --help for the options. tvix-store-web --version prints the version.
 `;
 
 const PROGRAM = "tvix-store-web";
 
 /**
- * Runs the program.
+ * Runs the program. Writes the reason for a failure to standard error: one line, or one line for
+ * each store path that failed.
  *
- * @param argv what follows the program's name
- * @returns the exit status: 0, 1 if it failed or 2 if it was called wrongly, with the reason in one
- *   line on standard error, or in one line for each store path that failed
+ * @param argv arguments after the program's name
+ * @returns the exit status: 0 for success, 1 for a failure, 2 for wrong usage
  */
 export async function main(argv: readonly string[], context: CliContext): Promise<number> {
   try {
@@ -59,7 +59,7 @@ export async function main(argv: readonly string[], context: CliContext): Promis
     return 0;
   } catch (error) {
     const usage = error instanceof UsageError || isParseArgsError(error);
-    const hint = usage ? ` (${PROGRAM} ${COMMANDS.has(argv[0] ?? "") ? `${argv[0]} ` : ""}--help tells more)` : "";
+    const hint = usage ? ` (${PROGRAM} ${COMMANDS.has(argv[0] ?? "") ? `${argv[0]} ` : ""}--help shows the usage)` : "";
     const lines = reasonsOf(error, context.signal).map((reason) => `${PROGRAM}: ${oneLine(reason)}${hint}\n`);
     await writeOut(context.stderr, lines.join("")).catch(() => {});
     return usage ? 2 : 1;
@@ -90,7 +90,7 @@ function reasonsOf(error: unknown, signal: AbortSignal): string[] {
 
 function reasonOf(error: unknown, signal: AbortSignal): string {
   if (signal.aborted && error === signal.reason) return "interrupted";
-  if (error instanceof Error && "code" in error && error.code === "EPIPE") return "nobody reads the output any more";
+  if (error instanceof Error && "code" in error && error.code === "EPIPE") return "the reader of the output has closed it";
   if (isStoreError(error) || error instanceof UsageError) return error.message;
   return error instanceof Error ? error.message : String(error);
 }

@@ -14,17 +14,19 @@ import { fsEntries } from "./fs-entries.ts";
 import type { PathGraphEntry } from "./path-graph.ts";
 
 export interface CopyPathsOptions {
-  /** What is `/nix/store/...` in the graph is beneath this directory; `/` by default. */
+  /** Directory that contains `/nix/store`; `/` by default. */
   root?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Takes store paths from the file system into `store`, with what `graph` says of them, references first. Yields each once it is there;
- * content that is there already is not read again.
+ * Copies store paths from the file system into `store`, with the path infos of `graph`,
+ * dependencies first. Yields each path info once it is in the store. Doesn't read the content of
+ * paths that the store already has.
  *
- * @throws StoreError `corrupt` if what is on disk is not what the graph says; `not-found` if a reference is neither in the graph nor in
- *   the store; `conflict` if the store has a path with other content
+ * @throws StoreError `corrupt` if the content on disk doesn't match `graph`; `not-found` if a
+ *   reference is neither in `graph` nor in the store; `conflict` if the store has a path with other
+ *   content
  */
 export async function* copyPaths(
   store: StoreServices,

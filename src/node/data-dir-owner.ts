@@ -6,14 +6,18 @@ const KEY = Buffer.from("owner");
 
 interface Owner {
   readonly pid: number;
-  /** Tells a process from a later one that got the same number; empty where the system does not say. */
+  /**
+   * Identifies the start of the process, because process numbers are reused. Empty if the system
+   * doesn't tell it.
+   */
   readonly started: string;
 }
 
 /**
- * Makes this process the one that works on a data directory, until the returned function is called or the process ends.
+ * Makes this process the owner of a data directory. It remains the owner until the returned
+ * function is called or the process ends.
  *
- * @throws StoreError `conflict` if another process does, or this one already
+ * @throws StoreError `conflict` if the data directory has an owner: another process, or this one
  */
 export function ownDataDir(environment: LmdbEnvironment, dataDir: string): () => void {
   const database = environment.database("owner");
@@ -45,17 +49,21 @@ function isRunning({ pid, started }: Owner): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // Not permitted to signal it: it is there.
+    // EPERM means that the process exists but may not be signalled.
     if (!(error instanceof Error && "code" in error && error.code === "EPERM")) return false;
   }
   return startOf(pid) === started;
 }
 
-/** On Linux: the boot, and when in it the process was started. */
+/**
+ * Returns the boot id and the start time of the process within that boot, on Linux. Elsewhere
+ * returns an empty string.
+ */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name of the program is in parentheses and may hold anything; the start time is the 20th field after it.
+    // The program's name is in parentheses and may contain anything. The start time is the 20th
+    // field after it.
     const time = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
     return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()} ${time}`;
   } catch {

@@ -13,24 +13,31 @@ import { ObjectJournal } from "./objects/object-journal.ts";
 import { publishAfter, storeAfter } from "./publishing.ts";
 
 export interface EmbeddedStore extends LocalStoreServices {
-  /** What the daemon's binary cache remembers of what clients have put. */
+  /** Records of the data that clients have put into the daemon's binary cache. */
   readonly uploadRecords: UploadRecords;
-  /** Resolves when all that was put before survives a crash. `pathInfos.put` does so by itself. */
+  /**
+   * Resolves when everything that was put before survives a crash. `pathInfos.put` includes this.
+   */
   flush(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `$XDG_DATA_HOME/tvix-store-web`, by default `~/.local/share/tvix-store-web`. */
+/**
+ * Returns the default data directory: `$XDG_DATA_HOME/tvix-store-web`, or
+ * `~/.local/share/tvix-store-web`.
+ */
 export function defaultDataDir(environment: NodeJS.ProcessEnv = process.env): string {
   const data = environment.XDG_DATA_HOME;
-  // The XDG rule: what is not absolute does not count.
+  // The XDG Base Directory specification says to ignore relative paths.
   return join(data?.startsWith("/") ? data : join(environment.HOME || homedir(), ".local", "share"), "tvix-store-web");
 }
 
 /**
- * The store of one process under one directory: blobs in the object store layout, directories and path infos in `store.lmdb`.
+ * Opens the store in one directory, for one process at a time. Blobs are in the object store
+ * layout, directories and path infos in `store.lmdb`.
  *
- * @throws StoreError `conflict` if a process works on the directory already; `denied`, `quota`, `unavailable`
+ * @throws StoreError `conflict` if a process already uses the directory; `denied`, `quota` or
+ *   `unavailable` if the directory can't be opened
  */
 export async function openEmbeddedStore(dataDir: string, options: { engine?: HashEngine } = {}): Promise<EmbeddedStore> {
   const root = resolve(dataDir);
@@ -56,7 +63,7 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
       uploadRecords: {
         get: (key) => records.get(key),
         async put(added) {
-          // Small content gets to the disk together with them.
+          // If the content is small, it is flushed together with the records.
           await chunks.order();
           await records.put(added);
           await chunks.flush();

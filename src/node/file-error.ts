@@ -14,12 +14,16 @@ const CODES: Readonly<Record<string, StoreErrorCode>> = {
   EISDIR: "invalid",
 };
 
-/** The `code` that Node gives to errors of the operating system, `ENOENT` for example. */
+/** Returns the `code` that Node sets on errors of the operating system, for example `ENOENT`. */
 export function systemErrorCode(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
 
-/** The file system's error as ours; `what` says what could not be done, and to which file. A `StoreError` stays as it is. */
+/**
+ * Converts an error of the file system to a `StoreError`. Returns a `StoreError` unchanged.
+ *
+ * @param what failed operation and its file, for the message
+ */
 export function fileError(error: unknown, what: string): StoreError {
   if (isStoreError(error)) return error;
   const code = systemErrorCode(error);
@@ -27,7 +31,10 @@ export function fileError(error: unknown, what: string): StoreError {
   return new StoreError((code !== undefined && CODES[code]) || "unavailable", `${what}: ${reason}`, { cause: error });
 }
 
-/** Likewise for a write, where nobody asked for what is missing: the place to write to is not there, so `unavailable`. */
+/**
+ * Converts an error of a write, like `fileError`. A missing file becomes `unavailable` instead of
+ * `not-found`: the caller didn't ask for a file, but the place to write to doesn't exist.
+ */
 export function writeError(error: unknown, what: string): StoreError {
   const ours = fileError(error, what);
   return ours !== error && ours.code === "not-found" ? new StoreError("unavailable", ours.message, { cause: error }) : ours;

@@ -6,11 +6,17 @@ import { type EntryPath, type IngestionEntry, MAX_TREE_DEPTH } from "../castore/
 import { StoreError } from "../error.ts";
 import { fileError } from "./file-error.ts";
 
-/** Files up to this length are read ahead; of longer ones only the beginning is. In bytes. */
+/**
+ * Maximum size of files that are read ahead as a whole, in bytes. Of longer files, only the
+ * beginning is read ahead.
+ */
 const READ_AHEAD_SIZE = 128 * 1024;
-/** As many files (and directories' listings) are on their way at a time, so some 4 MiB. */
+/**
+ * Maximum number of entries (files, symlinks, directories) that are read ahead. Together they take
+ * some 4 MiB.
+ */
 const READ_AHEAD_COUNT = 32;
-/** Pieces in which long files are read. */
+/** Size of the pieces in which long files are read, in bytes. */
 const PIECE_SIZE = 1024 * 1024;
 
 type Kind = "directory" | "symlink" | "file";
@@ -22,15 +28,17 @@ type Step =
 interface OpenedFile {
   readonly executable: boolean;
   readonly start: Uint8Array;
-  /** Where the rest comes from; `undefined` if there is none. */
+  /** The open file, if there is more after `start`. */
   readonly rest: FileHandle | undefined;
 }
 
 /**
- * The file, symlink or directory at `path`, as `nix-store --add` takes it: names are bytes, symlinks are kept, a file is executable if
- * its owner may execute it. Files' contents go to `uploader`. What is at `path` should not change meanwhile.
+ * Yields the entries of the file, symlink or directory at `path`, as `nix-store --add` sees them.
+ * Names are bytes, symlinks are not followed, and a file is executable if its owner may execute it.
+ * Sends the files' contents to `uploader`. The tree should not change during the walk.
  *
- * @throws StoreError `invalid` for devices, sockets and pipes, and for trees that are too deep; `not-found`, `denied`, `unavailable`
+ * @throws StoreError `invalid` for devices, sockets and pipes, and for trees that are too deep;
+ *   `not-found`, `denied` or `unavailable` if a file can't be read
  */
 export async function* fsEntries(
   path: string,
@@ -46,7 +54,8 @@ export async function* fsEntries(
         if (next.done) break;
         ahead.push(next.value);
       }
-      // Before the step is taken: what is ahead is closed in the end, and nothing else.
+      // Check before the step is removed from `ahead`: the cleanup only closes the files in
+      // `ahead`.
       options.signal?.throwIfAborted();
       const step = ahead.shift();
       if (!step) return;
@@ -94,7 +103,10 @@ interface Level {
   next: number;
 }
 
-/** Children before their directory, in the order of their names. The stack is an array, so that depth is no matter of luck. */
+/**
+ * Yields the contents of each directory before the directory, sorted by name. Doesn't recurse, so
+ * the depth of a tree can't overflow the call stack.
+ */
 async function* walk(root: Buffer, signal: AbortSignal | undefined): AsyncGenerator<Step> {
   const kind = kindOf(await lstatFile(root), root);
   if (kind !== "directory") {
@@ -129,7 +141,7 @@ function leaf(kind: "symlink" | "file", location: Buffer, path: EntryPath): Step
   return { kind, path, opened: handled(openFile(location)) };
 }
 
-/** What is read ahead may fail before anyone waits for it. */
+/** Marks the promise as handled: a read ahead may fail before anything awaits it. */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
@@ -167,7 +179,8 @@ async function readTarget(location: Buffer): Promise<Buffer> {
 async function openFile(location: Buffer): Promise<OpenedFile> {
   let handle: FileHandle | undefined;
   try {
-    // Should another kind of file have taken the place of this one: neither followed nor waited for.
+    // Another kind of file may have replaced this one since it was listed. Don't follow a symlink,
+    // and don't wait for a pipe.
     handle = await open(location, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stats = await handle.stat();
     if (kindOf(stats, location) !== "file") throw new StoreError("invalid", `${quoteBytes(location)} changed while it was read`);

@@ -5,7 +5,10 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import { MAX_RESPONSE_MESSAGE } from "../wire/transport.ts";
 import type { ServiceAddress } from "./addresses.ts";
 
-/** Bytes that a peer may send ahead on one stream: the 64 KiB of HTTP/2 would make a round trip of each blob's piece. */
+/**
+ * HTTP/2 flow-control window of one stream, in bytes. The default of 64 KiB would cost a round trip
+ * for each piece of a blob.
+ */
 const WINDOW = 4 * 1024 * 1024;
 
 export interface GrpcConnection {
@@ -13,7 +16,10 @@ export interface GrpcConnection {
   close(): Promise<void>;
 }
 
-/** gRPC over HTTP/2, with or without TLS, over TCP or a Unix socket. Connects when it is first used. */
+/**
+ * Prepares a gRPC connection over HTTP/2, with or without TLS, over TCP or a Unix socket. It
+ * connects on the first call.
+ */
 export function connectGrpc(address: Extract<ServiceAddress, { scheme: `grpc+${string}` }>): GrpcConnection {
   const unix = address.scheme === "grpc+unix" ? address.path : undefined;
   const baseUrl = "url" in address ? address.url : "http://localhost";
@@ -24,7 +30,7 @@ export function connectGrpc(address: Extract<ServiceAddress, { scheme: `grpc+${s
   const transport = createGrpcTransport({
     baseUrl,
     sessionManager,
-    // Content is compressed at rest, or can't be.
+    // The content is already compressed in storage, or can't be compressed.
     acceptCompression: [],
     readMaxBytes: MAX_RESPONSE_MESSAGE,
     writeMaxBytes: MAX_RESPONSE_MESSAGE,
@@ -33,8 +39,9 @@ export function connectGrpc(address: Extract<ServiceAddress, { scheme: `grpc+${s
 }
 
 /**
- * Node's `close(code)` of a stream first ends the request, as if that had been all, and only then resets it: half an upload could pass
- * for the whole. `destroy()` resets it alone.
+ * Resets a cancelled request without ending it first. Node's `close(code)` of a stream first ends
+ * the request as if it were complete, and then resets it. The server could take half an upload for
+ * a whole one. `destroy()` only resets the stream.
  */
 class ResettingSessionManager extends Http2SessionManager {
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
@@ -46,7 +53,7 @@ class ResettingSessionManager extends Http2SessionManager {
         return;
       }
       if (callback) stream.once("close", callback);
-      stream.destroy(new Error("the request was taken back"));
+      stream.destroy(new Error("the request was cancelled"));
     };
     return stream;
   }

@@ -1,4 +1,4 @@
-/** `tvix-store-web/node`: the daemon's parts, for programs that embed them. */
+/** `tvix-store-web/node`: the parts of the daemon, for programs that embed them. */
 
 import "./brotli.ts";
 

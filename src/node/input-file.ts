@@ -4,9 +4,11 @@ import { StoreError } from "../error.ts";
 import { fileError } from "./file-error.ts";
 
 /**
- * The bytes of a file, or of what comes on standard input, that is read as a whole.
+ * Reads a whole file, or the whole standard input.
  *
- * @throws StoreError `invalid` for more than `maxLength` bytes, `not-found`, `denied`, `unavailable`
+ * @param name name of the file, for messages
+ * @throws StoreError `invalid` if it has more than `maxLength` bytes; `not-found`, `denied` or
+ *   `unavailable` if it can't be read
  */
 export async function readBytes(stream: Readable, name: string, maxLength: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
@@ -19,18 +21,26 @@ export async function readBytes(stream: Readable, name: string, maxLength: numbe
   return concatBytes(parts);
 }
 
-/** Likewise of text. @throws StoreError `invalid` for what is not UTF-8, too */
+/**
+ * Reads a whole file as text.
+ *
+ * @throws StoreError as `readBytes`; also `invalid` if the text is not UTF-8
+ */
 export async function readText(stream: Readable, name: string, maxLength: number): Promise<string> {
   const text = decodeUtf8Strict(await readBytes(stream, name, maxLength));
   if (text === undefined) throw new StoreError("invalid", `${name} is not UTF-8`);
   return text;
 }
 
-/** A file as it comes. @throws StoreError `not-found`, `denied`, `unavailable` */
+/**
+ * Yields the bytes of a file as they are read.
+ *
+ * @throws StoreError `not-found`, `denied` or `unavailable` if it can't be read
+ */
 export async function* filePieces(stream: Readable, name: string): AsyncGenerator<Uint8Array> {
   try {
     for await (const part of stream) {
-      if (!(part instanceof Uint8Array)) throw new StoreError("invalid", `${name} does not give bytes`);
+      if (!(part instanceof Uint8Array)) throw new StoreError("invalid", `${name} does not yield bytes`);
       yield part;
     }
   } catch (error) {

@@ -13,10 +13,10 @@ import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import { decodePathInfo, encodePathInfo } from "../wire/stored-messages.ts";
 import { writeError } from "./file-error.ts";
 
-/** Byte strings under byte strings. */
+/** LMDB database with binary keys and binary values. */
 export type Bytes = Database<Buffer, Buffer>;
 
-/** One LMDB file, with the databases of this store in it. */
+/** One LMDB file with all databases of an embedded store. */
 export class LmdbEnvironment {
   readonly path: string;
   readonly directories: LmdbDirectoryStore;
@@ -28,14 +28,20 @@ export class LmdbEnvironment {
     this.#root = root;
     this.directories = new LmdbDirectoryStore(this);
     this.pathInfos = new LmdbPathInfoService(this);
-    // LMDB makes a promise for each of its own transactions, and nobody has it. If a commit fails,
-    // as on a full disk, Node would end the process for it. Those who wrote have promises of their own.
+    // LMDB creates a promise for each of its own transactions, and nothing handles it. If a commit
+    // failed, for example on a full disk, Node would end the process. The callers of `put` have
+    // promises of their own.
     root.on("beforecommit", () => {
       queueMicrotask(() => root.committed.then(undefined, () => {}));
     });
   }
 
-  /** @param path of the file, which is created where missing. @throws StoreError `denied`, `unavailable` */
+  /**
+   * Opens the file, and creates it if it is missing.
+   *
+   * @param path path of the file
+   * @throws StoreError `denied` or `unavailable` if it can't be opened
+   */
   static async open(path: string): Promise<LmdbEnvironment> {
     try {
       await mkdir(dirname(path), { recursive: true });
@@ -45,25 +51,28 @@ export class LmdbEnvironment {
     }
   }
 
-  /** A database of byte strings under byte strings. */
+  /** Opens a database with binary keys and binary values. */
   database(name: string): Bytes {
     return this.#root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" });
   }
 
-  /** Texts by name, durable once they are put. */
+  /** Opens a database of texts under names. Each `put` is durable when it resolves. */
   records(name: string): LmdbRecords {
     return new LmdbRecords(this, name);
   }
 
-  /** Runs `action` with no other writer, in this process or another, between what it reads and what it writes. Durable when it returns. */
+  /**
+   * Runs `action` in one write transaction: no other writer, in this or another process, can write
+   * between its reads and its writes. The changes are durable when it returns.
+   */
   exclusively<T>(action: () => T): T {
     return this.#root.transactionSync(action);
   }
 
   /**
-   * Resolves when all that was put before survives a crash.
+   * Resolves when everything that was put before survives a crash.
    *
-   * @throws StoreError `quota`, `unavailable`
+   * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
   async flush(): Promise<void> {
     await this.written(`can't write ${this.path}`, async () => {
@@ -73,10 +82,10 @@ export class LmdbEnvironment {
   }
 
   /**
-   * Calls `write`, and makes StoreErrors of its errors.
+   * Calls `write` and converts its errors to `StoreError`.
    *
-   * @param what could not be done, for the message
-   * @throws StoreError `quota` if the disk is full, else `unavailable`
+   * @param what failed operation, for the message
+   * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
   async written<T>(what: string, write: () => Promise<T>): Promise<T> {
     try {
@@ -89,7 +98,7 @@ export class LmdbEnvironment {
     }
   }
 
-  /** LMDB tells an EIO where a write came to the end of the disk. */
+  /** Whether the disk is full. LMDB reports EIO for a write that reaches the end of the disk. */
   async #isDiskFull(): Promise<boolean> {
     const disk = await statfs(dirname(this.path)).catch(() => undefined);
     return disk !== undefined && disk.bavail * disk.bsize < NEARLY_FULL;
@@ -101,7 +110,7 @@ export class LmdbEnvironment {
   }
 }
 
-/** Directories: the canonical encoding under the digest. */
+/** Stores directories in their canonical encoding under their digests. */
 export class LmdbDirectoryStore implements DirectoryStore {
   readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
@@ -122,10 +131,16 @@ export class LmdbDirectoryStore implements DirectoryStore {
   }
 }
 
-/** How many PathInfos `list` takes at a time, so that no reader is left open while the caller is at work. */
+/**
+ * Number of path infos that `list` reads at a time. No LMDB reader stays open while the caller
+ * works.
+ */
 const LIST_BATCH = 256;
 
-/** PathInfos: tvix's message under the hash part, as text, so that they lie in the order in which they are listed. */
+/**
+ * Stores path infos as tvix's message. The key is the hash part as text, so the database's order is
+ * the order of `list`.
+ */
 export class LmdbPathInfoService implements LocalPathInfoService {
   readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
@@ -152,7 +167,10 @@ export class LmdbPathInfoService implements LocalPathInfoService {
     }
   }
 
-  /** Writes `bytes` if the record is still `earlier`, in one step. Whether it was. */
+  /**
+   * Writes `bytes` if the record is still `earlier`, in one transaction. Resolves to whether it
+   * wrote them.
+   */
   #replace(hashPart: string, earlier: Uint8Array | undefined, bytes: Uint8Array): Promise<boolean> {
     return this.#environment.written(`can't store the path info of ${hashPart}`, () =>
       this.#database.transaction(() => {
@@ -164,7 +182,7 @@ export class LmdbPathInfoService implements LocalPathInfoService {
     );
   }
 
-  /** A copy: the database's own buffer is used again for the next read. */
+  /** Reads a copy of the record: LMDB reuses its own buffer for the next read. */
   #read(hashPart: string): Uint8Array | undefined {
     return asBytes(this.#database.getBinary(Buffer.from(hashPart)))?.slice();
   }
@@ -196,13 +214,13 @@ export class LmdbPathInfoService implements LocalPathInfoService {
   async #decode(hashPart: string, bytes: Uint8Array): Promise<PathInfo> {
     const info = await decodePathInfo(hashPart, bytes);
     if (parseHashPart(info.storePath) !== hashPart) {
-      throw new StoreError("corrupt", `stored path info of ${hashPart} is that of ${info.storePath}`);
+      throw new StoreError("corrupt", `the stored path info of ${hashPart} names another path: ${info.storePath}`);
     }
     return info;
   }
 }
 
-/** Texts by name. Several are written at once. */
+/** Stores texts under names. */
 export class LmdbRecords {
   readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
@@ -225,8 +243,9 @@ export class LmdbRecords {
 }
 
 /**
- * LMDB writes in one transaction all that it is given in one turn of the event loop, by others too.
- * Resolves when that can be read; `flush` resolves when it is on the disk.
+ * Writes all items in one transaction: LMDB commits together everything that is put in one turn of
+ * the event loop, by any caller. Resolves when the items can be read. They are on disk when `flush`
+ * resolves.
  */
 export async function inOneTurn<T>(items: Iterable<T>, write: (item: T) => Promise<unknown>): Promise<void> {
   const all: Promise<unknown>[] = [];
@@ -234,12 +253,18 @@ export async function inOneTurn<T>(items: Iterable<T>, write: (item: T) => Promi
   await Promise.all(all);
 }
 
-/** Of the messages of LMDB and of the system: there are no codes. */
+/** Matches the messages of LMDB and of the system for a full disk. These errors have no codes. */
 const FULL = /no space left|MDB_MAP_FULL|disk quota/i;
-/** Bytes. A transaction needs some pages of 4 KiB more than what is put. */
+/**
+ * Free space below which a disk counts as full, in bytes. A transaction needs some more pages of 4
+ * KiB than the data that is put.
+ */
 const NEARLY_FULL = 4 * 1024 * 1024;
 
-/** If a commit fails, each promise tells that it failed, and has a further promise that tells why. */
+/**
+ * Returns the real cause of a failed commit. LMDB rejects each write with an error whose
+ * `commitError` is a promise of that cause.
+ */
 async function causeOf(error: unknown): Promise<unknown> {
   if (!(error instanceof Error && "commitError" in error)) return error;
   try {
@@ -250,12 +275,15 @@ async function causeOf(error: unknown): Promise<unknown> {
   }
 }
 
-/** The same memory. */
+/** Returns a `Buffer` on the same memory, without a copy. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** A Buffer's `slice` is no copy, so none leaves this file. */
+/**
+ * Returns a `Uint8Array` on the same memory. No `Buffer` leaves this file, because the `slice` of a
+ * `Buffer` doesn't copy.
+ */
 function asBytes(buffer: Buffer): Uint8Array;
 function asBytes(buffer: Buffer | undefined): Uint8Array | undefined;
 function asBytes(buffer: Buffer | undefined): Uint8Array | undefined {

@@ -2,20 +2,23 @@
 import { setMaxListeners } from "node:events";
 import { main } from "./cli.ts";
 
-// Every call that is under way listens to a signal of the operation that it belongs to, and Node takes eleven for a leak.
+// Each running call listens to the signal of its operation. Node would warn of a leak at the
+// eleventh listener.
 setMaxListeners(0);
 
 const controller = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  // A second one ends the program at once, as it does by default.
+  // A second signal ends the program at once, which is Node's default.
   process.once(signal, () => controller.abort(new Error(`interrupted by ${signal}`)));
 }
-// Without a listener, a closed pipe would be an uncaught exception; writes report it by themselves.
+// Without a listener, a closed pipe would cause an uncaught exception. Failed writes report it
+// themselves.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-// Where a connection is cut in an unlucky moment, a promise of a library below may never settle, and Node would end without a word.
+// If a connection is cut at certain moments, a promise in a library may never settle. Node would
+// then exit silently.
 const endedEarly = (): void => {
-  process.stderr.write("tvix-store-web: a connection was cut before it answered\n");
+  process.stderr.write("tvix-store-web: a connection was cut before the peer answered\n");
   process.exit(1);
 };
 process.once("beforeExit", endedEarly);

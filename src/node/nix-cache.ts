@@ -7,15 +7,15 @@ import type { CalculateNarThere } from "../store/services.ts";
 import type { TrustPolicy } from "../store/trust.ts";
 import type { NixCacheAddress } from "./addresses.ts";
 
-/** What an address of a binary cache stands for. */
+/** Services and trust policy for the address of a binary cache. */
 export interface NixCacheSource {
   readonly cache: BinaryCache;
-  /** Castore services at the same address, which may not be there. */
+  /** Castore services at the same address. The cache may not offer them. */
   readonly castore: CastoreServices;
   readonly trust: TrustPolicy;
 }
 
-/** Nothing is sent yet. */
+/** Prepares access to a binary cache. Doesn't send a request. */
 export function connectNixCache(
   { url, trustedPublicKeys, requireSignatures }: NixCacheAddress,
   engine: HashEngine,
@@ -27,7 +27,12 @@ export function connectNixCache(
   };
 }
 
-/** Its path infos, whose content goes to `content`. @param calculateNar of a remote that keeps the content */
+/**
+ * Opens the path infos of a binary cache. The content of each requested path is imported into
+ * `content`.
+ *
+ * @param calculateNar calculates NARs at the remote that stores `content`, if there is one
+ */
 export function openNixCache(
   address: NixCacheAddress,
   content: CastoreServices,

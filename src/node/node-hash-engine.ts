@@ -2,7 +2,10 @@ import { createHash } from "node:crypto";
 import type { HashAlgorithm, LocalHashStream } from "../hash/hash-stream.ts";
 import { InlineHashEngine } from "../hash/inline-engine.ts";
 
-/** Hashes in the calling thread, with Node's own SHA and MD5, which are native; BLAKE3 is the kernel's, as in a page. */
+/**
+ * Hashes in the calling thread. SHA and MD5 are Node's native ones. BLAKE3 is the kernel's, as in a
+ * page.
+ */
 export class NodeHashEngine extends InlineHashEngine {
   protected override async localStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
     if (algorithm === "blake3") return super.localStream(algorithm);

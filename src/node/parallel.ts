@@ -1,7 +1,13 @@
-/** More at once than the four threads that Node reads files with only takes memory and descriptors. */
+/**
+ * Concurrent operations. Node has four threads for files, so more would only take memory and
+ * descriptors.
+ */
 const LANES = 16;
 
-/** Calls `work` for each item, a few at once, and answers the results in order. The first error comes out once those that run have settled. */
+/**
+ * Calls `work` for each item, up to 16 at a time, and returns the results in order. After an error,
+ * it starts no further items, waits for the running ones, and then throws.
+ */
 export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length);
   const queue = items.entries();
@@ -22,12 +28,13 @@ export async function inParallel<T, R>(items: readonly T[], work: (item: T) => P
   return results;
 }
 
-/** Items that are worked on without a pause. */
+/** Items that are handled before other tasks get a turn. */
 const TURN = 64;
 
 /**
- * Calls `work` for each item in this thread, and answers the results in order. Of files that the system holds in memory, Node's thread pool takes five times
- * as long for each as its work does. Others get their turn every few items.
+ * Calls the synchronous `work` for each item in this thread, and returns the results in order. Lets
+ * other tasks run after every 64 items. For files in the system's page cache, Node's thread pool
+ * would take five times as long as the work itself.
  */
 export async function inTurns<T, R>(items: readonly T[], work: (item: T) => R): Promise<R[]> {
   const results: R[] = [];

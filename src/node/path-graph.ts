@@ -6,21 +6,24 @@ import { formatSignature } from "../nix/signature.ts";
 import { formatStorePath, parseStorePath, STORE_DIR } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 
-/** What Nix's JSON says of a store path. Texts may be in any form in which Nix writes them, but for `storePath` and `narHash`. */
+/**
+ * Information about a store path in Nix's JSON. `storePath` and `narHash` are normalized. The other
+ * texts can have any form that Nix writes.
+ */
 export type PathGraphEntry = Omit<PathInfo, "node">;
 
-/** No closure comes near. */
+/** Maximum number of paths. No real closure comes near. */
 const MAX_PATHS = 250_000;
 
 type JsonObject = { readonly [key: string]: unknown };
 
 /**
- * Reads the JSON of `nix path-info --json` in each format that Nix has written: an array, an object
- * by path, and the versions 1 to 3. Also reads `exportReferencesGraph` with structured attributes:
- * an array, or an object that holds such arrays.
+ * Parses the JSON of `nix path-info --json` in each format that Nix has written: an array, an
+ * object by path, and the versions 1 to 3. Also parses `exportReferencesGraph` with structured
+ * attributes: an array, or an object that holds such arrays.
  *
- * @returns each path once, after those that it refers to
- * @throws StoreError `invalid`
+ * @returns each path once, dependencies first
+ * @throws StoreError `invalid` if the JSON has another form, or if its references have a cycle
  */
 export function parsePathGraph(text: string): PathGraphEntry[] {
   let json: unknown;
@@ -49,29 +52,36 @@ function* pathValues(json: unknown): Generator<[path: unknown, value: unknown]> 
     return;
   }
   if (!isObject(json)) return;
-  // Formats 2 and 3 have a frame around them. A derivation's attributes have no number as version.
+  // Formats 2 and 3 wrap the path infos in an object with `info` and a numeric `version`. A
+  // derivation's structured attributes have no numeric `version`.
   const isFrame = isObject(json.info) && typeof json.version === "number";
   if (isFrame) checkVersion(json);
   const infos = isFrame && isObject(json.info) ? json.info : json;
   for (const [key, value] of Object.entries(infos)) {
     if (isStorePath(key)) yield [key, value];
-    // Among the structured attributes of a derivation there are other arrays.
+    // The structured attributes of a derivation can include other arrays.
     else if (Array.isArray(value) && value.every((item) => isObject(item) && "path" in item && "narHash" in item)) {
       yield* pathValues(value);
     }
   }
 }
 
-/** Of a frame, or of a path info of Nix 2.33 and later, which says the same of itself. */
+/**
+ * Checks the version and store directory of a wrapper object, or of a path info by Nix 2.33 or
+ * later, which repeats both.
+ */
 function checkVersion({ version = 1, storeDir = STORE_DIR }: JsonObject): void {
   if (version !== 1 && version !== 2 && version !== 3)
-    throw new StoreError("invalid", `the JSON has the format ${JSON.stringify(version)}; known ones are 1, 2 and 3`);
+    throw new StoreError(
+      "invalid",
+      `the JSON has the format ${JSON.stringify(version)}, which is unknown: only 1, 2 and 3 are supported`,
+    );
   if (storeDir !== STORE_DIR)
-    throw new StoreError("invalid", `the JSON is of the store ${JSON.stringify(storeDir)}, not of ${STORE_DIR}`);
+    throw new StoreError("invalid", `the JSON is for the store ${JSON.stringify(storeDir)}, not for ${STORE_DIR}`);
 }
 
 function readEntry(path: unknown, value: unknown): PathGraphEntry {
-  if (typeof path !== "string") throw new StoreError("invalid", "the JSON has a path info without a path");
+  if (typeof path !== "string") throw new StoreError("invalid", "the JSON has a path info without a store path");
   const storePath = formatStorePath(parseStorePath(path));
   if (!isObject(value) || value.valid === false)
     throw new StoreError("invalid", `the JSON says that ${storePath} is not in the Nix store`);
@@ -80,7 +90,7 @@ function readEntry(path: unknown, value: unknown): PathGraphEntry {
     try {
       return read(value[key]);
     } catch (cause) {
-      throw new StoreError("invalid", `${storePath} has no proper ${key} in the JSON`, { cause });
+      throw new StoreError("invalid", `${storePath} has no valid ${key} in the JSON`, { cause });
     }
   };
   return {
@@ -95,11 +105,11 @@ function readEntry(path: unknown, value: unknown): PathGraphEntry {
 }
 
 function readText(item: unknown): string {
-  if (typeof item !== "string") throw new StoreError("invalid", "not a text");
+  if (typeof item !== "string") throw new StoreError("invalid", "not a string");
   return item;
 }
 
-/** The empty text says nothing, as a field that is missing or `null`. */
+/** Reads a text. Returns `undefined` if the field is missing, `null` or empty. */
 function readOptionalText(item: unknown): string | undefined {
   return readText(item ?? "") || undefined;
 }
@@ -116,8 +126,8 @@ function readList<T>(item: unknown, read: (item: unknown) => T): T[] {
 }
 
 /**
- * Reads a text; or an object, as Nix wrote hashes before it released 2.33. `undefined` for a hash
- * algorithm that we don't know.
+ * Reads a hash: a text, or an object, as development versions of Nix 2.33 wrote it. Returns
+ * `undefined` for an unknown hash algorithm.
  */
 function readHash(item: unknown): NixHash | undefined {
   if (!isObject(item)) {
@@ -135,7 +145,10 @@ function readNarHash(item: unknown): string {
   return formatSri(hash);
 }
 
-/** `undefined` for a kind that we don't know. A text is left as it is. */
+/**
+ * Reads a content address. Returns `undefined` for an unknown method or algorithm. Doesn't change a
+ * text.
+ */
 function readContentAddress(item: unknown): string | undefined {
   if (!isObject(item)) return readOptionalText(item);
   const method = CONTENT_ADDRESS_METHODS.find((method) => method === item.method);
@@ -148,7 +161,12 @@ function readSignature(item: unknown): string {
   return formatSignature({ name: readText(item.keyName), data: fromBase64(readText(item.sig)) });
 }
 
-/** Depth first, with a stack of its own. References to what the JSON does not have are left alone. */
+/**
+ * Sorts the entries, dependencies first, in a depth-first walk without recursion. Ignores
+ * references to paths that aren't in the JSON.
+ *
+ * @throws StoreError `invalid` if the references have a cycle
+ */
 function referencesFirst(found: ReadonlyMap<string, PathGraphEntry>): PathGraphEntry[] {
   const order: PathGraphEntry[] = [];
   const state = new Map<PathGraphEntry, "open" | "done">();
@@ -156,7 +174,7 @@ function referencesFirst(found: ReadonlyMap<string, PathGraphEntry>): PathGraphE
   const enter = (entry: PathGraphEntry): void => {
     if (state.get(entry) === "done") return;
     if (state.get(entry) === "open")
-      throw new StoreError("invalid", `${entry.storePath} refers to itself by way of other store paths`);
+      throw new StoreError("invalid", `${entry.storePath} refers to itself through other store paths`);
     state.set(entry, "open");
     stack.push({ entry, next: 0 });
   };

@@ -6,11 +6,16 @@ import type { LocalPathInfoService, PathInfoService } from "../store/path-info-s
 import type { UploadRecords } from "./binary-cache/uploads.ts";
 
 /**
- * Content is brought to the disk in batches. What refers to it must not survive a crash that it did not: whoever finds a directory or
- * a path takes what is beneath for present as well, and would never send it again. So these first wait for a `flush`.
+ * Wrappers that flush content to disk before they write anything that refers to it.
+ *
+ * Content is written to disk in batches. A reference must not survive a crash that its content
+ * doesn't survive. A client that finds a directory or a path assumes that everything beneath
+ * exists, and would never send it again.
  */
 
-/** The same store, which writes directories only after what their files refer to. */
+/**
+ * Wraps a directory store so that it flushes before it writes directories, which refer to blobs.
+ */
 export function storeAfter(directories: DirectoryStore, flush: () => Promise<void>): DirectoryStore {
   return {
     getMany: (digests) => directories.getMany(digests),
@@ -21,7 +26,7 @@ export function storeAfter(directories: DirectoryStore, flush: () => Promise<voi
   };
 }
 
-/** The same records, of which those of uploads name content. */
+/** Wraps upload records so that they flush before they write, because records refer to content. */
 export function recordAfter(records: UploadRecords, flush: () => Promise<void>): UploadRecords {
   return {
     get: (key) => records.get(key),
@@ -33,8 +38,9 @@ export function recordAfter(records: UploadRecords, flush: () => Promise<void>):
 }
 
 /**
- * Likewise for a service whose writes are not seen: what was there before the call is flushed before the first directory, and all the
- * rest before the root is known to be the root.
+ * Wraps a directory service so that `put` flushes twice: before the first directory, and before the
+ * service learns that the last directory was the root. Use it for a service whose own writes can't
+ * be wrapped.
  */
 export function putAfter(directories: DirectoryService, flush: () => Promise<void>): DirectoryService {
   return {
@@ -54,7 +60,7 @@ async function* flushedAround(
   await flush();
 }
 
-/** The same service, but `put` waits. */
+/** Wraps a path info service so that `put` flushes first. */
 export function publishAfter(pathInfos: LocalPathInfoService, flush: () => Promise<void>): LocalPathInfoService;
 export function publishAfter(pathInfos: PathInfoService, flush: () => Promise<void>): PathInfoService;
 export function publishAfter(pathInfos: PathInfoService | LocalPathInfoService, flush: () => Promise<void>): PathInfoService {

@@ -10,35 +10,48 @@ export type ListenAddress = { host: string; port: number } | { path: string };
 
 export interface ServerOptions extends AccessRules {
   routes: Routes;
-  /** Gets what is no call; must answer it. By default nothing is found. */
+  /** Answers every request that is not a call. By default, the answer is 404. */
   fallback?: ((request: ServerRequest, answer: ServerAnswer) => void) | undefined;
-  /** How long `close()` waits for what runs, in milliseconds; 10 seconds by default. */
+  /** How long `close()` waits for running requests, in milliseconds; 10 seconds by default. */
   closeTimeout?: number | undefined;
-  /** How long the head of an HTTP/1 request may take to come, in milliseconds; a minute by default. */
+  /**
+   * How long the headers of an HTTP/1 request may take to arrive, in milliseconds; a minute by
+   * default.
+   */
   headersTimeout?: number | undefined;
 }
 
 export interface RunningServer {
-  /** `http://HOST:PORT`, or `unix:PATH`. */
+  /** Address of the server: `http://HOST:PORT` or `unix:PATH`. */
   readonly address: string;
-  /** Takes no more connections, finishes what runs, ends what doesn't finish in time. */
+  /**
+   * Stops accepting connections, waits for running requests, and ends those that don't finish in
+   * time.
+   */
   close(): Promise<void>;
 }
 
-/** The start of HTTP/2 with prior knowledge; no HTTP/1 method begins like this. */
+/** First bytes of HTTP/2 with prior knowledge. No HTTP/1 method begins with them. */
 const HTTP2_PREFACE = "PRI ";
 
-/** How long a connection may stay silent at its beginning. */
+/** How long a new connection may stay silent, in milliseconds. */
 const FIRST_BYTES_TIMEOUT = 30_000;
 
 const STREAM_WINDOW = 4 * 1024 * 1024;
 const SESSION_WINDOW = 16 * 1024 * 1024;
-/** In MB, as Node counts. The default of 10 is less than one session's window, and Node then refuses streams. */
+/**
+ * Memory limit of one HTTP/2 session, in MB, as Node expects. Node's default of 10 is less than the
+ * window of one session, and Node would refuse streams.
+ */
 const SESSION_MEMORY = 64;
 
 /**
- * One port for everything: gRPC over HTTP/2 with prior knowledge, and gRPC-Web, Connect and plain HTTP over either version. The first
- * bytes of a connection tell which server gets it.
+ * Starts a server on one port for everything: gRPC over HTTP/2 with prior knowledge, and gRPC-Web,
+ * Connect and plain HTTP over HTTP/1 or HTTP/2. The first bytes of a connection decide which server
+ * handles it.
+ *
+ * @throws StoreError `unavailable` if it can't listen on the address; `invalid` if an allowed
+ *   origin has a wrong form
  */
 export async function startServer(listen: ListenAddress, options: ServerOptions): Promise<RunningServer> {
   const closing = new AbortController();
@@ -68,11 +81,12 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
 
   const { headersTimeout = 60_000 } = options;
   const http = createHttpServer(
-    // Uploads take as long as they take: no limit on a whole request.
+    // An upload may take any time, so a whole request has no time limit.
     { requestTimeout: 0, headersTimeout, connectionsCheckingInterval: Math.min(headersTimeout, 30_000) },
     handle,
   );
-  // This one gets its connections handed over, and without listening itself it would not look for those that take too long.
+  // This server doesn't listen itself: it gets its connections from the socket server. Node only
+  // checks for slow headers after the `listening` event.
   http.emit("listening");
   const http2 = createHttp2Server({ settings: { initialWindowSize: STREAM_WINDOW }, maxSessionMemory: SESSION_MEMORY }, handle);
   const sockets = new Set<Socket>();
@@ -86,15 +100,15 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    // A connection that breaks is the other side's matter; the servers see it as well.
+    // Ignore errors of the connection: the HTTP servers handle them too.
     socket.on("error", () => {});
     sniff(socket, (isHttp2) => (isHttp2 ? http2 : http).emit("connection", socket));
   });
 
-  /** Once nothing runs, what is left are connections that wait for a next request. */
+  /** Closes all connections once no request is running: the rest only wait for a next request. */
   const closeIdle = (): void => {
     if (running > 0) return;
-    // The last answer may still be on its way out.
+    // The last answer may still be on its way.
     setImmediate(() => {
       if (running > 0) return;
       for (const socket of sockets) socket.end(() => socket.destroy());
@@ -129,7 +143,7 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
   };
 }
 
-/** Looks at the first bytes without taking them. */
+/** Detects HTTP/2 by the first bytes, and puts them back into the socket. */
 function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
   let seen = Buffer.alloc(0);
   const look = (): void => {
@@ -175,7 +189,7 @@ function accessRequest(request: ServerRequest): Parameters<ReturnType<typeof cre
   };
 }
 
-/** What the answers of both versions have, without the overloads that differ. */
+/** Methods that the answers of both HTTP versions share. Their overloads differ. */
 interface PlainAnswer {
   setHeader(name: string, value: string): unknown;
   writeHead(status: number): unknown;

@@ -1,32 +1,39 @@
 import type { ServiceAddresses } from "./services.ts";
 
-/** The flags for the addresses of services, for `parseArgs`; each may also come from the environment. */
+/**
+ * Flags for the addresses of services, for `parseArgs`. Each address can also come from the
+ * environment.
+ */
 export const SERVICE_FLAGS = {
   "blob-service-addr": { type: "string" },
   "directory-service-addr": { type: "string" },
   "path-info-service-addr": { type: "string" },
 } as const;
 
-export const SERVICE_FLAGS_HELP = `  --blob-service-addr URL       where blobs are        (or $BLOB_SERVICE_ADDR)
-  --directory-service-addr URL  where directories are  (or $DIRECTORY_SERVICE_ADDR)
-  --path-info-service-addr URL  where path infos are   (or $PATH_INFO_SERVICE_ADDR)`;
+export const SERVICE_FLAGS_HELP = `  --blob-service-addr URL       address of the blobs        (or $BLOB_SERVICE_ADDR)
+  --directory-service-addr URL  address of the directories  (or $DIRECTORY_SERVICE_ADDR)
+  --path-info-service-addr URL  address of the path infos   (or $PATH_INFO_SERVICE_ADDR)`;
 
 export const ADDRESSES_HELP = `Addresses:
-  memory:                   gone when the program ends
+  memory:                   a store in memory, which is lost when the program ends
   file:DIR                  an embedded store
-  objectstore+file:DIR      blobs alone, in the object store layout of snix
+  objectstore+file:DIR      only blobs, in the object store layout of snix
   grpc+http://HOST:PORT     a daemon; also grpc+https://HOST:PORT and grpc+unix:PATH
   nix+https://HOST/PATH?trusted-public-keys=KEY%20KEY
-                            a Nix binary cache, for path infos: a path that is asked for is imported into the other
-                            services; require-sigs=false also takes unsigned paths; also nix+http:`;
+                            a Nix binary cache, only for path infos: each requested path is imported
+                            into the other two services. With require-sigs=false, unsigned paths are
+                            accepted too. Also nix+http:`;
 
-/** The daemon that clients talk to, and the address that it listens on. */
+/** Address that the daemon listens on by default, and that clients connect to by default. */
 export const DEFAULT_LISTEN = "127.0.0.1:8000";
 export const DEFAULT_DAEMON = `grpc+http://${DEFAULT_LISTEN}`;
 
 export type ServiceFlagValues = { readonly [flag in keyof typeof SERVICE_FLAGS]?: string | undefined };
 
-/** A flag goes before the environment, and that before the default. */
+/**
+ * Determines the addresses of the services: from the flag, else from the environment variable, else
+ * `otherwise`.
+ */
 export function serviceAddresses(flags: ServiceFlagValues, environment: NodeJS.ProcessEnv, otherwise: string): ServiceAddresses {
   return {
     blobs: flags["blob-service-addr"] ?? (environment.BLOB_SERVICE_ADDR || otherwise),

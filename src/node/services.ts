@@ -20,17 +20,20 @@ export interface ServiceAddresses {
 }
 
 export interface OpenedServices extends StoreServices {
-  /** What a binary cache remembers of what clients have put: with the embedded store, if there is one, else until the end of the program. */
+  /**
+   * Data that clients have put into the binary cache. It is stored in the embedded store, if there
+   * is one. Otherwise it is lost when the program ends.
+   */
   readonly uploads: CacheUploads;
-  /** Resolves when what was put before survives a crash. */
+  /** Resolves when everything that was put before survives a crash. */
   flush(): Promise<void>;
-  /** Of a remote that keeps both blobs and directories. */
+  /** Calculates NARs at the remote, if one remote stores both blobs and directories. */
   readonly calculateNar?: RemoteStore["calculateNar"] | undefined;
-  /** Brings what was put to the disk, and ends connections. */
+  /** Flushes everything to disk and closes connections. */
   close(): Promise<void>;
 }
 
-/** What one address opens: services that it has not are `undefined`. */
+/** Services at one address. Those that the address doesn't offer are `undefined`. */
 interface Opened {
   readonly blobs: BlobService;
   readonly directories?: StoreServices["directories"];
@@ -42,9 +45,10 @@ interface Opened {
 }
 
 /**
- * Opens the services at three addresses; the same address twice is opened once.
+ * Opens the services at three addresses. Opens an address that occurs several times only once.
  *
- * @throws UsageError for an address that is none, is not built yet or has no such service; StoreError if opening fails
+ * @throws UsageError if an address is wrong, not supported yet or doesn't offer the service;
+ *   StoreError if opening fails
  */
 export async function openServices(addresses: ServiceAddresses, engine: HashEngine): Promise<OpenedServices> {
   const parsed = {
@@ -56,10 +60,12 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     ["directories", parsed.directories],
     ["path infos", parsed.pathInfos],
   ] as const) {
-    if (scheme === "objectstore+file") throw new UsageError(`${service} in ${scheme} are not built yet`);
+    if (scheme === "objectstore+file") throw new UsageError(`${service} in ${scheme} are not supported yet`);
   }
   if (isNixCache(parsed.blobs) || isNixCache(parsed.directories))
-    throw new UsageError("a binary cache has path infos alone: blobs and directories need addresses that can keep its content");
+    throw new UsageError(
+      "a binary cache has only path infos: give other addresses for blobs and directories, to store its content",
+    );
   const opened = new Map<string, Opened>();
   const at = async (address: OpenableAddress): Promise<Opened> => {
     const key = formatAddress(address);
@@ -74,12 +80,13 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
   try {
     const { blobs, calculateNar: calculateThere } = await at(parsed.blobs);
     const { directories } = await at(parsed.directories);
-    if (!directories) throw new UsageError("an address does not have the service that it was given for");
+    if (!directories) throw new UsageError("the address for directories has no directory service");
     const listed = isNixCache(parsed.pathInfos) ? undefined : await at(parsed.pathInfos);
     const flush = async () => {
       for (const services of opened.values()) await services.flush?.();
     };
-    // Alone, each store publishes by itself; together, none knows of the others.
+    // If there is one store, it orders its own writes. Several stores don't know of each other, so
+    // all are flushed before a reference is written.
     const alone = opened.size === 1;
     const records = [...opened.values()].find(({ uploadRecords }) => uploadRecords)?.uploadRecords ?? memoryRecords();
     const content = { blobs, directories: alone ? directories : putAfter(directories, flush) };
@@ -87,7 +94,7 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     const pathInfos = isNixCache(parsed.pathInfos)
       ? openNixCache(parsed.pathInfos, content, engine, calculateNar)
       : listed?.pathInfos;
-    if (!pathInfos) throw new UsageError("an address does not have the service that it was given for");
+    if (!pathInfos) throw new UsageError("the address for path infos has no path info service");
     return {
       ...content,
       pathInfos: alone ? pathInfos : publishAfter(pathInfos, flush),

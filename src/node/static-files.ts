@@ -29,10 +29,13 @@ const TYPES: Readonly<Record<string, string>> = {
   ".xml": "application/xml",
 };
 
-/** What the build names by its content. */
+/** Paths of files whose names contain a hash of their content. */
 const HASHED = /^\/assets\//;
 
-/** The viewer shows what strangers made: nothing of it may run as a script here, nor be framed by others. */
+/**
+ * Security headers. The viewer shows content made by strangers: nothing of it may run as a script
+ * on this origin, and other sites must not frame the viewer.
+ */
 const SECURITY: Readonly<Record<string, string>> = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
@@ -41,7 +44,7 @@ const SECURITY: Readonly<Record<string, string>> = {
 
 export interface StaticRequest {
   readonly method: string;
-  /** As it came: percent-encoded, perhaps with a query. */
+  /** Target of the request as it came: percent-encoded, possibly with a query. */
   readonly url: string;
   readonly headers: Pick<IncomingHttpHeaders, "if-none-match" | "if-modified-since">;
 }
@@ -49,11 +52,14 @@ export interface StaticRequest {
 export interface StaticResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** `undefined` if there is none to send. */
+  /** Body, or `undefined` if the answer has none. */
   readonly body?: Readable | undefined;
 }
 
-/** Serves the files under `root`, which holds nothing secret. `undefined` where it has no such file. */
+/**
+ * Serves the files under `root`, which must not contain secrets. Returns `undefined` if there is no
+ * such file.
+ */
 export async function serveStatic(root: string, request: StaticRequest): Promise<StaticResponse | undefined> {
   const path = decodePath(request.url);
   if (path === undefined) return undefined;
@@ -63,7 +69,8 @@ export async function serveStatic(root: string, request: StaticRequest): Promise
   if (request.method !== "GET" && request.method !== "HEAD") {
     return { status: 405, headers: { ...SECURITY, allow: "GET, HEAD", "content-length": "0" } };
   }
-  // Seconds, as Last-Modified has them; the size tells apart what was built within one.
+  // Last-Modified has a precision of one second. The size in the tag distinguishes builds within
+  // one second.
   const modified = Math.floor(file.mtimeMs / 1000) * 1000;
   const etag = `"${Math.floor(file.mtimeMs).toString(36)}-${file.size.toString(36)}"`;
   const headers = {
@@ -80,12 +87,15 @@ export async function serveStatic(root: string, request: StaticRequest): Promise
       "content-type": TYPES[extname(name).toLowerCase()] ?? "application/octet-stream",
       "content-length": String(file.size),
     },
-    // Exactly the declared length, should the file grow meanwhile.
+    // Send exactly the declared length, even if the file grows meanwhile.
     body: request.method === "HEAD" || file.size === 0 ? undefined : createReadStream(file.path, { end: file.size - 1 }),
   };
 }
 
-/** The path of the URL, decoded; `undefined` if it is none or could lead elsewhere. */
+/**
+ * Decodes the path of a URL. Returns `undefined` if it is malformed or could lead outside of the
+ * root.
+ */
 function decodePath(url: string): string | undefined {
   let path: string;
   try {
@@ -95,7 +105,7 @@ function decodePath(url: string): string | undefined {
   }
   if (!path.startsWith("/") || path.includes("\0") || path.includes("\\")) return undefined;
   const names = path.slice(1).split("/");
-  // Dot files are nobody's business, and `..` is one of them.
+  // Dot files are never served. This also excludes `..`.
   return names.some((name) => name.startsWith(".")) ? undefined : path;
 }
 
@@ -103,7 +113,7 @@ async function findFile(root: string, name: string): Promise<{ path: string; siz
   try {
     const top = await realpath(root);
     const path = await realpath(join(top, name));
-    // A symlink must not lead out.
+    // A symlink must not lead outside of the root.
     if (!path.startsWith(top.endsWith(sep) ? top : top + sep)) return undefined;
     const found = await stat(path);
     return found.isFile() ? { path, size: found.size, mtimeMs: found.mtimeMs } : undefined;
@@ -122,9 +132,9 @@ function isFresh(headers: StaticRequest["headers"], etag: string, modified: numb
   return !Number.isNaN(since) && modified <= since;
 }
 
-/** Answers a request that is for nothing else with a file under `root`, if there is one, or that there is none. */
+/** Answers a request with a file under `root`, or with 404 if there is no such file. */
 export function answerStatic(root: string | undefined, request: ServerRequest, answer: ServerAnswer): void {
-  // Whatever it sends is not wanted.
+  // Ignore the body of the request.
   request.resume();
   const { method = "GET", url = "/", headers } = request;
   const served = root === undefined ? Promise.resolve(undefined) : serveStatic(root, { method, url, headers });
@@ -134,7 +144,8 @@ export function answerStatic(root: string | undefined, request: ServerRequest, a
       for (const [name, value] of Object.entries(response.headers)) answer.setHeader(name, value);
       answer.writeHead(response.status);
       if (!response.body) answer.end();
-      // An error here is of a connection that is gone, or of a file that was cut short: the answer ends before its declared length.
+      // An error here means that the connection has closed or the file was truncated. The answer
+      // then ends before its declared length.
       else pipeline(response.body, answer).catch(() => {});
     },
     () => {

@@ -1,4 +1,7 @@
-/** The command line asks for something that cannot be meant, or is not built: exit status 2. */
+/**
+ * Error of the command line's usage: it is wrong, or asks for a feature that is not supported yet.
+ * The exit status is 2.
+ */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

@@ -1,4 +1,7 @@
-/** What the kernel uses of WebAssembly. Node has it, but the types of Node 20 leave it to those of browsers. */
+/**
+ * The part of WebAssembly that the kernel uses. Node has it, but the types of Node 20 leave it to
+ * the types of browsers.
+ */
 declare namespace WebAssembly {
   class Module {
     constructor(code: Uint8Array<ArrayBuffer>);

@@ -1,31 +1,34 @@
 import { compress, decompress, init } from "@bokuweb/zstd-wasm";
 import { StoreError } from "../error.ts";
 
-// Here, so that the functions need no `await`.
+// Initialize here, so that the functions don't need `await`.
 await init();
 
-/** Half again as fast as the usual level 3, for chunks that are a tenth larger. */
+/**
+ * Compression level: half again as fast as the usual level 3, for chunks that are a tenth larger.
+ */
 const LEVEL = 1;
 
 const MAGIC = 0xfd2fb528;
 const MAX_BLOCK_SIZE = 128 * 1024;
 
-/** One zstd frame that declares its size. */
+/** Compresses `bytes` into one zstd frame that declares its size. */
 export function compressZstd(bytes: Uint8Array): Uint8Array {
   return compress(bytes, LEVEL);
 }
 
 /**
- * The content of one zstd frame. Memory for it is only taken once it is known that it can't come to more than `limit` bytes: by the
- * size that the frame declares or, as streaming encoders declare none, by the number of its blocks.
+ * Decompresses one zstd frame. Only allocates memory once the content is known to have at most
+ * `limit` bytes. The bound is the size that the frame declares. Streaming encoders declare no size;
+ * then the bound is calculated from the frame's blocks.
  *
- * @param what for messages, for example `chunk b3:...`
- * @throws StoreError `corrupt`
+ * @param what name of the data for messages, for example `chunk b3:...`
+ * @throws StoreError `corrupt` if the frame is damaged or declares more than `limit` bytes
  */
 export function decompressZstd(frame: Uint8Array, limit: number, what: string): Uint8Array {
   const bound = contentBound(frame, what);
   if (bound.exact && bound.size > limit) {
-    throw new StoreError("corrupt", `${what} declares ${bound.size} bytes of content, more than the ${limit} that are allowed`);
+    throw new StoreError("corrupt", `${what} declares ${bound.size} bytes of content, more than the limit of ${limit}`);
   }
   try {
     return decompress(frame, { defaultHeapSize: Math.min(bound.size, limit) });
@@ -56,7 +59,8 @@ function contentBound(frame: Uint8Array, what: string): { size: number; exact: b
     const blockSize = header >> 3;
     const type = (header >> 1) & 3;
     last = (header & 1) !== 0;
-    // Raw and run-length blocks give their size; what a compressed one comes to is only known to be a block at most.
+    // Raw and run-length blocks state the size of their content. The content of a compressed block
+    // is at most one maximum block.
     size += type === 2 ? MAX_BLOCK_SIZE : blockSize;
     at += 3 + (type === 1 ? 1 : blockSize);
   }

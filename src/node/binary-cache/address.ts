@@ -1,9 +1,9 @@
 /**
- * Splits a request's path into segments, each percent-decoded (RFC 3986, 2.1): some clients encode
- * characters of names, such as `+`, that others send as they are. An encoded slash separates
- * nothing.
+ * Splits a request's path into percent-decoded segments (RFC 3986, 2.1). Decoding is necessary
+ * because some clients encode characters such as `+` in names and others don't. An encoded slash
+ * does not separate segments.
  *
- * @param url the request's target: the path, perhaps with a query
+ * @param url target of the request: the path, possibly with a query
  * @returns `undefined` if the path is not absolute or its encoding is wrong
  */
 export function pathSegments(url: string): string[] | undefined {

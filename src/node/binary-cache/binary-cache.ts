@@ -29,47 +29,52 @@ import type { CacheUploads } from "./uploads.ts";
 export interface BinaryCacheOptions {
   readonly engine: HashEngine;
   readonly uploads: CacheUploads;
-  /** Lower is asked first by Nix; 30 if not given. */
+  /** Priority of this cache: Nix asks caches with lower values first; 30 by default. */
   readonly priority?: number | undefined;
-  /** Of those who use the cache; `/nix/store` if not given. */
+  /** Store directory of the cache's clients; `/nix/store` by default. */
   readonly storeDir?: string | undefined;
-  /** How NARInfo names the NARs; `tvix-castore` if not given. Both are answered. */
+  /**
+   * Form of the NAR URLs in NARInfo; `tvix-castore` by default. Requests for both forms are
+   * answered.
+   */
   readonly narUrls?: NarUrlScheme | undefined;
   /** Refuses every PUT. */
   readonly readOnly?: boolean | undefined;
-  /** How long a client that is sending may be silent, in milliseconds; five minutes if not given. */
+  /** How long a client may pause while it sends, in milliseconds; five minutes by default. */
   readonly bodyTimeout?: number | undefined;
 }
 
 const DEFAULT_PRIORITY = 30;
-/** Length of the longest log that is accepted, in bytes. */
+/** Maximum size of a log, in bytes. */
 const MAX_LOG = 256 * 1024 * 1024;
-/** Length of the longest listing that is accepted, in bytes. It is not read. */
+/** Maximum size of an uploaded listing, in bytes. Its content is ignored. */
 const MAX_LISTING = 256 * 1024 * 1024;
 
 /**
- * Runs `write` and answers 201; or 412 if the request's condition doesn't hold any more. Of several
- * requests to one address, one writes at a time.
+ * Runs `write` and answers 201, or answers 412 if the request's condition no longer holds. Writes
+ * to the same address run one at a time.
  */
 type Commit = (write: () => Promise<unknown>) => Promise<CacheResponse>;
 
-/** What can be done at an address. */
+/** Operations on one address. */
 interface Resource {
-  /** The address, by one name even if it can be spelled in several ways. */
+  /** Canonical name of the address, even if the address can be spelled in several ways. */
   readonly name: string;
-  /** @param isHead whether only the headers are wanted: for HEAD, and for the condition of a PUT */
+  /**
+   * @param isHead whether only the headers are needed: for HEAD, and for the condition of a PUT
+   */
   get(exchange: Exchange, isHead: boolean): Promise<CacheResponse>;
-  /** Reads all of the body before it commits, so that a slow client holds up nobody. */
+  /** Reads the whole body before it commits, so that a slow client delays nobody else. */
   put?(exchange: Exchange, commit: Commit): Promise<CacheResponse>;
-  /** The `Content-Encoding` that a PUT may have. By default each that can be decoded. */
+  /** The `Content-Encoding` that a PUT may have. By default, every coding that can be decoded. */
   readonly coding?: "identity" | "any" | undefined;
 }
 
 /**
- * The store as a Nix binary cache over HTTP, to read from and to write to: `nix-cache-info`,
+ * Serves the store as a Nix binary cache over HTTP, for reading and writing: `nix-cache-info`,
  * `<hash part>.narinfo`, `<hash part>.ls`, `nar/...`, `log/...`, `realisations/...`,
  * `build-trace-v2/...`, `debuginfo/...`. The function returns whether the request was for one of
- * these. It leaves other requests alone.
+ * these addresses. It doesn't touch other requests.
  */
 export function createBinaryCache(
   store: StoreServices,
@@ -95,14 +100,14 @@ export function createBinaryCache(
           if (!failed) await write();
           return failed ?? { status: 201 };
         });
-      // A condition that fails already spares the client the upload.
+      // If the condition fails now, the client doesn't need to send the body.
       return refusedCoding(resource, exchange) ?? (await failedCondition(resource, exchange)) ?? resource.put(exchange, commit);
     });
     return true;
   };
 }
 
-/** Gives text an entity tag, and answers 304 if the client has it already. */
+/** Adds an entity tag to a text response, and answers 304 if the client already has the text. */
 async function getFrom(resource: Resource, exchange: Exchange): Promise<CacheResponse> {
   const response = await resource.get(exchange, exchange.method === "HEAD");
   if (response.status !== 200 || typeof response.body !== "string") return response;
@@ -112,7 +117,7 @@ async function getFrom(resource: Resource, exchange: Exchange): Promise<CacheRes
   return { ...response, headers };
 }
 
-/** The answer to a PUT in a coding that the resource can't read. */
+/** Returns the answer to a PUT in a coding that the resource can't read, otherwise `undefined`. */
 function refusedCoding({ coding }: Resource, exchange: Exchange): CacheResponse | undefined {
   const header = exchange.header("content-encoding");
   const parsed = parseContentCoding(header);
@@ -121,8 +126,8 @@ function refusedCoding({ coding }: Resource, exchange: Exchange): CacheResponse 
 }
 
 /**
- * The answer 412 to a PUT whose `If-None-Match` names the current content (RFC 9110, 13.1.2). With
- * `*`, a client does not overwrite anything.
+ * Returns the answer 412 to a PUT whose `If-None-Match` names the current content (RFC 9110,
+ * 13.1.2). A client sends `*` so that it doesn't overwrite anything.
  */
 async function failedCondition(resource: Resource, exchange: Exchange): Promise<CacheResponse | undefined> {
   const header = exchange.header("if-none-match");
@@ -149,7 +154,9 @@ class BinaryCacheResources {
     this.#sizes = new ClaimedSizes(store);
   }
 
-  /** @param url the request's target, which the segments come from */
+  /**
+   * @param url target of the request, from which the segments were split
+   */
   find(segments: readonly string[], url: string): Resource | undefined {
     const [first = "", second = "", third = ""] = segments;
     if (segments.length === 1) {
@@ -181,7 +188,7 @@ class BinaryCacheResources {
       get: async ({ signal }) => {
         const info = await this.#require(hashPart, signal);
         const body = renderNarInfo(info, { urls: narUrls, storeDir: this.#storeDir });
-        // Signatures come later.
+        // Signatures can be added later, so clients must revalidate.
         return { status: 200, headers: { "content-type": "text/x-nix-narinfo", "cache-control": "no-cache" }, body };
       },
       put: async (exchange, commit) => {
@@ -212,7 +219,7 @@ class BinaryCacheResources {
     const { engine, uploads } = this.#options;
     return {
       name: `nar/${name}`,
-      // The name says how the NAR is compressed.
+      // The name tells the compression of the NAR.
       coding: "identity",
       get: async (exchange, isHead) => {
         const nar = await uploads.nar(name);
@@ -221,7 +228,7 @@ class BinaryCacheResources {
       },
       put: async (exchange, commit) => {
         const parsed = parseNarName(name);
-        if (!parsed) throw new StoreError("invalid", `not the name of a NAR: ${name}`);
+        if (!parsed) throw new StoreError("invalid", `${name} is not the name of a NAR`);
         const nar = await receiveNar(this.#store, engine, exchange.body(), { ...parsed, signal: exchange.signal });
         return commit(() => uploads.putNar(name, nar));
       },
@@ -261,16 +268,16 @@ class BinaryCacheResources {
       put: async (exchange, commit) => {
         const text = await exchange.text(DEBUG_INFO_MAX_LENGTH);
         checkDebugInfo(text);
-        // The earlier text may name a NAR that is gone.
+        // Replaces the earlier text: it may name a NAR that no longer exists.
         return commit(() => this.#options.uploads.updateText(name, () => text));
       },
     };
   }
 
-  /** JSON that a client has put, byte for byte. */
+  /** Answers with JSON that a client has put, byte for byte. */
   async #text(name: string): Promise<CacheResponse> {
     const text = await this.#options.uploads.text(name);
-    if (text === undefined) throw new StoreError("not-found", `there is no ${name}`);
+    if (text === undefined) throw new StoreError("not-found", `the cache has no ${name}`);
     return json(text);
   }
 
@@ -285,7 +292,10 @@ function json(body: string): CacheResponse {
   return { status: 200, headers: { "content-type": "application/json", "cache-control": "no-cache" }, body };
 }
 
-/** Refuses a PUT at an address that belongs to binary caches but has another form, and says why. */
+/**
+ * Returns a resource that refuses a PUT and tells the expected form, if the address belongs to
+ * binary caches but is malformed.
+ */
 function unwanted(segments: readonly string[]): Resource | undefined {
   const [kind = "", ...rest] = segments;
   const form = FORMS.get(kind);

@@ -4,10 +4,10 @@ export interface ByteRange {
 }
 
 /**
- * The part of `size` bytes that a `Range` header asks for (RFC 9110, 14.2). What is no range of bytes, or several, is passed over, as a server
- * may: then all is sent.
+ * Parses a `Range` header (RFC 9110, 14.2) for content of `size` bytes. Ignores headers with
+ * another unit or with several ranges, as RFC 9110 permits: the whole content is then sent.
  *
- * @returns `undefined` for all; `"unsatisfiable"` if the range begins after the end
+ * @returns `undefined` for the whole content; `"unsatisfiable"` if the range begins after the end
  */
 export function parseByteRange(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
   const [, first, last] = /^bytes=\s*(\d{0,16})-(\d{0,16})\s*$/i.exec(header ?? "") ?? [];

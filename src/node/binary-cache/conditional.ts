@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CacheResponse } from "./exchange.ts";
 
-/** The strong entity tag of a body that is `text`. */
+/** Returns the strong entity tag of the body `text`. */
 export function entityTag(text: string): string {
   return `"${createHash("sha256").update(text).digest("base64url")}"`;
 }

@@ -2,8 +2,8 @@ import { COMPRESSIONS, type Compression } from "../../compression/decompress.ts"
 import type { CacheResponse } from "./exchange.ts";
 
 /**
- * Names in `Content-Encoding` of the compressions that are read. Nix sends its own names of
- * compressions, also if HTTP has no such coding: `narinfo-compression=none` becomes
+ * Maps `Content-Encoding` names to the compressions that can be read. Nix sends its own names, even
+ * those that HTTP doesn't define: for example, `narinfo-compression=none` makes it send
  * `Content-Encoding: none`.
  */
 const CODINGS: ReadonlyMap<string, Compression> = new Map([
@@ -12,7 +12,9 @@ const CODINGS: ReadonlyMap<string, Compression> = new Map([
   ["x-gzip", "gzip"],
 ]);
 
-/** @returns `undefined` for a coding that can't be decoded, and for more than one coding */
+/**
+ * @returns `undefined` for a coding that can't be decoded, and for several codings
+ */
 export function parseContentCoding(header: string | undefined): Compression | undefined {
   return CODINGS.get((header ?? "").trim().toLowerCase() || "identity");
 }
@@ -26,5 +28,5 @@ export function refuseCoding(coding: string, accepted: readonly string[]): Cache
   };
 }
 
-/** The codings that are read, for `refuseCoding`. */
+/** Codings to name in `refuseCoding`: those that can be read. */
 export const READABLE_CODINGS: readonly string[] = [...CODINGS.keys()].filter((name) => name !== "none" && name !== "x-gzip");

@@ -11,14 +11,16 @@ import { parseNarName } from "./put-nar.ts";
 /** Length of the longest index file that is accepted, in bytes. */
 export const DEBUG_INFO_MAX_LENGTH = 64 * 1024;
 
-/** A build id has 40 digits as a rule, but linkers can make it shorter or longer. */
+/** A build id usually has 40 hexadecimal digits, but linkers can make it shorter or longer. */
 const NAME = /^[0-9a-f]{2,128}(?:\.debug)?$/;
 
 export function isDebugInfoName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** @throws StoreError `invalid` if `text` does not name a NAR of this cache, and a file in it */
+/**
+ * @throws StoreError `invalid` if `text` doesn't name a NAR of this cache and a file in it
+ */
 export function checkDebugInfo(text: string): void {
   let json: unknown;
   try {

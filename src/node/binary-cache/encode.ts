@@ -6,7 +6,9 @@ import { StoreError } from "../../error.ts";
 import { compressZstd } from "../zstd.ts";
 import { xzStored } from "./xz-stored.ts";
 
-/** Bytes that become a frame of zstd: more gain little, and nothing else is done meanwhile. */
+/**
+ * Bytes in one zstd frame. Larger frames compress little better, and compression blocks the thread.
+ */
 const ZSTD_FRAME = 512 * 1024;
 
 /** Whether `compressedAs` writes this format. */
@@ -17,9 +19,10 @@ export function isWritten(compression: Compression): boolean {
 const WRITTEN: ReadonlySet<Compression> = new Set(["none", "gzip", "xz", "zstd"]);
 
 /**
- * The same bytes, compressed quickly rather than well. xz has them as they are: making it small takes longer than any network.
+ * Compresses `bytes`, for speed rather than size. xz output is not compressed at all: xz
+ * compression is slower than any network.
  *
- * @throws StoreError `internal` for a format that nothing here writes
+ * @throws StoreError `internal` if the daemon can't write the format
  */
 export async function* compressedAs(bytes: AsyncIterable<Uint8Array>, compression: Compression): AsyncGenerator<Uint8Array> {
   switch (compression) {
@@ -27,7 +30,7 @@ export async function* compressedAs(bytes: AsyncIterable<Uint8Array>, compressio
       yield* bytes;
       return;
     case "gzip":
-      // An error on either side ends both, and comes out of the loop.
+      // `pipeline` passes an error on either side to both sides, and the loop throws it.
       yield* pipeline(Readable.from(bytes, { objectMode: false }), createGzip({ level: 1 }), () => {});
       return;
     case "zstd":
@@ -37,11 +40,14 @@ export async function* compressedAs(bytes: AsyncIterable<Uint8Array>, compressio
       yield* xzStored(bytes);
       return;
     default:
-      throw new StoreError("internal", `${compression} is not written here`);
+      throw new StoreError("internal", `the daemon can't compress with ${compression}`);
   }
 }
 
-/** The same bytes in pieces of about `size`, and one at the end that may be shorter; an empty one if there are none at all. */
+/**
+ * Joins `bytes` into pieces of about `size` bytes; the last one may be shorter. Yields one empty
+ * piece if there are no bytes at all.
+ */
 async function* gathered(bytes: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = [];
   let length = 0;

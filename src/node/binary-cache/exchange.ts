@@ -10,20 +10,20 @@ import { parseContentCoding } from "./content-coding.ts";
 export interface CacheResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Text, which gets its length, or bytes. */
+  /** Body of the response. A string also sets `Content-Length`. */
   readonly body?: string | AsyncIterable<Uint8Array> | undefined;
 }
 
-/** How long a client that is sending may be silent, in milliseconds: as long as Nix itself waits. */
+/** How long a client may pause while it sends, in milliseconds. Nix itself waits as long. */
 const BODY_TIMEOUT = 300_000;
 
-/** Bytes that a client may send after its answer. */
+/** Maximum number of body bytes that are read and ignored after the answer was sent. */
 const MAX_IGNORED = 256 * 1024 * 1024;
 
-/** Bytes that encoding may add to content that can't be compressed. */
+/** Bytes that a coding may add to content that can't be compressed. */
 const CODING_OVERHEAD = 1024 * 1024;
 
-/** One request and its answer. */
+/** One HTTP request and its answer. */
 export class Exchange {
   readonly method: string;
   readonly url: URL;
@@ -41,7 +41,7 @@ export class Exchange {
     answer.once("close", () => this.#gone.abort(new StoreError("unavailable", "the client has gone")));
   }
 
-  /** Aborted when the client is gone. */
+  /** Aborted when the client has closed the connection. */
   get signal(): AbortSignal {
     return this.#gone.signal;
   }
@@ -55,15 +55,20 @@ export class Exchange {
     return isLoopbackAddress(this.#request.socket?.remoteAddress ?? "");
   }
 
-  /** What the client sends. Throws at the end if that was not all of it, and ends the connection of one that stalls. */
+  /**
+   * Yields the request's body. Resets the connection if the client stalls.
+   *
+   * @throws StoreError `invalid` if the client doesn't send the whole body
+   */
   async *body(): AsyncGenerator<Uint8Array> {
     const request = this.#request;
-    const broken = (cause?: unknown) => new StoreError("invalid", "the request broke off", { cause });
-    // Only while it is the client that is waited for. One whose machine is gone would hold what it holds for ever.
+    const broken = (cause?: unknown) => new StoreError("invalid", "the client did not send the whole request", { cause });
+    // The timer runs only while the daemon waits for the client. Without it, a vanished client
+    // would hold the upload's resources forever.
     const wait = () => setTimeout(() => this.#breakOff(), this.#bodyTimeout);
     let timer = wait();
     try {
-      // Whoever has enough of it still gets an answer.
+      // A consumer may stop early and still answer, so the request must not be destroyed.
       for await (const piece of request.iterator({ destroyOnReturn: false })) {
         clearTimeout(timer);
         yield piece;
@@ -74,28 +79,33 @@ export class Exchange {
     } finally {
       clearTimeout(timer);
     }
-    // Node ends the stream of an HTTP/2 request that was taken back as if that had been all.
+    // If a client cancels an HTTP/2 request, Node ends the stream as if the body were complete.
     if ("stream" in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete) throw broken();
   }
 
-  /** What the client sends. @throws StoreError `invalid` where it is longer than `maxLength` bytes */
+  /**
+   * Yields the request's body.
+   *
+   * @throws StoreError `invalid` if the body is longer than `maxLength` bytes
+   */
   async *bodyUpTo(maxLength: number): AsyncGenerator<Uint8Array> {
     let length = 0;
     for await (const piece of this.body()) {
       length += piece.length;
-      if (length > maxLength) throw new StoreError("invalid", `more than ${maxLength} bytes`);
+      if (length > maxLength) throw new StoreError("invalid", `the body has more than ${maxLength} bytes`);
       yield piece;
     }
   }
 
   /**
-   * The body, decoded from its `Content-Encoding`.
+   * Yields the request's body, decoded from its `Content-Encoding`.
    *
-   * @throws StoreError `invalid` if it is damaged, or longer than `maxLength` bytes when decoded
+   * @throws StoreError `invalid` if the body is damaged, or longer than `maxLength` bytes when
+   *   decoded
    */
   async *content(maxLength: number): AsyncGenerator<Uint8Array> {
     const coding = parseContentCoding(this.header("content-encoding"));
-    if (coding === undefined) throw new StoreError("invalid", "a Content-Encoding that can't be read here");
+    if (coding === undefined) throw new StoreError("invalid", "can't read the body: its Content-Encoding is not supported");
     if (coding === "none") {
       yield* this.bodyUpTo(maxLength);
       return;
@@ -104,25 +114,25 @@ export class Exchange {
     const encoded = this.bodyUpTo(maxLength + CODING_OVERHEAD);
     for await (const piece of decompressedAs(encoded, coding, this.signal, { isUpload: true })) {
       length += piece.length;
-      if (length > maxLength) throw new StoreError("invalid", `more than ${maxLength} bytes`);
+      if (length > maxLength) throw new StoreError("invalid", `the body has more than ${maxLength} bytes when decoded`);
       yield piece;
     }
   }
 
   /**
-   * The body, decoded, as text.
+   * Reads the request's body as text, decoded from its `Content-Encoding`.
    *
-   * @throws StoreError `invalid` if it is damaged, longer than `maxLength` bytes or not UTF-8
+   * @throws StoreError `invalid` if the body is damaged, longer than `maxLength` bytes or not UTF-8
    */
   async text(maxLength: number): Promise<string> {
     const parts: Uint8Array[] = [];
     for await (const piece of this.content(maxLength)) parts.push(piece);
     const text = decodeUtf8Strict(concatBytes(parts));
-    if (text === undefined) throw new StoreError("invalid", "not UTF-8");
+    if (text === undefined) throw new StoreError("invalid", "the body is not UTF-8");
     return text;
   }
 
-  /** Answers with what `respond` gives, or with its error. */
+  /** Sends the response of `respond`, or the answer for its error. */
   async answer(respond: () => Promise<CacheResponse>): Promise<void> {
     let response: CacheResponse;
     try {
@@ -140,20 +150,27 @@ export class Exchange {
     }
   }
 
-  /** So that the client knows, also where no length was declared: destroying alone ends an answer of HTTP/2 as if that had been all. */
+  /**
+   * Resets the stream or connection, so that the client sees a failure even without a declared
+   * length. Destroying an HTTP/2 answer would end it as if it were complete.
+   */
   #breakOff(): void {
     const answer = this.#answer;
     if ("stream" in answer) answer.stream?.close(constants.NGHTTP2_INTERNAL_ERROR);
     else answer.destroy();
   }
 
-  /** What is still sent is let pass, since many clients listen only then; but not without an end. */
+  /**
+   * Reads and ignores the rest of the body, up to `MAX_IGNORED` bytes: many clients read the answer
+   * only after they have sent everything.
+   */
   #ignoreRest(): void {
     let length = 0;
     this.#request.on("data", (piece: Uint8Array) => {
       length += piece.length;
       if (length <= MAX_IGNORED) return;
-      // Destroying the request of HTTP/2 leaves the client waiting for leave to send more.
+      // If the HTTP/2 request were destroyed, the client would wait forever for flow-control
+      // window.
       if ("stream" in this.#request) this.#request.stream.close(constants.NGHTTP2_NO_ERROR);
       else this.#request.destroy();
     });
@@ -179,8 +196,8 @@ export class Exchange {
     const code = isStoreError(error) ? error.code : "internal";
     const status = STATUS[code];
     if (status >= 500 && !this.signal.aborted) this.#log(error);
-    // Nothing of a defect but that there is one: the rest is in the log.
-    const reason = isStoreError(error) && code !== "internal" ? error.message : "a defect of this server";
+    // The client only learns that there is a defect. The log has the details.
+    const reason = isStoreError(error) && code !== "internal" ? error.message : "an internal error of this server";
     return { status, headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" }, body: `${reason}\n` };
   }
 
@@ -189,7 +206,7 @@ export class Exchange {
   }
 }
 
-/** Of what went wrong with what the client sent, or with what is stored. */
+/** HTTP status of each error code, for errors in the request or in stored data. */
 const STATUS: Readonly<Record<StoreErrorCode, number>> = {
   "not-found": 404,
   invalid: 400,
@@ -203,12 +220,12 @@ const STATUS: Readonly<Record<StoreErrorCode, number>> = {
 };
 
 function setHeader(answer: ServerAnswer, name: string, value: string): void {
-  // The server's own answer depends on the origin already.
+  // The server has already set `Vary` for the origin.
   const earlier = name === "vary" ? answer.getHeader(name) : undefined;
   answer.setHeader(name, earlier === undefined ? value : `${earlier}, ${value}`);
 }
 
-/** The same of both versions of HTTP, whose overloads differ. */
+/** Methods that the answers of both HTTP versions share. Their overloads differ. */
 interface Sink {
   write(bytes: Uint8Array): boolean;
   end(done: () => void): unknown;

@@ -8,11 +8,11 @@ import type { CacheResponse, Exchange } from "./exchange.ts";
 import type { CacheUploads, StoredBlob } from "./uploads.ts";
 
 /**
- * The name of a log, from a request's target `log/<name>`. A derivation's name may contain `?`,
- * which Nix does not encode, so the query can be part of the name.
+ * Returns the name of a log, from a request's target `log/<name>`. A derivation's name may contain
+ * `?`, which Nix doesn't encode, so the query can be part of the name.
  *
- * @param segment the path's last segment, decoded
- * @param url the request's target
+ * @param segment last segment of the path, decoded
+ * @param url target of the request
  */
 export function logName(segment: string, url: string): string {
   const query = url.indexOf("?");
@@ -26,20 +26,25 @@ export function logName(segment: string, url: string): string {
 }
 
 /**
- * Nix names logs by base names (`BinaryCacheStore::getBuildLogExact` and `addBuildLog` in
- * src/libstore/binary-cache-store.cc), so an absolute path is refused.
+ * Checks that `text` is the base name of a derivation, and returns it. Nix names logs by base names
+ * (`BinaryCacheStore::getBuildLogExact` and `addBuildLog` in src/libstore/binary-cache-store.cc),
+ * so an absolute path is refused.
  *
  * @throws StoreError `invalid` if `text` is not a derivation's base name
  */
 export function derivationName(text: string): string {
   const { name } = parseStorePath(text);
   checkStorePathName(name);
-  if (text.includes("/")) throw new StoreError("invalid", `not the base name of a derivation: ${text}`);
-  if (!name.endsWith(".drv")) throw new StoreError("invalid", `not a derivation: ${text}`);
+  if (text.includes("/")) throw new StoreError("invalid", `${text} is not the base name of a derivation`);
+  if (!name.endsWith(".drv")) throw new StoreError("invalid", `${text} is not a derivation`);
   return text;
 }
 
-/** The log of the build of the derivation `name`. @throws StoreError `not-found` */
+/**
+ * Answers with the build log of the derivation `name`.
+ *
+ * @throws StoreError `not-found` if there is no log, or its content is gone
+ */
 export async function sendLog(
   { blobs }: CastoreServices,
   uploads: CacheUploads,
@@ -49,18 +54,18 @@ export async function sendLog(
 ): Promise<CacheResponse> {
   const { signal } = exchange;
   const log = await uploads.log(derivationName(name));
-  if (!log) throw new StoreError("not-found", `there is no log of ${name}`);
+  if (!log) throw new StoreError("not-found", `the cache has no log of ${name}`);
   const etag = `"${toHex(log.digest)}"`;
   const headers = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-cache", etag };
   if (matchingTag(exchange.header("if-none-match"), [etag])) return notModified(headers, etag);
   const sized = { ...headers, "content-length": String(log.size) };
   if (isHead) return { status: 200, headers: sized };
   const stream = await blobs.open(log.digest, { signal });
-  if (!stream) throw new StoreError("not-found", `the log of ${name} is not in the store any more`);
+  if (!stream) throw new StoreError("not-found", `the log of ${name} is no longer in the store`);
   return { status: 200, headers: sized, body: iterate(stream, signal) };
 }
 
-/** Keeps a log as a blob. */
+/** Stores a log as a blob. */
 export async function receiveLog(
   { blobs }: CastoreServices,
   content: AsyncIterable<Uint8Array>,

@@ -15,14 +15,17 @@ import { requireRoot } from "./root.ts";
 import type { UploadedNar } from "./uploads.ts";
 
 const NAR_TYPE = "application/x-nix-nar";
-/** What a URL names by its content never changes. */
+/** The URL identifies the content, so the answer never changes. */
 const IMMUTABLE = { "cache-control": "public, max-age=31536000, immutable" };
 
-/** Bytes of the longest node in a URL: a symlink's target is 4095 at most. */
+/**
+ * Maximum length of a node in a URL, in bytes. The longest node is a symlink, whose target has at
+ * most 4095 bytes.
+ */
 const MAX_NODE_LENGTH = 4096;
 
 /**
- * The NAR of a node, which the URL holds: `nar/tvix-castore/<node>?narsize=<size>`.
+ * Answers with the NAR of the node that the URL encodes: `nar/tvix-castore/<node>?narsize=<size>`.
  *
  * @throws StoreError `invalid` if the size is missing or wrong, or if the node is too long;
  *   `not-found` if the URL holds no node, or if the node is not in the store
@@ -39,12 +42,13 @@ export async function narOfNode(
   const etag = entityTag(encoded);
   const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, "accept-ranges": "bytes", vary: "Accept-Encoding", etag };
   await sizes.check(etag, node, narSize, exchange.signal);
-  // Each coding has a tag of its own, and a client may have any of them.
+  // Each coding has its own tag, and the client may have any of them.
   const forms = [etag, ...CODINGS.map((coding) => codedTag(etag, coding))];
   const had = matchingTag(exchange.header("if-none-match"), forms);
   if (had !== undefined) return notModified(headers, had);
 
-  // Who has begun with another form of it, a compressed one for example, must not go on with this one.
+  // A client that began with another form, for example a compressed one, must not continue with
+  // this form.
   const isSame = [undefined, etag].includes(exchange.header("if-range"));
   const range = exchange.method === "GET" && isSame ? parseByteRange(exchange.header("range"), narSize) : undefined;
   if (range === "unsatisfiable") return { status: 416, headers: { ...headers, "content-range": `bytes */${narSize}` } };
@@ -66,7 +70,7 @@ function codedTag(etag: string, coding: string): string {
   return `${etag.slice(0, -1)}-${coding}"`;
 }
 
-/** A NAR under the name that it was uploaded under, compressed as it was then. */
+/** Answers with a NAR under the name and in the compression in which it was uploaded. */
 export async function uploadedNar(
   castore: CastoreServices,
   exchange: Exchange,
@@ -76,7 +80,7 @@ export async function uploadedNar(
 ): Promise<CacheResponse> {
   const { signal } = exchange;
   const { node, narSize, compression, file } = nar;
-  // A NAR that is compressed anew may differ from one version of this program to the next.
+  // Different versions of this program may compress a NAR differently.
   const isExact = compression === "none" || file !== undefined;
   const etag = `${isExact ? "" : "W/"}"${name}"`;
   const headers = { ...IMMUTABLE, "content-type": NAR_TYPE, etag };
@@ -86,7 +90,7 @@ export async function uploadedNar(
     const sized = { ...headers, "content-length": String(file.size) };
     if (isHead) return { status: 200, headers: sized };
     const stream = await castore.blobs.open(file.digest, { signal });
-    if (!stream) throw new StoreError("not-found", "the file that was uploaded is not in the store any more");
+    if (!stream) throw new StoreError("not-found", "the uploaded file is no longer in the store");
     return { status: 200, headers: sized, body: iterate(stream, signal) };
   }
   const sized = compression === "none" ? { ...headers, "content-length": String(narSize) } : headers;
@@ -97,12 +101,12 @@ export async function uploadedNar(
 
 function parseNarSize(text: string | null): number {
   if (text === null || !/^[0-9]{1,15}$/.test(text))
-    throw new StoreError("invalid", "the URL does not say the NAR's size: narsize is missing");
+    throw new StoreError("invalid", "the URL has no valid narsize parameter for the NAR's size");
   return Number(text);
 }
 
 function parseNode(encoded: string): Node {
-  // Four characters are three bytes.
+  // Four characters of Base64 encode three bytes.
   if (encoded.length > (MAX_NODE_LENGTH / 3) * 4 + 4) throw tooLong();
   try {
     const bytes = fromBase64Url(encoded);
@@ -120,7 +124,10 @@ const TOO_LONG = `the URL's node is longer than ${MAX_NODE_LENGTH} bytes`;
 const tooLong = (): StoreError => new StoreError("invalid", TOO_LONG);
 const isTooLong = (error: unknown): boolean => isStoreError(error, "invalid") && error.message === TOO_LONG;
 
-/** The same bytes, whose number has to be this one, since the client was told. */
+/**
+ * Passes the bytes on, and throws if their number is not `length`, which was declared to the
+ * client.
+ */
 async function* exactly(length: number, bytes: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   let rest = length;
   for await (const piece of bytes) {
@@ -131,7 +138,10 @@ async function* exactly(length: number, bytes: AsyncIterable<Uint8Array>, what: 
   if (rest > 0) throw new StoreError("invalid", `${what} is shorter than its URL says`);
 }
 
-/** The same, begun: what is missing from the beginning is known before anything was sent. */
+/**
+ * Reads the first piece before it returns, so that an error at the start is known before anything
+ * is sent.
+ */
 async function begun(bytes: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
   const first = await bytes.next();
   return (async function* () {

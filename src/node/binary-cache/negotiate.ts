@@ -1,11 +1,12 @@
-/** Content codings that answers may have, best first. */
+/** Content codings of answers, in order of preference. */
 export const CODINGS = ["zstd", "gzip"] as const;
 export type ContentCoding = (typeof CODINGS)[number] | "identity";
 
 /**
- * What an `Accept-Encoding` header (RFC 9110, 12.5.3) lets an answer be encoded with.
+ * Chooses the content coding of an answer by the `Accept-Encoding` header (RFC 9110, 12.5.3).
  *
- * @param isNear whether the client is on this machine, to which it costs more to compress than to send: then only if it refuses what is not
+ * @param isNear whether the client is on this machine. Such clients get uncompressed data unless
+ *   they send `identity;q=0`: compression costs more than a loopback transfer.
  */
 export function chooseCoding(header: string | undefined, isNear: boolean): ContentCoding {
   const weights = new Map<string, number>();

@@ -1,9 +1,9 @@
 /** Runs tasks with the same key one after the other, in the order of the calls. */
 export class OneAtATime {
-  /** The latest task of each key that has one. */
+  /** Latest task of each key that has a running task. */
   readonly #latest = new Map<string, Promise<unknown>>();
 
-  /** Settles as `task` does. A failure of an earlier task doesn't matter: its own caller hears of it. */
+  /** Settles as `task` does. A failed earlier task doesn't matter: its caller gets the error. */
   async run<T>(key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#latest.get(key);
     const running = (async () => {

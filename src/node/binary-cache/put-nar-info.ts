@@ -14,17 +14,19 @@ import type { CacheUploads } from "./uploads.ts";
 export interface PutNarInfoOptions {
   readonly engine: HashEngine;
   readonly uploads: CacheUploads;
-  /** Of those who upload. */
+  /** Store directory of the clients that upload. */
   readonly storeDir: string;
   readonly signal: AbortSignal;
 }
 
 /**
- * Makes a store path of a NAR that was uploaded before, found by its hash. What the store knows of the path already stays.
+ * Creates a store path from an uploaded NAR, which is found by its NAR hash. Keeps the facts that
+ * the store already has about the path.
  *
- * @param hashPart of the name that the NARInfo was put under
- * @throws StoreError `invalid` for a NARInfo that breaks a rule, or is not of this path, or not of its NAR; `conflict` if no such NAR was
- *   uploaded, or if the store has the path with other content
+ * @param hashPart hash part in the request's target, under which the client puts the NARInfo
+ * @throws StoreError `invalid` if the NARInfo breaks a rule, belongs to another path or doesn't
+ *   match its NAR; `conflict` if no such NAR was uploaded, or if the store has the path with other
+ *   content
  */
 export async function receiveNarInfo(
   store: StoreServices,
@@ -34,7 +36,7 @@ export async function receiveNarInfo(
 ): Promise<PathInfo> {
   const narInfo = parseNarInfo(text, storeDir);
   if (parseHashPart(narInfo.storePath, storeDir) !== hashPart)
-    throw new StoreError("invalid", `the NARInfo is of ${narInfo.storePath}, not of ${hashPart}`);
+    throw new StoreError("invalid", `the NARInfo describes ${narInfo.storePath}, not ${hashPart}`);
   const content = await findContent(store, hashPart, narInfo, uploads, signal);
   const storePath = formatStorePath(parseStorePath(narInfo.storePath, storeDir));
   const info = pathInfoFromNarInfo({ ...narInfo, storePath }, content.node);
@@ -42,7 +44,7 @@ export async function receiveNarInfo(
     checkNarSizeAndHash(info, content);
     await checkContentAddress(store, engine, info, { signal, storeDir });
   } catch (error) {
-    // It is what the client says that is wrong, not what is stored.
+    // The client's claim is wrong, not the stored data.
     if (!isStoreError(error, "corrupt")) throw error;
     throw new StoreError("invalid", error.message, { cause: error });
   }
@@ -58,10 +60,10 @@ async function findContent(
 ): Promise<Pick<PathInfo, "node" | "narHash" | "narSize">> {
   const narHash = formatSri(narInfo.narHash);
   const uploaded = await uploads.narByHash(narHash);
-  // What was uploaded may be kept elsewhere than the record of it, and be gone.
+  // Content and upload records may be stored in different places, so the content may be gone.
   if (uploaded && (await hasRoot(store, uploaded.node, signal))) return uploaded;
-  // Somebody who signs a path that is here has nothing to upload.
+  // A client that only adds a signature to an existing path has nothing to upload.
   const earlier = await store.pathInfos.get(hashPart, { signal });
   if (earlier?.narHash === narHash) return earlier;
-  throw new StoreError("conflict", `the NAR of ${narInfo.storePath} was not uploaded: none here has the hash ${narHash}`);
+  throw new StoreError("conflict", `the NAR of ${narInfo.storePath} was not uploaded: no uploaded NAR has the hash ${narHash}`);
 }

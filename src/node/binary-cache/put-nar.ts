@@ -10,8 +10,8 @@ import { isWritten } from "./encode.ts";
 import type { StoredBlob, UploadedNar } from "./uploads.ts";
 
 /**
- * Compressions by the suffix of a NAR's name. Nix writes `.lzip`, and no suffix for gzip and lzma:
- * a NAR without a suffix is recognised by its first bytes.
+ * Compression of each suffix of a NAR's name. Nix writes `.lzip`, and no suffix for gzip and lzma.
+ * The compression of a NAR without a suffix is detected from its first bytes.
  */
 const SUFFIXES: Readonly<Record<string, string>> = {
   ".xz": "xz",
@@ -25,13 +25,13 @@ const SUFFIXES: Readonly<Record<string, string>> = {
   ".lzma": "lzma",
 };
 
-/** The suffixes that are accepted. */
+/** Suffixes that are accepted. */
 export const NAR_SUFFIXES: readonly string[] = Object.keys(SUFFIXES).filter((suffix) => compressionOf(suffix));
 
 const NAR_NAME = /^([0-9abcdfghijklmnpqrsvwxyz]{52})\.nar(\.[a-z0-9]+)?$/;
 
 /**
- * Reads the hash and the compression in a NAR's name.
+ * Parses the hash and the compression in a NAR's name.
  *
  * @returns `undefined` if the name has another form, or a suffix that is not accepted
  */
@@ -48,11 +48,12 @@ function compressionOf(suffix: string): Compression | undefined {
 }
 
 /**
- * Reads a NAR as it was uploaded, into castore.
+ * Stores an uploaded NAR in castore.
  *
- * @param fileHash SHA-256 of `body`, in nixbase32
- * @param compression if it is known
- * @throws StoreError `invalid` for what is no NAR, or has another hash; then nothing refers to what was written
+ * @param fileHash expected SHA-256 of `body`, in nixbase32
+ * @param compression compression of `body`; detected if `undefined`
+ * @throws StoreError `invalid` if the body is not a NAR or has another hash; then nothing refers to
+ *   the content that was written
  */
 export async function receiveNar(
   store: StoreServices,
@@ -75,9 +76,9 @@ export async function receiveNar(
         ? decompressed(bytes, signal, onFound, options)
         : decompressedAs(bytes, compression, signal, options);
     const { node, narHash, narSize } = await ingestNar(store, engine, recognised(nar), { signal });
-    // A decompressor may have left something.
+    // The decompressor may not have read the file to its end.
     const actual = encodeNixbase32(await file.hash());
-    if (actual !== fileHash) throw new StoreError("invalid", `what was sent has the SHA-256 ${actual}, not ${fileHash}`);
+    if (actual !== fileHash) throw new StoreError("invalid", `the uploaded file has the SHA-256 ${actual}, not ${fileHash}`);
     const kept = await file.close();
     return { node, narHash, narSize, compression: found, ...(kept && { file: kept }) };
   } catch (error) {
@@ -89,7 +90,10 @@ export async function receiveNar(
 /** First bytes of every NAR. */
 const NAR_START = narTokens(NAR_MAGIC);
 
-/** Passes a NAR on. Bytes that don't begin as a NAR are probably compressed in an unknown way. */
+/**
+ * Passes a NAR on, and throws if it doesn't begin like one. Such a body is probably compressed in
+ * an unknown format.
+ */
 async function* recognised(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let at = 0;
   for await (const piece of nar) {
@@ -101,11 +105,13 @@ async function* recognised(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 
 const READABLE = COMPRESSIONS.filter((name) => name !== "none").join(", ");
 
-/** Hashes the bytes as they come and keeps them if nothing here writes their format. */
+/**
+ * Hashes the uploaded file while it passes. Keeps its bytes if the daemon can't write their format.
+ */
 class ReceivedFile {
   readonly #hash: HashStream;
   readonly #create: () => Promise<BlobWriter>;
-  /** Pieces that came before `decide`: the first one as a rule. */
+  /** Pieces that arrived before `decide`: usually only the first one. */
   #undecided: Uint8Array[] = [];
   #isKept: boolean | undefined;
   #writer: BlobWriter | undefined;
@@ -115,7 +121,7 @@ class ReceivedFile {
     this.#create = create;
   }
 
-  /** Tells whether to keep the bytes. To be called once. */
+  /** Sets whether to keep the bytes. Call it once. */
   decide(isKept: boolean): void {
     this.#isKept = isKept;
     if (!isKept) this.#undecided = [];

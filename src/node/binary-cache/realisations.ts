@@ -13,15 +13,17 @@ import type { CacheUploads } from "./uploads.ts";
 
 const SUFFIX = ".doi";
 
-/** The address of a realisation. */
+/** Address of a realisation. */
 export interface RealisationAddress {
-  /** The path without the leading slash, under which the realisation is kept. */
+  /** Path without the leading slash. The realisation is stored under it. */
   readonly name: string;
-  /** @throws StoreError `invalid` if the path does not name an output of a derivation */
+  /**
+   * @throws StoreError `invalid` if the path doesn't name an output of a derivation
+   */
   key(): RealisationKey;
 }
 
-/** Reads `realisations/<id>.doi` and `build-trace-v2/<derivation>/<output>.doi`. */
+/** Parses `realisations/<id>.doi` and `build-trace-v2/<derivation>/<output>.doi`. */
 export function realisationAddress(segments: readonly string[]): RealisationAddress | undefined {
   const [kind, ...rest] = segments;
   const last = rest.at(-1);
@@ -36,10 +38,10 @@ export function realisationAddress(segments: readonly string[]): RealisationAddr
 }
 
 /**
- * Keeps a realisation byte for byte. If there is one of the same output and store path already, the
- * signatures of both are kept. A realisation with another store path replaces the earlier one, as in
- * Nix's own binary caches: a build that isn't reproducible has a new path each time, and `nix copy`
- * would fail for ever.
+ * Stores a realisation byte for byte. If the cache has a realisation of the same output with the
+ * same store path, the signatures are merged. A realisation with another store path replaces the
+ * earlier one, as in Nix's own binary caches. A build that isn't reproducible has a new path each
+ * time, and `nix copy` would otherwise fail forever.
  *
  * @throws StoreError `invalid` if the form is wrong
  */
@@ -57,7 +59,7 @@ export async function receiveRealisation(uploads: CacheUploads, address: Realisa
     if (mergedText.length > REALISATION_MAX_LENGTH)
       throw new StoreError(
         "invalid",
-        `the realisation would have ${merged.signatures.length} signatures, more than there is room for`,
+        `the realisation would have ${merged.signatures.length} signatures, too many for the size limit of a realisation`,
       );
     return mergedText;
   });

@@ -7,35 +7,43 @@ import { StoreError } from "../../error.ts";
 import { RecentlyUsed } from "../../recently-used.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 
-/** Texts by name. */
+/** Storage of texts under names. */
 export interface UploadRecords {
   get(key: string): Promise<string | undefined>;
-  /** Writes several at once. Resolves when they survive a crash, where they can, and with them the content that was put before. */
+  /**
+   * Writes several records at once. Resolves when they survive a crash, if the storage can promise
+   * that. The content that was put before survives with them.
+   */
   put(records: ReadonlyMap<string, string>): Promise<void>;
 }
 
 export interface StoredBlob {
   readonly digest: Digest;
-  /** Bytes. */
+  /** Size of the blob, in bytes. */
   readonly size: number;
 }
 
-/** A NAR that a client has put under a name of its own, and that is a node now. */
+/** A NAR that a client has put under its own name, now stored as a node. */
 export interface UploadedNar {
   readonly node: Node;
-  /** SHA-256 of the NAR, in SRI form. */
+  /** SHA-256 of the uncompressed NAR, in SRI form. */
   readonly narHash: string;
-  /** Bytes of the NAR. */
+  /** Size of the uncompressed NAR, in bytes. */
   readonly narSize: number;
-  /** How it was compressed, and will be again for whoever asks for the name. */
+  /**
+   * Compression of the uploaded file. Downloads under the same name are compressed in the same
+   * format.
+   */
   readonly compression: Compression;
-  /** The bytes that were put, if nothing here writes their format. */
+  /** The uploaded file itself, if the daemon can't write its format. */
   readonly file?: StoredBlob | undefined;
 }
 
 /**
- * What clients put into a binary cache beside path infos. Nix puts a NAR before it says of which store path it is; and it remembers for weeks
- * under what name it has put one, so that name stays answerable.
+ * The data that clients put into a binary cache besides path infos.
+ *
+ * Nix puts a NAR before it tells the store path of the NAR. It also remembers for weeks the name
+ * under which it has put a NAR, so the name must remain available.
  */
 export class CacheUploads {
   readonly #records: UploadRecords;
@@ -45,17 +53,19 @@ export class CacheUploads {
     this.#records = records;
   }
 
-  /** @param name the last part of its URL: `<hash of the file>.nar`, perhaps with a suffix */
+  /**
+   * @param name last segment of the URL: `<hash of the file>.nar`, possibly with a suffix
+   */
   async nar(name: string): Promise<UploadedNar | undefined> {
     return this.#nar(`nar/${name}`);
   }
 
-  /** Any with this hash, in SRI form. */
+  /** Returns an uploaded NAR with this hash (in SRI form). */
   async narByHash(narHash: string): Promise<UploadedNar | undefined> {
     return this.#nar(`nar-hash/${narHash}`);
   }
 
-  /** The content must be there. */
+  /** Records an uploaded NAR. Its content must already be stored. */
   async putNar(name: string, nar: UploadedNar): Promise<void> {
     const { node, file, ...rest } = nar;
     const text = JSON.stringify({
@@ -71,7 +81,7 @@ export class CacheUploads {
     );
   }
 
-  /** The log of the derivation with this base name. */
+  /** Returns the log of the derivation with this base name. */
   async log(derivation: string): Promise<StoredBlob | undefined> {
     const record = await this.#record(`log/${derivation}`);
     return record && readBlob(record);
@@ -81,12 +91,14 @@ export class CacheUploads {
     await this.#records.put(new Map([[`log/${derivation}`, JSON.stringify({ digest: toHex(digest), size })]]));
   }
 
-  /** The text that a client has put at this address. */
+  /** Returns the text that a client has put at this address. */
   async text(address: string): Promise<string | undefined> {
     return this.#records.get(`text/${address}`);
   }
 
-  /** Replaces the text by `update` of it. Updates of the same address run one after the other. */
+  /**
+   * Replaces the text by the result of `update`. Updates of one address run one after the other.
+   */
   async updateText(address: string, update: (earlier: string | undefined) => string): Promise<void> {
     const key = `text/${address}`;
     await this.#updates.run(key, async () => {
@@ -120,17 +132,17 @@ export class CacheUploads {
   }
 }
 
-/** Bytes of all records in memory together, which is some 50,000 records. */
+/** Maximum size of all records in memory together, in bytes. This is some 50,000 records. */
 const MAX_IN_MEMORY = 64 * 1024 * 1024;
 
-/** Bytes that a record costs besides its key and its text. */
+/** Memory that a record takes besides its key and its text, in bytes. */
 const RECORD_COST = 500;
 
 /**
- * Records that are gone when the program ends. The least recently used ones go earlier, so that
- * uploads can't fill the memory.
+ * Creates records in memory, which are gone when the program ends. The least recently used records
+ * are evicted, so that uploads can't fill the memory.
  *
- * @param limit bytes of all records together
+ * @param limit maximum size of all records together, in bytes
  */
 export function memoryRecords(limit: number = MAX_IN_MEMORY): UploadRecords {
   const cost = ([key, text]: readonly [string, string]): number => 2 * (key.length + text.length) + RECORD_COST;

@@ -2,17 +2,24 @@ import { crc32 } from "node:zlib";
 import { concatBytes } from "../../bytes.ts";
 
 /**
- * The .xz format (its specification 1.2.1) with nothing in it compressed: one stream of one block, whose LZMA2 chunks hold the bytes as they are.
+ * Writes the .xz format (specification 1.2.1) without compression: one stream of one block, whose
+ * LZMA2 chunks are uncompressed.
  */
 
 const MAGIC = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00);
 const END_MAGIC = Uint8Array.of(0x59, 0x5a);
-/** Each block is followed by its CRC-32. */
+/** Flags for a CRC-32 after each block. */
 const STREAM_FLAGS = Uint8Array.of(0x00, 0x01);
-/** 12 bytes: one filter, LZMA2, with a dictionary of 64 KiB; padded to a multiple of four. */
+/**
+ * Block header without its CRC-32: one filter, LZMA2, with a dictionary of 64 KiB; padded. With the
+ * CRC-32 it has 12 bytes.
+ */
 const BLOCK_HEADER = Uint8Array.of(0x02, 0x00, 0x21, 0x01, 0x08, 0x00, 0x00, 0x00);
 
-/** Control bytes of chunks that are not compressed: with the dictionary reset, which the first one must, and without. */
+/**
+ * Control bytes of uncompressed chunks. The first chunk must reset the dictionary; the others
+ * don't.
+ */
 const FIRST_CHUNK = 0x01;
 const NEXT_CHUNK = 0x02;
 const MAX_CHUNK = 0x10000;
@@ -34,7 +41,7 @@ export async function* xzStored(bytes: AsyncIterable<Uint8Array>): AsyncGenerato
     size += piece.length;
     if (parts.length > 0) yield concatBytes(parts);
   }
-  // The end of LZMA2, the block's padding, its check.
+  // End marker of LZMA2, padding of the block, check of the block.
   stored++;
   yield concatBytes([new Uint8Array(1 + padding(stored)), little(crc)]);
   const unpadded = BLOCK_HEADER.length + 4 + stored + 4;
@@ -58,7 +65,7 @@ function padding(length: number): number {
   return -length & 3;
 }
 
-/** Seven bits a byte, the low ones first. */
+/** Encodes an integer with seven bits in each byte, the low bits first. */
 function variable(value: number): Uint8Array {
   const bytes: number[] = [];
   let rest = value;

@@ -11,9 +11,9 @@ import { parseInnerPath, requireNode } from "./inner-path.ts";
 
 export const CAT_HELP = `Usage: tvix-store-web cat [options] STORE_PATH/FILE
 
-Writes a file of a store path to standard output, as nix store cat does.
+Writes a file of a store path to standard output, like nix store cat.
 
-Options, by default the daemon at ${DEFAULT_DAEMON}:
+Options (by default, the store is the daemon at ${DEFAULT_DAEMON}):
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
@@ -22,7 +22,7 @@ ${ADDRESSES_HELP}
 export async function runCat(args: readonly string[], context: CliContext): Promise<void> {
   const { values, positionals } = parseArgs({ args: [...args], options: SERVICE_FLAGS, allowPositionals: true });
   const [text, ...more] = positionals;
-  if (text === undefined || more.length > 0) throw new UsageError("cat needs one path of a file");
+  if (text === undefined || more.length > 0) throw new UsageError("cat needs exactly one STORE_PATH/FILE");
   const inner = parseInnerPath(text);
 
   const { signal } = context;

@@ -17,21 +17,24 @@ import { UsageError } from "../usage-error.ts";
 export const COPY_HELP = `Usage: tvix-store-web copy [options] FILE|-
        tvix-store-web copy [options] --from ADDRESS STORE_PATH...
 
-Copies store paths from this machine's Nix store, with their references, derivers and signatures. FILE (or - for standard input) is the
-JSON of nix path-info --json --recursive, or of exportReferencesGraph. With --from, copies the closures of store paths from another
-store. Prints each store path once it is copied. If a binary cache can't give a path, the others are copied: each failed path has a
-line on standard error, and the exit status is 1.
+Copies store paths from this machine's Nix store, with their references, derivers and signatures.
+FILE (or - for standard input) is JSON written by nix path-info --json --recursive or by
+exportReferencesGraph. With --from, copies the closures of store paths from another store.
 
-Options, by default the daemon at ${DEFAULT_DAEMON}:
+Prints each store path once it is copied. If a binary cache can't supply some paths, the other paths
+are copied. Each failed path has one line on standard error, and the exit status is 1.
+
+Options (by default, the store is the daemon at ${DEFAULT_DAEMON}):
 ${SERVICE_FLAGS_HELP}
-  --root DIR                    the directory that /nix/store is in  (by default /)
-  --from ADDRESS                the other store: a Nix binary cache (nix+https:), a daemon or an embedded store
-  --no-closure                  with --from: only the paths that are given
+  --root DIR                    directory that contains /nix/store; by default /
+  --from ADDRESS                the other store: a Nix binary cache (nix+https:), a daemon or an
+                                embedded store
+  --no-closure                  with --from: copies only the given paths, without their closures
 
 ${ADDRESSES_HELP}
 `;
 
-/** Bytes of JSON: some hundred thousand paths. */
+/** Maximum size of the JSON, in bytes. Some hundred thousand paths fit. */
 const MAX_JSON = 256 * 1024 * 1024;
 
 export async function runCopy(args: readonly string[], context: CliContext): Promise<void> {
@@ -42,12 +45,12 @@ export async function runCopy(args: readonly string[], context: CliContext): Pro
   });
   const addresses = serviceAddresses(values, context.env, DEFAULT_DAEMON);
   if (values.from !== undefined) {
-    if (values.root !== undefined) throw new UsageError("--root is for store paths of this machine, and goes not with --from");
+    if (values.root !== undefined) throw new UsageError("--root can't be combined with --from");
     return copyFrom(values.from, positionals, addresses, values["no-closure"] !== true, context);
   }
   if (values["no-closure"]) throw new UsageError("--no-closure needs --from");
   const [file, ...more] = positionals;
-  if (file === undefined || more.length > 0) throw new UsageError("copy needs one file, or - for standard input");
+  if (file === undefined || more.length > 0) throw new UsageError("copy needs exactly one FILE, or - for standard input");
   const { signal } = context;
 
   const graph = parsePathGraph(await readText(file === "-" ? context.stdin : createReadStream(file), file, MAX_JSON));
@@ -62,7 +65,7 @@ export async function runCopy(args: readonly string[], context: CliContext): Pro
   }
 }
 
-/** From a binary cache or another store. */
+/** Copies store paths from a binary cache or another store. */
 async function copyFrom(
   from: string,
   storePaths: readonly string[],

@@ -27,24 +27,30 @@ import { UsageError } from "../usage-error.ts";
 
 export const DAEMON_HELP = `Usage: tvix-store-web daemon [options]
 
-Serves a store: to programs over gRPC and to pages over gRPC-Web and Connect, under the names of tvix and of snix; and to Nix as a
-binary cache that can be read and written. Serves the viewer at /.
+Serves a store. Programs use it over gRPC and web pages over gRPC-Web and Connect, under the service
+names of tvix and of snix. Nix uses it as a binary cache, for reading and writing. The viewer is at /.
 Prints "listening on ADDRESS" when it is ready.
 
 Options:
-  -l, --listen-address ADDRESS  HOST:PORT (port 0 picks a free one) or unix:PATH; by default ${DEFAULT_LISTEN}
-  --data-dir DIR                the embedded store, for services without an address;
+  -l, --listen-address ADDRESS  HOST:PORT (port 0 picks a free port) or unix:PATH;
+                                by default ${DEFAULT_LISTEN}
+  --data-dir DIR                directory of the embedded store, which serves blobs, directories and
+                                path infos without an address of their own;
                                 by default tvix-store-web in $XDG_DATA_HOME or ~/.local/share
 ${SERVICE_FLAGS_HELP}
-  --allow-origin ORIGIN         also lets pages of this origin in; pages on this machine always may (repeatable)
-  --allow-host NAME             answers to this name too, on a loopback address (repeatable)
-  --read-only                   refuses every change of the store
-  --signing-key FILE            signs store paths that are put; a file by nix-store --generate-binary-cache-key (repeatable)
-  --priority N                  priority of the binary cache: Nix asks lower ones first; by default 30
+  --allow-origin ORIGIN         allows pages of this origin (repeatable); pages on this machine are
+                                always allowed
+  --allow-host NAME             also answers to this host name, on a loopback address (repeatable)
+  --read-only                   refuses every change to the store
+  --signing-key FILE            signs uploaded store paths with this secret key, created by
+                                nix-store --generate-binary-cache-key (repeatable)
+  --priority N                  priority of the binary cache; by default 30. Nix asks caches with
+                                lower values first
   --store-dir DIR               store directory of the binary cache's clients; by default /nix/store
-  --nar-urls tvix|snix          how NARInfo names NARs: by nar/tvix-castore/... or nar/snix-castore/...; by default tvix
-  --preload DIR                 first imports this binary cache, as nix copy --to file://DIR makes it
-  --viewer DIR                  the viewer's files; by default those that came with the program
+  --nar-urls tvix|snix          form of the NAR URLs in NARInfo: nar/tvix-castore/... or
+                                nar/snix-castore/...; by default tvix
+  --preload DIR                 first imports a binary cache written by nix copy --to file://DIR
+  --viewer DIR                  directory of the viewer's files; by default those of this package
 
 ${ADDRESSES_HELP}
 `;
@@ -110,14 +116,18 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
       await server.close();
     }
   } catch (error) {
-    // To be told to end is no failure of a daemon, even while it was still starting.
+    // A request to end is not a failure, even if the daemon was still starting.
     if (!signal.aborted || error !== signal.reason) throw error;
   } finally {
     await opened.close();
   }
 }
 
-/** A daemon that asks itself would do so without an end. @throws UsageError */
+/**
+ * Refuses addresses of this daemon itself: requests would loop without end.
+ *
+ * @throws UsageError if an address is the one that the daemon listens on
+ */
 function refuseSelf(listen: ListenAddress, addresses: ServiceAddresses): void {
   for (const text of Object.values(addresses)) {
     const address = parseAddress(text);
@@ -125,7 +135,7 @@ function refuseSelf(listen: ListenAddress, addresses: ServiceAddresses): void {
       "path" in listen
         ? address.scheme === "grpc+unix" && resolve(address.path) === resolve(listen.path)
         : (address.scheme === "grpc+http" || address.scheme === "nix+http") && isSamePort(new URL(address.url), listen);
-    if (isSelf) throw new UsageError(`${text} is this daemon's own address: it would ask itself`);
+    if (isSelf) throw new UsageError(`${text} is this daemon's own address: the daemon can't be its own storage`);
   }
 }
 
@@ -143,38 +153,48 @@ async function readSecretKeys(files: readonly string[]): Promise<SecretKey[]> {
       throw fileError(error, `can't read the signing key ${file}`);
     });
     const key = parseSecretKey(text);
-    // Not first at somebody's upload, which it would refuse as if that were wrong.
+    // Check the key now. Otherwise the first upload would fail, as if the client were wrong.
     await checkSecretKey(key);
     keys.push(key);
   }
   return keys;
 }
 
-/** @throws UsageError */
+/**
+ * @throws UsageError if the priority is not a number
+ */
 function parsePriority(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[0-9]{1,9}$/.test(text)) throw new UsageError(`--priority is not a number: ${text}`);
+  if (!/^[0-9]{1,9}$/.test(text)) throw new UsageError(`--priority must be a number, not ${text}`);
   return Number(text);
 }
 
-/** @throws UsageError */
+/**
+ * @throws UsageError if the store directory is not an absolute path
+ */
 function parseStoreDir(text: string | undefined): string | undefined {
   if (text === undefined || /^(\/[^/\s]+)+$/.test(text)) return text;
-  throw new UsageError(`--store-dir is not an absolute path: ${text}`);
+  throw new UsageError(`--store-dir must be an absolute path, not ${text}`);
 }
 
-/** @throws UsageError */
+/**
+ * @throws UsageError if the text is neither `tvix` nor `snix`
+ */
 function parseNarUrls(text: string): NarUrlScheme {
   if (text === "tvix" || text === "snix") return `${text}-castore`;
-  throw new UsageError(`--nar-urls is neither tvix nor snix: ${text}`);
+  throw new UsageError(`--nar-urls must be tvix or snix, not ${text}`);
 }
 
-/** `undefined` if the program came without one. */
+/**
+ * Returns the viewer's directory, or `undefined` if this package doesn't include the viewer.
+ *
+ * @throws StoreError `not-found` if `dir` is given and has no index.html
+ */
 async function findViewer(dir: string | undefined): Promise<string | undefined> {
   const viewer = dir ?? fileURLToPath(new URL("../../viewer", import.meta.url));
   const found = await stat(join(viewer, "index.html")).catch(() => undefined);
   if (found?.isFile()) return viewer;
-  if (dir !== undefined) throw new StoreError("not-found", `the viewer's index.html is not in ${dir}`);
+  if (dir !== undefined) throw new StoreError("not-found", `the viewer directory ${dir} has no index.html`);
   return undefined;
 }
 

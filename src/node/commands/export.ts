@@ -14,9 +14,9 @@ import { UsageError } from "../usage-error.ts";
 
 export const EXPORT_HELP = `Usage: tvix-store-web export [options] STORE_PATH
 
-Writes a store path as a NAR to standard output, as nix-store --dump does.
+Writes a store path as a NAR to standard output, like nix-store --dump.
 
-Options, by default the daemon at ${DEFAULT_DAEMON}:
+Options (by default, the store is the daemon at ${DEFAULT_DAEMON}):
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
@@ -25,7 +25,7 @@ ${ADDRESSES_HELP}
 export async function runExport(args: readonly string[], context: CliContext): Promise<void> {
   const { values, positionals } = parseArgs({ args: [...args], options: SERVICE_FLAGS, allowPositionals: true });
   const [storePath, ...more] = positionals;
-  if (storePath === undefined || more.length > 0) throw new UsageError("export needs one store path");
+  if (storePath === undefined || more.length > 0) throw new UsageError("export needs exactly one store path");
   parseHashPart(storePath);
 
   const { signal } = context;
@@ -37,10 +37,11 @@ export async function runExport(args: readonly string[], context: CliContext): P
       hash.update(bytes);
       await writeOut(context.stdout, bytes);
     }
-    // Every blob and directory was checked against its digest; this checks that the path info names the right ones.
+    // The reads checked each blob and directory against its digest. This checks that the path info
+    // names the right content.
     const actual = formatSri({ algorithm: "sha256", digest: hash.digest() });
     if (actual !== info.narHash) {
-      throw new StoreError("corrupt", `the NAR of ${info.storePath} has hash ${actual} instead of ${info.narHash}`);
+      throw new StoreError("corrupt", `the NAR of ${info.storePath} has the hash ${actual} instead of ${info.narHash}`);
     }
   } finally {
     await store.close();

@@ -26,22 +26,29 @@ const ALGORITHMS = Object.keys(HASH_LENGTHS).join("|");
 
 export const IMPORT_HELP = `Usage: tvix-store-web import [options] PATH...
 
-Imports files, symlinks and directories, and prints the store path of each. By default that is the path that
-nix-store --add gives.
+Imports files, symlinks and directories, and prints the store path of each. By default this is the
+same path as nix-store --add gives.
 
-  -n, --name NAME               name of the store path, for one PATH; by default the file's own
-  --mode ${METHODS}      what is hashed, by default nar: the NAR of any tree; flat: the bytes of a file, as by
-                                nix store add-file; text: the bytes of a file that may refer to store paths, as by
-                                builtins.toFile; git: a git blob or tree, as by nix store add --mode git
-  --hash-algo ALGO              ${ALGORITHMS}, by default sha256; as for nix-store --add-fixed and
-                                nix store add. text takes sha256 alone, git sha1 and sha256
-  --reference STORE_PATH        a store path that the content refers to (repeatable); with --mode text or nar
+  -n, --name NAME               name of the store path, if there is one PATH; by default the file's name
+  --mode ${METHODS}
+                                content that is hashed; by default nar:
+                                nar:  the NAR of a file, symlink or directory
+                                flat: the bytes of a file, as for nix store add-file
+                                text: the bytes of a file that may refer to store paths, as for
+                                      builtins.toFile
+                                git:  a git blob or tree, as for nix store add --mode git
+  --hash-algo ALGO              ${ALGORITHMS}, as for nix-store --add-fixed and
+                                nix store add; by default sha256. text only accepts sha256; git
+                                accepts sha1 and sha256
+  --reference STORE_PATH        store path that the content refers to (repeatable); for --mode text
+                                and --mode nar
   --derivation                  imports PATH as a .drv file, and prints the derivation's store path
-  --nar-info FILE               imports PATH (or - for standard input) as a NAR, plain or compressed, under the store path
-                                of this NARInfo file. Size and hash must match the file, and the references must be in
-                                the store. Signatures are kept and not checked
+  --nar-info FILE               imports PATH (or - for standard input) as a NAR, compressed or not,
+                                under the store path of this NARInfo file. Its NAR size and NAR hash
+                                must match the NAR, and its references must be in the store. Signatures
+                                are stored but not checked
 
-Options, by default the daemon at ${DEFAULT_DAEMON}:
+Options (by default, the store is the daemon at ${DEFAULT_DAEMON}):
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
@@ -49,13 +56,13 @@ ${ADDRESSES_HELP}
 
 type Flags = ReturnType<typeof parseFlags>["values"];
 
-/** Imports what is at `path`. */
+/** Imports the file, symlink or directory of one PATH. */
 type Import = (store: StoreServices, engine: NodeHashEngine, context: CliContext) => Promise<PathInfo>;
 
 export async function runImport(args: readonly string[], context: CliContext): Promise<void> {
   const { values, positionals } = parseFlags(args);
-  if (positionals.length === 0) throw new UsageError("import needs a path");
-  // Before anything is read: a bad name at the end should not cost the work before it.
+  if (positionals.length === 0) throw new UsageError("import needs at least one PATH");
+  // Check all arguments before any import: a bad name at the end should not waste earlier work.
   const imports = positionals.map((path) => plan(path, values, positionals.length));
 
   const engine = new NodeHashEngine();
@@ -87,14 +94,16 @@ function plan(path: string, flags: Flags, count: number): Import {
   const { name, mode, reference, derivation } = flags;
   const narInfo = flags["nar-info"];
   const isOne = name !== undefined || narInfo !== undefined;
-  if (isOne && count > 1) throw new UsageError(`--${name === undefined ? "nar-info" : "name"} is for one path`);
+  if (isOne && count > 1) throw new UsageError(`--${name === undefined ? "nar-info" : "name"} can only be used with one PATH`);
   const isAddressed = [name, mode, flags["hash-algo"], reference].some((flag) => flag !== undefined);
   if (narInfo !== undefined) {
-    if (isAddressed || derivation) throw new UsageError("--nar-info says what the store path is: no other flag does");
+    if (isAddressed || derivation)
+      throw new UsageError("--nar-info can't be combined with flags that determine the store path: the NARInfo file states it");
     return narImport(path, narInfo);
   }
   if (derivation) {
-    if (isAddressed) throw new UsageError("--derivation says what the store path follows from: no other flag does");
+    if (isAddressed)
+      throw new UsageError("--derivation can't be combined with flags that determine the store path: the derivation determines it");
     return derivationImport(path);
   }
   return treeImport(path, addressingOf(resolve(path), flags));
@@ -102,10 +111,10 @@ function plan(path: string, flags: Flags, count: number): Import {
 
 function addressingOf(path: string, { name = basename(path), mode, reference, ...flags }: Flags): Addressing {
   const method = CONTENT_ADDRESS_METHODS.find((method) => method === (mode ?? "nar"));
-  if (!method) throw new UsageError(`--mode is one of ${METHODS}`);
+  if (!method) throw new UsageError(`--mode must be one of ${METHODS}`);
   const hashAlgorithm = flags["hash-algo"] ?? "sha256";
-  if (!isHashAlgorithm(hashAlgorithm)) throw new UsageError(`--hash-algo is one of ${ALGORITHMS}`);
-  if (!canHash(method, hashAlgorithm)) throw new UsageError(`--mode ${method} doesn't take --hash-algo ${hashAlgorithm}`);
+  if (!isHashAlgorithm(hashAlgorithm)) throw new UsageError(`--hash-algo must be one of ${ALGORITHMS}`);
+  if (!canHash(method, hashAlgorithm)) throw new UsageError(`--mode ${method} doesn't accept --hash-algo ${hashAlgorithm}`);
   checkStorePathName(name);
   return { name, method, hashAlgorithm, references: reference };
 }

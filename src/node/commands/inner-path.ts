@@ -5,16 +5,16 @@ import { requirePathInfo } from "../../store/closure.ts";
 import { parseEntryPath, resolvePath } from "../../store/list.ts";
 import type { StoreServices } from "../../store/services.ts";
 
-/** A store path, and what inside of it is meant; the empty path is the root. */
+/** A store path and a path inside it. The empty path is the root. */
 export interface InnerPath {
   readonly storePath: string;
   readonly path: string;
 }
 
 /**
- * Reads `STORE_PATH/sub/path`, the store path in any of the forms in which it may be given.
+ * Parses `STORE_PATH/sub/path`. The store path can have any form that `parseHashPart` accepts.
  *
- * @throws StoreError `invalid`
+ * @throws StoreError `invalid` if either path has a wrong form
  */
 export function parseInnerPath(text: string): InnerPath {
   const start = text.startsWith(`${STORE_DIR}/`) ? STORE_DIR.length + 1 : 0;
@@ -26,7 +26,10 @@ export function parseInnerPath(text: string): InnerPath {
   return inner;
 }
 
-/** @throws StoreError `not-found` */
+/**
+ * @throws StoreError `not-found` if the store doesn't have the store path, or the store path has
+ *   nothing at the inner path
+ */
 export async function requireNode(store: StoreServices, { storePath, path }: InnerPath, signal: AbortSignal): Promise<Node> {
   const info = await requirePathInfo(store.pathInfos, storePath, { signal });
   const node = await resolvePath(store, info.node, path, { signal });

@@ -16,12 +16,12 @@ import { parseInnerPath, requireNode } from "./inner-path.ts";
 
 export const LS_HELP = `Usage: tvix-store-web ls [options] STORE_PATH[/PATH]
 
-Lists a directory of a store path, as nix store ls of Nix 2.8 does.
+Lists a directory of a store path, like nix store ls of Nix 2.8.
 
-Options, by default the daemon at ${DEFAULT_DAEMON}:
-  -l, --long                    with types, sizes and what symlinks point to
-  -R, --recursive               with what is in its directories
-  -d, --directory               the directory itself, not what is in it
+Options (by default, the store is the daemon at ${DEFAULT_DAEMON}):
+  -l, --long                    shows types, sizes and symlink targets
+  -R, --recursive               lists the contents of subdirectories too
+  -d, --directory               lists the directory itself, not its contents
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
@@ -39,7 +39,7 @@ export async function runLs(args: readonly string[], context: CliContext): Promi
     allowPositionals: true,
   });
   const [text, ...more] = positionals;
-  if (text === undefined || more.length > 0) throw new UsageError("ls needs one path");
+  if (text === undefined || more.length > 0) throw new UsageError("ls needs exactly one path");
   const inner = parseInnerPath(text);
 
   const { signal, stdout } = context;
@@ -58,12 +58,15 @@ export async function runLs(args: readonly string[], context: CliContext): Promi
 }
 
 interface Listed {
-  /** Begins with `./`. */
+  /** Path relative to the listed directory. It begins with `./`. */
   readonly path: Uint8Array;
   readonly node: Node;
 }
 
-/** Each directory before what is in it. The stack is an array: a tree must not decide how deep our calls nest. */
+/**
+ * Yields the entries of `root`, each directory before its contents. Doesn't recurse, so a deep tree
+ * can't overflow the call stack.
+ */
 async function* entries(castore: CastoreServices, root: Node, isRecursive: boolean, signal: AbortSignal): AsyncGenerator<Listed> {
   const open = async (path: Uint8Array, node: Node) => ({ path, entries: await list(castore, node, signal), next: 0 });
   const stack = [await open(utf8("."), root)];
@@ -88,7 +91,10 @@ async function list(castore: CastoreServices, node: Node, signal: AbortSignal): 
 const NEWLINE = utf8("\n");
 const SLASH = utf8("/");
 
-/** Nix's: the mode, the size in 20 columns and the path. Only files have a size. */
+/**
+ * Formats a line as Nix does: the mode, the size in 20 columns and the path. Only files have a
+ * size; the others show 0.
+ */
 function longLine(path: Uint8Array, node: Node): Uint8Array {
   const size = node.kind === "file" ? node.size : 0n;
   const target = node.kind === "symlink" ? [utf8(" -> "), node.target] : [];

@@ -16,15 +16,15 @@ export const NARIO_HELP = `Usage: tvix-store-web nario export [options] STORE_PA
        tvix-store-web nario import [options] FILE|-
        tvix-store-web nario list FILE|-
 
-Narios are what nix-store --export writes and nix-store --import reads: several store paths in one file.
-export writes one to standard output. import imports one, plain or compressed, and prints the store paths.
-list prints the store paths in one, and the sizes of their NARs.
+A nario holds several store paths in one file: nix-store --export writes it, nix-store --import reads
+it. export writes a nario to standard output. import imports a nario, compressed or not, and prints
+its store paths. list prints the store paths in a nario and the sizes of their NARs.
 
-Options, by default the daemon at ${DEFAULT_DAEMON}:
-  -r, --recursive               export: with the closures of the store paths
-  --signatures                  export: with signatures and content addresses. Nix skips them, and import
-                                keeps them
-  --format 1                    export: the version of the format, of which there is one here
+Options (by default, the store is the daemon at ${DEFAULT_DAEMON}):
+  -r, --recursive               export: includes the closures of the store paths
+  --signatures                  export: includes signatures and content addresses, which
+                                tvix-store-web stores on import and Nix ignores
+  --format 1                    export: version of the format; only 1 is supported
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
@@ -48,14 +48,15 @@ export async function runNario(args: readonly string[], context: CliContext): Pr
   const [command, ...operands] = positionals;
   if (values.format !== "1") throw new UsageError(`nario format ${values.format} is not supported, only 1 is`);
   if (command === "export") return runExport(operands, values, context);
-  if (values.recursive || values.signatures) throw new UsageError("--recursive and --signatures are for nario export");
+  if (values.recursive || values.signatures)
+    throw new UsageError("--recursive and --signatures can only be used with nario export");
   if (command === "import") return runImport(operands, values, context);
   if (command === "list") return runList(operands, context);
-  throw new UsageError(command === undefined ? "nario needs export, import or list" : `there is no command nario ${command}`);
+  throw new UsageError(command === undefined ? "nario needs export, import or list" : `unknown command nario ${command}`);
 }
 
 async function runExport(storePaths: readonly string[], values: Values, { env, signal, stdout }: CliContext): Promise<void> {
-  if (storePaths.length === 0) throw new UsageError("nario export needs a store path");
+  if (storePaths.length === 0) throw new UsageError("nario export needs at least one store path");
   for (const storePath of storePaths) parseHashPart(storePath);
   const engine = new NodeHashEngine();
   const store = await openServices(serviceAddresses(values, env, DEFAULT_DAEMON), engine);
@@ -90,11 +91,15 @@ async function runList(files: readonly string[], context: CliContext): Promise<v
     await writeOut(context.stdout, `${storePath}: ${narSize} bytes\n`);
 }
 
-/** The bytes of the one file that was named, decompressed. */
+/**
+ * Returns the decompressed bytes of the single operand, a file or `-`.
+ *
+ * @throws UsageError if there isn't exactly one
+ */
 function open(files: readonly string[], { stdin, signal }: CliContext): AsyncIterable<Uint8Array> {
   const [file, ...more] = files;
-  if (file === undefined || more.length > 0) throw new UsageError("nario needs one file, or - for standard input");
-  // Not opened before it is read: until then nobody would hear of an error.
+  if (file === undefined || more.length > 0) throw new UsageError("nario needs exactly one FILE, or - for standard input");
+  // Opens the file on the first read: until then, nothing handles the stream's errors.
   const pieces = async function* (): AsyncGenerator<Uint8Array> {
     yield* filePieces(file === "-" ? stdin : createReadStream(file), file);
   };

@@ -11,13 +11,16 @@ import { UsageError } from "../usage-error.ts";
 
 export const PATH_INFO_HELP = `Usage: tvix-store-web path-info [options] STORE_PATH...
 
-Prints the store paths, one a line, or what the store knows of them, as nix path-info does.
+Prints the given store paths, one on each line. With --json, prints the store's information about
+them, like nix path-info.
 
-Options, by default the daemon at ${DEFAULT_DAEMON}:
-  -r, --recursive               with the closures, references first
-  --json                        as JSON, with sizes, hashes, references and signatures
-  --json-format FORMAT          1, 2 or 3: as nix path-info with the same flag; object: as Nix 2.19 to 2.32;
-                                array, the default here: as Nix 2.8
+Options (by default, the store is the daemon at ${DEFAULT_DAEMON}):
+  -r, --recursive               includes the closures, dependencies first
+  --json                        prints JSON with sizes, hashes, references and signatures
+  --json-format FORMAT          implies --json; by default array:
+                                1, 2 or 3: like nix path-info with the same flag
+                                object: like Nix 2.19 to 2.32
+                                array: like Nix 2.8
 ${SERVICE_FLAGS_HELP}
 
 ${ADDRESSES_HELP}
@@ -34,10 +37,10 @@ export async function runPathInfo(args: readonly string[], context: CliContext):
     },
     allowPositionals: true,
   });
-  if (positionals.length === 0) throw new UsageError("path-info needs a store path");
+  if (positionals.length === 0) throw new UsageError("path-info needs at least one store path");
   const format = PATH_INFO_JSON_FORMATS.find((format) => String(format) === (values["json-format"] ?? "array"));
   if (format === undefined)
-    throw new UsageError(`--json-format is one of ${PATH_INFO_JSON_FORMATS.join(", ")}, not ${values["json-format"]}`);
+    throw new UsageError(`--json-format must be one of ${PATH_INFO_JSON_FORMATS.join(", ")}, not ${values["json-format"]}`);
   for (const storePath of positionals) parseHashPart(storePath);
 
   const { signal } = context;

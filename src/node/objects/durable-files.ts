@@ -5,29 +5,34 @@ import { dirname, join } from "node:path";
 import { systemErrorCode, writeError } from "../file-error.ts";
 import { inParallel, inTurns } from "../parallel.ts";
 
-/** Files written so that a crash leaves each one whole or absent. */
+/** Writes files so that a crash leaves each file either whole or absent. */
 
 export interface NewFile {
-  /** Relative to the root. */
+  /** Path relative to the root. */
   readonly path: string;
   readonly bytes: Uint8Array;
 }
 
-/** With more files than this, one `sync -f` of the file system is faster than an `fsync` of each. */
+/**
+ * Number of files up to which each file gets its own `fsync`. For more files, one `sync -f` of the
+ * file system is faster.
+ */
 const FEW = 16;
 
 /**
- * Writes the files of all groups under `root`, in the place of what was there. After a crash, a file of one group is only there if all
- * files of the groups before it are. Resolves when all of them survive a crash.
+ * Writes the files of all groups under `root`, and replaces existing files. After a crash, a file
+ * of a group is only present if all files of the earlier groups are. Resolves when all files
+ * survive a crash.
  *
- * @param temporary an existing directory on the same file system, for files on their way
- * @throws StoreError `quota` when the disk is full, `denied`, `unavailable`
+ * @param temporary an existing directory on the same file system, for files that are being written
+ * @throws StoreError `quota` if the disk is full; `denied` or `unavailable` if a file can't be
+ *   written
  */
 export async function writeFilesDurably(root: string, temporary: string, groups: readonly (readonly NewFile[])[]): Promise<void> {
   const moves = groups.map((group) =>
     group.map((file) => ({ file, from: join(temporary, temporaryName()), to: join(root, file.path) })),
   );
-  // One without content is whole as soon as it is there.
+  // An empty file needs no temporary file: it is whole as soon as it exists.
   const all = moves.flat().filter(({ file }) => file.bytes.length > 0);
   const few = all.length <= FEW;
   try {
@@ -68,7 +73,10 @@ async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** New directories are entries of others, which have to be on the disk as well. */
+/**
+ * Adds the parents of the directories. A new directory is an entry of its parent, which must be on
+ * disk too.
+ */
 function withParents(directories: readonly string[], root: string): string[] {
   const all = new Set(directories);
   for (const directory of directories) {
@@ -78,7 +86,7 @@ function withParents(directories: readonly string[], root: string): string[] {
   return [...all];
 }
 
-/** Brings files or directories that are on the file system of `root` to the disk. */
+/** Flushes files or directories to disk. They must be on the file system of `root`. */
 async function syncAll(root: string, paths: readonly string[]): Promise<void> {
   if (paths.length > FEW && (await syncFileSystem(root))) return;
   await inParallel(paths, async (path) => {
@@ -86,7 +94,7 @@ async function syncAll(root: string, paths: readonly string[]): Promise<void> {
     try {
       await handle.sync();
     } catch (error) {
-      // Some file systems have nothing to sync in a directory, and say so.
+      // Some file systems can't sync a directory and report EINVAL.
       if (systemErrorCode(error) !== "EINVAL") throw error;
     } finally {
       await handle.close();
@@ -96,7 +104,10 @@ async function syncAll(root: string, paths: readonly string[]): Promise<void> {
 
 let canSyncFileSystem = true;
 
-/** `syncfs(2)`, by the program of GNU coreutils, since Node has no call for it. Whether it was done. */
+/**
+ * Calls `syncfs(2)` through the `sync` program of GNU coreutils, because Node has no such function.
+ * Resolves to whether it succeeded.
+ */
 async function syncFileSystem(path: string): Promise<boolean> {
   if (!canSyncFileSystem) return false;
   canSyncFileSystem = await new Promise<boolean>((resolve) => {

@@ -9,33 +9,46 @@ import { ObjectFiles } from "./object-files.ts";
 import type { ObjectJournal } from "./object-journal.ts";
 import { type ObjectKind, objectPath, StagedObjects } from "./staged-objects.ts";
 
-/** Ours are 512 KiB at most; other stores of this layout may cut larger ones. */
+/**
+ * Maximum size of a chunk, in bytes. Our chunks have at most 512 KiB, but other stores with this
+ * layout may cut larger ones.
+ */
 const MAX_CHUNK_SIZE = 16 * 1024 * 1024;
-/** zstd adds a little to what it can't compress. */
+/** Maximum size of a chunk file, in bytes. zstd adds a little to data that it can't compress. */
 const MAX_CHUNK_FILE_SIZE = MAX_CHUNK_SIZE + MAX_CHUNK_SIZE / 128;
-/** The chunk list and outboard of some 300 GiB. */
+/**
+ * Maximum size of a blob entry's file, in bytes: the chunk list and outboard of a blob of some 300
+ * GiB.
+ */
 const MAX_BLOB_ENTRY_FILE_SIZE = 64 * 1024 * 1024;
 
-/** Written after so long without a reason, in milliseconds. */
+/** Milliseconds after which staged objects are written without another reason. */
 const IDLE = 1000;
-/** What is in the journal is written twice. That is worth it for a few bytes, or for objects that are this small on average. */
+/**
+ * Limits for the journal, in bytes. Everything in the journal is written twice. That pays off for
+ * batches of a few bytes, or of objects that are small on average.
+ */
 const FEW_BYTES = 1024 * 1024;
 const SMALL_OBJECT = 16 * 1024;
 
 interface Writing {
   readonly batch: StagedObjects;
   readonly done: Promise<void>;
-  /** Whether what is written to the journal's database from now on does not survive a crash without it. */
+  /**
+   * Whether later writes to the journal's database only survive a crash together with this batch.
+   */
   readonly isOrdered: boolean;
 }
 
 /**
- * Blobs on the file system, in the object store layout of tvix: `blobs/b3/<first 2 bytes>/<digest>` holds a serialized
- * StatBlobResponse, `chunks/b3/<first 2 bytes>/<digest>` a chunk compressed by zstd; digests in hexadecimal.
+ * Stores blobs on the file system, in the object store layout of tvix.
+ * `blobs/b3/<first 2 bytes>/<digest>` holds a serialized StatBlobResponse, and
+ * `chunks/b3/<first 2 bytes>/<digest>` a chunk compressed with zstd. Digests are in hexadecimal.
  *
- * What is put can be read back at once, and is written to the disk some time later, in batches, because bringing each small file to
- * the disk by itself takes milliseconds. Whoever publishes a name for it has to `flush` first. With a journal, what is small gets to
- * the disk there, and becomes files when there is time.
+ * Objects can be read as soon as they are put. They are written to disk later, in batches, because
+ * flushing each small file separately takes milliseconds. Call `flush` before you publish a
+ * reference to an object. If there is a journal, small objects are first flushed to the journal.
+ * They become files when the store is idle or the journal is half full.
  */
 export class FileChunkStore implements ChunkStore {
   readonly #files: ObjectFiles;
@@ -43,7 +56,7 @@ export class FileChunkStore implements ChunkStore {
   readonly #drain: JournalDrain | undefined;
   #staged = new StagedObjects();
   #writing: Writing | undefined;
-  /** Whether the last write failed, so that what it was to bring to the disk is still in memory. */
+  /** Whether the last write failed. Its objects are then still in memory. */
   #failing = false;
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
@@ -55,10 +68,11 @@ export class FileChunkStore implements ChunkStore {
   }
 
   /**
-   * @param root is created where missing
-   * @param options.exclusive nobody else writes there, so that all temporary files are left over; otherwise only those older than a day are
-   * @param options.journal of this object store alone
-   * @throws StoreError `denied`, `quota`, `unavailable`
+   * @param root root directory, created if it is missing
+   * @param options.exclusive whether nobody else writes to this object store. All temporary files
+   *   are then left over and removed; otherwise only those older than a day.
+   * @param options.journal a journal that only this object store uses
+   * @throws StoreError `denied`, `quota` or `unavailable` if the directory can't be opened
    */
   static async open(root: string, options: { exclusive?: boolean; journal?: ObjectJournal } = {}): Promise<FileChunkStore> {
     return new FileChunkStore(await ObjectFiles.open(root, options), options.journal);
@@ -67,7 +81,7 @@ export class FileChunkStore implements ChunkStore {
   async getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]> {
     return inTurns(blobs, (digest) => {
       const bytes = this.#read(objectPath("blobs", digest), MAX_BLOB_ENTRY_FILE_SIZE);
-      // What is decoded refers to it.
+      // Copy, because the decoded entry refers to the bytes.
       return bytes && decodeBlobEntry(digest, bytes.slice());
     });
   }
@@ -83,15 +97,19 @@ export class FileChunkStore implements ChunkStore {
     return inTurns(chunks, (digest) => this.#has(objectPath("chunks", digest)));
   }
 
-  /** @throws StoreError `quota`, `denied`, `unavailable` if earlier puts can't be written; then nothing of this one is kept */
+  /**
+   * @throws StoreError `quota`, `denied` or `unavailable` if earlier puts can't be written; then
+   *   nothing of this put is kept
+   */
   async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
     this.#checkOpen();
-    // What is held must not grow while the disk takes nothing, or takes less than comes.
+    // The memory for staged objects must not grow while the disk is full or too slow.
     if (this.#failing) await this.#write();
     await this.#drain?.makeRoom();
     const chunkThere = await this.hasChunks(chunks.map(({ digest }) => digest));
     const blobThere = await inTurns(blobs, ({ digest }) => this.#has(objectPath("blobs", digest)));
-    // What is staged after `close` has flushed would never be written.
+    // `close` flushes the staged objects. Objects that are staged afterwards would never be
+    // written.
     this.#checkOpen();
     chunks.forEach(({ digest, bytes }, i) => {
       if (bytes.length > MAX_CHUNK_SIZE) {
@@ -104,23 +122,30 @@ export class FileChunkStore implements ChunkStore {
     });
     if (this.#staged.isFull) {
       if (this.#writing) await this.#writing.done;
-      // Not awaited, so that the next batch fills while this one is written. If it fails, the next `put` or `flush` tells.
+      // Don't await, so that the next batch fills while this one is written. If the write fails,
+      // the next `put` or `flush` throws.
       if (this.#staged.isFull) this.#write().catch(() => {});
     } else if (this.#staged.count > 0) {
       this.#idle ??= setTimeout(() => this.#write().catch(() => {}), IDLE).unref();
     }
   }
 
-  /** Resolves when all that was put before survives a crash. @throws StoreError `quota`, `denied`, `unavailable` */
+  /**
+   * Resolves when everything that was put before survives a crash.
+   *
+   * @throws StoreError `quota`, `denied` or `unavailable` if it can't be written
+   */
   async flush(): Promise<void> {
-    // That one may have begun before all was put. If it fails, what it was to write is tried again with the rest.
+    // The running write may have begun before the last put. If it fails, its objects are written
+    // again with the rest.
     if (this.#writing) await this.#writing.done.catch(() => {});
     await this.#write();
   }
 
   /**
-   * Resolves when nothing that is written to the journal's database from now on survives a crash without all that was put before,
-   * unless that can't be written: the `flush` that has to come after tells.
+   * Orders all earlier puts before later writes to the journal's database. After it resolves, such
+   * a write only survives a crash together with the earlier puts, unless these can't be written.
+   * Call `flush` afterwards: it throws that failure.
    */
   async order(): Promise<void> {
     if (this.#writing) await this.#writing.done.catch(() => {});
@@ -160,7 +185,7 @@ export class FileChunkStore implements ChunkStore {
       (error) => {
         this.#writing = undefined;
         this.#failing = true;
-        // Back, to be tried again: it was promised that it can be read.
+        // Stage the objects again for a retry: `put` has promised that they can be read.
         this.#staged = new StagedObjects(batch, this.#staged);
         throw error;
       },
@@ -169,7 +194,9 @@ export class FileChunkStore implements ChunkStore {
     return done;
   }
 
-  /** While files were looked for, somebody else may have put the same. */
+  /**
+   * Stages the object, unless another call has put the same one while this call checked the files.
+   */
   #stage(kind: ObjectKind, digest: Digest, encode: () => Uint8Array): void {
     const path = objectPath(kind, digest);
     if (!this.#isUnderWay(path)) this.#staged.add(kind, path, encode());
@@ -179,12 +206,15 @@ export class FileChunkStore implements ChunkStore {
     return this.#isUnderWay(path) || this.#files.has(path);
   }
 
-  /** Whether it is readable, and no file as far as one knows without looking. */
+  /** Whether the object can be read from memory or the journal. Doesn't look for a file. */
   #isUnderWay(path: string): boolean {
     return this.#inMemory(path) !== undefined || (this.#journal?.has(path) ?? false);
   }
 
-  /** The bytes are the caller's until the next call. */
+  /**
+   * Reads an object from memory, the journal or a file. The bytes are only valid until the next
+   * call.
+   */
   #read(path: string, limit: number): Uint8Array | undefined {
     return this.#inMemory(path) ?? this.#journal?.get(path) ?? this.#files.read(path, limit);
   }

@@ -6,17 +6,20 @@ interface Limits {
   readonly count: number;
 }
 
-/** What the journal holds before those who put more have to wait. */
+/** Contents of the journal at which `put` starts to wait. */
 const LIMITS: Limits = { bytes: 64 * 1024 * 1024, count: 65_536 };
-/** What is made files together. */
+/** Maximum contents of one step, which are turned into files together. */
 const STEP_BYTES = 16 * 1024 * 1024;
 const STEP_COUNT = 4096;
-/** Milliseconds without anything new after which there is time. */
+/** Milliseconds without new objects after which a step starts. */
 const IDLE = 1000;
-/** Milliseconds until it is tried again, when it failed. */
+/** Milliseconds until a failed step is retried. */
 const PAUSE = 10_000;
 
-/** Makes what is in a journal files: when there is time, or once the journal is half full. */
+/**
+ * Turns the objects in a journal into files: when the store is idle, or once the journal is half
+ * full.
+ */
 export class JournalDrain {
   readonly #journal: ObjectJournal;
   readonly #files: ObjectFiles;
@@ -28,22 +31,31 @@ export class JournalDrain {
     this.#journal = journal;
     this.#files = files;
     this.#limits = limits;
-    // What an earlier process had no time for.
+    // An earlier process may have left objects in the journal.
     this.schedule();
   }
 
-  /** To be called when something was added. */
+  /** Schedules the next step. Call it after an object was added. */
   schedule(): void {
     if (this.#journal.count === 0) return;
     this.#startIn(this.#isFilled(0.5) ? 0 : IDLE);
   }
 
-  /** Waits while the journal is full. @throws StoreError `quota`, `denied`, `unavailable` */
+  /**
+   * Waits while the journal is full.
+   *
+   * @throws StoreError `quota`, `denied` or `unavailable` if a file can't be written
+   */
   async makeRoom(): Promise<void> {
     while (this.#isFilled(1) && (await this.#once()));
   }
 
-  /** Leaves nothing in the journal. @throws StoreError `quota`, `denied`, `unavailable`; then it is still there */
+  /**
+   * Turns all remaining objects into files.
+   *
+   * @throws StoreError `quota`, `denied` or `unavailable` if a file can't be written; the rest then
+   *   stays in the journal
+   */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     while (await this.#once());
@@ -60,13 +72,13 @@ export class JournalDrain {
       try {
         if (await this.#once()) this.#startIn(0);
       } catch {
-        // It is safe where it is. Those who wait for room, or close, are told.
+        // The objects are safe in the journal. `makeRoom` and `close` report the failure.
         this.#startIn(PAUSE);
       }
     }, delay).unref();
   }
 
-  /** Makes files of some, if there are any. Whether there were. */
+  /** Runs one step, or joins the running one. Resolves to whether the journal had objects. */
   #once(): Promise<boolean> {
     this.#step ??= this.#move().finally(() => {
       this.#step = undefined;

@@ -6,10 +6,10 @@ import { fileError, systemErrorCode, writeError } from "../file-error.ts";
 import { writeFilesDurably } from "./durable-files.ts";
 import type { Objects } from "./staged-objects.ts";
 
-/** Bytes that are read at once, of files that are longer as well: more than our chunks have. */
+/** Bytes that the first read of a file requests. A file of one of our chunks is shorter. */
 const READ_BUFFER = 640 * 1024;
 
-/** The files of an object store. */
+/** Reads and writes the files of an object store. */
 export class ObjectFiles {
   readonly root: string;
   readonly #temporary: string;
@@ -21,9 +21,10 @@ export class ObjectFiles {
   }
 
   /**
-   * @param root is created where missing
-   * @param options.exclusive nobody else writes there, so that all temporary files are left over; otherwise only those older than a day are
-   * @throws StoreError `denied`, `quota`, `unavailable`
+   * @param root root directory, created if it is missing
+   * @param options.exclusive whether nobody else writes to this object store. All temporary files
+   *   are then left over and removed; otherwise only those older than a day.
+   * @throws StoreError `denied`, `quota` or `unavailable` if the directory can't be opened
    */
   static async open(root: string, { exclusive }: { exclusive?: boolean | undefined }): Promise<ObjectFiles> {
     const temporary = join(root, "tmp");
@@ -36,13 +37,20 @@ export class ObjectFiles {
     return new ObjectFiles(root, temporary);
   }
 
-  /** Each group only once the one before is on the disk, as are all when it resolves. @throws StoreError as `writeFilesDurably` */
+  /**
+   * Writes the groups in order, each only once the earlier groups are on disk. Resolves when all of
+   * them are.
+   *
+   * @throws StoreError as `writeFilesDurably`
+   */
   async write(groups: readonly Objects[]): Promise<void> {
     const files = groups.map((objects) => Array.from(objects, ([path, bytes]) => ({ path, bytes })));
     await writeFilesDurably(this.root, this.#temporary, files);
   }
 
-  /** @throws StoreError `denied`, `unavailable` */
+  /**
+   * @throws StoreError `denied` or `unavailable` if the file system can't tell
+   */
   has(path: string): boolean {
     try {
       return statSync(this.#at(path), { throwIfNoEntry: false })?.isFile() ?? false;
@@ -53,16 +61,18 @@ export class ObjectFiles {
   }
 
   /**
-   * The bytes are the caller's until the next call.
+   * Reads a file. The bytes are only valid until the next call.
    *
-   * @param limit the most bytes that it may have
-   * @throws StoreError `corrupt`, `denied`, `unavailable`
+   * @param limit maximum size of the file, in bytes
+   * @returns `undefined` if there is no such file
+   * @throws StoreError `corrupt` if the file is longer than `limit`; `denied` or `unavailable` if
+   *   it can't be read
    */
   read(path: string, limit: number): Uint8Array | undefined {
     let file: number | undefined;
     try {
       file = openSync(this.#at(path), "r");
-      // Most fit, and then nobody has to be asked for the size.
+      // Most files fit into the buffer, which saves a call for the size.
       const length = readSync(file, this.#buffer, 0, this.#buffer.length, 0);
       if (length < this.#buffer.length) return this.#buffer.subarray(0, length);
       const { size } = fstatSync(file);

@@ -2,7 +2,8 @@ import { asBuffer, type Bytes, inOneTurn, type LmdbEnvironment } from "../lmdb.t
 import type { ObjectBatch } from "./staged-objects.ts";
 
 /**
- * Objects that are on the disk and no files yet, all in one database: to bring each small file to the disk costs a hundred times its writing.
+ * Holds objects in one database until they become files. The objects are on disk there. A database
+ * is fast: to flush each small file separately costs a hundred times as much as to write it.
  */
 export class ObjectJournal {
   readonly #environment: LmdbEnvironment;
@@ -10,7 +11,7 @@ export class ObjectJournal {
   #count = 0;
   #bytes = 0;
 
-  /** The journal of one object store. */
+  /** Opens the journal of the object store that uses this environment. */
   constructor(environment: LmdbEnvironment) {
     this.#environment = environment;
     this.#database = environment.database("object-journal");
@@ -24,7 +25,7 @@ export class ObjectJournal {
     return this.#count;
   }
 
-  /** Of the objects. */
+  /** Bytes of all objects in the journal. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -33,16 +34,17 @@ export class ObjectJournal {
     return this.#count > 0 && this.#database.doesExist(Buffer.from(path));
   }
 
-  /** The bytes are the caller's until the next call. */
+  /** Reads an object. The bytes are only valid until the next call. */
   get(path: string): Uint8Array | undefined {
     return this.#count > 0 ? this.#database.getBinary(Buffer.from(path)) : undefined;
   }
 
   /**
-   * Adds them in one step; none may be there. What is written to the same environment after the call does not survive a crash without them.
+   * Adds objects in one transaction. None of them may be in the journal already. Writes to the same
+   * environment after the call only survive a crash together with these objects. Resolves when the
+   * objects survive a crash.
    *
-   * @returns when they survive one
-   * @throws StoreError `quota`, `unavailable`
+   * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
   async add({ chunks, blobs }: ObjectBatch): Promise<void> {
     const objects = [...chunks, ...blobs];
@@ -54,7 +56,10 @@ export class ObjectJournal {
     await this.#environment.flush();
   }
 
-  /** Copies of some, at least one if there is any. Blobs' entries come once there is no chunk any more. */
+  /**
+   * Copies some objects, at least one if the journal isn't empty. Returns blob entries only if the
+   * journal has no chunks.
+   */
   some(maxCount: number, maxBytes: number): ObjectBatch {
     let bytes = 0;
     const read = (start: string, end: string): Map<string, Uint8Array> => {
@@ -70,10 +75,12 @@ export class ObjectJournal {
     return chunks.size > 0 ? { chunks, blobs: new Map() } : { chunks, blobs: read("blobs/", "blobs0") };
   }
 
-  /** @throws StoreError `quota`, `unavailable` */
+  /**
+   * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
+   */
   async remove({ chunks, blobs }: ObjectBatch): Promise<void> {
     const objects = [...chunks, ...blobs];
-    await this.#environment.written("can't remove objects that were stored", () =>
+    await this.#environment.written("can't remove objects from the journal", () =>
       inOneTurn(objects, ([path]) => this.#database.remove(Buffer.from(path))),
     );
     this.#count -= objects.length;

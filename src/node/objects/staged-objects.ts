@@ -1,7 +1,10 @@
 import { toHex } from "../../bytes.ts";
 import type { Digest } from "../../castore/digest.ts";
 
-/** Of each kind is a directory in the object store. Chunks come first: a blob's entry is never there before its chunks. */
+/**
+ * Kind of an object, and the name of its directory in the object store. Chunks are written first,
+ * so that a blob's entry never exists before its chunks.
+ */
 export type ObjectKind = "chunks" | "blobs";
 
 /** Objects by their paths in the object store. */
@@ -9,17 +12,20 @@ export type Objects = ReadonlyMap<string, Uint8Array>;
 
 export type ObjectBatch = Readonly<Record<ObjectKind, Objects>>;
 
-/** Relative to the object store. */
+/** Returns the path of an object, relative to the root of the object store. */
 export function objectPath(kind: ObjectKind, digest: Digest): string {
   const hex = toHex(digest);
   return `${kind}/b3/${hex.slice(0, 4)}/${hex}`;
 }
 
-/** What is written together, at most. Twice as much may be in memory, while one half is on its way. */
+/**
+ * Contents at which a batch is full. Twice as much may be in memory: one batch fills while another
+ * one is written.
+ */
 const FULL_BYTES = 16 * 1024 * 1024;
 const FULL_COUNT = 8192;
 
-/** Objects that are in memory only. */
+/** Objects that are only in memory. */
 export class StagedObjects implements ObjectBatch {
   readonly chunks: Map<string, Uint8Array>;
   readonly blobs: Map<string, Uint8Array>;
@@ -43,7 +49,9 @@ export class StagedObjects implements ObjectBatch {
     return this.bytes >= FULL_BYTES || this.count >= FULL_COUNT;
   }
 
-  /** @param path none that is there */
+  /**
+   * @param path path of an object that is not yet staged
+   */
   add(kind: ObjectKind, path: string, bytes: Uint8Array): void {
     this[kind].set(path, bytes);
     this.#bytes += bytes.length;

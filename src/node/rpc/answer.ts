@@ -1,7 +1,9 @@
 import { Code, type ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { toConnectError } from "../../wire/status.ts";
 
-/** Handlers throw `StoreError`s; these two give them the status code that goes over the wire. */
+/**
+ * Wrappers for handlers: they convert a `StoreError` to the status code that goes over the wire.
+ */
 
 type Unary<I, O> = (request: I, context: HandlerContext) => Promise<O>;
 type Streaming<I, O> = (request: I, context: HandlerContext) => AsyncGenerator<O>;
@@ -26,11 +28,14 @@ export function answerStream<I, O>(handle: Streaming<I, O>): Streaming<I, O> {
   };
 }
 
-/** Clients are told nothing of defects but that there is one, and of corrupt data no more than the digest: the rest is for the log. */
+/**
+ * Converts and logs an error. Of an internal error, clients only learn that it happened; of corrupt
+ * data, only the digest. The log has the details.
+ */
 function failure(error: unknown, { service, method, signal }: HandlerContext): ConnectError {
   const status = toConnectError(error);
   const isOurs = status.code === Code.Internal || status.code === Code.DataLoss;
-  // When the client is gone, whatever broke the connection is its own matter.
+  // If the client has closed the connection, errors are expected.
   if (isOurs && !signal.aborted) console.error(`${service.typeName}/${method.name}:`, error);
   return status;
 }

@@ -8,16 +8,28 @@ import { type BlobStatMessage, blobStatToMessage, cutBlobPieces } from "../../wi
 import { answer, answerStream } from "./answer.ts";
 import { wholeRequest } from "./whole-request.ts";
 
-/** Small pieces are joined up to here: each message has its cost, and a store may hand out a blob in crumbs. */
+/**
+ * Minimum size of a message, except the last one, in bytes. Smaller pieces are joined, because each
+ * message has a cost and a store may yield very small pieces.
+ */
 const MIN_PIECE = 128 * 1024;
 
-/** Chunks have no more than this, so that each goes out as it is. */
+/**
+ * Maximum size of a message, in bytes. It is the maximum size of a chunk, so each chunk is sent
+ * whole.
+ */
 const MAX_PIECE = 512 * 1024;
 
-/** 4 MiB at 40 bytes each. A longer list would be refused by stock peers, so then none is told, as a store without chunks does. */
+/**
+ * Maximum number of chunks in an answer: 4 MiB with 40 bytes for each chunk. Stock peers would
+ * refuse a longer list. The answer then lists no chunks, as if the store had none.
+ */
 const MAX_CHUNKS_TOLD = 100_000;
 
-/** Of an outboard: 16 GiB of content. What is longer is read by slices. */
+/**
+ * Maximum number of outboard nodes in an answer, enough for 16 GiB of content. Clients read a
+ * longer blob by slices.
+ */
 const MAX_NODES_TOLD = 1024 * 1024;
 
 interface StatRequest {
@@ -26,7 +38,7 @@ interface StatRequest {
   sendBao: boolean;
 }
 
-/** `BlobService` of tvix and of snix. */
+/** Handlers of tvix's and snix's `BlobService`. */
 export function blobHandlers(blobs: BlobService) {
   return {
     stat: answer(async (request: StatRequest, { signal }): Promise<BlobStatMessage> => {
@@ -62,7 +74,7 @@ export function blobHandlers(blobs: BlobService) {
   };
 }
 
-/** `BlobSliceService`: the daemon's own. */
+/** Handlers of `BlobSliceService`, which is specific to this daemon. */
 export function blobSliceHandlers(blobs: BlobService) {
   return {
     readSlice: answerStream(async function* (request: { digest: Uint8Array; offset: bigint; length: bigint }, { signal }) {
@@ -70,8 +82,8 @@ export function blobSliceHandlers(blobs: BlobService) {
       const [stat] = await blobs.stat([digest], { outboard: true, signal });
       if (!stat) throw missing(digest);
       const { outboard } = stat;
-      // A store behind this daemon that tells none.
-      if (!outboard) throw new ConnectError("this store has no outboards", Code.Unimplemented);
+      // The blobs may be in a remote store that sends no outboards.
+      if (!outboard) throw new ConnectError("this store has no outboard for the blob", Code.Unimplemented);
       const read = async function* (offset: number, length: number): AsyncGenerator<Uint8Array> {
         const content = await blobs.open(digest, { offset, length, signal });
         if (!content) throw missing(digest);
@@ -83,7 +95,7 @@ export function blobSliceHandlers(blobs: BlobService) {
   };
 }
 
-/** Places past the end are all alike. */
+/** Converts an offset or length, and caps it at the largest safe integer: no blob is that long. */
 function toNumber(value: bigint): number {
   return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(value);
 }

@@ -5,14 +5,14 @@ import { capabilitiesToMessage } from "../../wire/capabilities-message.ts";
 import { answer } from "./answer.ts";
 
 /**
- * `CapabilityService`: this daemon's own. In front of another daemon it tells that one's size rules.
- * A read-only daemon has none to tell.
+ * Handlers of `CapabilityService`, which is specific to this daemon. A daemon in front of another
+ * daemon reports the size rules of that daemon. A read-only daemon reports none.
  */
 export function capabilityHandlers(directories: DirectoryService) {
   return {
     get: answer(async (_request: unknown, { signal }) => {
       const sizeRules = await writableRules(directories, signal);
-      // Every `PathInfoService` that accepts writes merges.
+      // Every `PathInfoService` that accepts writes merges path infos.
       return capabilitiesToMessage({ sizeRules, mergesPathInfos: sizeRules.length > 0 });
     }),
   };

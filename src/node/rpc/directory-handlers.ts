@@ -17,18 +17,22 @@ interface GetRequest {
   recursive: boolean;
 }
 
-/** `DirectoryService` of tvix and of snix. Which sizes a tree has is its sender's choice: what comes in is stored as it is. */
+/**
+ * Handlers of tvix's and snix's `DirectoryService`. The sender chooses the size rule of a tree, so
+ * directories are stored unchanged.
+ */
 export function directoryHandlers(directories: DirectoryService) {
   return {
     get: answerStream(async function* ({ byWhat, recursive }: GetRequest, { signal }) {
-      if (byWhat.case === undefined) throw new StoreError("invalid", "the request does not say which directory");
+      if (byWhat.case === undefined) throw new StoreError("invalid", "the request has no directory digest");
       const digest = asDigest(byWhat.value, "directory digest");
       const found = recursive
         ? await directories.getClosure(digest, { signal })
         : await directories.get(digest, { signal }).then((directory) => directory && [directory]);
       if (!found) throw new StoreError("not-found", `directory ${formatDigest(digest)} is not in the store`);
       for await (const directory of found) {
-        // It may have come another way than by `put` below. Peers would call it a broken answer; this says what is wrong.
+        // The directory may not have come through `put` below, so it may be too large. Without this
+        // check, peers would report a broken answer instead of the reason.
         checkDirectoryMessageSize(directory);
         yield directoryToMessage(directory);
       }
@@ -46,7 +50,7 @@ async function* readDirectories(
 ): AsyncGenerator<Directory> {
   for await (const message of wholeRequest(request, signal)) {
     const directory = directoryFromMessage(message);
-    // Over JSON more fits through, but gRPC peers could not have it back.
+    // A JSON request may hold a larger directory, but gRPC clients couldn't read it back.
     checkDirectoryMessageSize(directory);
     yield directory;
   }

@@ -6,10 +6,12 @@ import { StoreError } from "../../error.ts";
 import { iterate } from "../../stream.ts";
 
 /**
- * Reads the files of `node`, to tell whose fault it is that no NAR can be made of it: a node with a wrong size is its sender's, content
- * that is not what its digest says is the store's own. Files that are missing are passed over.
+ * Reads the files of `node`, to find out why its NAR can't be rendered. If a size in the tree is
+ * wrong, the sender of the tree is at fault. If content doesn't match its digest, the store is.
+ * Skips missing files.
  *
- * @throws StoreError `invalid` if a file is not as long as its node says, `corrupt` if it can't be read; whichever comes first
+ * @throws StoreError `invalid` if a file's size differs from its node, `corrupt` if a file can't be
+ *   read; the first problem counts
  */
 export async function checkFileSizes(castore: CastoreServices, node: Node, signal: AbortSignal): Promise<void> {
   const checked = new Set<string>();
@@ -19,7 +21,7 @@ export async function checkFileSizes(castore: CastoreServices, node: Node, signa
     if (checked.has(key)) return;
     checked.add(key);
     if ((await hasSize(castore.blobs, child.digest, child.size, signal)) ?? true) return;
-    throw new StoreError("invalid", `blob ${formatDigest(child.digest)} has not the ${child.size} bytes that its node says`);
+    throw new StoreError("invalid", `blob ${formatDigest(child.digest)} doesn't have the ${child.size} bytes that its node states`);
   };
   if (node.kind !== "directory") return check(node);
   for await (const { entries } of (await castore.directories.getClosure(node.digest, { signal })) ?? []) {
@@ -27,7 +29,7 @@ export async function checkFileSizes(castore: CastoreServices, node: Node, signa
   }
 }
 
-/** `undefined` if the blob is missing. */
+/** Returns `undefined` if the blob is missing. */
 async function hasSize(blobs: BlobService, digest: Digest, size: bigint, signal: AbortSignal): Promise<boolean | undefined> {
   const content = await blobs.open(digest, { signal });
   if (!content) return undefined;

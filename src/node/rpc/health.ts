@@ -4,7 +4,10 @@ import { StoreError } from "../../error.ts";
 import { HealthCheckResponse_ServingStatus as Status } from "../../wire/gen/grpc/health/v1/health_pb.ts";
 import { answer, answerStream } from "./answer.ts";
 
-/** `grpc.health.v1.Health`. All services serve from the first moment until `closing`. */
+/**
+ * Handlers of `grpc.health.v1.Health`. All services are SERVING from the start until `closing` is
+ * aborted.
+ */
 export function healthHandlers(services: readonly DescService[], closing: AbortSignal) {
   const names = new Set(["", ...services.map((service) => service.typeName)]);
   const status = () => (closing.aborted ? Status.NOT_SERVING : Status.SERVING);

@@ -9,18 +9,20 @@ export type ServerRequest = IncomingMessage | Http2ServerRequest;
 export type ServerAnswer = ServerResponse | Http2ServerResponse;
 
 /**
- * A request message may have 4 MiB, as with stock gRPC servers, but more when it is written as JSON: base64 makes a third more of it,
- * and small fields swell. What a Directory may have at most is checked after it was decoded.
+ * Maximum size of a request message, in bytes. Stock gRPC servers accept 4 MiB. JSON needs more:
+ * base64 adds a third, and small fields take more space. The size of a directory is checked after
+ * it is decoded.
  */
 const MAX_REQUEST_MESSAGE = 8 * 1024 * 1024;
 
 /**
- * Serves gRPC, gRPC-Web and Connect from Node's HTTP servers of either version. The function answers whether the request was one of
- * these calls; if it wasn't, it was left alone.
+ * Serves gRPC, gRPC-Web and Connect from Node's HTTP/1 and HTTP/2 servers. The function returns
+ * whether the request was such a call. It doesn't touch other requests.
  */
 export function createRpcListener(routes: Routes, closing: AbortSignal): (request: ServerRequest, answer: ServerAnswer) => boolean {
   const router = createConnectRouter({
-    // Blob content is the bulk of what travels, and compressing it costs more than it gains on the way to a local page.
+    // Most of the traffic is blob content. To compress it for a local page would cost more than it
+    // saves.
     acceptCompression: [],
     readMaxBytes: MAX_REQUEST_MESSAGE,
   });
@@ -33,13 +35,14 @@ export function createRpcListener(routes: Routes, closing: AbortSignal): (reques
     const universal = universalRequestFromNodeRequest(request, answer, undefined, undefined);
     handler({ ...universal, body: wholeBody(request, universal.body) })
       .then((response) => universalResponseToNodeResponse(response, answer))
-      // What went wrong inside the call is in its answer. This is a client that is gone, or a defect below; neither can be told.
+      // Handlers report their own errors in the answer. An error here means that the client has
+      // gone, or a defect in a library. Neither can be reported to the client.
       .catch(() => answer.destroy());
     return true;
   };
 }
 
-/** gRPC clients expect a status, not a page that says 404. */
+/** Answers an unknown gRPC call with a status: gRPC clients don't understand a 404 page. */
 function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolean {
   const type = request.headers["content-type"] ?? "";
   if (!type.startsWith("application/grpc")) return false;
@@ -52,15 +55,16 @@ function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolea
 }
 
 /**
- * The request's body, which rejects if it was not sent to its end. Node ends the stream of an HTTP/2 request that the client took back
- * as if that had been all, and half of an upload would pass for the whole.
+ * Yields the request's body, and throws if it is incomplete. If a client cancels an HTTP/2 request,
+ * Node ends the stream as if the body were complete. Half an upload would then pass for a whole
+ * one.
  */
 async function* wholeBody(request: ServerRequest, body: UniversalServerRequest["body"]): AsyncGenerator<Uint8Array> {
   try {
     yield* body as AsyncIterable<Uint8Array>;
   } catch (cause) {
-    throw new ConnectError("the request broke off", Code.Canceled, undefined, undefined, cause);
+    throw new ConnectError("the client did not send the whole request", Code.Canceled, undefined, undefined, cause);
   }
   const broken = "stream" in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete;
-  if (broken) throw new ConnectError("the request broke off", Code.Canceled);
+  if (broken) throw new ConnectError("the client did not send the whole request", Code.Canceled);
 }

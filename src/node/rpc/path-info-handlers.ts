@@ -20,12 +20,16 @@ import {
 import { answer, answerStream } from "./answer.ts";
 import { checkFileSizes } from "./file-sizes.ts";
 
-/** Size and hash of the NAR of `node`. @throws StoreError `not-found` where content is missing */
+/**
+ * Calculates size and hash of the NAR of `node`.
+ *
+ * @throws StoreError `not-found` if content is missing
+ */
 export type CalculateNar = (node: Node, options?: { signal?: AbortSignal | undefined }) => Promise<NarFacts>;
 
 export interface PathInfoHandlerOptions {
   calculateNar: CalculateNar;
-  /** Checks content addresses; in this thread by default. */
+  /** Engine that checks content addresses; by default in this thread. */
   engine?: HashEngine | undefined;
 }
 
@@ -34,9 +38,9 @@ interface GetRequest {
 }
 
 /**
- * `PathInfoService` of tvix and of snix.
+ * Handlers of tvix's or snix's `PathInfoService`.
  *
- * @param toMessage the message of the family for a PathInfo
+ * @param toMessage converts a PathInfo to the message of that family
  */
 export function pathInfoHandlers<Message>(
   store: StoreServices,
@@ -48,19 +52,20 @@ export function pathInfoHandlers<Message>(
   const calculate = async (node: Node, signal: AbortSignal, claimedSize?: number): Promise<NarFacts> => {
     try {
       await checkRootSize(store, node, signal);
-      // Known from the directories alone, a few of which can make up a NAR that nobody would live to see the end of.
+      // The size follows from the directories alone. Check it first: a few directories can describe
+      // a NAR that would take years to render.
       if (claimedSize !== undefined) {
         const size = await narSize(store, node, { signal });
-        if (size !== claimedSize)
-          throw new StoreError("invalid", `the content makes a NAR of ${size} bytes, not of ${claimedSize}`);
+        if (size !== claimedSize) throw new StoreError("invalid", `the NAR of the content has ${size} bytes, not ${claimedSize}`);
       }
       return await options.calculateNar(node, { signal }).catch(async (error: unknown) => {
-        // Only now, when something is wrong anyway, because every file is read for it.
+        // This reads every file, so it only runs after a failure.
         if (isStoreError(error, "corrupt")) await checkFileSizes(store, node, signal);
         throw error;
       });
     } catch (error) {
-      // Not what was asked for is missing, but what it takes to answer.
+      // `not-found` would mean that the requested object is missing. Here, content that it needs is
+      // missing.
       if (!isStoreError(error, "not-found")) throw error;
       throw new ConnectError(error.message, Code.FailedPrecondition, undefined, undefined, error);
     }
@@ -70,7 +75,7 @@ export function pathInfoHandlers<Message>(
     try {
       await checkContentAddress(store, engine, info, { signal });
     } catch (error) {
-      // The content was just read whole, and is what its digest says: it is the address that is wrong.
+      // The content was just read and matches its digests, so the claimed address is wrong.
       if (!isStoreError(error, "corrupt")) throw error;
       throw new StoreError("invalid", error.message, { cause: error });
     }
@@ -83,7 +88,7 @@ export function pathInfoHandlers<Message>(
 
   return {
     get: answer(async ({ byWhat }: GetRequest, { signal }): Promise<Message> => {
-      if (byWhat.case === undefined) throw new StoreError("invalid", "the request does not say which store path");
+      if (byWhat.case === undefined) throw new StoreError("invalid", "the request has no hash of a store path");
       const hashPart = hashPartFromBytes(byWhat.value);
       const info = await store.pathInfos.get(hashPart, { signal });
       if (!info) throw new StoreError("not-found", `store path ${hashPart} is not in the store`);
@@ -111,7 +116,7 @@ export function pathInfoHandlers<Message>(
     }),
 
     calculateNAR: answer(async (request: NodeMessage, { signal }) =>
-      // tvix wants a name here, snix wants none; it says nothing about the NAR.
+      // tvix sends a name here, snix doesn't. The NAR doesn't depend on it.
       narFactsToMessage(await calculate(nodeFromMessage(request, { unnamed: true }).node, signal)),
     ),
 
@@ -121,11 +126,14 @@ export function pathInfoHandlers<Message>(
   };
 }
 
-/** A root's size is checked by nobody else: it is in no directory, and the NAR does not depend on it. */
+/**
+ * Checks the size of a root directory. Nothing else checks it: no directory contains the root, and
+ * the NAR doesn't depend on this size.
+ */
 async function checkRootSize(store: StoreServices, node: Node, signal: AbortSignal): Promise<void> {
   if (node.kind !== "directory") return;
   const directory = await store.directories.get(node.digest, { signal });
-  // Missing content is reported by whoever reads it all.
+  // The code that reads the whole tree reports missing content.
   if (!directory || sizeRulesOf(directory, node.size).length > 0) return;
   throw new StoreError("invalid", `the root directory does not have the size ${node.size}`);
 }

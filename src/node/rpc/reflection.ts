@@ -3,7 +3,10 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { answerStream } from "./answer.ts";
 
-/** What the requests of both versions have in common: they differ in the name of the package. */
+/**
+ * The parts that the requests of both versions share. The versions only differ in their package
+ * name.
+ */
 interface AnyRequest {
   host: string;
   messageRequest:
@@ -18,7 +21,10 @@ type Answer =
   | { case: "listServicesResponse"; value: { service: { name: string }[] } }
   | { case: "errorResponse"; value: { errorCode: number; errorMessage: string } };
 
-/** `grpc.reflection.v1.ServerReflection`, and `v1alpha`, about these services and whatever their files declare. */
+/**
+ * Handlers of `ServerReflection` in `grpc.reflection.v1` and `v1alpha`. They describe `services`
+ * and everything that their files declare.
+ */
 export function reflectionHandlers<Request extends AnyRequest>(services: readonly DescService[]) {
   const files = new Map<string, DescFile>();
   for (const service of services) for (const file of withImports(service.file)) files.set(file.proto.name, file);
@@ -34,10 +40,10 @@ export function reflectionHandlers<Request extends AnyRequest>(services: readonl
       case "fileByFilename":
         return fileAnswer(files.get(request.value), `file ${request.value}`);
       case "fileContainingSymbol":
-        // Some clients write names with the leading dot of a fully qualified one.
+        // Some clients add the leading dot of a fully qualified name.
         return fileAnswer(symbols.get(request.value.replace(/^\./, "")), `symbol ${request.value}`);
       case "fileContainingExtension":
-        // These are proto3 files: nothing is extended.
+        // These files are proto3, which has no extensions.
         return notFound(`extension ${request.value.extensionNumber} of ${request.value.containingType}`);
       case "allExtensionNumbersOfType":
         if (!messages.has(request.value)) return notFound(`message ${request.value}`);
@@ -47,7 +53,7 @@ export function reflectionHandlers<Request extends AnyRequest>(services: readonl
         return { case: "listServicesResponse", value: { service } };
       }
       default:
-        return { case: "errorResponse", value: { errorCode: Code.InvalidArgument, errorMessage: "the request asks for nothing" } };
+        return { case: "errorResponse", value: { errorCode: Code.InvalidArgument, errorMessage: "the request is empty" } };
     }
   };
 
@@ -67,17 +73,20 @@ function fileAnswer(file: DescFile | undefined, what: string): Answer {
 }
 
 function notFound(what: string): Answer {
-  return { case: "errorResponse", value: { errorCode: Code.NotFound, errorMessage: `${what} is not known` } };
+  return { case: "errorResponse", value: { errorCode: Code.NotFound, errorMessage: `${what} is unknown` } };
 }
 
-/** `file` first, then what it imports, each once. */
+/** Returns `file` and everything that it imports, each once, `file` first. */
 function withImports(file: DescFile): DescFile[] {
   const all = new Set([file]);
   for (const one of all) for (const imported of one.dependencies) all.add(imported);
   return [...all];
 }
 
-/** The full names of everything that `file` declares. Enum values are named like siblings of their enum. */
+/**
+ * Returns the full names of everything that `file` declares. Enum values are in the scope of their
+ * enum's parent.
+ */
 function symbolsOf(file: DescFile): string[] {
   const messages = allMessages(file.messages);
   const enums = [...file.enums, ...messages.flatMap((message) => message.nestedEnums)];

@@ -24,7 +24,7 @@ import { healthHandlers } from "./health.ts";
 import { type PathInfoHandlerOptions, pathInfoHandlers } from "./path-info-handlers.ts";
 import { reflectionHandlers } from "./reflection.ts";
 
-/** What a server mounts. `closing` is aborted when it begins to shut down. */
+/** Mounts services on a router. `closing` is aborted when the server begins to shut down. */
 export type Routes = (router: ConnectRouter, closing: AbortSignal) => void;
 
 const SERVICES = [
@@ -42,20 +42,22 @@ const SERVICES = [
 ];
 
 /**
- * Unknown fields of a Directory or a node are refused, in JSON too: the digest could not be kept. Elsewhere they are ignored; but the
- * JSON reader can't tell a PathInfo from the node in it, so the calls that bring one are strict as a whole.
+ * Makes the JSON reader refuse unknown fields, which are refused in the binary format too. In a
+ * Directory or a node, ignoring one would change the digest. The JSON reader can't distinguish a
+ * PathInfo from the node in it, so these calls refuse unknown fields everywhere. Other calls ignore
+ * them.
  */
 const STRICT_JSON = { jsonOptions: { ignoreUnknownFields: false } };
 
 export interface RpcOptions extends PathInfoHandlerOptions {
   /**
-   * The directories of the store, and the trees that are derived from them. `calculateNar` has to
-   * read from it, too, if snix's clients are to ask for the NAR of a derived tree.
+   * Directories of the store, and trees derived from them. `calculateNar` must read from it too, so
+   * that snix's clients can ask for the NAR of a derived tree.
    */
   derived?: DerivedDirectories | undefined;
 }
 
-/** `stored` under tvix's and snix's names, with health and reflection. */
+/** Mounts the services of `stored` under tvix's and snix's names, with health and reflection. */
 export function rpcRoutes(stored: StoreServices, options: RpcOptions): Routes {
   const derived = options.derived ?? new DerivedDirectories(stored.directories);
   const store: StoreServices = { blobs: stored.blobs, directories: derived, pathInfos: stored.pathInfos };
@@ -63,7 +65,7 @@ export function rpcRoutes(stored: StoreServices, options: RpcOptions): Routes {
     const blobs = blobHandlers(store.blobs);
     const directories = directoryHandlers(store.directories);
     const pathInfos = pathInfoHandlers(store, options, async (info) => pathInfoToTvix(info));
-    // Stock clients of these names know doubled sizes only.
+    // Stock clients with snix's names only know doubled sizes.
     const trees = new TreesByRule(store, derived, "doubled");
     const snixPathInfos = pathInfoHandlers(store, options, async (info, signal) =>
       pathInfoToSnix({ ...info, node: await trees.node(info.node, { signal }) }),
