@@ -1,8 +1,11 @@
-/** The Chromium binary: `CHROMIUM_PATH`, else Debian's. */
+/** Path of Chromium: `CHROMIUM_PATH`, otherwise Debian's. */
 export function chromiumPath(): string;
-/** The Firefox binary: `FIREFOX_PATH`, else Debian's. */
+/** Path of Firefox: `FIREFOX_PATH`, otherwise Debian's. */
 export function firefoxPath(): string;
-/** WebKitGTK's own small browser: `MINIBROWSER_PATH`, else the one beside Debian's library. */
+/**
+ * Path of WebKitGTK's MiniBrowser: `MINIBROWSER_PATH`, otherwise the one that Debian installs with
+ * the library.
+ */
 export function miniBrowserPath(): string;
-/** The X server without a screen, for MiniBrowser: `XVFB_PATH`, else Debian's. */
+/** Path of Xvfb, an X server without a screen, for MiniBrowser: `XVFB_PATH`, otherwise Debian's. */
 export function xvfbPath(): string;

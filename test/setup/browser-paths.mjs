@@ -1,5 +1,6 @@
 // @ts-check
-// Where the browsers are, for the tests and, in plain JavaScript, for `require-tools.mjs`, which runs before anything is built.
+// Paths of the browsers, for the tests and for `require-tools.mjs`. This file is plain JavaScript
+// because `require-tools.mjs` runs before anything is built.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -8,10 +9,13 @@ export const chromiumPath = () => process.env.CHROMIUM_PATH || "/usr/bin/chromiu
 
 export const firefoxPath = () => process.env.FIREFOX_PATH || "/usr/bin/firefox-esr";
 
-/** The X server without a screen, for MiniBrowser. */
+/** Path of Xvfb, an X server without a screen, for MiniBrowser. */
 export const xvfbPath = () => process.env.XVFB_PATH || "/usr/bin/Xvfb";
 
-/** WebKitGTK's own small browser, which Debian keeps beside the library: /usr/lib/TRIPLET/webkit2gtk-4.1, newer ones in webkitgtk-6.0. */
+/**
+ * Path of MiniBrowser, WebKitGTK's own small browser. Debian installs it with the library: in
+ * /usr/lib/TRIPLET/webkit2gtk-4.1, newer versions in webkitgtk-6.0.
+ */
 export function miniBrowserPath() {
   if (process.env.MINIBROWSER_PATH) return process.env.MINIBROWSER_PATH;
   const libraries = matching("/usr/lib", /-linux-gnu/).flatMap((triplet) => matching(triplet, /\/webkit(2gtk-4|gtk-6)\.\d+$/));
@@ -19,9 +23,11 @@ export function miniBrowserPath() {
 }
 
 /**
+ * Lists the paths in a directory that match a pattern.
+ *
  * @param {string} directory
  * @param {RegExp} pattern
- * @returns {string[]} the paths in it that match; none if it can't be read
+ * @returns {string[]} none if the directory can't be read
  */
 function matching(directory, pattern) {
   try {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fetches Nix 2.34 or later from Debian testing, else sid, into a cache directory of its own, and
-# prints the directory of its programs. What the machine has installed stays as it is: the packages
-# are unpacked, and Nix runs with the loader and the libraries that came with it. Needs apt,
-# dpkg-deb, flock and Debian's archive keyring; not root. The cache directory is $TVIX_NIX_NEXT_DIR,
-# else tvix-store-web/nix-next in $XDG_CACHE_HOME or ~/.cache. A second run finds Nix there and
-# fetches nothing.
+# Fetches Nix 2.34 or later from Debian testing, otherwise from sid, into its own cache directory,
+# and prints the directory of its programs. Doesn't change the machine's installed packages: it
+# unpacks the packages, and runs Nix with the loader and the libraries among them. Needs apt,
+# dpkg-deb, flock and Debian's archive keyring, but not root. The cache directory is
+# $TVIX_NIX_NEXT_DIR, otherwise tvix-store-web/nix-next in $XDG_CACHE_HOME or ~/.cache. If Nix is
+# already there, nothing is fetched.
 set -euo pipefail
 
 minimum=2.34
@@ -16,7 +16,7 @@ version() { "$dir/bin/nix" --version 2>/dev/null | sed -n 's/.* //p'; }
 is_new() { [ -n "$1" ] && dpkg --compare-versions "$1" ge "$minimum"; }
 
 mkdir -p "$dir"
-# Two runs at once would write over one another.
+# Two concurrent runs would overwrite each other's files.
 exec 9>"$dir/.lock"
 flock 9
 if is_new "$(version)"; then
@@ -28,8 +28,8 @@ work=$dir/work
 rm -rf "$work"
 trap 'rm -rf "$work"' EXIT
 
-# apt with a state of its own: no package counts as installed, so that it fetches all that Nix
-# needs, down to libc.
+# apt with its own state: no package counts as installed, so that it fetches all dependencies of
+# Nix, down to libc.
 apt_options=(
   -q -o "Dir::State=$work/state" -o "Dir::State::status=$work/state/status" -o "Dir::Cache=$work/cache"
   -o "Dir::Etc::SourceList=$work/sources.list" -o "Dir::Etc::SourceParts=$work/none"
@@ -38,7 +38,8 @@ apt_options=(
   -o APT::Update::Error-Mode=any -o APT::Sandbox::User=
 )
 
-# Downloads nix-bin and all it needs from a suite (testing, sid) of a mirror, if it is new enough.
+# Downloads nix-bin and its dependencies from a suite (testing, sid) of a mirror, if its version is
+# new enough.
 download() { # MIRROR SUITE
   rm -rf "$work"
   mkdir -p "$work"/{none,state/lists/partial,cache/archives/partial}
@@ -49,7 +50,7 @@ download() { # MIRROR SUITE
     apt-get "${apt_options[@]}" install -y --no-install-recommends --download-only nix-bin
 }
 
-# The mirrors that this machine's own packages come from, as apt itself reads its sources.
+# The mirrors of this machine's own packages, as apt reads them from its sources.
 codename=$(. /etc/os-release && printf %s "${VERSION_CODENAME:-}")
 mirrors=$(apt-get --print-uris -o Dir::State=/nonexistent update 2>/dev/null |
   sed -n "s|^'\(.*\)/dists/$codename/InRelease' .*|\1|p" | sort -u || true)
@@ -76,8 +77,8 @@ cp -L "$loader" "$work/lib/ld.so"
 "$loader" --library-path "${loader%/*}" --list "$nix" | awk -v root="$work/root" 'index($3, root) == 1 { print $3 }' |
   xargs cp -L -t "$work/lib"
 
-# Nix tells its programs apart by the name that it was started by. It would look for itself beside
-# the loader: NIX_BIN_DIR says where it is, and without it no build works.
+# Nix selects its program by the name under which it was started. It would look for its own binary
+# beside the loader, and no build would work. NIX_BIN_DIR tells it the right directory.
 for name in $(cd "$work/root/usr/bin" && find . \( -lname nix -o -name nix \) -printf '%f\n'); do
   cat >"$work/bin/$name" <<SCRIPT
 #!/bin/sh

@@ -1,42 +1,43 @@
-/** What the server does with one request of a file. */
+/** What the server does with one request for a file. */
 export type Step =
   /** Closes the connection without an answer. */
   | "reset"
   /** Never answers. */
   | "silent"
-  /** Answers with this status. */
+  /** Answers with this status and no file. */
   | number
   | { readonly status: number; readonly retryAfter?: string }
-  /** Sends so many bytes of those asked for, and closes the connection. */
+  /** Sends this many of the requested bytes, and then resets the connection. */
   | { readonly cut: number }
   /**
-   * Sends so many bytes of those asked for, and ends the answer properly, without a declared
-   * length.
+   * Sends this many of the requested bytes without a declared length, and then ends the answer
+   * normally.
    */
   | { readonly short: number }
-  /** Sends so many bytes of those asked for, and nothing more. */
+  /** Sends this many of the requested bytes, and then stalls. */
   | { readonly stall: number }
-  /** Sends another file of this many bytes. */
+  /** Sends another file with this many bytes. */
   | { readonly other: number }
   | "ok";
 
 export interface Script {
   /**
-   * Steps for the files whose path contains the key, each file for itself: its first request takes
-   * the first step and so on. Later requests get the file.
+   * Steps for the files whose path contains the key. Each file has its own sequence: its first
+   * request takes the first step, and so on. Later requests get the file.
    */
   readonly steps?: Readonly<Record<string, readonly Step[]>>;
   /**
-   * How `Range` is treated: as it should be (the default), not at all, refused with 416 or 400, or
-   * answered with another part.
+   * How the server treats `Range`: correctly (the default), ignores it, refuses it with 416 or 400,
+   * or sends another range.
    */
   readonly ranges?: "yes" | "ignored" | "416" | "400" | "wrong";
-  /** Whether `Accept-Ranges: bytes` is sent. */
+  /** Whether the server sends `Accept-Ranges: bytes`. */
   readonly acceptRanges?: boolean;
-  /** Sent as `ETag`; `each` makes another one for each request. */
+  /** Value of `ETag`. With `each`, every request gets another value. */
   readonly etag?: string;
   /**
-   * Whether pages may send the header `Range` and read `Retry-After`, `ETag` and `Content-Range`.
+   * Whether pages may send the header `Range` and read `Retry-After`, `ETag` and `Content-Range`
+   * (`all`).
    */
   readonly cors?: "simple" | "all";
 }
@@ -48,7 +49,12 @@ export interface Asked {
 
 let made = 0;
 
-/** @param origin of a flaky server; ends in a slash */
+/**
+ * Creates the URL of a new cache that behaves as `script` says.
+ *
+ * @param origin URL of a flaky server; ends in a slash
+ * @returns the URL; ends in a slash
+ */
 export function flakyCacheUrl(origin: string, script: Script): string {
   const text = btoa(JSON.stringify(script)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
   return `${origin}${text}.${made++}-${Math.random().toString(36).slice(2)}/`;

@@ -8,22 +8,22 @@ interface Session {
 }
 
 export interface FlakyServer {
-  /** Ends in a slash. */
+  /** URL of the server. Ends in a slash. */
   readonly origin: string;
-  /** The address of a cache that behaves as `script` says. Ends in a slash. */
+  /** Creates the URL of a cache that behaves as `script` says. Ends in a slash. */
   cache(script?: Script): string;
-  /** Requests of that cache so far. */
+  /** Returns the requests that this cache has received. */
   asked(cache: string): readonly Asked[];
-  /** Connections that are open. */
+  /** Number of open connections. */
   readonly connections: number;
   close(): void;
 }
 
 /**
- * Serves files with the failures of real networks. A script is a part of the address, so that a
- * page can make one up: see `flakyCacheUrl`. A page asks for `asked` to see the requests.
+ * Serves files with the failures of real networks. The script is a part of the URL, so that a page
+ * can create one: see `flakyCacheUrl`. A page can fetch `asked` to read the list of requests.
  *
- * @param file the content of a path; `undefined` if there is none
+ * @param file returns the content of a path, or `undefined` if there is none
  */
 export async function startFlakyServer(
   file: (path: string) => Uint8Array | undefined | Promise<Uint8Array | undefined>,
@@ -115,13 +115,13 @@ async function play(
   answer.writeHead(part.status, headers);
   if (isShort) answer.end(bytes.subarray(0, step.short));
   else if (typeof step === "object" && "cut" in step) {
-    // Or the reset may overtake the bytes.
+    // Without the delay, the reset could overtake the bytes.
     answer.write(bytes.subarray(0, step.cut), () => setTimeout(() => request.socket.resetAndDestroy(), 20));
   } else if (typeof step === "object" && "stall" in step && step.stall < bytes.length) answer.write(bytes.subarray(0, step.stall));
   else answer.end(bytes);
 }
 
-/** The part to send, or the status to refuse with. */
+/** Returns the range to send, or the status of a refusal. */
 function rangeOf(request: IncomingMessage, { ranges = "yes" }: Script, size: number): { status: number; start: number } | number {
   const [, first] = /^bytes=([0-9]+)-$/.exec(request.headers.range ?? "") ?? [];
   if (first === undefined || ranges === "ignored") return { status: 200, start: 0 };

@@ -1,24 +1,25 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** A program that can't outlive us. */
+/** A program that ends when this process ends. */
 export interface LeashedProcess {
   readonly child: ChildProcess;
-  /** Resolves when the program is gone, with all that it started. */
+  /** Ends the program and everything that it started. Resolves when they are gone. */
   end(): Promise<void>;
 }
 
 export interface LeashOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
-  /** Deleted when the program is gone. */
+  /** Directory to delete when the program is gone. */
   readonly directory?: string | undefined;
-  /** Whether the program gets a pipe to us as its file 3. */
+  /** Whether the program gets a pipe to this process as its file descriptor 3. */
   readonly pipe?: boolean | undefined;
 }
 
 /**
- * Waits until nobody holds the other end of its standard input: we closed it, or we are gone, whatever ended us. Then ends the whole
- * process group; what does not listen to SIGTERM is killed after 2 seconds.
+ * Shell script that waits until its standard input closes: either `end` closed it or this process
+ * is gone, for any reason. Then it ends the whole process group. It sends SIGTERM, and SIGKILL
+ * after 2 seconds.
  */
 const GUARD = `
 read -r _
@@ -31,12 +32,13 @@ kill -s KILL -- "-$1"
 [ -z "$2" ] || rm -rf -- "$2"
 `;
 
-/** Of what a program says on its standard error, kept for whoever asks why it ended. */
+/** Number of characters of the program's standard error that are kept, to report why it ended. */
 const LAST_WORDS = 2000;
 
 /**
- * Starts `program` in a process group of its own, and beside it a shell that watches over both of us. Tells on our standard error if it
- * ends before it is told to. Rejects if it can't be started.
+ * Starts `program` in its own process group, together with a shell that watches over it and this
+ * process. If the program ends before `end` is called, reports that on standard error. Rejects if
+ * the program can't be started.
  */
 export async function startLeashed(
   program: string,
@@ -48,7 +50,7 @@ export async function startLeashed(
     detached: true,
     stdio: ["ignore", "ignore", "pipe", pipe ? "pipe" : "ignore"],
   });
-  // Without a process there is nothing to end, but `directory` is there still.
+  // Even if there is no process to end, `directory` must be deleted.
   const group = String(child.pid ?? "none");
   const guard = spawn("/bin/sh", ["-c", GUARD, "guard", group, directory ?? ""], {
     detached: true,

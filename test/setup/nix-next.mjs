@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 const setup = dirname(fileURLToPath(import.meta.url));
 const repository = join(setup, "../..");
 
-/** Vitest's tests that run Nix, by what they import. */
+/** Finds Vitest's tests that run Nix, by their imports. */
 function testsWithNix() {
   return readdirSync(join(repository, "test"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /^(?!.*\.browser).*\.test\.ts$/.test(entry.name))
@@ -35,7 +35,7 @@ process.stdout.write(`Nix ${version} of ${programs} runs:\n  ${command.join(" ")
 const { status } = spawnSync("npx", command.slice(1), {
   cwd: repository,
   stdio: "inherit",
-  // A test fails if the Nix that it finds is not this version: test/interop/nix-version.test.ts.
+  // If a test finds another version of Nix, test/interop/nix-version.test.ts fails.
   env: { ...process.env, PATH: `${programs}${delimiter}${process.env.PATH ?? ""}`, TVIX_TEST_NIX_VERSION: version },
 });
 process.exit(status ?? 1);

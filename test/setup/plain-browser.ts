@@ -1,7 +1,9 @@
 /**
- * A Vitest provider for browsers as people have them, Firefox and WebKitGTK, which Playwright doesn't drive: it starts the program
- * with the address to open, and that is all. Vitest's page does the rest. No driver also means that the browser behaves as it does
- * for people: storage is on the disk, in a profile of its own that is deleted afterwards, and `navigator.webdriver` is false.
+ * A Vitest provider for ordinary browsers that Playwright doesn't drive: Firefox and WebKitGTK. It
+ * only starts the program with the URL to open. Vitest's page does the rest.
+ *
+ * Without a driver, a browser behaves as it does for its users: storage is on disk, in a separate
+ * profile that is deleted afterwards, and `navigator.webdriver` is false.
  */
 
 import { once } from "node:events";
@@ -13,10 +15,12 @@ import type { BrowserProvider, BrowserProviderOption } from "vitest/node";
 import { type LeashedProcess, startLeashed } from "./leashed-process.ts";
 import { firefoxPath, miniBrowserPath, xvfbPath } from "./tools.ts";
 
-/** For what tells when it is ready, in milliseconds. Vitest itself waits for the page. */
+/**
+ * Time for a program to report that it is ready, in milliseconds. Vitest itself waits for the page.
+ */
 const START_TIMEOUT = 30_000;
 
-/** Starts a browser. What it resolves to ends in this order. */
+/** Starts a browser. The resulting processes must be ended in their order. */
 type Start = (url: string, profile: string) => Promise<LeashedProcess[]>;
 
 export function firefox(): BrowserProviderOption {
@@ -46,7 +50,7 @@ class PlainBrowser implements BrowserProvider {
     this.#start = start;
   }
 
-  /** Commands, such as clicks, need a driver. */
+  /** There are no commands, such as clicks: they need a driver. */
   getCommandsContext(): Record<string, unknown> {
     return {};
   }
@@ -65,12 +69,12 @@ class PlainBrowser implements BrowserProvider {
   async #end(sessionId: string): Promise<void> {
     const starting = this.#sessions.get(sessionId);
     this.#sessions.delete(sessionId);
-    // What failed to start has ended already.
+    // If the start failed, its processes have already ended.
     for (const running of (await starting?.catch(() => [])) ?? []) await running.end();
   }
 }
 
-/** No pages but ours, and no connections but to us. */
+/** Preferences that prevent other pages than ours, and connections to other hosts. */
 const FIREFOX_PREFERENCES: Readonly<Record<string, boolean | number | string>> = {
   "app.normandy.enabled": false,
   "app.update.disabledForTesting": true,
@@ -106,14 +110,14 @@ async function startFirefox(url: string, profile: string): Promise<LeashedProces
   await mkdir(directory);
   await writeFile(join(directory, "user.js"), preferences);
   const browser = await startLeashed(firefoxPath(), ["--headless", "--no-remote", "--profile", directory, url], {
-    // The crash reporter's helper would leave the process group.
+    // The helper of the crash reporter would leave the process group.
     env: { ...homeIn(profile), MOZ_CRASHREPORTER_DISABLE: "1" },
     directory: profile,
   });
   return [browser];
 }
 
-/** MiniBrowser, which comes with the library, on a screen that nobody sees. */
+/** Starts MiniBrowser, which comes with the library, on a virtual screen. */
 async function startWebKit(url: string, profile: string): Promise<LeashedProcess[]> {
   const args = ["-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp"];
   const screen = await startLeashed(xvfbPath(), args, { directory: profile, pipe: true });
@@ -126,15 +130,18 @@ async function startWebKit(url: string, profile: string): Promise<LeashedProcess
   }
 }
 
-/** The X server takes the first number that is free, and tells it when it can be used. */
+/**
+ * Waits for the number of the X server's display. The X server takes the first free number, and
+ * reports it when it is ready.
+ */
 async function displayOf({ child }: LeashedProcess): Promise<string> {
   const told = child.stdio[3];
-  if (!told) throw new Error("the X server has no pipe to tell its number");
+  if (!told) throw new Error("the X server has no pipe for its display number");
   const [number]: unknown[] = await once(told, "data", { signal: AbortSignal.timeout(START_TIMEOUT) });
   return `:${String(number).trim()}`;
 }
 
-/** Nothing of the user's settings comes in, and nothing is left behind. */
+/** Returns an environment that ignores the user's settings and puts all files into the profile. */
 function homeIn(profile: string): NodeJS.ProcessEnv {
   return {
     HOME: profile,

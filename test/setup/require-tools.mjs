@@ -1,7 +1,8 @@
 // @ts-check
-// Makes sure that the programs the tests run beside ours are there: `node test/setup/require-tools.mjs [chromium] [firefox] [webkit]
-// [nix]`, by default all. What is missing is installed from Debian's packages when we may, otherwise one line says what to install.
-// Status 0: all is there; 1: something is missing; 2: usage.
+// Checks that the programs that the tests need are installed: `node test/setup/require-tools.mjs
+// [chromium] [firefox] [webkit] [nix]`, by default all. Installs missing programs from Debian's
+// packages if it runs as root. Otherwise prints one line with the packages to install.
+// Exit status: 0 if all programs are installed, 1 if one is missing, 2 for wrong usage.
 
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
@@ -23,8 +24,12 @@ function onPath(program) {
   return (process.env.PATH ?? "").split(delimiter).some((dir) => dir !== "" && isExecutable(join(dir, program)));
 }
 
-/** `overrides` are environment variables that name a program.
- * @type {ReadonlyArray<{ name: string, packages: string[], overrides: string[], present: () => boolean }>} */
+/**
+ * `overrides` are environment variables with the path of a program.
+ *
+ * @type {ReadonlyArray<{ name: string, packages: string[], overrides: string[], present: () =>
+ *   boolean }>}
+ */
 const tools = [
   {
     name: "chromium",
@@ -65,14 +70,14 @@ function fail(message, status) {
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !tools.some((tool) => tool.name === name));
 if (unknown !== undefined)
-  fail(`require-tools: unknown tool '${unknown}'; known are ${tools.map((tool) => tool.name).join(", ")}`, 2);
+  fail(`require-tools: unknown tool '${unknown}'; known tools: ${tools.map((tool) => tool.name).join(", ")}`, 2);
 
 const wanted = names.length === 0 ? tools : tools.filter((tool) => names.includes(tool.name));
 let missing = wanted.filter((tool) => !tool.present());
 
 for (const name of missing.flatMap((tool) => tool.overrides)) {
   const path = process.env[name];
-  // Installing Debian's package would not make the binary that was asked for appear.
+  // Installing Debian's package would not create the requested binary.
   if (path && !isExecutable(path)) fail(`require-tools: ${name} names '${path}', which is not an executable`, 1);
 }
 
@@ -80,7 +85,8 @@ if (missing.length > 0 && process.getuid?.() === 0 && onPath("apt-get")) {
   const packages = missing.flatMap((tool) => tool.packages);
   process.stderr.write(`require-tools: installing ${packages.join(" ")}\n`);
   for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
-    // Standard output stays clean for whoever runs the tests in a pipe; a failure shows below as "still missing".
+    // Keep standard output clean for a test run in a pipe. If the installation fails, the check
+    // below reports it.
     spawnSync("apt-get", ["-q", ...args], {
       stdio: ["ignore", process.stderr, process.stderr],
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },

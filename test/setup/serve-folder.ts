@@ -4,12 +4,12 @@ import type { AddressInfo } from "node:net";
 import { join, normalize } from "node:path";
 
 export interface FolderServer {
-  /** Ends in a slash. */
+  /** URL of the server. Ends in a slash. */
   readonly url: string;
   close(): void;
 }
 
-/** Serves the files of a folder, to pages of any origin. */
+/** Serves the files of a folder to pages of any origin. */
 export async function serveFolder(folder: string): Promise<FolderServer> {
   const server = createServer(({ url = "/" }, answer) => {
     const file = createReadStream(join(folder, normalize(`/${new URL(url, "http://localhost").pathname}`)));

@@ -1,8 +1,9 @@
 /**
- * The programs that tests run beside ours: where the browsers are, and Nix on a private store.
+ * The programs that tests use: the paths of the browsers, and Nix on a private store.
  *
- * Nix works here without root, daemon or network, on a chroot store: store paths read `/nix/store/...`, as everywhere, so they
- * are the real ones, while the files are under `dir`. What Nix calls `/nix/store/x` is `join(dir, "/nix/store/x")` for us.
+ * Nix runs without root, daemon or network, on a chroot store. Its store paths begin with
+ * `/nix/store/`, as everywhere, so they are the real ones. The files are under `dir`: Nix's
+ * `/nix/store/x` is the file `join(dir, "/nix/store/x")`.
  */
 
 import { execFile, spawn } from "node:child_process";
@@ -10,12 +11,13 @@ import { chmod, lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
-// `require-tools.mjs` made sure that they are there.
+// `require-tools.mjs` has checked that they exist.
 export { chromiumPath, firefoxPath, miniBrowserPath, xvfbPath } from "./browser-paths.mjs";
 
 /**
- * The whole environment (not an addition to ours) for Nix's programs on the store under `dir`. Nothing of the machine's Nix
- * set-up leaks in: no configuration files, channels, substituters or lookup caches.
+ * Returns the whole environment (not an addition to ours) for Nix's programs on the store under
+ * `dir`. Nothing of the machine's Nix set-up has an effect: no configuration files, channels,
+ * substituters or lookup caches.
  */
 export function nixEnvironment(dir: string): Record<string, string> {
   const root = resolve(dir);
@@ -23,7 +25,8 @@ export function nixEnvironment(dir: string): Record<string, string> {
     PATH: process.env.PATH ?? "/usr/bin:/bin",
     TMPDIR: process.env.TMPDIR ?? "/tmp",
     LC_ALL: "C.UTF-8",
-    // Holds the cache of narinfo look-ups, which would otherwise answer for a cache of an earlier test on the same port.
+    // HOME contains Nix's cache of narinfo lookups. A shared one could answer for the cache of an
+    // earlier test on the same port.
     HOME: join(root, "home"),
     NIX_REMOTE: `local?root=${encodeURIComponent(root)}`,
     NIX_CONF_DIR: join(root, "etc"),
@@ -32,9 +35,10 @@ export function nixEnvironment(dir: string): Record<string, string> {
     NIX_CONFIG: [
       "experimental-features = nix-command",
       "substituters =",
-      // Root would otherwise insist on a group of build users.
+      // As root, Nix would otherwise require a group of build users.
       "build-users-group =",
-      // A chroot store builds in a namespace of its own whatever `sandbox` says; this is where /bin/sh comes from.
+      // A chroot store builds in its own namespace whatever `sandbox` says. `sandbox-paths`
+      // supplies /bin/sh there.
       "sandbox = false",
       "sandbox-paths = /bin /usr /lib /lib64?",
       "download-attempts = 1",
@@ -44,15 +48,16 @@ export function nixEnvironment(dir: string): Record<string, string> {
 }
 
 export interface NixOptions {
-  /** The private store's directory. It is created when missing. */
+  /** Directory of the private store. It is created if it is missing. */
   readonly dir: string;
-  /** What the program reads on standard input; nothing by default. */
+  /** Standard input of the program; empty by default. */
   readonly input?: Uint8Array | string;
 }
 
 /**
- * Runs one of Nix's programs, such as `["nix-store", "--add", path]` or `["nix", "copy", "--to", url, path]`, and resolves to what
- * it wrote on standard output. Rejects with its standard error when it fails.
+ * Runs one of Nix's programs, such as `["nix-store", "--add", path]` or
+ * `["nix", "copy", "--to", url, path]`. Resolves to its standard output. If it fails, rejects with
+ * its standard error.
  */
 export async function nix(args: readonly [program: string, ...rest: string[]], options: NixOptions): Promise<Buffer> {
   const [program, ...rest] = args;
@@ -63,7 +68,8 @@ export async function nix(args: readonly [program: string, ...rest: string[]], o
   const err: Buffer[] = [];
   child.stdout.on("data", (data: Buffer) => out.push(data));
   child.stderr.on("data", (data: Buffer) => err.push(data));
-  // A program that ends before it has read everything closes the pipe; its exit status tells whether that matters.
+  // If a program ends before it has read its whole input, the pipe closes. Its exit status tells
+  // whether that matters.
   child.stdin.on("error", () => {});
   child.stdin.end(options.input ?? "");
   const status = await new Promise<number | string>((done, fail) => {
@@ -74,26 +80,32 @@ export async function nix(args: readonly [program: string, ...rest: string[]], o
   return Buffer.concat(out);
 }
 
-/** Like `nix`, for programs that print one line: the line without its end. `nixLine(["nix-store", "--add", path], { dir })` is a store path. */
+/**
+ * Like `nix`, for programs that print one line. Resolves to the line without its end:
+ * `nixLine(["nix-store", "--add", path], { dir })` is a store path.
+ */
 export async function nixLine(args: readonly [program: string, ...rest: string[]], options: NixOptions): Promise<string> {
   return (await nix(args, options)).toString().trimEnd();
 }
 
 let version: Promise<string> | undefined;
 
-/** The version of the Nix that tests run, such as `2.34.8`. */
+/** Returns the version of Nix that the tests run, such as `2.34.8`. */
 export function nixVersion(): Promise<string> {
   version ??= promisify(execFile)("nix", ["--version"]).then(({ stdout }) => stdout.trim().split(" ").at(-1) ?? "");
   return version;
 }
 
-/** Whether tests run this version of Nix, or a later one. */
+/** Whether the tests run this version of Nix, or a later one. */
 export async function isNixFrom(major: number, minor: number): Promise<boolean> {
   const [foundMajor = 0, foundMinor = 0] = (await nixVersion()).split(".").map(Number);
   return foundMajor > major || (foundMajor === major && foundMinor >= minor);
 }
 
-/** Deletes a private store. Nix leaves directories read-only, which stops a plain `rm` for everyone but root. */
+/**
+ * Deletes a private store. Nix makes directories read-only, which a plain `rm` can only delete as
+ * root.
+ */
 export async function removeNixStore(dir: string): Promise<void> {
   const store = Buffer.from(join(resolve(dir), "nix/store"));
   await makeWritable(store).catch((error: unknown) => {
@@ -102,7 +114,7 @@ export async function removeNixStore(dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true });
 }
 
-// File names are bytes: the stores under test hold names that are not UTF-8.
+// File names are bytes: some stores under test contain names that are not UTF-8.
 async function makeWritable(directory: Buffer): Promise<void> {
   if (!(await lstat(directory)).isDirectory()) return;
   await chmod(directory, 0o755);
