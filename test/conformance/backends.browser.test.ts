@@ -18,7 +18,7 @@ function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
     canDelete: false,
     open: async () => {
       const url = daemons.pop();
-      if (!url) throw new Error("there are too few daemons: see daemon-for-browser.ts");
+      if (!url) throw new Error("there are too few daemons; increase DAEMONS in daemon-for-browser.ts");
       const transport = createBrowserTransport({ baseUrl: url, protocol });
       return { store: connectRemoteStore(transport, { name: url }), close: async () => {} };
     },
@@ -40,7 +40,7 @@ const BACKENDS: Record<BackendsIn<"browser">, Omit<Backend, "name">> = {
   "remote over gRPC-Web": overHttp("grpc-web"),
 };
 
-/** WebKitGTK has none. */
+/** Whether the browser has OPFS. WebKitGTK doesn't. */
 const hasOpfs = typeof navigator.storage?.getDirectory === "function";
 if (!hasOpfs) test.skip("packs in OPFS, and PackStore: OPFS (this browser has no OPFS)", () => {});
 

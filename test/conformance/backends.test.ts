@@ -32,7 +32,10 @@ function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
   };
 }
 
-/** Content in memory, and a cache that serves from there whatever was published. */
+/**
+ * Creates a backend that keeps content in memory, and reads path infos from a cache that serves
+ * what `publish` was given.
+ */
 function nixBinaryCache(): Omit<Backend, "name"> {
   const files = new Map<string, string | ReadableStream<Uint8Array>>([["nix-cache-info", "StoreDir: /nix/store\n"]]);
   return {

@@ -13,7 +13,7 @@ async function write(blobs: BlobService, content: Uint8Array, piece = 100_000): 
   return digest;
 }
 
-/** The rules of `BlobService`, for any backend. */
+/** Tests the rules of `BlobService`, for any backend. */
 export function blobServiceSuite(backend: Backend): void {
   describe(`BlobService: ${backend.name}`, () => {
     let blobs: BlobService;

@@ -6,10 +6,11 @@ import { serveFolder } from "../setup/serve-folder.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
-    /** Of test/fixtures, whose binary caches pages may read. Ends in a slash. */
+    /** URL of test/fixtures, whose binary caches pages may read. Ends in a slash. */
     fixturesUrl: string;
     /**
-     * Of a server that has the sample, and fails as `flakyCacheUrl` tells it to. Ends in a slash.
+     * URL of a server that has the sample and fails as the script of `flakyCacheUrl` says. Ends in
+     * a slash.
      */
     flakyOrigin: string;
   }
@@ -17,7 +18,7 @@ declare module "vitest" {
 
 const FIXTURES = join(import.meta.dirname, "../fixtures");
 
-/** Serves the sample before the browser's tests, and no more afterwards. */
+/** Serves the fixtures for the browser's tests. Returns the function that stops the servers. */
 export default async function setup(project: TestProject): Promise<() => void> {
   const server = await serveFolder(FIXTURES);
   project.provide("fixturesUrl", server.url);

@@ -1,7 +1,7 @@
 import { concatBytes } from "../../src/bytes.ts";
 import { iterate } from "../../src/stream.ts";
 
-/** Content for tests that is the same in every runtime and does not compress. */
+/** Content for tests. It is the same in every runtime and doesn't compress. */
 
 export function pseudoRandom(length: number, seed = 1): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -15,7 +15,7 @@ export function pseudoRandom(length: number, seed = 1): Uint8Array {
   return bytes;
 }
 
-/** Not by `Response`, which has an error of its own for whatever fails. */
+/** Reads a whole stream. Doesn't use `Response`, which replaces every error by one of its own. */
 export async function readAll(stream: ReadableStream<Uint8Array> | undefined): Promise<Uint8Array | undefined> {
   if (!stream) return undefined;
   const parts: Uint8Array[] = [];

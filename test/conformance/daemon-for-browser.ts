@@ -7,10 +7,13 @@ declare module "vitest" {
   }
 }
 
-/** One for each suite that a page runs against a remote (they pop), so that each starts with an empty store; two for store.browser.test.ts; and one that is a binary cache. */
+/**
+ * Number of daemons. Each suite that a page runs against a remote takes one, so that it starts with
+ * an empty store. Two are for store.browser.test.ts, and one is read as a binary cache.
+ */
 const DAEMONS = 9;
 
-/** Starts daemons before the browser's tests, and ends them afterwards. */
+/** Starts daemons for the browser's tests. Returns the function that stops them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const daemons = await Promise.all(Array.from({ length: DAEMONS }, () => startLiveDaemon()));
   project.provide(

@@ -16,7 +16,7 @@ function file(content: string): Node {
   return { kind: "file", digest: digestOf(utf8(content)), size: BigInt(content.length), executable: false };
 }
 
-/** Three levels, with a directory that is there twice. Leaves first. */
+/** Creates a tree of three levels that contains one directory twice. Leaves come first. */
 function tree(label: string, rule: DirectorySizeRule): Directory[] {
   const leaf = directory({ [`leaf of ${label}`]: file(label), link: { kind: "symlink", target: utf8("elsewhere") } });
   const middle = directory({ one: directoryNode(leaf, rule), two: directoryNode(leaf, rule), file: file("x") });
@@ -28,7 +28,7 @@ function tree(label: string, rule: DirectorySizeRule): Directory[] {
   return [{ entries: [] }, leaf, middle, root];
 }
 
-/** The rules of `DirectoryService`, for any backend. */
+/** Tests the rules of `DirectoryService`, for any backend. */
 export function directoryServiceSuite(backend: Backend): void {
   describe(`DirectoryService: ${backend.name}`, () => {
     let directories: DirectoryService;

@@ -15,7 +15,7 @@ const INTERFACES = [
   "PackStore",
 ];
 
-/** Names of classes in the source that say they implement one of the service interfaces. */
+/** Returns the names of the classes in the source that implement one of the service interfaces. */
 async function implementations(): Promise<string[]> {
   const found: string[] = [];
   for (const path of await readdir(SRC, { recursive: true })) {

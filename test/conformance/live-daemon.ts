@@ -6,7 +6,7 @@ import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../../src/node/server.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 
-/** A daemon on a free port of this machine, over a store in memory. */
+/** Starts a daemon on a free port of this machine, with a store in memory. */
 export async function startLiveDaemon(): Promise<RunningServer> {
   const engine = new NodeHashEngine();
   const store = createMemoryStore(engine);

@@ -1,39 +1,41 @@
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { StoreServices } from "../../src/store/services.ts";
 
-/** A backend as the suites want it: opened afresh, empty. */
+/** A backend for the suites. Each `open` creates an empty one. */
 export interface Backend {
   readonly name: string;
-  /** Whether its PathInfoService can forget. */
+  /** Whether its PathInfoService can delete. */
   readonly canDelete: boolean;
   /**
-   * For a PathInfoService that is only read: brings a path, whose content is in `store`, to where the service reads from. Then the suite
-   * asks for the rules of reading, and that writing is refused.
+   * Puts a path where a read-only PathInfoService reads from. The path's content is in `store`. If
+   * this function exists, the suite tests the rules of reading, and that writes are refused.
    */
   readonly publish?: ((store: StoreServices, info: PathInfo) => Promise<void>) | undefined;
   open(): Promise<{ store: StoreServices; close(): Promise<void> }>;
 }
 
 /**
- * Every backend, where its suites run, and which classes they cover there. `guard.test.ts` fails when a class that implements one of
- * the interfaces is not in this list; the test files take their backends by these names, so that none can be left out.
+ * Every backend, with the runtimes of its suites and the classes that the suites cover there.
+ *
+ * `guard.test.ts` fails if a class that implements one of the interfaces is not in this list. The
+ * test files must have an entry for each of these names, so none can be forgotten.
  */
 export const MATRIX = {
   memory: {
     runtimes: ["node", "browser"],
     covers: ["ChunkedBlobService", "StoredDirectoryService", "MemoryChunkStore", "MemoryDirectoryStore", "MemoryPathInfoService"],
   },
-  // Directories as a page looks them up.
+  // Directories as a page reads them.
   "memory, cached": {
     runtimes: ["node", "browser"],
     covers: ["CachedDirectories"],
   },
-  // Directories as a read-only daemon shows them.
+  // Directories as a read-only daemon serves them.
   "memory, derived": {
     runtimes: ["node"],
     covers: ["DerivedDirectories"],
   },
-  // The same store over each of the places for packs.
+  // The same store with each of the storage places for packs.
   "packs in IndexedDB": {
     runtimes: ["browser"],
     covers: ["IndexedDbPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService"],
@@ -42,12 +44,12 @@ export const MATRIX = {
     runtimes: ["browser"],
     covers: ["OpfsPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService"],
   },
-  // Through `openEmbeddedStore`: the object store layout on files, and LMDB.
+  // Opened by `openEmbeddedStore`: files in the object store layout, and LMDB.
   embedded: {
     runtimes: ["node"],
     covers: ["FileChunkStore", "LmdbDirectoryStore", "LmdbPathInfoService"],
   },
-  // Against a live daemon, over each of the three protocols.
+  // Connected to a live daemon, with each of the three protocols.
   "remote over gRPC": {
     runtimes: ["node"],
     covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
@@ -56,7 +58,7 @@ export const MATRIX = {
     runtimes: ["node", "browser"],
     covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
   },
-  // Path infos alone: over a cache that tests fill, with the content in memory.
+  // Only path infos: they come from a cache that the tests fill, and the content is in memory.
   "nix binary cache": {
     runtimes: ["node"],
     covers: ["NixCachePathInfoService"],

@@ -1,4 +1,4 @@
-/** Packs in OPFS for tests in a page, which has no synchronous access to files itself. */
+/** Packs in OPFS for tests in a page, which itself has no synchronous access to files. */
 
 import { expose, proxy } from "comlink";
 import { FLUSHER_NAME, serveFlushes } from "../../src/worker/flusher.ts";
@@ -16,14 +16,21 @@ function packs(number: number): OpfsPacks {
 
 const api = {
   available: async (store: string): Promise<boolean> => (await OpfsPacks.open(store)) !== undefined,
-  /** @returns the number by which this one, with handles of its own, is meant from then on */
+  /**
+   * Opens the packs of a store with their own handles.
+   *
+   * @returns the number that identifies them in the other calls
+   */
   open: async (store: string): Promise<number> => {
     const opfs = await OpfsPacks.open(store);
     if (!opfs) throw new Error("this browser has no OPFS");
     return opened.push(opfs) - 1;
   },
   create: async (number: number, id: string) => proxy(await packs(number).create(id)),
-  /** An error's class does not survive the way to the page: what is gone is answered. */
+  /**
+   * Reads ranges of a pack. Returns `gone` if the pack is gone, because the class of an error
+   * doesn't survive the transfer to the page.
+   */
   read: async (number: number, id: string, ranges: readonly PackRange[]): Promise<Uint8Array[] | { gone: string }> => {
     try {
       return await packs(number).read(id, ranges);
@@ -41,7 +48,7 @@ const api = {
 
 export type OpfsApi = typeof api;
 
-// The flusher starts this script again, under its own name.
+// The flusher runs this script too, under its own name.
 if (self.name === FLUSHER_NAME) {
   serveFlushes({
     set onmessage(listener: ((event: MessageEvent) => void) | null) {

@@ -7,7 +7,7 @@ import type { PackStore } from "../../src/worker/pack-store.ts";
 import { pseudoRandom } from "./content.ts";
 import { opfsPacks } from "./packed-backend.browser.ts";
 
-/** The rules of `PackStore`. */
+/** Tests the rules of `PackStore`. */
 export function packStoreSuite(where: "IndexedDB" | "OPFS"): void {
   describe(`PackStore: ${where}`, () => {
     let packs: PackStore;

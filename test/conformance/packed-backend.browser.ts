@@ -12,7 +12,7 @@ import type { OpfsApi } from "./opfs-worker.browser.ts";
 
 let worker: Promise<Remote<OpfsApi>> | undefined;
 
-/** One worker for all tests of a page. */
+/** Starts one worker for all tests of a page. */
 function opfsWorker(): Promise<Remote<OpfsApi>> {
   worker ??= new Promise((resolve, reject) => {
     const started = new Worker(new URL("./opfs-worker.browser.ts", import.meta.url), { type: "module" });
@@ -26,7 +26,7 @@ export async function hasOpfs(): Promise<boolean> {
   return (await opfsWorker()).available("probe");
 }
 
-/** Packs in OPFS, of another thread; each call opens them anew, as another tab does. */
+/** Opens packs in OPFS, in the worker. Each call opens them with new handles, like another tab. */
 export async function opfsPacks(store: string): Promise<PackStore> {
   const api = await opfsWorker();
   const number = await api.open(store);
@@ -54,8 +54,9 @@ export async function opfsPacks(store: string): Promise<PackStore> {
 }
 
 /**
- * The last call of a proxy that is not asked again. It holds the proxy until it is answered: when garbage collection takes one, Comlink
- * closes its port, and the answer is lost.
+ * Makes the last call of a proxy, and releases the proxy once the call is answered. This keeps a
+ * reference to the proxy until then. If the proxy were garbage-collected earlier, Comlink would
+ * close its port and the answer would be lost.
  */
 async function last(proxy: { [releaseProxy](): void }, call: () => Promise<void>): Promise<void> {
   try {
@@ -73,7 +74,7 @@ export async function openPacked(storage: "opfs" | "indexeddb", name: string = c
   return store;
 }
 
-/** A store whose one session lasts as long as the suite. */
+/** Opens a store with a single session that lasts as long as the suite. */
 export async function openPackedBackend(storage: "opfs" | "indexeddb"): ReturnType<Backend["open"]> {
   const store = await openPacked(storage);
   let end = (): void => {};

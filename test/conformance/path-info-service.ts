@@ -11,7 +11,7 @@ import type { StoreServices } from "../../src/store/services.ts";
 import { pseudoRandom } from "./content.ts";
 import type { Backend } from "./matrix.ts";
 
-/** A store path with content of its own, which a service may want to check. */
+/** Creates the path info of a store path with its own content, which a service may check. */
 async function somePathInfo(store: StoreServices, name: string, seed: number): Promise<PathInfo> {
   const content = utf8(`the content of ${name}`);
   const [digest] = await store.blobs.putMany([content]);
@@ -22,7 +22,7 @@ async function somePathInfo(store: StoreServices, name: string, seed: number): P
   return { storePath, node, ...nar, references: [], signatures: [] };
 }
 
-/** Comparable whatever optional fields are left out or undefined. */
+/** Drops optional fields that are `undefined`, so that path infos can be compared. */
 function known(info: PathInfo | undefined): unknown {
   return info && Object.fromEntries(Object.entries(info).filter(([, value]) => value !== undefined));
 }
@@ -31,7 +31,7 @@ function signature(seed: number): string {
   return `key-${seed % 10}:${btoa(String.fromCharCode(...pseudoRandom(64, seed)))}`;
 }
 
-/** The rules of `PathInfoService`, for any backend. */
+/** Tests the rules of `PathInfoService`, for any backend. */
 export function pathInfoServiceSuite(backend: Backend): void {
   describe(`PathInfoService: ${backend.name}`, () => {
     let store: StoreServices;
@@ -124,7 +124,7 @@ export function pathInfoServiceSuite(backend: Backend): void {
       ])
         await expect(store.pathInfos.put(changed)).rejects.toMatchObject({ name: "StoreError", code: "conflict" });
       expect(known(await store.pathInfos.get(parseHashPart(info.storePath)))).toEqual(known(info));
-      // And the service goes on.
+      // The service still works.
       await store.pathInfos.put(other);
     });
 
