@@ -4,7 +4,7 @@ import { compareBytes, fromBase64, utf8 } from "../../src/bytes.ts";
 import type { BlobUploader } from "../../src/castore/blob-uploader.ts";
 import type { IngestionEntry } from "../../src/castore/ingest.ts";
 
-/** A tree as a real snix-store encoded it. Bytes are base64. */
+/** A tree as a real snix-store encoded it. Byte strings are in Base64. */
 export interface SnixTree {
   readonly name: string;
   readonly tree: Readonly<Record<string, readonly ["d"] | readonly ["l", string] | readonly ["f", string, boolean]>>;
@@ -17,7 +17,9 @@ export interface SnixTree {
   readonly directories: readonly string[];
 }
 
-/** Seven trees that were imported into snix-store (2025-12), which had what is written here. */
+/**
+ * Seven trees that were imported into snix-store (2025-12). These are the results that it stored.
+ */
 export const SNIX_TREES: readonly SnixTree[] = JSON.parse(
   readFileSync(join(import.meta.dirname, "../fixtures/snix-directories.json"), "utf8"),
 ).cases;
@@ -26,7 +28,7 @@ export function bytesOf(text: string): Uint8Array {
   return fromBase64(text);
 }
 
-/** The entries of a tree, children before their directory. */
+/** Yields the entries of a tree, the contents of each directory before the directory. */
 export async function* treeEntries({ tree }: SnixTree, uploader: BlobUploader): AsyncGenerator<IngestionEntry> {
   const below = async function* (path: readonly string[]): AsyncGenerator<IngestionEntry> {
     const prefix = path.map((name) => `${name}/`).join("");

@@ -46,7 +46,8 @@ describe.each(Object.entries(PEERS))("a stock daemon: %s", (_, options) => {
     const expected = options.entryWeight === 2 ? ["doubled"] : ["documented"];
     expect(await Promise.all([remote.directories.sizeRules(), remote.directories.sizeRules()])).toEqual([expected, expected]);
     const { directories } = peer.writes;
-    // Names tell snix's rule; of tvix's, no more than two tiny trees do.
+    // The names of snix's services reveal its rule. tvix's names don't, so up to two tiny trees are
+    // sent to find it out.
     expect(directories).toBe(options.names === "snix" ? 0 : 1);
     expect(await remote.directories.sizeRules()).toEqual(expected);
     expect(peer.writes.directories).toBe(directories);
@@ -57,13 +58,13 @@ describe.each(Object.entries(PEERS))("a stock daemon: %s", (_, options) => {
     const info = await importFiles(store, "pushed", FILES);
     await copyPaths(store, remote, [info.storePath], { engine, verify: false });
     expect(peer.pathInfos.size).toBe(1);
-    // The peer's own calculation.
+    // The peer calculates the NAR itself.
     const there = await remote.pathInfos.get(info.storePath.slice(11, 43));
     if (!there) throw new Error("it is not there");
     expect(await remote.calculateNar(there.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
     const writes = { ...peer.writes };
     expect(await copyPaths(store, remote, [info.storePath], { engine, verify: false })).toMatchObject({ objects: 0, reused: 1 });
-    // Another path with the same content.
+    // Another path has the same content.
     const same = await importFiles(store, "same", FILES);
     expect(await copyPaths(store, remote, [same.storePath], { engine, verify: false })).toMatchObject({ objects: 0, paths: 1 });
     expect(peer.writes).toEqual({ ...writes, pathInfos: 2 });
@@ -132,7 +133,7 @@ describe.each(Object.entries(PEERS))("a stock daemon: %s", (_, options) => {
       const back = createMemoryStore();
       await copyPaths(through, back, [info.storePath], { engine });
       expect((await back.pathInfos.get(info.storePath.slice(11, 43)))?.narHash).toBe(info.narHash);
-      // A NAR that Nix uploads.
+      // Nix uploads a NAR like this.
       const run = await runCli(["export", ...flags, info.storePath]);
       expect(run).toMatchObject({ status: 0, stderr: "" });
       const name = encodeNixbase32(createHash("sha256").update(run.stdout).digest());

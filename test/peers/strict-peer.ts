@@ -12,22 +12,23 @@ import { DirectoryService as TvixDirectories } from "../../src/wire/gen/tvix/cas
 import { PathInfoService as TvixPathInfos } from "../../src/wire/gen/tvix/store/v1/rpc_pathinfo_pb.ts";
 
 /**
- * A stand-in for stock daemons: it answers as snix-store was seen to answer (and, under tvix's names,
- * as tvix did), and refuses everything that they refuse. It shares no code with `src` but the
- * generated messages and the server: rules that it checked with our own code would agree with our
- * mistakes.
+ * Options of a stand-in for stock daemons.
+ *
+ * It answers as snix-store was seen to answer (or, under tvix's names, as tvix did), and refuses
+ * everything that they refuse. It only shares the generated messages and the server with `src`.
+ * Checks that used our own code would agree with our mistakes.
  */
 export interface StrictPeerOptions {
   readonly names: "tvix" | "snix";
-  /** How many times an entry counts in a directory's size. */
+  /** How many times an entry counts in the size of its directory. */
   readonly entryWeight: 1 | 2;
-  /** Whether `CalculateNAR` demands a name in the node, or demands that there is none. */
+  /** Whether `CalculateNAR` requires a name in the node; otherwise it refuses a name. */
   readonly namedRoots: boolean;
 }
 
-/** snix, as of 2025-12. */
+/** snix as of 2025-12. */
 export const SNIX: StrictPeerOptions = { names: "snix", entryWeight: 2, namedRoots: false };
-/** tvix since 2024-08: its own names with the rules of snix. */
+/** tvix since 2024-08: tvix's names with the rules of snix. */
 export const LATE_TVIX: StrictPeerOptions = { names: "tvix", entryWeight: 2, namedRoots: false };
 /** tvix as of 2024-04. */
 export const EARLY_TVIX: StrictPeerOptions = { names: "tvix", entryWeight: 1, namedRoots: true };
@@ -46,7 +47,7 @@ export class StrictPeer {
   /** Serialized messages by digest. */
   readonly directories = new Map<string, Uint8Array>();
   readonly pathInfos = new Map<string, { root: Oneof; references: Uint8Array[]; narinfo: object }>();
-  /** Calls that wrote something, by name. */
+  /** Number of calls that wrote something, by service. */
   readonly writes = { blobs: 0, directories: 0, pathInfos: 0 };
   readonly #options: StrictPeerOptions;
 
@@ -54,7 +55,7 @@ export class StrictPeer {
     this.#options = options;
   }
 
-  /** The size that a parent has to give for `directory`. */
+  /** Calculates the size that a parent must state for `directory`. */
   static size(directory: Pick<Directory, "directories" | "files" | "symlinks">, entryWeight: 1 | 2): bigint {
     const entries = directory.directories.length + directory.files.length + directory.symlinks.length;
     let size = BigInt(entries * entryWeight);
@@ -110,7 +111,7 @@ export class StrictPeer {
     });
   }
 
-  /** Serves it. */
+  /** Starts a server for the peer on a free port. */
   listen(): Promise<RunningServer> {
     return startServer({ host: "127.0.0.1", port: 0 }, { routes: (router) => this.routes(router) });
   }
@@ -137,7 +138,7 @@ export class StrictPeer {
     yield fromBinary(DirectorySchema, bytes);
   }
 
-  /** An empty stream where the root is missing. */
+  /** Yields nothing if the root is missing. */
   async *#closure(root: Uint8Array): AsyncGenerator<Directory> {
     const seen = new Set<string>();
     for (const queue = [root]; queue.length > 0; ) {
