@@ -7,7 +7,7 @@ import type { Target } from "./target.ts";
 import { allTargets } from "./targets/all.ts";
 
 const targets = await allTargets(join(import.meta.dirname, "../.."));
-/** `npm run fuzz` takes many more. */
+/** Inputs for each parser. `npm run fuzz` takes many more. */
 const INPUTS = 300;
 
 describe.each(targets)("$name", (target) => {

@@ -1,11 +1,12 @@
 /**
- * Gives every parser of what comes from outside a great many inputs that are nearly right:
+ * Gives each parser of outside data a large number of almost correct inputs:
  *
  *     npm run fuzz -- [--inputs N] [--filter TEXT] [--seed S] [--from INDEX]
  *
- * Without arguments a million each, but for those that say why they take fewer. A parser has to accept an input or refuse it with a
- * `StoreError`, within a time limit and in bounded memory; what it accepts has to be the same when it is written and read again. The first input
- * of a parser that is answered otherwise is printed, and can be made again by its seed and index.
+ * By default a million inputs each, except for parsers that state why they take fewer. A parser
+ * must accept an input or refuse it with a `StoreError`, within a time limit and with bounded
+ * memory. Accepted data must be the same after it is written and read again. The first input of a
+ * parser that breaks these rules is printed. Its seed and index reproduce it.
  */
 
 import { parseArgs } from "node:util";
@@ -18,15 +19,17 @@ import type { Report, Work } from "./worker.ts";
 
 const INPUTS = 1_000_000;
 const DEFAULT_SEED = 1;
-/** Milliseconds that one input may take. A busy machine stops a thread for a second or two. */
+/**
+ * Time limit for one input, in milliseconds. A busy machine can stop a thread for a second or two.
+ */
 const TIME_LIMIT = 10_000;
-/** MiB. */
+/** Heap limit of the thread, in MiB. */
 const HEAP_LIMIT = 512;
 
 interface Place {
-  /** The repository. */
+  /** Root of the repository. */
   readonly root: string;
-  /** The thread's script. */
+  /** Path of the thread's script. */
   readonly worker: string;
 }
 
@@ -37,13 +40,17 @@ interface Request {
   readonly from: number;
 }
 
-/** @returns the exit status: 1 if a parser failed, 2 if the arguments are wrong */
+/**
+ * Runs the program.
+ *
+ * @returns the exit status: 0, 1 if a parser failed, 2 if the arguments are wrong
+ */
 export async function main(args: readonly string[], place: Place): Promise<number> {
   const request = parse(args);
   const targets = await allTargets(place.root);
   const chosen = typeof request === "string" ? [] : targets.filter(({ name }) => name.includes(request.filter));
   if (typeof request === "string" || chosen.length === 0) {
-    const problem = typeof request === "string" ? request : "no parser has this in its name";
+    const problem = typeof request === "string" ? request : "no parser's name contains the filter";
     process.stderr.write(`fuzz: ${problem}\nusage: npm run fuzz -- [--inputs N] [--filter TEXT] [--seed S] [--from INDEX]\n`);
     process.stderr.write(`parsers: ${targets.map(({ name }) => name).join(", ")}\n`);
     return 2;
@@ -55,7 +62,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
     const { accepted, refused, failure } = await take(target, request, place);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     process.stdout.write(`${row([target.name, String(accepted + refused), String(accepted), String(refused), seconds])}\n`);
-    if (request.inputs === undefined && target.inputs) process.stdout.write(`    not a million: ${target.inputs.why}\n`);
+    if (request.inputs === undefined && target.inputs) process.stdout.write(`    fewer than a million: ${target.inputs.why}\n`);
     if (!failure) continue;
     failed++;
     const { input } = makeInput(target, request.seed, failure.index);
@@ -88,7 +95,7 @@ function parse(args: readonly string[]): Request | string {
 
 function wholeNumber(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[0-9]{1,9}$/.test(text)) throw new Error(`--${flag} is a number`);
+  if (!/^[0-9]{1,9}$/.test(text)) throw new Error(`--${flag} must be a number`);
   return Number(text);
 }
 
@@ -96,7 +103,7 @@ function row([name = "", ...figures]: readonly string[]): string {
   return `${name.padEnd(18)}${figures.map((figure) => figure.padStart(10)).join("")}`;
 }
 
-/** Runs the thread, and looks whether it still comes on. One that failed runs again from there, for a stack trace. */
+/** Runs the thread and watches its progress. Runs a failed input again, to get a stack trace. */
 async function take(target: Target, request: Request, place: Place): Promise<Report> {
   const count = request.inputs ?? target.inputs?.count ?? INPUTS;
   const { from } = request;

@@ -2,22 +2,25 @@ import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { Random } from "../crash/random.ts";
 import type { Target } from "./target.ts";
 
-/** Bytes of the longest input. */
+/** Maximum length of an input, in bytes. */
 const MAX_LENGTH = 64 * 1024;
-/** Changes that one input has, at most. */
+/** Maximum number of changes to one input. */
 const MAX_CHANGES = 6;
 
-/** Numbers at which sizes and loops go wrong. */
+/** Numbers at which sizes and loops often go wrong. */
 const LIMITS: readonly bigint[] = [0, 7, 8, 15, 16, 31, 32, 53, 62, 63, 64].flatMap((bits) => {
   const limit = 1n << BigInt(bits);
   return [limit - 1n, limit, limit + 1n];
 });
 
-/** The input that has this number. It follows from seed, target and number alone, so that it can be made again. */
+/**
+ * Makes the input with this index. It only depends on the seed, the target and the index, so it can
+ * be reproduced.
+ */
 export function makeInput(target: Target, seed: number, index: number): { input: Uint8Array; random: Random } {
   const random = new Random(seed, hashOf(target.name), index);
   let input = random.pick(target.samples);
-  // Some stay what they are: a parser that refuses everything would have nothing to show.
+  // Leave some samples unchanged: otherwise a parser that refuses everything would pass.
   const changes = random.chance(0.02) ? 0 : 1 + Math.floor(MAX_CHANGES * random.fraction() ** 2);
   for (let i = 0; i < changes; i++) input = change(input, target, random);
   return { input: input.slice(0, MAX_LENGTH), random };
@@ -78,7 +81,7 @@ const CHANGES: readonly Change[] = [
     new DataView(number.buffer).setBigUint64(0, BigInt.asUintN(64, limit), true);
     const little = number.slice(0, width);
     const at = random.whole(0, Math.max(0, bytes.length - width));
-    // Most formats have their numbers at multiples of their width.
+    // In most formats, numbers are at multiples of their width.
     const start = random.chance(0.5) ? at - (at % width) : at;
     return spliced(bytes, start, Math.min(bytes.length, start + width), random.chance(0.5) ? little : little.reverse());
   },
@@ -116,7 +119,7 @@ function insertBytes(bytes: Uint8Array, random: Random): Uint8Array {
   return spliced(bytes, at, at, some);
 }
 
-/** Short ones as often as long ones. */
+/** Chooses a range: short in half of the cases, of any length in the other half. */
 function range(bytes: Uint8Array, random: Random): [from: number, to: number] {
   const from = random.whole(0, bytes.length);
   const longest = random.chance(0.5) ? 16 : bytes.length;

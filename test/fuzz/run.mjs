@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm run fuzz`: see main.ts. Node doesn't run TypeScript, so what is here is bundled first; packages stay outside the bundles and are
- * found from node_modules, below which they therefore are.
+ * `npm run fuzz`: see main.ts. Node doesn't run TypeScript, so this script bundles it first.
+ * Packages stay outside of the bundles. The bundles are written below node_modules, so that Node
+ * finds the packages.
  */
 import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
@@ -12,7 +13,7 @@ import { rolldown } from "rolldown";
 const here = import.meta.dirname;
 const root = resolve(here, "../..");
 const out = await mkdtemp(resolve(root, "node_modules/.fuzz-"));
-// However it ends.
+// Clean up on every kind of exit.
 process.once("exit", () => rmSync(out, { recursive: true, force: true }));
 const bundle = await rolldown({
   input: { main: `${here}/main.ts`, worker: `${here}/worker.ts` },

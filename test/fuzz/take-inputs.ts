@@ -7,7 +7,7 @@ export interface Taken {
   refused: number;
 }
 
-/** An input that a parser must not answer so. */
+/** An input that a parser handled wrongly. */
 export interface Failure {
   readonly index: number;
   readonly reason: string;
@@ -16,14 +16,15 @@ export interface Failure {
 export interface Span {
   readonly seed: number;
   readonly from: number;
-  /** The first one that is not taken any more. */
+  /** Index after the last input. */
   readonly to: number;
 }
 
 /**
  * Gives inputs to a parser until one fails.
  *
- * @param before is called with the number of each input, and says what is wrong before it
+ * @param before is called with the index of each input, and returns a problem found before it, if
+ *   any
  */
 export async function takeInputs(
   target: Target,

@@ -4,24 +4,25 @@ import type { Random } from "../crash/random.ts";
 /** A parser under test. */
 export interface Target {
   readonly name: string;
-  /** What real programs wrote, that inputs are made of. */
+  /** Data written by real programs, from which inputs are made. */
   readonly samples: readonly Uint8Array[];
-  /** What means something to the parser, to be put in. */
+  /** Words with a meaning for the parser, which are inserted into inputs. */
   readonly words?: readonly string[];
-  /** How many inputs it takes by default, where a million take too long; and why. */
+  /** Default number of inputs, if a million would take too long, and the reason. */
   readonly inputs?: { readonly count: number; readonly why: string };
-  /** That there is nothing that it refuses. */
+  /** Set if the parser never refuses an input. */
   readonly takesAll?: true;
-  /** What it may refuse with: `invalid` if not given. */
+  /** Error codes with which the parser may refuse an input: by default only `invalid`. */
   readonly codes?: readonly StoreErrorCode[];
   /**
-   * Gives the input to the parser, and checks what came of it. Throws a `StoreError` if the input is refused; whatever else it throws is a
-   * failure. `random` is for choices, such as where to cut it in pieces.
+   * Gives the input to the parser and checks the result. Throws a `StoreError` if the parser
+   * refuses the input. Any other error is a failure. `random` is for choices, such as where to cut
+   * the input into pieces.
    */
   run(input: Uint8Array, random: Random): void | Promise<void>;
 }
 
-/** That a parser did not keep a promise. */
+/** A parser broke a promise. */
 export class Broken extends Error {
   override readonly name = "Broken";
 }
@@ -43,7 +44,7 @@ function shown(value: unknown): string {
   });
 }
 
-/** `bytes` in pieces: most often a few, at times one each. */
+/** Cuts `bytes` into pieces: usually a few, sometimes of at most three bytes. */
 export function* inPieces(bytes: Uint8Array, random: Random): Generator<Uint8Array> {
   const longest = random.chance(0.01) ? 3 : random.whole(1, Math.max(1, bytes.length));
   for (let at = 0; at < bytes.length; ) {
@@ -53,7 +54,7 @@ export function* inPieces(bytes: Uint8Array, random: Random): Generator<Uint8Arr
   }
 }
 
-/** The same, as something that comes. */
+/** Like `inPieces`, as an asynchronous source. */
 export async function* arriving(bytes: Uint8Array, random: Random): AsyncGenerator<Uint8Array> {
   yield* inPieces(bytes, random);
 }

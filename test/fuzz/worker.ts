@@ -1,4 +1,7 @@
-/** The thread in which a parser takes its inputs. What it can't tell by itself, that it hangs or died, main.ts sees in `progress`. */
+/**
+ * The thread in which a parser takes its inputs. The thread can't report that it hangs or died:
+ * main.ts notices that by `progress`.
+ */
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -12,9 +15,9 @@ export interface Work {
   readonly seed: number;
   readonly from: number;
   readonly to: number;
-  /** The number of the input that is being taken. */
+  /** Index of the current input. */
   readonly progress: Int32Array;
-  /** With stack traces, which cost more than most parsers. */
+  /** Whether errors have stack traces, which cost more than most parsers. */
   readonly traced: boolean;
 }
 
@@ -24,9 +27,12 @@ export interface Report {
   readonly failure: Failure | undefined;
 }
 
-/** Inputs between two looks at memory. */
+/** Inputs between two checks of the heap. */
 const LOOK_EVERY = 20_000;
-/** Bytes that may be held at once by one input, and that may have come on between two looks, garbage collected. */
+/**
+ * Memory limits, in bytes: for the buffers that one input may hold at once, and for the growth
+ * between the first check and a later one, after garbage collection.
+ */
 const MOST_AT_ONCE = 1024 * 1024 * 1024;
 const MOST_GROWTH = 48 * 1024 * 1024;
 
@@ -36,7 +42,7 @@ setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
 let first: number | undefined;
-/** Looks at memory now and then. */
+/** Checks the memory every few inputs. Returns the problem, if there is one. */
 function growth(index: number): Promise<string | undefined> | undefined {
   Atomics.store(progress, 0, index);
   if (index % 64 === 0 && process.memoryUsage().arrayBuffers > MOST_AT_ONCE) {
@@ -44,9 +50,9 @@ function growth(index: number): Promise<string | undefined> | undefined {
   }
   if (index % LOOK_EVERY !== LOOK_EVERY / 2) return undefined;
   collectGarbage();
-  // Code is compiled, and pools filled, with the first ones.
+  // The first inputs compile code and fill pools.
   first ??= used();
-  return over(used, first + MOST_GROWTH, `used after the inputs up to this one, and ${first} were after the first ones`);
+  return over(used, first + MOST_GROWTH, `in use after the inputs up to this one; after the first inputs it was ${first}`);
 }
 
 function used(): number {
@@ -54,7 +60,10 @@ function used(): number {
   return heapUsed + arrayBuffers;
 }
 
-/** Buffers are let go of some time after what held them was collected. */
+/**
+ * Measures several times: buffers are released some time after the object that held them was
+ * collected.
+ */
 async function over(measure: () => number, limit: number, what: string): Promise<string | undefined> {
   for (let i = 0; i < 10; i++) {
     collectGarbage();

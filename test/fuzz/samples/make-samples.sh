@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes the compressed samples here with the programs of Debian's packages gzip, bzip2, xz-utils,
-# zstd, lz4, lzip and brotli: short ones, so that most changes meet something that matters.
+# Writes the compressed samples in this directory with the programs of Debian's packages gzip,
+# bzip2, xz-utils, zstd, lz4, lzip and brotli. They are short, so that most changes hit a relevant
+# byte.
 set -euo pipefail
 cd "$(dirname "$0")"
 text=$(seq 1 150; printf 'the same again, the same again, and the same again\n%.0s' 1 2 3 4)

@@ -8,7 +8,11 @@ import { nixTexts } from "./nix-texts.ts";
 import { proofs } from "./proofs.ts";
 import { Samples } from "./samples.ts";
 
-/** Every parser of what comes from outside. @param root the repository */
+/**
+ * Returns a target for each parser of outside data.
+ *
+ * @param root root of the repository
+ */
 export async function allTargets(root: string): Promise<Target[]> {
   const samples = new Samples(root);
   return [

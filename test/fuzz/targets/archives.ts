@@ -18,7 +18,7 @@ import { arriving, Broken, expectEqual, inPieces, type Target } from "../target.
 import type { Samples } from "./samples.ts";
 import { tarSamples } from "./tar-samples.ts";
 
-/** Pieces of zeros after which nobody reads on. */
+/** Pieces of zeros after which the tar test stops reading. */
 const ENOUGH_HOLES = 16;
 
 const HASH_PARTS = ["1hryix9h2wg9adnmdq32a04c7kqxxh01", "0".repeat(32), "z0".repeat(16), "0z".repeat(16)];
@@ -125,13 +125,13 @@ export function archives(samples: Samples): Target[] {
   ];
 }
 
-/** As it stands in a NAR. Too short for padding of two bytes to matter. */
+/** Formats a token of a NAR as text. The texts here are too short to need a second length byte. */
 function token(text: string): string {
   const length = String.fromCharCode(text.length) + "\0".repeat(7);
   return `${length}${text}${"\0".repeat((8 - (text.length % 8)) % 8)}`;
 }
 
-/** Nothing is kept: what is checked is the tree. */
+/** Services that store nothing: only the tree is checked. */
 const NOWHERE: CastoreServices = {
   blobs: {
     async stat(digests) {
@@ -183,7 +183,10 @@ async function ingested(entries: (uploader: BlobUploader) => AsyncIterable<Inges
   checkNode(await ingestEntries(NOWHERE, uploader, entries(uploader)));
 }
 
-/** With the checksums that its headers must have, so that not every change ends at the first one. */
+/**
+ * Corrects the checksums in the headers of an archive. Otherwise almost every change would be
+ * refused at the first checksum.
+ */
 function summed(archive: Uint8Array, right: boolean): Uint8Array {
   if (!right) return archive;
   const bytes = archive.slice();

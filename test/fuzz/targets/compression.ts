@@ -3,10 +3,10 @@ import "../../../src/node/brotli.ts";
 import { arriving, Broken, type Target } from "../target.ts";
 import type { Samples } from "./samples.ts";
 
-/** Bytes after which nobody reads on: whoever asks for a NAR knows its size. */
+/** Bytes after which the test stops reading: real callers know the size of a NAR. */
 const ENOUGH = 4 * 1024 * 1024;
 
-/** How many inputs, where a million would take hours. */
+/** Numbers of inputs, because a million would take hours. */
 const COUNTS: Readonly<Record<Exclude<Compression, "none">, { count: number; why: string }>> = {
   gzip: { count: 100_000, why: "each allocates a window" },
   bzip2: { count: 10_000, why: "each allocates a block" },

@@ -16,7 +16,7 @@ const NODE = encodeNode(EMPTY_BYTES, { kind: "directory", digest: digestOf(utf8(
 
 const engine = new InlineHashEngine();
 
-/** What a client, or a binary cache, says in headers and URLs. */
+/** Returns targets for headers and URLs that come from a client or from a binary cache. */
 export function httpTexts(): Target[] {
   return [
     {
@@ -41,7 +41,7 @@ export function httpTexts(): Target[] {
         const header = decodeUtf8(input);
         const coding = chooseCoding(header, random.chance(0.5));
         if (coding !== "identity" && !header.toLowerCase().includes(coding) && !header.includes("*"))
-          throw new Broken(`${coding} was not asked for`);
+          throw new Broken(`${coding} was not requested`);
       },
     },
     {
@@ -53,7 +53,7 @@ export function httpTexts(): Target[] {
         const header = decodeUtf8(input);
         const found = matchingTag(header, ['"abc"', 'W/"abc-zstd"']);
         if (found !== undefined && header.trim() !== "*" && !header.includes(found.replace("W/", "")))
-          throw new Broken("it is not named");
+          throw new Broken("the header doesn't name the tag");
       },
     },
     {
@@ -100,12 +100,12 @@ export function httpTexts(): Target[] {
         };
         const cache = new BinaryCache(CACHE, { fetch });
         const found = await cache.narInfo(HASH_PART);
-        if (!found) throw new Broken("it is not found");
-        for await (const _ of cache.nar(found.info, engine)) throw new Broken("there is nothing in it");
+        if (!found) throw new Broken("the NARInfo was not found");
+        for await (const _ of cache.nar(found.info, engine)) throw new Broken("the NAR should be empty");
         const [, nar = ""] = asked;
         const { href, pathname } = new URL(nar);
         if (!href.startsWith(CACHE) || /(^|\/)\.\.?(\/|$)/.test(decodeURIComponentLoosely(pathname)))
-          throw new Broken(`it leads to ${nar}`);
+          throw new Broken(`the URL leads to ${nar}`);
       },
     },
   ];

@@ -37,10 +37,12 @@ export function messages(): Target[] {
       words: ["\n", "\u0012", "\u001a", "name", " ".repeat(32)],
       run(input) {
         const own = attempt(() => decodeDirectory(input));
-        // The codec that digests depend on, and the protobuf library's, which takes fields of another wire type, too.
+        // Compares the codec that digests depend on with the protobuf library's, which also accepts
+        // fields with another wire type.
         const library = attempt(() => directoryFromMessage(parsed(() => fromBinary(DirectorySchema, input))));
         if (!("value" in own)) throw own.error;
-        if (!("value" in library)) throw new Broken("the protobuf library refuses what our codec takes", { cause: library.error });
+        if (!("value" in library))
+          throw new Broken("the protobuf library refuses a message that our codec accepts", { cause: library.error });
         const written = encodeDirectory(own.value);
         expectEqual(encodeDirectory(library.value), written, "by the other codec");
         expectEqual(encodeDirectory(decodeDirectory(written)), written, "written again");
@@ -65,7 +67,7 @@ export function messages(): Target[] {
           narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
           narSize: 112,
           references: [`${HASH_PART}-hello`],
-          // Some of what tvix's message has no fields for.
+          // Includes data for which tvix's message has no fields.
           deriver: i % 2 === 0 ? `${HASH_PART}-hello.drv` : `${HASH_PART}-hello`,
           ca: `fixed:${i % 2 === 0 ? "r" : "git"}:sha1:kr3sfvvcyxlqbd7q7rnlkf9y0vg8s9vj`,
           signatures: [`a:${Buffer.alloc(64, 1).toString("base64")}`],
@@ -96,7 +98,7 @@ export function messages(): Target[] {
         const entry = decodeBlob(input, DIGEST);
         if (!entry.chunks.every(({ size }) => Number.isSafeInteger(size))) return;
         const written = encodeBlob(entry);
-        if (!equalBytes(written, input)) throw new Broken("it is written in another way");
+        if (!equalBytes(written, input)) throw new Broken("it is encoded differently");
       },
     },
     {
@@ -129,7 +131,10 @@ function attempt<T>(read: () => T): { value: T } | { error: StoreError } {
   }
 }
 
-/** What the protobuf library refuses, a server refuses before it gets to our code. */
+/**
+ * Converts the protobuf library's errors to refusals: a server refuses such messages before they
+ * reach our code.
+ */
 function parsed<T>(read: () => T): T {
   try {
     return read();

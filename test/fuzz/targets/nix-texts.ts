@@ -227,14 +227,14 @@ export function nixTexts(samples: Samples): Target[] {
   ];
 }
 
-/** Checks that a derivation is the same after it was written as JSON and read. */
+/** Checks that a derivation is the same after it was written as JSON and read again. */
 async function sameJson(derivation: Derivation): Promise<void> {
   const json = formatDerivationJson(derivation, { version: 4 });
   const again = await derivationFromJson(json);
   expectEqual(formatDerivationJson(again, { version: 4 }), json, "JSON that was read and written again");
 }
 
-/** What `nix derivation show` printed of several, one by one. */
+/** Splits the output of `nix derivation show` into one text for each derivation. */
 function shownDerivations(bytes: Uint8Array): Uint8Array[] {
   const { derivations, ...rest } = JSON.parse(decodeUtf8(bytes)) as { derivations?: object };
   const one = ([path, shown]: [string, unknown]) => (derivations ? { derivations: { [path]: shown }, ...rest } : { [path]: shown });
@@ -249,7 +249,10 @@ function withoutPadding(sri: string): string {
   return sri.replace(/=+$/, "");
 }
 
-/** A parser of text. What is not UTF-8 is not text, and never reaches it. */
+/**
+ * Creates a target for a parser of text. Refuses inputs that are not UTF-8: they never reach the
+ * parser.
+ */
 function text(
   name: string,
   samples: readonly Uint8Array[],

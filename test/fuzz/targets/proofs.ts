@@ -37,7 +37,7 @@ export async function proofs(): Promise<Target[]> {
       samples: [encoded, encodeOutboard(outboardOf(CONTENT.subarray(0, 100)).outboard)],
       run(input) {
         const decoded = decodeOutboard(input);
-        if (!equalBytes(encodeOutboard(decoded), input)) throw new Broken("it is written in another way");
+        if (!equalBytes(encodeOutboard(decoded), input)) throw new Broken("it is encoded differently");
         checkOutboard(decoded, digest);
         if (!equalBytes(decoded.nodes, outboard.nodes) && decoded.nodes.length > 0)
           throw new Broken("other nodes have the same digest");

@@ -8,7 +8,7 @@ interface Member {
   readonly mode?: string;
 }
 
-/** Archives in the three dialects, with each kind of member. */
+/** Creates archives in the three dialects of tar, with each kind of member. */
 export function tarSamples(): Uint8Array[] {
   const pax = (records: Record<string, string>): string =>
     Object.entries(records)
