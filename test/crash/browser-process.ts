@@ -5,7 +5,10 @@ import { BROWSERS } from "../bench/browsers.ts";
 
 export type BrowserName = "chromium" | "firefox";
 
-/** Pages may open windows; nothing of the last session comes back, and nothing stops a start after a crash. */
+/**
+ * Preferences that let pages open windows, restore nothing from the last session, and start without
+ * questions after a crash.
+ */
 const FIREFOX_PREFERENCES: Readonly<Record<string, boolean | number | string>> = {
   "app.normandy.enabled": false,
   "app.update.disabledForTesting": true,
@@ -28,12 +31,15 @@ const FIREFOX_PREFERENCES: Readonly<Record<string, boolean | number | string>> =
 };
 
 const running = new Set<number>();
-// Nothing that we start outlives us.
+// Kill all started browsers when this process exits.
 process.on("exit", () => {
   for (const group of running) signalGroup(group, "SIGKILL");
 });
 
-/** A browser as a person has it, without a driver: its profile is on the disk, and killing it kills everything that could still write. */
+/**
+ * A browser as users run it, without a driver. Its profile is on disk, and killing it kills every
+ * process that could still write.
+ */
 export class BrowserProcess {
   readonly #child: ChildProcess;
   readonly #group: number;
@@ -46,7 +52,11 @@ export class BrowserProcess {
     this.#exit = new Promise((resolve) => child.once("exit", () => resolve()));
   }
 
-  /** @param onExit if it ends, whoever ended it */
+  /**
+   * Starts the browser.
+   *
+   * @param onExit called when the browser ends, for any reason
+   */
   static async start(browser: BrowserName, profile: string, url: string, onExit: () => void): Promise<BrowserProcess> {
     const { path } = BROWSERS[browser];
     if (browser === "firefox") {
@@ -63,7 +73,7 @@ export class BrowserProcess {
             "--disable-breakpad",
             "--disable-dev-shm-usage",
             "--disable-popup-blocking",
-            // A tab that nobody sees works as fast as one that is seen.
+            // A hidden tab must work as fast as a visible one.
             "--disable-background-timer-throttling",
             "--disable-backgrounding-occluded-windows",
             "--disable-renderer-backgrounding",
@@ -81,12 +91,18 @@ export class BrowserProcess {
     return new BrowserProcess(child, child.pid);
   }
 
-  /** Some processes leave the group; who their parents are is only known while these live. To be called some time before `kill`. */
+  /**
+   * Records the browser's descendants. Some of them leave the process group, and their parents are
+   * only known while these live. Call it some time before `kill`.
+   */
   async look(): Promise<void> {
     this.#family = descendants(await processes(), this.#group);
   }
 
-  /** SIGKILL to the whole process group at once, before it returns. Resolves when nothing of it runs any more. */
+  /**
+   * Sends SIGKILL to the whole process group before it returns. Resolves when no process of the
+   * browser is running.
+   */
   async kill(): Promise<void> {
     signalGroup(this.#group, "SIGKILL");
     for (const pid of this.#family) signal(pid, "SIGKILL");
@@ -94,7 +110,7 @@ export class BrowserProcess {
     await this.#gone();
   }
 
-  /** As a person ends it. */
+  /** Ends the browser as a user does. */
   async close(): Promise<void> {
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => signalGroup(this.#group, "SIGKILL"), 5000);
@@ -116,17 +132,21 @@ export class BrowserProcess {
   }
 }
 
-/** Where a profile keeps what pages store. */
+/** Directories of a profile in which the browser keeps the storage of pages. */
 const STORAGE: Readonly<Record<BrowserName, readonly string[]>> = {
   chromium: ["Default/File System", "Default/IndexedDB"],
   firefox: ["storage/default"],
 };
 
-/** Bytes of the files in which the browser keeps what pages store. To be called when it has ended. */
+/**
+ * Measures the files in which the browser keeps the storage of pages, in bytes. Call it when the
+ * browser has ended.
+ */
 export async function storageOnDisk(browser: BrowserName, profile: string): Promise<number> {
   const sizes = STORAGE[browser].map(async (directory) => {
     const path = join(profile, directory);
-    // A browser without such a directory has moved it: then nothing would be measured.
+    // If the directory doesn't exist, the browser keeps storage elsewhere. Fail, because the
+    // measurement would be wrong.
     const entries = await readdir(path, { recursive: true, withFileTypes: true });
     const files = entries.filter((entry) => entry.isFile());
     return Promise.all(files.map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size));
@@ -140,13 +160,13 @@ interface ProcessEntry {
   readonly group: number;
 }
 
-/** All that run; zombies don't. */
+/** Lists all processes except zombies. */
 async function processes(): Promise<ProcessEntry[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const entries = await Promise.all(
     pids.map(async (pid) => {
       const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-      // The program's name, in parentheses, may hold anything.
+      // The program's name is in parentheses and may contain anything.
       const [state, parent, group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       return state === undefined || state === "" || "ZX".includes(state)
         ? []
@@ -169,6 +189,6 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It is gone.
+    // The process no longer exists.
   }
 }

@@ -18,34 +18,37 @@ export interface CampaignOptions {
   readonly kills: number;
   readonly seed: number;
   readonly root: string;
-  /** Holds the built package and the page's script. */
+  /** Directory with the built package and the page's script. */
   readonly out: string;
-  /** For the profile and the daemon's store. */
+  /** Directory for the profile and the daemon's store. */
   readonly dir: string;
   readonly verbose: boolean;
   note(text: string): void;
 }
 
-/** Milliseconds. Over all that a page renders in one check, on a machine that others use too. */
+/**
+ * Time limit for one command to a page, in milliseconds. It must be enough to render every store
+ * path in one check, on a busy machine.
+ */
 const PATIENCE = 120_000;
-/** Rounds between two looks at what the store takes. */
+/** Rounds between two checks of the space that the store takes. */
 const SPACE_EVERY = 10;
-/** Bytes of NARs that must have some content. */
+/** Size of NARs, in bytes, from which on the store must have some files in OPFS. */
 const MUCH = 1024 * 1024;
 const STORE = "crash";
 
-/** A browser that is running, with its tabs. */
+/** A running browser with its tabs. */
 interface Session {
   readonly browser: BrowserProcess;
   readonly tabs: Tab[];
   readonly operations: Operation[];
-  /** Called for each message of a running operation. */
+  /** Called for each message about a running operation. */
   watch: (operation: Operation, kind: Message["kind"]) => void;
-  /** When it was killed. */
+  /** Whether the browser was killed. */
   killed: boolean;
 }
 
-/** Kills one browser again and again, on one profile and one store. */
+/** Kills one browser repeatedly, on one profile and one store. */
 export class Campaign {
   readonly tally: Tally = emptyTally();
   readonly #options: CampaignOptions;
@@ -53,7 +56,7 @@ export class Campaign {
   readonly #durations = new Durations();
   readonly #server: PageServer;
   readonly #world: World;
-  /** What the store held when it was last looked at. */
+  /** Store paths that the store had at the last check. */
   #present: ReadonlySet<string> = new Set();
   readonly #planned = new Map<number, Omit<Operation, "started">>();
   #verifies = false;
@@ -103,7 +106,12 @@ export class Campaign {
     await this.#finish(operations);
   }
 
-  /** Without kills: how long things take, and that all of this works when nothing goes wrong. @returns whether it did */
+  /**
+   * Runs operations without kills. This measures their durations, and proves that everything works
+   * if nothing fails.
+   *
+   * @returns whether everything worked
+   */
   async #rehearse(): Promise<boolean> {
     const random = new Random(this.#options.seed);
     const session = await this.#start();
@@ -111,15 +119,15 @@ export class Campaign {
       const [tab] = session.tabs as [Tab];
       const opened = await tab.tell({ kind: "open", name: STORE, storage: this.#options.storage }, PATIENCE);
       if (opened.storage !== undefined && opened.storage !== this.#options.storage)
-        throw new Error(`the store is in ${opened.storage}, which is not what was asked for`);
+        throw new Error(`the store is in ${opened.storage}, which is not the requested storage`);
       this.#verifies = opened.verify;
-      if (!opened.verify) this.#options.note("this version has no verify(): NARs alone are checked");
+      if (!opened.verify) this.#options.note("this version has no verify(), so only NARs are checked");
       const shapes: Shape[] = ["tiny", "few", "many", "blobs", "large"];
       const plan = [];
       for (const shape of shapes)
         for (const format of ["nar", "tar"] as const) plan.push(await this.#world.import(random, shape, format));
       for (const root of this.#world.roots) plan.push(this.#world.pull(root));
-      // The large ones: room for the rounds, garbage for the collection.
+      // Delete the large paths, to make room for the rounds and garbage for the collection.
       for (const action of plan.slice(-3 - this.#world.roots.length)) {
         if (action.kind === "import") plan.push({ kind: "delete", storePath: action.storePath } as const);
       }
@@ -127,7 +135,7 @@ export class Campaign {
       await tab.tell({ kind: "run", lanes: [this.#steps(0, 0, plan)] }, PATIENCE);
       if (!(await this.#observed(tab, 0, session.operations))) return false;
       await this.#checkSpace(session, 0);
-      // What was not in danger does not count.
+      // Operations that were not in danger don't count.
       this.tally.operations = 0;
       this.tally.acknowledged = 0;
       return this.tally.losses === 0;
@@ -149,7 +157,7 @@ export class Campaign {
     return session;
   }
 
-  /** Writes down what a page says, at once. */
+  /** Records a page's message at once. */
   #hear(session: Session, message: Message): void {
     if (message.kind === "result" || message.kind === "error") return;
     const planned = this.#planned.get(message.id);
@@ -169,7 +177,8 @@ export class Campaign {
       this.tally.acknowledged++;
       this.#durations.add(operation.action, now - operation.started);
     } else if (!session.killed) {
-      // Parts of a browser that dies may live to see others gone.
+      // Ignore failures after a kill: a dying part of the browser may notice that other parts are
+      // gone.
       operation.failed = message.reason;
     }
     session.watch(operation, message.kind);
@@ -183,7 +192,11 @@ export class Campaign {
     });
   }
 
-  /** Opens the store and looks at what the last round left. @returns whether it could be looked at */
+  /**
+   * Opens the store and checks the result of the last round.
+   *
+   * @returns whether the check was possible
+   */
   async #checked(session: Session, round: number, operations: readonly Operation[]): Promise<boolean> {
     const [tab] = session.tabs as [Tab];
     try {
@@ -200,7 +213,7 @@ export class Campaign {
     try {
       observed = await tab.tell({ kind: "check", ask: [...this.#world.known.keys()] }, PATIENCE);
     } catch (error) {
-      this.#report(round, [{ kind: "unusable", text: `looking at the store: ${messageOf(error)}` }], operations);
+      this.#report(round, [{ kind: "unusable", text: `checking the store: ${messageOf(error)}` }], operations);
       return false;
     }
     if (this.#verifies && !observed.verify) throw new Error("verify() was not called");
@@ -218,13 +231,13 @@ export class Campaign {
       await tab.tell({ kind: "collect" }, PATIENCE);
       space = await tab.tell({ kind: "space" }, PATIENCE);
     } catch (error) {
-      this.#report(round, [{ kind: "unusable", text: `collecting garbage, with nothing else going on: ${messageOf(error)}` }], []);
+      this.#report(round, [{ kind: "unusable", text: `collecting garbage without other operations: ${messageOf(error)}` }], []);
       return undefined;
     }
     this.#options.note(`round ${round}: ${mib(live)} of NARs in ${this.#present.size} paths; ${takes(space)}`);
     const violations = checkSpace(space, live);
     if (this.#options.storage === "opfs" && live > MUCH && space.opfsBytes === 0)
-      violations.push({ kind: "space", text: "nothing is in OPFS, which was asked for" });
+      violations.push({ kind: "space", text: "OPFS has no files, but the store should be in OPFS" });
     this.#report(round, violations, []);
     return space;
   }
@@ -262,10 +275,10 @@ export class Campaign {
     try {
       await Promise.race([due, ended]);
     } catch (error) {
-      this.#report(round, [{ kind: "unusable", text: `before it was killed: ${messageOf(error)}` }], session.operations);
+      this.#report(round, [{ kind: "unusable", text: `before the kill: ${messageOf(error)}` }], session.operations);
     }
     ended.catch(() => {});
-    // What is under way in this very moment is what the kill hits.
+    // The operations that are running at this moment are those that the kill hits.
     const hit = session.operations.filter(inFlight);
     session.killed = true;
     await session.browser.kill();
@@ -286,7 +299,10 @@ export class Campaign {
     await tab.tell({ kind: "open", name: STORE, storage: this.#options.storage }, PATIENCE);
   }
 
-  /** The last kill's outcome; then everything is deleted, and next to nothing may be left. */
+  /**
+   * Checks the result of the last kill. Then deletes everything, and checks that almost no space is
+   * taken.
+   */
   async #finish(operations: readonly Operation[]): Promise<void> {
     const round = this.#options.kills + 1;
     const session = await this.#start();
@@ -308,7 +324,7 @@ export class Campaign {
       await end(session);
     }
     const disk = await storageOnDisk(this.#options.browser, this.#profile);
-    this.#options.note(`after everything was deleted, on the disk: ${mib(disk)}`);
+    this.#options.note(`on disk after everything was deleted: ${mib(disk)}`);
     this.#report(round, checkEmptied(disk, this.#options.storage), []);
   }
 
@@ -327,7 +343,7 @@ async function end(session: Session): Promise<void> {
 }
 
 function takes({ opfsBytes, opfsFiles, databaseBytes, databaseRecords, estimate }: Space): string {
-  return `${mib(opfsBytes)} in ${opfsFiles} files, ${mib(databaseBytes)} in ${databaseRecords} records, by the browser's estimate ${mib(estimate)}`;
+  return `${mib(opfsBytes)} in ${opfsFiles} files, ${mib(databaseBytes)} in ${databaseRecords} records, browser's estimate ${mib(estimate)}`;
 }
 
 function mib(bytes: number): string {

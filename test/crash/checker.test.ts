@@ -1,4 +1,4 @@
-/** That the checker finds what it is there to find: it is shown stores that are not as they must be. */
+/** Tests that the checker finds violations: it gets stores with errors. */
 
 import { describe, expect, test } from "vitest";
 import { checkEmptied, checkSpace, checkState, type Observed, type ObservedPath, possible, type Space } from "./checker.ts";
@@ -8,7 +8,7 @@ import type { KnownPath } from "./tree.ts";
 const A = "/nix/store/00000000000000000000000000000000-a";
 const B = "/nix/store/11111111111111111111111111111111-b";
 
-/** B refers to A. */
+/** Path B refers to path A. */
 const KNOWN: ReadonlyMap<string, KnownPath> = new Map([
   [A, { storePath: A, narHash: "sha256-A", narSize: 100, references: [] }],
   [B, { storePath: B, narHash: "sha256-B", narSize: 200, references: [A] }],
@@ -75,14 +75,15 @@ describe("of a store path", () => {
       present: true,
       absent: false,
     });
-    // Not acknowledged, or at the same time: either may be.
+    // If the deletion was not acknowledged, or if both ran at the same time, either result is
+    // possible.
     expect(possible(A, before, [imported, operation(deleteA, 20)])).toEqual({ present: true, absent: true });
     expect(possible(A, before, [imported, operation(deleteA, 5, 30)])).toEqual({ present: true, absent: true });
     expect(possible(A, before, [imported, operation(deleteA, 20, 30), operation(importA, 40)])).toEqual({
       present: true,
       absent: true,
     });
-    // A deletion that had ended before the import began takes nothing away from it.
+    // A deletion that ended before the import began doesn't affect the import.
     expect(possible(A, before, [operation(deleteA, 0, 5), operation(importA, 10, 20)])).toEqual({ present: true, absent: false });
   });
 
@@ -143,7 +144,7 @@ describe("space", () => {
     expect(checkSpace({ ...none, opfsBytes: 4 * MiB }, 0)).toMatchObject([{ kind: "space" }]);
     expect(checkEmptied(5 * MiB, "opfs")).toEqual([]);
     expect(checkEmptied(50 * MiB, "opfs")).toMatchObject([{ kind: "space" }]);
-    // Databases are cleaned up when the browser likes to.
+    // Browsers clean up databases at a time of their choice.
     expect(checkEmptied(50 * MiB, "indexeddb")).toEqual([]);
   });
 });

@@ -1,47 +1,50 @@
-/** What a store must look like after its browser was killed. Pure, so that tests can show it what must not be. */
+/**
+ * Checks the state of a store after its browser was killed. These functions are pure, so that tests
+ * can give them wrong states.
+ */
 
 import { brings, type Operation } from "./operation.ts";
 import type { KnownPath } from "./tree.ts";
 
-/** A store path as the page found it. */
+/** A store path as the page observed it. */
 export interface ObservedPath {
   readonly storePath: string;
-  /** SRI, of its PathInfo. */
+  /** NAR hash of the PathInfo, in SRI form. */
   readonly narHash: string;
   readonly narSize: number;
-  /** SRI, of the NAR that the store rendered. */
+  /** SHA-256 of the NAR that the store rendered, in SRI form. */
   readonly rendered?: string | undefined;
-  /** Why it did not render. */
+  /** Reason why the NAR could not be rendered. */
   readonly error?: string | undefined;
 }
 
 export interface Observed {
-  /** All that `pathInfos()` lists. */
+  /** All paths that `pathInfos()` lists. */
   readonly paths: readonly ObservedPath[];
-  /** Those that `pathInfo()` knows among those that it was asked for. */
+  /** The requested paths that `pathInfo()` finds. */
   readonly found: readonly string[];
-  /** Of `verify()`, where the store has it: as text, what is corrupt and what is missing. */
+  /** Result of `verify()` as text, if the store has this function. */
   readonly verify?: { readonly corrupt: readonly string[]; readonly missing: readonly string[] } | undefined;
 }
 
 export type ViolationKind =
-  /** Acknowledged, and not there; or there before, and gone. */
+  /** The path is missing, although it was acknowledged or was there before. */
   | "lost"
-  /** Its deletion was acknowledged, and it is there. */
+  /** The path is there, although its deletion was acknowledged. */
   | "undeleted"
-  /** There, and nothing brought it. */
+  /** The path is there, although no operation brought it. */
   | "unknown"
-  /** Listed, and does not render with its own hash; or found, and not listed. */
+  /** The path is listed but doesn't render with its own hash, or is found but not listed. */
   | "half"
-  /** Listed without something that it refers to. */
+  /** The path is listed, but one of its references is not. */
   | "open-closure"
-  /** `verify()` is not clean. */
+  /** `verify()` reported a problem. */
   | "corrupt"
   /** Space was not reclaimed. */
   | "space"
-  /** Rejected, without a reason for it. */
+  /** An operation was rejected for no valid reason. */
   | "failed"
-  /** The store could not be opened, or did not answer. */
+  /** The store could not be opened, or didn't answer. */
   | "unusable";
 
 export interface Violation {
@@ -50,10 +53,10 @@ export interface Violation {
 }
 
 export interface Expectation {
-  /** What the store held before the operations. */
+  /** Store paths that the store had before the operations. */
   readonly before: ReadonlySet<string>;
   readonly operations: readonly Operation[];
-  /** Everything that any operation may have brought. */
+  /** All store paths that any operation may have brought. */
   readonly known: ReadonlyMap<string, KnownPath>;
 }
 
@@ -67,20 +70,20 @@ export function checkState(observed: Observed, { before, operations, known }: Ex
 
   for (const { storePath, narHash, narSize, rendered, error } of observed.paths) {
     const expected = known.get(storePath);
-    if (!expected) complain("unknown", `${storePath}: nothing ever brought it`);
+    if (!expected) complain("unknown", `${storePath}: no operation brought it`);
     else if (expected.narHash !== narHash || expected.narSize !== narSize)
       complain(
         "half",
         `${storePath}: its PathInfo says ${narHash}, ${narSize} bytes, not ${expected.narHash}, ${expected.narSize}`,
       );
-    if (error !== undefined) complain("half", `${storePath} is listed and does not render: ${error}`);
-    else if (rendered !== narHash) complain("half", `${storePath} renders as ${rendered}, its PathInfo says ${narHash}`);
+    if (error !== undefined) complain("half", `${storePath} is listed but does not render: ${error}`);
+    else if (rendered !== narHash) complain("half", `${storePath} renders as ${rendered}, but its PathInfo says ${narHash}`);
   }
   for (const storePath of observed.found)
-    if (!listed.has(storePath)) complain("half", `${storePath}: pathInfo() knows it, pathInfos() does not list it`);
+    if (!listed.has(storePath)) complain("half", `${storePath}: pathInfo() finds it, but pathInfos() does not list it`);
   const found = new Set(observed.found);
   for (const storePath of listed)
-    if (!found.has(storePath)) complain("half", `${storePath}: pathInfos() lists it, pathInfo() does not know it`);
+    if (!found.has(storePath)) complain("half", `${storePath}: pathInfos() lists it, but pathInfo() does not find it`);
 
   const touched = new Set([...before, ...listed]);
   for (const { action } of operations) {
@@ -92,13 +95,13 @@ export function checkState(observed: Observed, { before, operations, known }: Ex
     if (listed.has(storePath) && !present) {
       const [kind, why] = operations.some(({ action }) => action.kind === "delete" && action.storePath === storePath)
         ? (["undeleted", "its deletion was acknowledged"] as const)
-        : (["unknown", "nothing brought it since it was last seen to be absent"] as const);
+        : (["unknown", "no operation brought it since it was last absent"] as const);
       complain(kind, `${storePath} is there: ${why}`);
     }
     if (!listed.has(storePath) && !absent)
       complain(
         "lost",
-        `${storePath} is not there: ${before.has(storePath) ? "it was there before" : "it was acknowledged"}, and nobody deleted it`,
+        `${storePath} is not there: ${before.has(storePath) ? "it was there before" : "it was acknowledged"}, and no operation deleted it`,
       );
   }
 
@@ -108,7 +111,7 @@ export function checkState(observed: Observed, { before, operations, known }: Ex
         listed.has(reference) ||
         (before.has(storePath) && !before.has(reference)) ||
         operations.some(({ action }) => action.kind === "delete" && action.storePath === reference);
-      if (!excused) complain("open-closure", `${storePath} is there, ${reference}, to which it refers, is not`);
+      if (!excused) complain("open-closure", `${storePath} is there, but its reference ${reference} is not`);
     }
   }
 
@@ -116,13 +119,14 @@ export function checkState(observed: Observed, { before, operations, known }: Ex
   for (const text of observed.verify?.missing ?? []) complain("corrupt", `verify(): missing: ${text}`);
   for (const operation of operations)
     if (operation.failed !== undefined)
-      complain("failed", `${operation.action.kind} was rejected with nothing wrong: ${operation.failed}`);
+      complain("failed", `${operation.action.kind} was rejected for no valid reason: ${operation.failed}`);
   return violations;
 }
 
 /**
- * What may have become of a store path. An operation takes effect somewhere between its start and its acknowledgement, wholly or, if
- * it was not acknowledged, perhaps not at all; of two that overlap either may have been the later one.
+ * Tells whether a store path may be present, and whether it may be absent. An operation takes
+ * effect at some time between its start and its acknowledgement. If it was not acknowledged, it may
+ * have no effect. If two operations overlap, either may be the later one.
  */
 export function possible(
   storePath: string,
@@ -143,33 +147,43 @@ export function possible(
   const puts = operations.filter(({ action }) => brings(action).includes(storePath)).map(effect);
   const deletes = operations.filter(({ action }) => action.kind === "delete" && action.storePath === storePath).map(effect);
   (before.has(storePath) ? puts : deletes).push(initial);
-  // Something certain that nothing of the other kind can have come after.
+  // An effect prevails if it is certain, and no effect of the other kind can be later.
   const prevails = (ones: readonly Effect[], others: readonly Effect[]): boolean =>
     ones.some((one) => one.certain && others.every((other) => other.end < one.start));
   return { present: !prevails(deletes, puts), absent: !prevails(puts, deletes) };
 }
 
-/** What a store takes, in bytes. */
+/** Space that a store takes, in bytes. */
 export interface Space {
-  /** In the origin's private file system. */
+  /** Files in the origin private file system. */
   readonly opfsFiles: number;
   readonly opfsBytes: number;
-  /** Of the records of all its databases: keys and values. */
+  /** Records in all databases of the origin: keys and values. */
   readonly databaseRecords: number;
   readonly databaseBytes: number;
-  /** What the browser says that the origin takes. Databases are cleaned up when the browser likes to: this may be more. */
+  /**
+   * The browser's own estimate for the origin. It can be higher, because browsers clean up
+   * databases at a time of their choice.
+   */
   readonly estimate: number;
 }
 
-/** Packs are rewritten when too little of them is live, not when a little is dead. */
+/**
+ * Ratio of taken space to live NARs that is allowed. A pack is only rewritten when too little of it
+ * is live.
+ */
 const SLACK_FACTOR = 2;
 const MiB = 1024 * 1024;
-/** An open pack, journals, an index. */
+/** Additional bytes that are allowed, for an open pack, journals and an index. */
 const SLACK = 16 * MiB;
-/** What an empty store may still take: its schema, an index without entries, a pack's header. */
+/** Bytes that an empty store may take: its schema, an index without entries, a pack's header. */
 const EMPTY_SLACK = MiB;
 
-/** After garbage was collected, with nothing else going on. @param live of all NARs together, in bytes: content is not more than that */
+/**
+ * Checks the space after a garbage collection without other operations.
+ *
+ * @param live size of all NARs together, in bytes; the content is not larger
+ */
 export function checkSpace({ opfsBytes, opfsFiles, databaseBytes, databaseRecords }: Space, live: number): Violation[] {
   const taken = opfsBytes + databaseBytes;
   const limit = live === 0 ? EMPTY_SLACK : live * SLACK_FACTOR + SLACK;
@@ -178,22 +192,26 @@ export function checkSpace({ opfsBytes, opfsFiles, databaseBytes, databaseRecord
   return [
     {
       kind: "space",
-      text: `after collectGarbage the store takes ${where}, for ${live} bytes of NARs: at most ${limit} are expected`,
+      text: `after collectGarbage the store takes ${where}, for ${live} bytes of NARs; the limit is ${limit} bytes`,
     },
   ];
 }
 
-/** What the browser itself adds for files and databases that are all but empty. */
+/** Bytes that the browser itself needs for files and databases that are almost empty. */
 const EMPTY_DISK = 16 * MiB;
 
 /**
- * After everything was deleted and the browser has ended. The browser's own estimate can't be held against a store: Chromium forgets
- * to count what was written just before a kill, subtracts it when it is deleted, and tells of 4 GiB when that comes out below zero.
+ * Checks the space after everything was deleted and the browser has ended.
+ *
+ * The browser's own estimate is not reliable. Chromium doesn't count data that was written just
+ * before a kill, but subtracts it when it is deleted. If the result is negative, Chromium reports 4
+ * GiB.
  *
  * @param disk bytes of the files in which the browser keeps the origin's storage
- * @param storage databases are cleaned up when the browser likes to, files at once
+ * @param storage only OPFS is checked: browsers delete files at once, but clean up databases at a
+ *   time of their choice
  */
 export function checkEmptied(disk: number, storage: "opfs" | "indexeddb"): Violation[] {
   if (storage === "indexeddb" || disk <= EMPTY_DISK) return [];
-  return [{ kind: "space", text: `everything was deleted, and the browser still keeps ${disk} bytes on the disk` }];
+  return [{ kind: "space", text: `everything was deleted, but the browser still keeps ${disk} bytes on disk` }];
 }

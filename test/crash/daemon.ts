@@ -6,7 +6,11 @@ export interface Daemon {
   stop(): Promise<unknown>;
 }
 
-/** @param preload a binary cache's directory */
+/**
+ * Starts a daemon, and resolves when it listens.
+ *
+ * @param preload directory of a binary cache that it imports first
+ */
 export async function startDaemon(main: string, dataDir: string, preload: string): Promise<Daemon> {
   const args = [main, "daemon", "-l", "127.0.0.1:0", "--data-dir", dataDir, "--preload", preload];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });

@@ -2,7 +2,7 @@ import type { Action } from "./operation.ts";
 
 const KEPT = 7;
 
-/** How long operations take here, learned from those that were not killed. */
+/** Durations of operations on this machine, measured on operations that were not killed. */
 export class Durations {
   readonly #measured = new Map<string, number[]>();
 
@@ -13,7 +13,10 @@ export class Durations {
     this.#measured.set(key, list.slice(-KEPT));
   }
 
-  /** In milliseconds: the longest of the last few, because what is aimed beyond the end of some hits the end of others. */
+  /**
+   * Returns the longest of the last few durations, in milliseconds. A kill that comes too late for
+   * one operation hits the next one.
+   */
   expected(action: Action): number {
     return Math.max(...(this.#measured.get(keyOf(action)) ?? [200]));
   }

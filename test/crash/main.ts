@@ -1,10 +1,12 @@
 /**
- * Kills browsers at random moments of what a store does, and looks at what is left of the store:
+ * Kills browsers at random moments during store operations, and checks the state of the store:
  *
- *     npm run test:crash -- [--browser chromium|firefox] [--storage opfs|indexeddb] [--kills N] [--seed S] [--verbose]
+ *     npm run test:crash -- [--browser chromium|firefox] [--storage opfs|indexeddb]
+ *                           [--kills N] [--seed S] [--verbose]
  *
- * Without arguments 100 kills in Chromium over OPFS, 20 over IndexedDB, 20 in Firefox. With the same seed the same operations are
- * chosen and the same moments; what the kill meets is up to the machine.
+ * By default, runs 100 kills in Chromium with OPFS, 20 in Chromium with IndexedDB and 20 in
+ * Firefox. The same seed chooses the same operations and moments. Which operation a kill hits
+ * depends on the machine.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -21,7 +23,10 @@ interface Run {
   readonly browser: BrowserName;
   readonly storage: Storage;
   readonly kills: number;
-  /** A run that lacks its browser fails, if somebody asked for it by name. */
+  /**
+   * Whether the run fails if its browser is not installed: by default for Chromium, and for a
+   * browser that the arguments name.
+   */
   readonly asked: boolean;
 }
 
@@ -37,7 +42,12 @@ interface Request {
   readonly verbose: boolean;
 }
 
-/** @returns the exit status: 1 if something was lost or nothing was proven, 2 if the arguments are wrong */
+/**
+ * Runs the program.
+ *
+ * @returns the exit status: 0, 1 if data was lost or the run proved nothing, 2 if the arguments are
+ *   wrong
+ */
 export async function main(args: readonly string[], { root, out }: { root: string; out: string }): Promise<number> {
   const request = parse(args);
   if (typeof request === "string") {
@@ -57,7 +67,7 @@ export async function main(args: readonly string[], { root, out }: { root: strin
       process.stdout.write(`${title}: ${text}\n`);
     };
     if (!(await isInstalled(BROWSERS[run.browser]))) {
-      note(`NOT RUN, there is no ${BROWSERS[run.browser].path}`);
+      note(`NOT RUN: there is no ${BROWSERS[run.browser].path}`);
       if (run.asked) problems.push(`${title} was not run`);
       continue;
     }
@@ -76,7 +86,7 @@ export async function main(args: readonly string[], { root, out }: { root: strin
     } catch (error) {
       problems.push(`${title}: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
-      if (kept) note(`what is left is in ${dir}`);
+      if (kept) note(`the profile and the daemon's store are in ${dir}`);
       else await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     }
   }
@@ -86,7 +96,11 @@ export async function main(args: readonly string[], { root, out }: { root: strin
   return total.losses === 0 && problems.length === 0 ? 0 : 1;
 }
 
-/** @returns what is wrong, if something is */
+/**
+ * Parses the arguments.
+ *
+ * @returns the reason as text if the arguments are wrong
+ */
 export function parse(args: readonly string[]): Request | string {
   let parsed: ReturnType<typeof parseOptions>;
   try {
@@ -95,14 +109,16 @@ export function parse(args: readonly string[]): Request | string {
     return error instanceof Error ? error.message : String(error);
   }
   const { browser, storage } = parsed;
-  if (browser !== undefined && browser !== "chromium" && browser !== "firefox") return `there is no browser '${browser}'`;
-  if (storage !== undefined && storage !== "opfs" && storage !== "indexeddb") return `there is no storage '${storage}'`;
+  if (browser !== undefined && browser !== "chromium" && browser !== "firefox")
+    return `unknown browser '${browser}'; use chromium or firefox`;
+  if (storage !== undefined && storage !== "opfs" && storage !== "indexeddb")
+    return `unknown storage '${storage}'; use opfs or indexeddb`;
   const kills = parsed.kills === undefined ? undefined : Number(parsed.kills);
-  if (kills !== undefined && (!Number.isSafeInteger(kills) || kills < 1)) return "--kills is a number from 1 up";
+  if (kills !== undefined && (!Number.isSafeInteger(kills) || kills < 1)) return "--kills must be a whole number of at least 1";
   const seed = parsed.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(parsed.seed);
-  if (!Number.isSafeInteger(seed)) return "--seed is a whole number";
+  if (!Number.isSafeInteger(seed)) return "--seed must be a whole number";
   const chosen = RUNS.filter((run) => (browser ?? run.browser) === run.browser && (storage ?? run.storage) === run.storage);
-  // A pair that is not run by default.
+  // This combination is not run by default.
   if (chosen.length === 0 && browser && storage) chosen.push({ browser, storage, kills: 20, asked: true });
   const runs = chosen.map((run) => ({ ...run, kills: kills ?? run.kills, asked: run.asked || browser !== undefined }));
   return { runs, seed, verbose: parsed.verbose ?? false };

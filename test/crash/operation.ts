@@ -1,20 +1,20 @@
-/** What a page is told to do, and what became of it. */
+/** The operations of a page, and their results. */
 
 export type Action =
   | {
       readonly kind: "import";
       readonly format: "nar" | "tar";
       readonly name: string;
-      /** Where the page gets the archive. */
+      /** URL from which the page fetches the archive. */
       readonly url: string;
       readonly storePath: string;
     }
   | {
       readonly kind: "pull";
-      /** Of the daemon. */
+      /** URL of the daemon. */
       readonly remote: string;
       readonly storePath: string;
-      /** With all that it refers to. */
+      /** The store path with all its dependencies. */
       readonly closure: readonly string[];
     }
   | { readonly kind: "delete"; readonly storePath: string }
@@ -23,7 +23,10 @@ export type Action =
 export type Kind = Action["kind"];
 export const KINDS: readonly Kind[] = ["import", "pull", "delete", "collect"];
 
-/** Times are milliseconds of the controller's clock: of the page's word that it begins, and of its word that the promise resolved. */
+/**
+ * One action of a page. Times are milliseconds of the controller's clock, when the page's message
+ * arrived: that it begins, or that the promise resolved.
+ */
 export interface Operation {
   readonly id: number;
   readonly tab: number;
@@ -31,11 +34,11 @@ export interface Operation {
   readonly action: Action;
   readonly started: number;
   acknowledged?: number;
-  /** Why it was rejected. */
+  /** Reason of the rejection. */
   failed?: string;
 }
 
-/** The store paths that it brings. */
+/** Returns the store paths that an action brings into the store. */
 export function brings(action: Action): readonly string[] {
   if (action.kind === "import") return [action.storePath];
   return action.kind === "pull" ? action.closure : [];

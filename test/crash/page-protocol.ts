@@ -1,4 +1,7 @@
-/** What the controller and its pages say to each other: JSON over HTTP, because a driver's connection would be one more thing that may live on. */
+/**
+ * Messages between the controller and its pages: JSON over HTTP. A driver's connection would be one
+ * more thing that may survive a kill.
+ */
 
 import type { Observed, Space } from "./checker.ts";
 import type { Action } from "./operation.ts";
@@ -12,22 +15,22 @@ export interface Step {
 
 export type Command =
   | { readonly kind: "open"; readonly name: string; readonly storage: Storage }
-  /** Opens another tab, with this address. */
+  /** Opens another tab with this URL. */
   | { readonly kind: "tab"; readonly url: string }
-  /** Renders everything that is listed; asks `pathInfo()` for these too. */
+  /** Renders all listed paths, and looks up `ask` with `pathInfo()` too. */
   | { readonly kind: "check"; readonly ask: readonly string[] }
-  /** Each lane's steps one after the other, the lanes at once. */
+  /** Runs all lanes concurrently. The steps of a lane run one after the other. */
   | { readonly kind: "run"; readonly lanes: readonly (readonly Step[])[] }
   | { readonly kind: "collect" }
   | { readonly kind: "empty" }
-  /** Closes the store, then measures. */
+  /** Closes the store, then measures its space. */
   | { readonly kind: "space" };
 
 export interface Opened {
-  /** Which of the newer calls the store has. */
+  /** Which of the newer functions the store has. */
   readonly verify: boolean;
   readonly usage: boolean;
-  /** What it says of itself, if it does: `usage().storage`. */
+  /** `usage().storage`, if the store has `usage()`. */
   readonly storage?: string | undefined;
 }
 
@@ -41,11 +44,11 @@ export interface Results {
   space: Space;
 }
 
-/** Answers of a command, and what happens while one runs. */
+/** Results of commands, and events while a command runs. */
 export type Message =
   | { readonly kind: "result"; readonly value: unknown }
   | { readonly kind: "error"; readonly reason: string }
   | { readonly kind: "started"; readonly id: number }
   | { readonly kind: "acknowledged"; readonly id: number }
-  /** @property result what the promise resolved to was not what was asked for */
+  /** The promise was rejected, or resolved to a wrong result. */
   | { readonly kind: "failed"; readonly id: number; readonly reason: string };

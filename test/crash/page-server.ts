@@ -17,7 +17,10 @@ export class Tab {
     this.#onMessage = onMessage;
   }
 
-  /** One at a time. Rejects with what the page failed of, or when the browser is gone. */
+  /**
+   * Sends a command and waits for its result. One command can run at a time. Rejects if the page
+   * fails, if the browser is gone or after `patience` milliseconds.
+   */
   async tell<C extends Command>(command: C, patience: number): Promise<Results[C["kind"]]> {
     if (this.#gone) throw this.#gone;
     if (this.#answer) throw new Error("this tab is busy");
@@ -35,7 +38,7 @@ export class Tab {
     }
   }
 
-  /** Nothing more will come. */
+  /** Ends the connection: the browser is gone. */
   end(reason: Error): void {
     this.#gone ??= reason;
     this.#answer?.reject(reason);
@@ -71,9 +74,9 @@ export class Tab {
 
 export interface PageServer {
   readonly url: string;
-  /** Serves these archives under `/content/KEY`. */
+  /** Archives that are served under `/content/KEY`. */
   readonly content: Map<string, () => Uint8Array>;
-  /** The address of a new tab, and what it says and is told. */
+  /** Creates the URL of a new tab, and the connection to it. */
   tab(onMessage: (message: Message) => void): { url: string; tab: Tab };
   close(): void;
 }
@@ -88,7 +91,11 @@ const PAGE = `<!doctype html>
 
 const TYPES: Record<string, string> = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 
-/** Serves the built package and the page on one origin, for as long as the store lives. @param out holds `dist` and `page.mjs` */
+/**
+ * Serves the built package and the page on one origin, which stays the same for all rounds.
+ *
+ * @param out directory with `dist` and `page.mjs`
+ */
 export async function servePages(root: string, out: string): Promise<PageServer> {
   const tabs = new Map<string, Tab>();
   const content = new Map<string, () => Uint8Array>();
@@ -134,7 +141,7 @@ async function receive(request: IncomingMessage, response: ServerResponse, tab: 
   try {
     for await (const part of request) parts.push(part as Buffer);
   } catch {
-    // Killed in mid-sentence.
+    // The browser was killed while it sent the request.
     return;
   }
   tab.receive(JSON.parse(Buffer.concat(parts).toString()) as Message);

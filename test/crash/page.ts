@@ -1,6 +1,7 @@
 /**
- * The page: does what the controller says, by the package's public calls alone, and tells of each promise as it resolves. It is
- * written against the contract, not against our own types, so that it can be run on any version.
+ * The page. It executes the controller's commands, only with the public functions of the package,
+ * and reports each promise that resolves. It declares the package's types itself instead of
+ * importing them, so that it can test any version.
  */
 
 import type { Observed, ObservedPath, Space } from "./checker.ts";
@@ -23,7 +24,7 @@ interface Store {
   delete(storePath: string): Promise<unknown>;
   collectGarbage(): Promise<unknown>;
   close(): Promise<void>;
-  // Not in every version.
+  // Some versions don't have these functions.
   verify?(): Promise<{ corrupt: readonly unknown[]; missing: readonly unknown[] }>;
   usage?(): Promise<{ storage?: string }>;
 }
@@ -33,7 +34,7 @@ interface Package {
   connectRemote(url: string): unknown;
 }
 
-/** Node's types, by which this is checked, don't know a page's globals. */
+/** Globals of a page. This file is checked with Node's types, which don't include them. */
 interface PageGlobals {
   readonly location: { readonly search: string; readonly href: string };
   open(url: string, target: string, features: string): unknown;
@@ -72,7 +73,7 @@ async function post(message: Message): Promise<void> {
 }
 
 async function opened(): Promise<Store> {
-  if (!storeOptions) throw new Error("no store was opened yet");
+  if (!storeOptions) throw new Error("no store is open");
   const { name, storage } = storeOptions;
   library ??= (await import(/* @vite-ignore */ new URL("/dist/index.js", page.location.href).href)) as Package;
   store ??= await library.openStore(name, { storage, workers: 1 });
@@ -84,7 +85,7 @@ async function execute(command: Command): Promise<unknown> {
     case "open": {
       storeOptions = command;
       const it = await opened();
-      // Opening may be lazy.
+      // `openStore` may open the database lazily, so read something.
       for await (const _ of it.pathInfos()) break;
       const has = { verify: typeof it.verify === "function", usage: typeof it.usage === "function" };
       const answer: Opened = { ...has, storage: (await it.usage?.())?.storage };
@@ -215,7 +216,10 @@ async function opfs(directory: DirectoryHandle): Promise<{ count: number; bytes:
   return { count, bytes };
 }
 
-/** A worker's exclusive handle, which Firefox wants to be gone, may take a moment to go with the worker. */
+/**
+ * Reads the size of a file. Firefox can't read it while a worker has an exclusive handle, and the
+ * handle may exist a little longer than the worker. So this is retried for 5 seconds.
+ */
 async function sizeOfFile(file: { getFile(): Promise<{ size: number }> }): Promise<number> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -227,7 +231,7 @@ async function sizeOfFile(file: { getFile(): Promise<{ size: number }> }): Promi
   }
 }
 
-/** Bytes that a record's value is made of, near enough. */
+/** Estimates the size of a record's value, in bytes. */
 function sizeOf(value: unknown): number {
   if (typeof value === "string") return value.length;
   if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return value.byteLength;
@@ -264,7 +268,7 @@ function text(error: unknown): string {
 
 for (;;) {
   const response = await fetch(`/next${session}`);
-  // A page that the browser brought back from before it was killed: it must not touch the store.
+  // The browser restored a page from before the kill. It must not touch the store.
   if (response.status === 410) break;
   if (response.status !== 200) continue;
   try {

@@ -3,7 +3,10 @@ import type { Random } from "./random.ts";
 import type { Shape } from "./tree.ts";
 import type { World } from "./world.ts";
 
-/** When to kill: somewhere in an operation; shortly before it should be acknowledged; right after it was. */
+/**
+ * When to kill: in the middle of an operation, shortly before its expected acknowledgement, or
+ * shortly after its end.
+ */
 export type Moment =
   | { readonly kind: "within"; readonly fraction: number }
   | { readonly kind: "before-end"; readonly milliseconds: number }
@@ -16,21 +19,31 @@ export interface Lane {
 
 export interface Plan {
   readonly lanes: readonly Lane[];
-  /** Which operation of the first lane the moment is of. */
+  /** Index of the operation in the first lane to which `moment` refers. */
   readonly target: number;
   readonly moment: Moment;
 }
 
 const MiB = 1024 * 1024;
-/** Bytes of NARs from which on there is more deleting than importing: every check renders them all. */
+/**
+ * Size of all NARs in the store, in bytes, from which on there are more deletions than imports.
+ * Every check renders all of them.
+ */
 const FULL = 120 * MiB;
 
-/** Deletions and collections are short: so that as many kills hit them, they are aimed at as often. */
+/**
+ * Weights of the operations to aim at. Deletions and collections are short, so they get high
+ * weights, to be hit often enough.
+ */
 const TARGETS: Readonly<Record<Kind, number>> = { import: 35, pull: 25, delete: 15, collect: 25 };
 const STEPS = 4;
 const SHAPES: Readonly<Record<Shape, number>> = { tiny: 15, few: 20, many: 30, blobs: 20, large: 15 };
 
-/** @param present what the store holds now */
+/**
+ * Plans a round.
+ *
+ * @param present store paths that the store has now
+ */
 export async function makePlan(random: Random, world: World, present: ReadonlySet<string>): Promise<Plan> {
   const pattern = random.weighted({ one: 40, lanes: 30, tabs: 30 });
   const target = random.chance(0.3) ? 1 : 0;
@@ -41,9 +54,10 @@ export async function makePlan(random: Random, world: World, present: ReadonlySe
     for (let step = 0; step < STEPS; step++) {
       let kind: Kind = random.weighted({ ...TARGETS, delete: world.sizeOf(present) > FULL ? 60 : TARGETS.delete });
       if (lane === 0 && step === target) kind = aim;
-      // One takes milliseconds; a kill that comes late for it shall meet the next.
+      // A deletion takes milliseconds, so a kill may come too late. Then it should hit the next
+      // deletion.
       else if (lane === 0 && step > target && aim === "delete") kind = "delete";
-      // So that there is garbage to collect.
+      // Create garbage for the collection.
       else if (lane === 0 && step === target - 1 && aim === "collect") kind = "delete";
       actions.push(await makeAction(kind, random, world, present, actions));
     }
@@ -69,10 +83,10 @@ async function makeAction(
       return world.pull(random.pick(absent.length > 0 && random.chance(0.8) ? absent : world.roots));
     }
     case "delete": {
-      // Now and then what this very lane has just brought, or is not there at all.
+      // Sometimes delete a path that this lane imports, or one that doesn't exist.
       const brought = earlier.flatMap((action) => (action.kind === "import" ? [action.storePath] : []));
       if (brought.length > 0 && random.chance(0.3)) return { kind, storePath: random.pick(brought) };
-      // What is large goes first: that leaves something to reclaim.
+      // Delete large paths first, so that there is space to reclaim.
       const candidates = [...present].sort((a, b) => world.sizeOf([b]) - world.sizeOf([a]));
       const some = candidates.slice(0, random.chance(0.5) ? 4 : candidates.length);
       return { kind, storePath: some.length > 0 ? random.pick(some) : random.pick(world.roots).storePath };

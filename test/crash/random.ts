@@ -1,21 +1,23 @@
-/** Numbers that follow from a seed, so that a run can be repeated. */
+/** Random numbers that only depend on a seed, so that a run can be repeated. */
 export class Random {
   #state: number;
 
-  /** @param parts of the seed, such as the run's number and the round's */
+  /**
+   * @param parts parts of the seed, such as the number of the run and of the round
+   */
   constructor(...parts: readonly number[]) {
     let state = 0x9e3779b9;
     for (const part of parts) state = mixed(state ^ (part | 0));
     this.#state = state;
   }
 
-  /** From 0 up to 1, which it never is. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   fraction(): number {
     this.#state = (this.#state + 0x9e3779b9) | 0;
     return (mixed(this.#state) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from `low` to `high`, both of them possible. */
+  /** Returns a whole number from `low` to `high`, both inclusive. */
   whole(low: number, high: number): number {
     return low + Math.floor(this.fraction() * (high - low + 1));
   }
@@ -29,7 +31,7 @@ export class Random {
     return values[this.whole(0, values.length - 1)] as T;
   }
 
-  /** A key, each as likely as its weight is of all. */
+  /** Returns a key, with a probability proportional to its weight. */
   weighted<K extends string>(weights: Readonly<Record<K, number>>): K {
     const entries = Object.entries(weights) as [K, number][];
     let left = this.fraction() * entries.reduce((sum, [, weight]) => sum + weight, 0);
@@ -41,7 +43,7 @@ export class Random {
   }
 }
 
-/** Spreads a change of one bit over all 32. */
+/** Mixes the bits, so that a change of one bit affects all 32. */
 function mixed(value: number): number {
   let x = value;
   x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
@@ -49,7 +51,7 @@ function mixed(value: number): number {
   return x ^ (x >>> 15);
 }
 
-/** Bytes that follow from the seed and don't compress. */
+/** Creates bytes that only depend on the seed and don't compress. */
 export function randomBytes(size: number, seed: number): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(Math.ceil(size / 4));
   let state = mixed(seed ^ 0x5bf03635) || 1;

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm run test:crash`: see main.ts. Node doesn't run TypeScript, so what is here is bundled first; packages stay outside the bundle
- * and are found from node_modules, below which it therefore is. What is tested is the built package.
+ * `npm run test:crash`: see main.ts. Tests the built package. Node doesn't run TypeScript, so this
+ * script bundles it first. Packages stay outside of the bundle. The bundle is written below
+ * node_modules, so that Node finds the packages.
  */
 import { access, cp, mkdtemp, rm } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -16,7 +17,7 @@ await access(resolve(root, "dist/index.js")).catch(() => {
 });
 const out = await mkdtemp(resolve(root, "node_modules/.crash-"));
 try {
-  // A build meanwhile must not change what is tested.
+  // Copy the package, so that a concurrent build doesn't change it during the test.
   await cp(resolve(root, "dist"), resolve(out, "dist"), { recursive: true });
   for (const [name, platform] of /** @type {const} */ ([
     ["main", "node"],

@@ -7,21 +7,24 @@ import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { formatStorePath } from "../../src/nix/store-path.ts";
 import { Random, randomBytes } from "./random.ts";
 
-/** What a browser is given to import: all of it follows from a shape and a seed. */
+/** A tree to import into a browser's store. It only depends on a shape and a seed. */
 export type TreeNode =
   | { readonly kind: "directory"; readonly entries: readonly (readonly [name: string, node: TreeNode])[] }
   | { readonly kind: "file"; readonly size: number; readonly seed: number; readonly executable: boolean }
   | { readonly kind: "symlink"; readonly target: string };
 
-/** `tiny`: one file; `few`: of everything; `many`: hundreds of small files; `blobs`: some of megabytes; `large`: one of tens of them. */
+/**
+ * Shape of a tree. `tiny`: one file; `few`: some entries of each kind; `many`: hundreds of small
+ * files; `blobs`: some files of up to 2 MiB; `large`: one file of 10 to 50 MiB.
+ */
 export type Shape = "tiny" | "few" | "many" | "blobs" | "large";
 
 export interface KnownPath {
   readonly storePath: string;
-  /** SRI. */
+  /** NAR hash, in SRI form. */
   readonly narHash: string;
   readonly narSize: number;
-  /** Absolute store paths, its own one apart. */
+  /** Absolute store paths, without the path itself. */
   readonly references: readonly string[];
 }
 
@@ -30,7 +33,7 @@ const MiB = 1024 * 1024;
 export function makeTree(shape: Shape, seed: number): TreeNode {
   const random = new Random(seed);
   const own = (size: number): TreeNode => ({ kind: "file", size, seed: random.whole(1, 2 ** 31), executable: random.chance(0.1) });
-  // Content that other trees have too: what deletes one of them must leave it to the others.
+  // Content that other trees have too: when one of these trees is deleted, the others must keep it.
   const shared = (largest: number): TreeNode => {
     const content = random.whole(1, 150);
     return { kind: "file", size: new Random(content).whole(0, largest), seed: content, executable: false };
@@ -106,7 +109,11 @@ export function narOf(tree: TreeNode): Buffer<ArrayBuffer> {
 
 const BLOCK = 512;
 
-/** A ustar archive. @param name of the one entry at the top */
+/**
+ * Creates a ustar archive.
+ *
+ * @param name name of the only entry at the top
+ */
 export function tarOf(tree: TreeNode, name: string): Buffer<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const write = (path: string, node: TreeNode): void => {
@@ -119,7 +126,7 @@ export function tarOf(tree: TreeNode, name: string): Buffer<ArrayBuffer> {
     header.write({ file: "0", symlink: "2", directory: "5" }[node.kind], 156);
     if (node.kind === "symlink") header.write(node.target, 157);
     header.write("ustar\x0000", 257);
-    // The sum counts its own field as blanks.
+    // The checksum counts its own field as blanks.
     header.fill(" ", 148, 156);
     const sum = header.reduce((total, byte) => total + byte, 0);
     header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
@@ -131,7 +138,7 @@ export function tarOf(tree: TreeNode, name: string): Buffer<ArrayBuffer> {
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)]);
 }
 
-/** Of a NAR without references, as `nix-store --add` would name it. */
+/** Calculates the store path of a NAR without references, as `nix-store --add` does. */
 export async function knownPath(name: string, nar: Uint8Array): Promise<KnownPath> {
   const digest = createHash("sha256").update(nar).digest();
   const path = await storePathFromContentAddress(name, {

@@ -2,9 +2,9 @@ import { KINDS, type Kind } from "./operation.ts";
 
 export interface Tally {
   kills: number;
-  /** Kills with at least one operation under way. */
+  /** Kills that hit at least one running operation. */
   hits: number;
-  /** Kills with at least one of these under way. */
+  /** Kills that hit at least one running operation of this kind. */
   hitsByKind: Record<Kind, number>;
   operations: number;
   acknowledged: number;
@@ -31,10 +31,14 @@ export function sumOf(tallies: readonly Tally[]): Tally {
   return sum;
 }
 
-/** So many kills must have met each kind of operation at least once. */
+/** Number of kills from which on each kind of operation must have been hit at least once. */
 const ENOUGH_FOR_ALL_KINDS = 50;
 
-/** Why a run without losses would prove nothing; nothing if it does. @param asked how many kills were */
+/**
+ * Returns the reasons why a run without losses would prove nothing; none if it is valid.
+ *
+ * @param asked requested number of kills
+ */
 export function vacuity(tally: Tally, asked: number): string[] {
   const reasons: string[] = [];
   if (tally.kills < asked) reasons.push(`only ${tally.kills} of ${asked} kills`);

@@ -10,14 +10,20 @@ import type { Action } from "./operation.ts";
 import type { Random } from "./random.ts";
 import { type KnownPath, knownPath, makeTree, narOf, type Shape, tarOf, writeTree } from "./tree.ts";
 
-/** Everything outside of the browser: archives to import, a daemon to pull from, and what all of it has to look like. */
+/**
+ * Everything outside of the browser: archives to import, a daemon to pull from, and the expected
+ * path infos of both.
+ */
 export class World {
   readonly known = new Map<string, KnownPath>();
   /** Store paths of the daemon, each with its closure. */
   readonly roots: readonly { readonly storePath: string; readonly closure: readonly string[] }[];
   readonly #daemon: Daemon;
   readonly #content: Map<string, () => Uint8Array>;
-  /** Archives are large: only the last few are kept. */
+  /**
+   * The last few archives, the least recently used first. Archives are large, so only some are
+   * kept.
+   */
   readonly #archives = new Map<string, Uint8Array>();
   readonly #imported: { shape: Shape; seed: number }[] = [];
 
@@ -29,8 +35,10 @@ export class World {
   }
 
   /**
-   * @param dir where the daemon keeps its store
-   * @param content which archives are served
+   * Fills the daemon's store and starts the daemon.
+   *
+   * @param dir directory of the daemon's store
+   * @param content receives the archives to serve, by key
    */
   static async create(
     root: string,
@@ -55,7 +63,7 @@ export class World {
     const { stdout } = await promisify(execFile)(process.execPath, [main, "import", ...addresses, ...paths]);
     const expected = known.map(({ storePath }) => storePath).sort();
     if (stdout.trim().split("\n").sort().join() !== expected.join())
-      throw new Error("the daemon names the trees otherwise than we do");
+      throw new Error("the daemon's store paths of the trees differ from ours");
     await rm(trees, { recursive: true });
 
     const roots = known.map(({ storePath }) => ({ storePath, closure: [storePath] }));
@@ -78,7 +86,7 @@ export class World {
     return { kind: "pull", remote: this.#daemon.url, ...root };
   }
 
-  /** Of something new, or now and then of what was imported before. */
+  /** Creates an import of a new tree, or sometimes of a tree that was imported before. */
   async import(random: Random, shape: Shape, format: "nar" | "tar"): Promise<Action> {
     const earlier = this.#imported.filter((tree) => tree.shape === shape).slice(-4);
     const tree = earlier.length > 0 && random.chance(0.25) ? random.pick(earlier) : { shape, seed: random.whole(1, 2 ** 31 - 1) };
@@ -91,7 +99,7 @@ export class World {
     return { kind: "import", format, name, url: `/content/${key}`, storePath: path.storePath };
   }
 
-  /** Bytes of all their NARs together. */
+  /** Returns the size of all NARs of the store paths together, in bytes. */
   sizeOf(storePaths: Iterable<string>): number {
     let size = 0;
     for (const storePath of storePaths) size += this.known.get(storePath)?.narSize ?? 0;
@@ -112,7 +120,7 @@ export class World {
   }
 }
 
-/** What the sample binary cache says of its paths. */
+/** Reads the path infos of the sample binary cache. */
 async function samplePaths(dir: string): Promise<KnownPath[]> {
   const files = (await readdir(dir)).filter((name) => name.endsWith(".narinfo"));
   return Promise.all(
@@ -127,7 +135,7 @@ async function samplePaths(dir: string): Promise<KnownPath[]> {
 
 function closureOf(root: string, paths: ReadonlyMap<string, KnownPath>): string[] {
   const closure = new Set([root]);
-  // A set's new elements are visited too.
+  // Iteration over a set also visits elements that are added meanwhile.
   for (const path of closure) for (const reference of paths.get(path)?.references ?? []) closure.add(reference);
   return [...closure];
 }
