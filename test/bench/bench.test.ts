@@ -225,7 +225,7 @@ describe.each(PUBLISHED)("what is published of %s", (name) => {
     const where = bench && "drive" in bench ? bench.runtime : "chromium";
     const measured = new Set(rows.filter(({ runtime }) => runtime === where).map((row) => row.case));
     expect(bench?.requirements.filter((requirement) => !measured.has(requirement.case))).toEqual([]);
-    // What memory is taken at most is no median.
+    // The maximum of memory is not a median.
     const few = rows.filter(({ runs, unit }) => runs < 5 && unit !== "MiB");
     expect([...few, ...rows.filter(({ runtime }) => !RUNTIMES.includes(runtime))]).toEqual([]);
   });

@@ -1,49 +1,60 @@
-/** What a benchmark is, and what it tells. One is a file `NAME.bench.ts` here that exports a `Bench` as `bench`. */
+/**
+ * The types of a benchmark and its results. Each benchmark is a file `NAME.bench.ts` in this
+ * directory that exports a `Bench` as `bench`.
+ */
 
 export type Runtime = "chromium" | "firefox" | "node";
 export const RUNTIMES: readonly Runtime[] = ["chromium", "firefox", "node"];
 
-/** The library, where contenders are named. */
+/** The library's name as a contender. */
 export const OURS = "tvix-store-web";
 
 export type Bench = ScriptedBench | DrivenBench;
 
 interface Promising {
   readonly requirements: readonly Requirement[];
-  /** Requirements that hold, or don't, without a run. */
+  /** Requirements that can be checked without a run. */
   facts(): readonly Outcome[];
 }
 
-/** Cases that one script runs by itself, in each runtime. */
+/** A benchmark whose cases one script runs by itself, in each runtime. */
 export interface ScriptedBench extends Promising {
-  /** The script of the dedicated worker that runs the cases in a page. Sources are named from the repository's root. */
+  /**
+   * Script of the dedicated worker that runs the cases in a page. Paths are relative to the
+   * repository's root.
+   */
   readonly worker: string;
-  /** The script of the thread that runs them in Node. */
+  /** Script of the thread that runs the cases in Node. */
   readonly node: string;
-  /** Further scripts, by the name under which the page's server has them. */
+  /** Further scripts, by their names on the page's server. */
   readonly scripts: Readonly<Record<string, string>>;
 }
 
-/** Cases that need to be driven from outside, because browsers are closed, or native programs run between. */
+/**
+ * A benchmark that is driven from outside, because it restarts browsers or runs native programs
+ * between its measurements.
+ */
 export interface DrivenBench extends Promising {
-  /** Where ours runs, and where the requirements are. */
+  /** Runtime of our library, and of the requirements. */
   readonly runtime: "chromium" | "node";
-  /** @param root the repository */
+  /**
+   * @param root root of the repository
+   */
   drive(options: Options, root: string, report: (finding: Finding) => void): Promise<Driven>;
 }
 
 export interface Driven {
-  /** Chromium's version, if it took part. */
+  /** Version of Chromium, if it was used. */
   readonly chromium?: string;
-  /** What was found to hold or not, besides figures. */
+  /** Results of checks that are not measurements. */
   readonly checks: readonly Outcome[];
 }
 
-/** What is given to a script as its options: in its URL, or as its thread's data. */
+/** Options of a script, passed in its URL or as its thread's data. */
 export interface Options {
-  /** Only cases whose names contain it. */
+  /** Text that the names of cases must contain. */
   readonly filter: string;
-  /** And not those whose names contain this. */
+  /** Text that the names of cases must not contain. */
   readonly skip?: string | undefined;
   readonly rounds: number;
 }
@@ -56,28 +67,31 @@ export type Finding =
   | { readonly kind: "row"; readonly row: Omit<Row, "runtime"> }
   | { readonly kind: "note"; readonly text: string };
 
-/** What a script reports, in this order: any number of rows and notes, then an end. */
+/** Message of a script. It sends any number of rows and notes, and then `done` or `failed`. */
 export type Message = Finding | { readonly kind: "done" } | { readonly kind: "failed"; readonly reason: string };
 
-/** Of speeds more is better, of all others less. MB are 10^6 bytes. */
+/**
+ * Unit of a row. Larger is better for rates (MB/s, files/s), smaller for all others. 1 MB is 10^6
+ * bytes.
+ */
 export type Unit = "MB/s" | "files/s" | "s" | "ms" | "µs/file" | "MiB" | "%";
 
 export interface Row {
   readonly case: string;
   readonly runtime: Runtime;
   readonly workers: number;
-  /** `tvix-store-web`, a package's name, or what else is compared. */
+  /** `tvix-store-web`, the name of a package, or another name of what it is compared with. */
   readonly contender: string;
   readonly median: number;
   readonly unit: Unit;
-  /** How many measurements the median is of. */
+  /** Number of measurements behind the median. */
   readonly runs: number;
 }
 
-/** As it is in `results/NAME.json`. */
+/** Content of `results/NAME.json`. */
 export interface Report {
   readonly machine: Machine;
-  /** ISO 8601. */
+  /** Time of the run, in ISO 8601. */
   readonly date: string;
   readonly rows: readonly Row[];
 }
@@ -91,17 +105,17 @@ export interface Machine {
   readonly firefox?: string;
 }
 
-/** A limit, in Chromium unless the benchmark runs elsewhere. */
+/** A limit for our median. It applies to Chromium unless the benchmark runs elsewhere. */
 export type Requirement =
   /**
-   * Our median is at least `ratio` times another one of the case: a peer's, or ours with one worker. Of several it is the least one,
-   * so that of parts it is the slowest.
+   * Our median is at least `ratio` times the median of another contender in the case: a peer, or
+   * ours with one worker. With several contenders, the slowest one counts.
    */
   | { readonly case: string; readonly against: string | readonly string[]; readonly ratio: number }
-  /** Our median is at most `times` that of another contender, or that of ours in another case. */
+  /** Our median is at most `times` the median of another contender, or of ours in another case. */
   | { readonly case: string; readonly against: string; readonly times: number }
   | { readonly case: string; readonly againstCase: string; readonly times: number }
-  /** Our median is at most, or at least, this, in the case's unit. */
+  /** Our median is at most, or at least, this value in the case's unit. */
   | { readonly case: string; readonly atMost: number }
   | { readonly case: string; readonly atLeast: number };
 

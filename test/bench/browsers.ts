@@ -7,14 +7,14 @@ import { chromiumPath, firefoxPath } from "../setup/tools.ts";
 
 export interface OpenPage {
   readonly version: string;
-  /** Rejects if the page or the browser dies. Never resolves. */
+  /** Rejects if the page or the browser crashes. Never resolves. */
   readonly lost: Promise<never>;
   close(): Promise<void>;
 }
 
 export interface Browser {
   readonly path: string;
-  /** Opens a page in a profile of its own, which is on the disk: a private window's storage is another one. */
+  /** Opens a page in a new profile on disk. A private window would use other storage. */
   open(url: string): Promise<OpenPage>;
 }
 
@@ -48,7 +48,10 @@ async function openChromium(url: string, profile: string): Promise<OpenPage> {
   return { version: product.replace(/^.*\//, ""), lost, close: () => context.close() };
 }
 
-/** Playwright drives only a Firefox of its own making; any release is driven over WebDriver BiDi. */
+/**
+ * Drives Firefox over WebDriver BiDi, which works with any release. Playwright only drives its own
+ * build of Firefox.
+ */
 async function openFirefox(url: string, profile: string): Promise<OpenPage> {
   const browser = await launch({ browser: "firefox", executablePath: firefoxPath(), headless: true, userDataDir: profile });
   const lost = new Promise<never>((_, reject) => {
@@ -63,7 +66,7 @@ async function openFirefox(url: string, profile: string): Promise<OpenPage> {
 
 async function withProfile(open: (profile: string) => Promise<OpenPage>): Promise<OpenPage> {
   const profile = await mkdtemp(join(tmpdir(), "tvix-store-web-bench-"));
-  // A browser may still write to it while it ends.
+  // The browser may still write to the profile while it ends.
   const remove = () => rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   try {
     const page = await open(profile);

@@ -1,12 +1,17 @@
 import type { Report } from "./bench.ts";
 import { cells, markdown } from "./table.ts";
 
-/** The document with the figures of a report between `<!-- bench NAME -->` and `<!-- /bench -->`. */
+/**
+ * Replaces the figures of a report in a document, between `<!-- bench NAME -->` and
+ * `<!-- /bench -->`.
+ *
+ * @throws Error if the document has no such comments
+ */
 export function withFigures(document: string, name: string, report: Report): string {
   const begin = `<!-- bench ${name} -->\n`;
   const from = document.indexOf(begin);
   const to = document.indexOf("<!-- /bench -->", from);
-  if (from === -1 || to === -1) throw new Error(`there is no place for the figures of '${name}'`);
+  if (from === -1 || to === -1) throw new Error(`the document has no comments for the figures of '${name}'`);
   return `${document.slice(0, from + begin.length)}\n${figures(name, report)}\n\n${document.slice(to)}`;
 }
 

@@ -3,13 +3,17 @@ import { once } from "node:events";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 
-/** A server in a process of its own. */
+/** A server in its own process. */
 export interface Listening {
   readonly address: string;
   stop(): Promise<void>;
 }
 
-/** Starts Node with these arguments, and waits for the line `listening on ADDRESS`. */
+/**
+ * Starts Node with these arguments, and waits for the line `listening on ADDRESS`.
+ *
+ * @throws Error if the process ends before
+ */
 export async function listening(args: readonly string[]): Promise<Listening> {
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
@@ -25,7 +29,12 @@ export async function listening(args: readonly string[]): Promise<Listening> {
   };
 }
 
-/** @param root the repository. @returns the built daemon's command */
+/**
+ * Checks that the package is built.
+ *
+ * @param root root of the repository
+ * @returns path of the built command
+ */
 export async function builtCommand(root: string): Promise<string> {
   const main = join(root, "dist/node/main.js");
   await access(main).catch(() => {

@@ -1,4 +1,4 @@
-/** Runs a benchmark in each runtime, one after the other, and tells what came of it. */
+/** Runs a benchmark in each runtime, one after the other, and reports the results. */
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -14,19 +14,27 @@ import { servePage } from "./page-server.ts";
 import { cells, figure, markdown, outcomes } from "./table.ts";
 
 export interface Place {
-  /** The repository. */
+  /** Root of the repository. */
   readonly root: string;
-  /** Where scripts for Node's threads are put. */
+  /** Directory for the scripts of Node's threads. */
   readonly out: string;
   readonly names: readonly string[];
   load(name: string): Promise<Bench>;
 }
 
 const ROUNDS = 15;
-/** Milliseconds. A case tells its figures at its end, and the slowest takes half a minute. */
+/**
+ * Milliseconds after which a silent page counts as hung. A case reports at its end, and the slowest
+ * case takes half a minute.
+ */
 const SILENCE = 3 * 60_000;
 
-/** @returns the exit status: 1 if something failed or a requirement isn't met, 2 if the arguments are wrong */
+/**
+ * Runs the program.
+ *
+ * @returns the exit status: 0, 1 if something failed or a requirement isn't met, 2 if the arguments
+ *   are wrong
+ */
 export async function main(args: readonly string[], place: Place): Promise<number> {
   const request = parse(args, place.names);
   if (typeof request === "string") {
@@ -61,7 +69,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
       } else if (await isInstalled(BROWSERS[runtime])) {
         versions[runtime] = await runInBrowser(runtime, bench, options, place, onMessage);
       } else if (runtime === "firefox" && !runtimes) {
-        process.stderr.write(`firefox: skipped, there is no ${BROWSERS.firefox.path} (FIREFOX_PATH names another)\n`);
+        process.stderr.write(`firefox: skipped, there is no ${BROWSERS.firefox.path} (set FIREFOX_PATH to use another one)\n`);
       } else {
         throw new Error(`there is no ${BROWSERS[runtime].path}`);
       }
@@ -71,7 +79,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
     }
   }
   if (rows.length === 0) {
-    process.stderr.write("bench: no case has such a name\n");
+    process.stderr.write("bench: no case matches\n");
     return 1;
   }
 
@@ -91,20 +99,24 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
   ];
   for (const { text, met } of results) process.stdout.write(`${met ? "met    " : "NOT met"}  ${text}\n`);
   if (whole) await write(name, report, place);
-  else process.stdout.write("Nothing is written: this was a part of the benchmark.\n");
+  else process.stdout.write("Nothing was written, because this was only a part of the benchmark.\n");
   return results.every(({ met }) => met) ? 0 : 1;
 }
 
 interface Request {
   readonly name: string;
   readonly options: Options;
-  /** Those that were asked for. */
+  /** Requested runtimes; `undefined` for all. */
   readonly runtimes: readonly Runtime[] | undefined;
-  /** All of it, in every runtime that is there: what is published. */
+  /** Whether all cases run in every installed runtime. Only such results are published. */
   readonly whole: boolean;
 }
 
-/** @returns what is wrong, if something is */
+/**
+ * Parses the arguments.
+ *
+ * @returns the reason as text if the arguments are wrong
+ */
 export function parse(args: readonly string[], names: readonly string[]): Request | string {
   let parsed: ReturnType<typeof parseOptions>;
   try {
@@ -114,15 +126,15 @@ export function parse(args: readonly string[], names: readonly string[]): Reques
   }
   const { values, positionals } = parsed;
   const [name, more] = positionals;
-  if (name === undefined) return "which one?";
-  if (more !== undefined) return `what is '${more}'?`;
-  if (!names.includes(name)) return `there is no benchmark '${name}'`;
+  if (name === undefined) return "NAME is missing";
+  if (more !== undefined) return `unexpected argument '${more}'`;
+  if (!names.includes(name)) return `unknown benchmark '${name}'`;
   const asked = values.runtime?.split(",");
   const runtimes = asked && RUNTIMES.filter((runtime) => asked.includes(runtime));
   const unknown = asked?.find((runtime) => !RUNTIMES.some((known) => known === runtime));
-  if (unknown !== undefined) return `there is no runtime '${unknown}'`;
+  if (unknown !== undefined) return `unknown runtime '${unknown}'`;
   const rounds = values.rounds === undefined ? ROUNDS : Number(values.rounds);
-  if (!Number.isSafeInteger(rounds) || rounds < 1) return "--rounds is a number from 1 up";
+  if (!Number.isSafeInteger(rounds) || rounds < 1) return "--rounds must be a whole number of at least 1";
   const whole = !asked && values.filter === undefined && values.skip === undefined && values.rounds === undefined;
   return { name, runtimes, whole, options: { filter: values.filter ?? "", skip: values.skip, rounds } };
 }
@@ -165,7 +177,10 @@ async function runInBrowser(
   }
 }
 
-/** Of a page that tells nothing any more, though nothing failed: a browser that hangs should not hang us. */
+/**
+ * Detects that a page has become silent without an error, so that a hung browser doesn't block the
+ * program.
+ */
 class Silence {
   readonly over: Promise<never>;
   #reject: (error: Error) => void = () => {};
@@ -181,7 +196,7 @@ class Silence {
 
   broken(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#reject(new Error(`nothing was heard for ${SILENCE / 60_000} minutes`)), SILENCE);
+    this.#timer = setTimeout(() => this.#reject(new Error(`the page was silent for ${SILENCE / 60_000} minutes`)), SILENCE);
   }
 
   end(): void {
@@ -220,7 +235,7 @@ function show(row: Row): void {
   process.stderr.write(`${runtime}  ${name}  ${contender}${workers > 1 ? ` (${workers} workers)` : ""}  ${figure(row)}\n`);
 }
 
-/** By case, in the order in which they ran first. */
+/** Groups the rows by case, in the order in which the cases first ran. */
 function sorted(rows: readonly Row[]): Row[] {
   return [...new Set(rows.map((row) => row.case))].flatMap((name) => rows.filter((row) => row.case === name));
 }

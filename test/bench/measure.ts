@@ -1,33 +1,41 @@
 import type { Options } from "./bench.ts";
 
-/** What contenders return, so that they can be compared. */
+/** Result of a contender, for comparison with the others. */
 export type Result = Uint8Array | number | readonly Result[];
 
 export interface Contender {
   readonly name: string;
-  /** 1 if not given. */
+  /** Number of workers; 1 by default. */
   readonly workers?: number;
-  /** Times that one run does the work: 1 if not given. */
+  /** How many times one run does the work; 1 by default. */
   readonly times?: number;
   run(): Result | Promise<Result>;
 }
 
 export interface Measured {
   readonly contender: Contender;
-  /** Milliseconds of the work done once, one for each round. */
+  /** Milliseconds that the work takes once, one value for each round. */
   readonly durations: readonly number[];
 }
 
-/** Least duration of one measurement, in milliseconds, with some room: code gets faster after it was measured first. */
+/**
+ * Minimum duration of one measurement, in milliseconds. It has some reserve, because code gets
+ * faster after its first measurement.
+ */
 const SLICE = 36;
 const WARM_UP = 120;
-/** What takes longer, in milliseconds, is measured in no more rounds than this: its median is steady enough. */
+/**
+ * Work that takes longer than this, in milliseconds, is measured in at most `ROUNDS_IF_SLOW`
+ * rounds: its median is stable enough.
+ */
 const SLOW = 400;
 const ROUNDS_IF_SLOW = 5;
 
 /**
- * Runs contenders in turn, in short slices, so that what disturbs one disturbs the others; each round begins with another one.
- * Rejects if their results differ.
+ * Measures contenders in turn, in short slices, so that a disturbance affects all of them. Each
+ * round begins with another contender.
+ *
+ * @throws Error if the results of the contenders differ
  */
 export async function measure(contenders: readonly Contender[], { rounds }: Pick<Options, "rounds">): Promise<Measured[]> {
   await checkEqual(contenders);
@@ -46,8 +54,9 @@ export async function measure(contenders: readonly Contender[], { rounds }: Pick
 }
 
 /**
- * How much longer `other` takes than `base`, in percent: a difference for each pair of runs, of which every second one begins with
- * `other`. For differences that are smaller than what one median varies from run to run.
+ * Measures how much longer `other` takes than `base`, in percent, once for each pair of runs. Every
+ * second pair begins with `other`. Use it for differences that are smaller than the variation of a
+ * median.
  */
 export async function measurePairs(base: Contender, other: Contender, pairs: number): Promise<number[]> {
   await warm(base);
@@ -65,12 +74,12 @@ export async function measurePairs(base: Contender, other: Contender, pairs: num
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  if (sorted.length === 0) throw new RangeError("there is no median of nothing");
+  if (sorted.length === 0) throw new RangeError("an empty list has no median");
   if (sorted.length % 2 === 1) return sorted[middle] as number;
   return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-/** Milliseconds of one run, when code is compiled as it will be. */
+/** Runs the contender until its code is compiled. Resolves to the milliseconds of its last run. */
 async function warm(contender: Contender): Promise<number> {
   const until = performance.now() + WARM_UP;
   let last = await time(contender, 1);
@@ -82,7 +91,7 @@ async function time(contender: Contender, repeats: number): Promise<number> {
   const from = performance.now();
   for (let i = 0; i < repeats; i++) {
     const result = contender.run();
-    // To wait for what is there already would cost small cases a tenth.
+    // An `await` of a synchronous result would cost small cases a tenth of their time.
     if (result instanceof Promise) await result;
   }
   return (performance.now() - from) / repeats / (contender.times ?? 1);

@@ -5,19 +5,19 @@ import type { Message, Options } from "./bench.ts";
 
 export interface PageServer {
   readonly url: string;
-  /** Settles as the page's worker ends; rejects with what it failed of. */
+  /** Resolves when the page's worker is done, and rejects with its failure. */
   readonly done: Promise<void>;
   close(): void;
 }
 
 export interface PageServerOptions {
-  /** Sources by the names of the scripts; one is `worker.js`, which the page starts. */
+  /** Paths of the sources, by the names of the scripts. The page starts `worker.js`. */
   readonly scripts: Readonly<Record<string, string>>;
   readonly options: Options;
   onMessage(message: Message): void;
 }
 
-/** The page knows nothing of the driver of its browser: it posts what its worker reports to where it came from. */
+/** Doesn't depend on the driver of its browser: it posts the worker's reports to its own server. */
 const PAGE = `<!doctype html>
 <meta charset="utf-8" />
 <title>bench</title>
@@ -32,7 +32,7 @@ const PAGE = `<!doctype html>
 </script>
 `;
 
-// A page that is isolated from other origins has an exact clock.
+// A page that is isolated from other origins has a precise clock.
 export const HEADERS = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
@@ -49,7 +49,7 @@ export async function servePage({ scripts, options, onMessage }: PageServerOptio
   const done = new Promise<void>((resolve, reject) => {
     settle = { resolve, reject };
   });
-  // The browser may fail before somebody waits for the worker.
+  // The browser may fail before anything awaits `done`.
   done.catch(() => {});
 
   const server = createServer(async (request, response) => {
@@ -80,7 +80,7 @@ export async function servePage({ scripts, options, onMessage }: PageServerOptio
   };
 }
 
-/** A source as one script. */
+/** Bundles a source into one script. */
 export async function bundled(source: string): Promise<string> {
   const bundle = await rolldown({ input: source, platform: "browser" });
   const { output } = await bundle.generate({ format: "esm", codeSplitting: false });

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm run bench -- NAME`: see main.ts. Node doesn't run TypeScript, so what is here is bundled first; packages stay outside the
- * bundles and are found from node_modules, below which they therefore are.
+ * `npm run bench -- NAME`: see main.ts. Node doesn't run TypeScript, so this script bundles it
+ * first. Packages stay outside of the bundles. The bundles are written below node_modules, so that
+ * Node finds the packages.
  */
 import { rmSync } from "node:fs";
 import { mkdtemp, readdir } from "node:fs/promises";
@@ -13,7 +14,7 @@ const here = import.meta.dirname;
 const suffix = ".bench.ts";
 const names = (await readdir(here)).filter((file) => file.endsWith(suffix)).map((file) => file.slice(0, -suffix.length));
 const out = await mkdtemp(resolve(here, "../../node_modules/.bench-"));
-// However it ends.
+// Clean up on every kind of exit.
 process.once("exit", () => rmSync(out, { recursive: true, force: true }));
 const bundle = await rolldown({
   input: { main: `${here}/main.ts`, ...Object.fromEntries(names.map((name) => [name, `${here}/${name}${suffix}`])) },

@@ -52,7 +52,8 @@ const requirements: Requirement[] = [
   { case: RENDER.cold, against: NATIVE, times: 2 },
   { case: RENDER.warm, against: NATIVE, times: 2 },
   ...SMALL.filter(([, , how]) => how === "nar").flatMap(([name, count]) => [
-    // 5000 take a third of a second, most of which is code that runs for the first time.
+    // The import of 5000 files takes a third of a second, mostly for code that runs for the first
+    // time.
     { case: name, against: HELIA, ratio: count === 5000 ? 20 : 50 },
     { case: name, against: PUTS, ratio: 10 },
   ]),

@@ -6,12 +6,15 @@ import { CacheReader } from "./substitution/cache-reader.ts";
 import { makeCaches } from "./substitution/caches.ts";
 
 const CASE = "nix copy --from, the tree";
-/** What serves the same NAR, uncompressed, from a file. */
+/** Contender: a server that serves the same NAR, uncompressed, from a file. */
 const FILES = "static files";
-/** A round takes Nix a minute where disks are slow. */
+/** Maximum number of rounds. A round takes Nix a minute if the disk is slow. */
 const ROUNDS = 5;
 
-/** What real Nix takes to substitute from the daemon, beside what it takes from a server of static files, in turn. */
+/**
+ * Measures how long real Nix takes to substitute from the daemon, and from a server of static
+ * files, in turn.
+ */
 export const bench: DrivenBench = {
   runtime: "node",
   requirements: [{ case: CASE, against: FILES, times: 1.2 }],

@@ -1,6 +1,9 @@
 import { OURS, type Outcome, type Requirement, type Row, RUNTIMES, type Runtime } from "./bench.ts";
 
-/** Lines of cells, the first one with the columns' names: a median for each runtime, and how many times that ours is. */
+/**
+ * Formats rows as lines of cells. The first line has the names of the columns. A cell has the
+ * median in one runtime, and the ratio of our median to it.
+ */
 export function cells(rows: readonly Row[]): string[][] {
   const runtimes = RUNTIMES.filter((runtime) => rows.some((row) => row.runtime === runtime));
   const lines = [["case", "contender", ...runtimes]];
@@ -16,7 +19,10 @@ export function cells(rows: readonly Row[]): string[][] {
   return lines;
 }
 
-/** With `|` between cells that are as wide as their column: what the formatter of Markdown leaves alone. */
+/**
+ * Formats cells as a Markdown table. All cells of a column have the same width, so that the
+ * formatter of Markdown doesn't change the table.
+ */
 export function markdown(lines: readonly (readonly string[])[]): string {
   const widths = (lines[0] ?? []).map((_, column) => Math.max(3, ...lines.map((line) => [...(line[column] ?? "")].length)));
   const rule = widths.map((width) => "-".repeat(width));
@@ -25,7 +31,7 @@ export function markdown(lines: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** Those whose case was not measured in Chromium are left out. */
+/** Checks the requirements. Leaves out those whose case was not measured in `where`. */
 export function outcomes(requirements: readonly Requirement[], rows: readonly Row[], where: Runtime = "chromium"): Outcome[] {
   const there = rows.filter((row) => row.runtime === where);
   return requirements.flatMap((requirement): Outcome[] => {
@@ -73,7 +79,10 @@ function missing(name: string, whom: string): Outcome {
   return { text: `${name}: ${whom} was not measured`, met: false };
 }
 
-/** Ours; with the most workers, if the case was measured with several numbers of them. */
+/**
+ * Finds our row. If the case was measured with several numbers of workers, returns the row with the
+ * most workers.
+ */
 function best(rows: readonly Row[]): Row | undefined {
   return rows.filter((row) => row.contender === OURS).sort((a, b) => b.workers - a.workers)[0];
 }
@@ -91,7 +100,7 @@ function cell(row: Row | undefined, ofCase: readonly Row[]): string {
   return `${figure(row)}${ratio}`;
 }
 
-/** The median with its unit. */
+/** Formats the median with its unit. */
 export function figure({ median, unit }: Pick<Row, "median" | "unit">): string {
   const digits = unit === "s" || unit === "%" ? 2 : unit === "ms" || unit === "µs/file" ? 1 : 0;
   return `${median.toFixed(digits)} ${unit}`;

@@ -17,13 +17,16 @@ const COPY = "nix copy --to, 1,001 tiny paths";
 const PUT_BY_ONE = "PUT of 1,001 tiny paths, 1 connection";
 const PUT_BY_MANY = "PUT of 1,001 tiny paths, 25 connections";
 const NAR = "PUT of a NAR of 20,000 small files";
-/** Writes each PUT to a file and brings that to the disk. */
+/** Contender: a server that writes each PUT to a file and flushes it to disk. */
 const PLAIN = "plain server, fsync";
 const NATIVE = "nix-store --add";
-/** A round takes Nix a minute where disks are slow. */
+/** Maximum number of rounds. A round takes Nix a minute if the disk is slow. */
 const ROUNDS = 5;
 
-/** Seconds that a client waits until what it puts into a binary cache is on the disk, by case and contender, in turn. */
+/**
+ * Measures how many seconds a client waits until its uploads to a binary cache are on disk. The
+ * contenders take turns.
+ */
 export const bench: DrivenBench = {
   runtime: "node",
   requirements: [
@@ -40,7 +43,7 @@ export const bench: DrivenBench = {
       const seconds = new Map(Object.keys(contenders).map((contender) => [contender, [] as number[]]));
       for (let round = 0; round < Math.min(options.rounds, ROUNDS); round++) {
         for (const [contender, measured] of Object.entries(contenders)) {
-          // Nobody pays for what another one left to the kernel.
+          // Flush, so that no contender pays for data that another one left in the page cache.
           await run("sync", []);
           seconds.get(contender)?.push(await measured());
         }

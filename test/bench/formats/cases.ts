@@ -1,4 +1,4 @@
-/** The cases, for any runtime. */
+/** The cases of this benchmark, for any runtime. */
 
 import { parseDerivation } from "../../../src/nix/derivation-file.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
@@ -15,7 +15,7 @@ const PIECE = 64 * 1024;
 interface Case {
   readonly name: string;
   readonly unit: Unit;
-  /** From milliseconds of the work done once. */
+  /** Converts the milliseconds of one run of the work to the case's unit. */
   figure(ms: number): number;
   contender(): Contender;
 }
@@ -50,7 +50,7 @@ function scan(name: string, make: (length: number) => Uint8Array): Case {
     figure: (ms) => SCANNED / MB / (ms / 1000),
     contender() {
       const content = make(SCANNED);
-      // A closure's worth of candidates.
+      // As many candidates as a typical closure has.
       const candidates = hashParts(300);
       return {
         name: OURS,
@@ -64,7 +64,10 @@ function scan(name: string, make: (length: number) => Uint8Array): Case {
   };
 }
 
-/** Runs what the options ask for, and reports it to the end, whether it fails or not. */
+/**
+ * Runs the cases that the options select, and reports the results. Always ends with `done` or
+ * `failed`.
+ */
 export async function runCases(options: Options, report: (message: Message) => void): Promise<void> {
   try {
     for (const { name, unit, figure, contender } of CASES) {

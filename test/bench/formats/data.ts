@@ -1,4 +1,7 @@
-/** What the parsers are given: of the size and shape of what cache.nixos.org serves and what Nix keeps. */
+/**
+ * Data for the parsers. Its size and shape match the files that cache.nixos.org serves and the
+ * derivations in Nix stores.
+ */
 
 import { toBase64, utf8 } from "../../../src/bytes.ts";
 import type { Derivation } from "../../../src/nix/derivation.ts";
@@ -12,7 +15,7 @@ export function hashParts(count: number, seed = 11): string[] {
   return Array.from({ length: count }, (_, i) => encodeNixbase32(randomBytes(20, seed + i)));
 }
 
-/** Up to 20 references, a deriver, a signature. */
+/** Creates NARInfo files with up to 20 references, a deriver and a signature. */
 export function narInfoFiles(count: number): string[] {
   const random = new Random(1);
   return Array.from({ length: count }, (_, i) => {
@@ -36,7 +39,7 @@ export function narInfoFiles(count: number): string[] {
   });
 }
 
-/** Up to 30 inputs and some 40 variables: 4 to 8 KB. */
+/** Creates derivations with 3 to 30 inputs and some 40 variables, in 4 to 8 KB each. */
 export function derivationFiles(count: number): Uint8Array[] {
   const random = new Random(2);
   return Array.from({ length: count }, (_, i) => {
@@ -65,7 +68,10 @@ export function derivationFiles(count: number): Uint8Array[] {
   });
 }
 
-/** Zeros, codes that repeat themselves, and some names: a page of each in turn, with a few store paths among them. */
+/**
+ * Creates content like a program: pages of zeros, of random bytes and of names, with a few store
+ * paths.
+ */
 export function program(length: number): Uint8Array {
   const content = new Uint8Array(length);
   const page = 4096;
@@ -79,7 +85,7 @@ export function program(length: number): Uint8Array {
   return content;
 }
 
-/** Lines of words, with a store path now and then. */
+/** Creates lines of words, with a store path in every 50th line. */
 export function text(length: number): Uint8Array {
   const random = new Random(3);
   const [hash] = hashParts(1);

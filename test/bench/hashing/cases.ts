@@ -1,4 +1,4 @@
-/** The cases, for any runtime. */
+/** The cases of this benchmark, for any runtime. */
 
 import { blake3 as noble } from "@noble/hashes/blake3.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
@@ -16,12 +16,12 @@ import { cutAll, cutAllByHalves } from "./fastcdc-peer.ts";
 /** Starts a hash worker. */
 type Spawn = ConstructorParameters<typeof HashPool>[1];
 
-/** What runtimes do in different ways. */
+/** Parts that differ between runtimes. */
 export interface Platform {
-  /** As the library hashes in a thread of this runtime. */
+  /** The library's engine for hashing in one thread of this runtime. */
   readonly engine: HashEngine;
   readonly spawn: Spawn | undefined;
-  /** Further contenders. */
+  /** Further contenders of this runtime. */
   blake3(bytes: Uint8Array): Contender[];
   sha256(bytes: Uint8Array<ArrayBuffer>): Contender[];
 }
@@ -35,13 +35,19 @@ const SIZES: readonly [string, number][] = [
   ["16MiB", 16 * MIB],
   ["64MiB", 64 * MIB],
 ];
-/** Bytes of a piece of what comes as a stream. */
+/** Size of the pieces of streamed content, in bytes. */
 const PIECE = 512 * KIB;
-/** Of `outboard cost`: many short pairs, because the difference is small. */
+/**
+ * Pairs and their size in `outboard cost`. It uses many short pairs, because the difference is
+ * small.
+ */
 const PAIRS_PER_ROUND = 24;
 const PAIR_BYTES = 16 * MIB;
 
-/** Runs what the options ask for, and reports it to the end, whether it fails or not. */
+/**
+ * Runs the cases that the options select, and reports the results. Always ends with `done` or
+ * `failed`.
+ */
 export async function runCases(options: Options, report: (message: Message) => void, platform: Platform): Promise<void> {
   try {
     const wanted = (await cases(platform)).filter(({ name }) => isWanted(name, options));
@@ -71,7 +77,7 @@ function rounded(value: number): number {
 
 interface Case {
   readonly name: string;
-  /** Bytes of the work done once. */
+  /** Bytes that one run of the work processes. */
   readonly bytes: number;
   contenders(): Promise<{ list: Contender[]; close?: () => void }>;
 }
@@ -131,7 +137,7 @@ async function cases(platform: Platform): Promise<Case[]> {
         list: [
           { name: OURS, run: () => kernel.cutAll(bytes) },
           { name: "typescript loop, 32-bit halves", run: () => cutAllByHalves(bytes) },
-          // As fast as we could write one, and faster than any that we know of.
+          // The fastest loop that we could write, and faster than any other that we know of.
           { name: "typescript loop, 24 and 32 bits", run: () => cutAll(bytes) },
         ],
       };
@@ -191,7 +197,10 @@ function inPieces<Hasher extends { update(bytes: Uint8Array): unknown }>(hasher:
   return hasher;
 }
 
-/** Content in buffers of one subtree each, which are moved to the workers and come back. */
+/**
+ * Case in which the content is in buffers of one subtree each. The buffers are transferred to the
+ * workers and back.
+ */
 function parallelCase(size: string, length: number, spawn: Spawn): Case {
   return {
     name: `blake3 parallel ${size}`,
@@ -218,7 +227,7 @@ function parallelCase(size: string, length: number, spawn: Spawn): Case {
   };
 }
 
-/** Content that its owner keeps, so that it is copied on its way to the workers. */
+/** Case in which the caller keeps the content, so that it is copied for the workers. */
 function copiedCase(size: string, length: number, spawn: Spawn): Case {
   return {
     name: `blake3 parallel ${size}, copied`,
@@ -240,7 +249,10 @@ function pieces(length: number): ArrayBuffer[] {
   return Array.from({ length: length / SUBTREE_SIZE }, (_, i) => data.slice(i * SUBTREE_SIZE, (i + 1) * SUBTREE_SIZE).buffer);
 }
 
-/** Lengths and digests of the chunks, and the blob's digest, from pieces as they come. */
+/**
+ * Computes the lengths and digests of the chunks and the digest of the blob in one pass, from
+ * streamed pieces.
+ */
 function onePass(): Result {
   const lengths: number[] = [];
   const digests: Uint8Array[] = [];
@@ -258,7 +270,7 @@ function onePass(): Result {
   return [lengths, digests, digest];
 }
 
-/** The same, each by itself: their costs, added up. */
+/** Computes the same results with separate passes, for the sum of their costs. */
 function threeParts(): Result {
   const lengths = kernel.cutAll(data);
   let from = 0;
@@ -285,14 +297,14 @@ async function outboardCost({ rounds }: Options): Promise<Omit<Row, "runtime">> 
   return row("outboard cost", withOutboard(bytes), costs, "%");
 }
 
-/** As a NAR comes. */
+/** Hashes with the library's engine, in pieces, as for a NAR. */
 async function ownSha256(engine: HashEngine): Promise<Uint8Array> {
   const stream = await engine.stream("sha256");
   for (let from = 0; from < data.length; from += PIECE) await stream.update(data.subarray(from, from + PIECE));
   return stream.digest();
 }
 
-/** 200 bytes to 4 KiB each. */
+/** Creates blobs of 200 bytes to 4 KiB. */
 function smallBlobs(count: number): Uint8Array[] {
   const random = new Uint16Array(pseudoRandom(2 * count, 7).buffer);
   let from = 0;
@@ -303,7 +315,7 @@ function smallBlobs(count: number): Uint8Array[] {
   });
 }
 
-/** xorshift32. */
+/** Creates bytes with xorshift32. */
 function pseudoRandom(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(length / 4);
   let state = seed;

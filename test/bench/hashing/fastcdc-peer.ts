@@ -1,6 +1,7 @@
 /**
- * FastCDC without WebAssembly, as fast as we could write it: what the kernel is compared with. The parameters are wire.md's, as in
- * test/hash/fastcdc-reference.ts, which is the slow one that says what is right.
+ * FastCDC without WebAssembly, as fast as we could write it, to compare the kernel with. The
+ * parameters are those of wire.md, as in test/hash/fastcdc-reference.ts, which is the slow
+ * reference implementation.
  */
 
 import { createMD5 } from "hash-wasm";
@@ -9,7 +10,7 @@ const MIN = 128 * 1024;
 const AVERAGE = 256 * 1024;
 const MAX = 512 * 1024;
 
-/** Of a 64-bit hash, from its high and low half. */
+/** Finds the end of a chunk. Uses a 64-bit hash in two parts. */
 type Scan = (bytes: Uint8Array, from: number, average: number, max: number) => number | undefined;
 
 function chunkLengths(bytes: Uint8Array, scan: Scan): number[] {
@@ -17,7 +18,7 @@ function chunkLengths(bytes: Uint8Array, scan: Scan): number[] {
   for (let start = 0; start < bytes.length; ) {
     const available = Math.min(bytes.length - start, MAX);
     const average = Math.min(available, AVERAGE);
-    // Two bytes a step: an odd one at the end isn't looked at.
+    // Each step takes two bytes, so an odd last byte is ignored.
     const found = available > MIN ? scan(bytes, start + MIN, start + (average & ~1), start + (available & ~1)) : undefined;
     const length = found === undefined ? available : found - start;
     lengths.push(length);
@@ -26,13 +27,17 @@ function chunkLengths(bytes: Uint8Array, scan: Scan): number[] {
   return lengths;
 }
 
-// The gear table is the first half of the MD5 digests of 64 times each byte; here also shifted left by one, for the first byte of a step.
+// The gear table: for each byte value, the first half of the MD5 digest of 64 such bytes. There is
+// also a copy shifted left by one bit, for the first byte of a step.
 const HIGH = new Int32Array(256);
 const LOW = new Uint32Array(256);
 const HIGH_SHIFTED = new Int32Array(256);
 const LOW_SHIFTED = new Uint32Array(256);
 
-/** The same with 24 bits below, 32 above, and 8 that no mask looks at left out. */
+/**
+ * The same table in parts of 32 upper and 24 lower bits. The remaining 8 bits are left out, because
+ * no mask uses them.
+ */
 const UPPER = new Int32Array(256);
 const LOWER = new Int32Array(256);
 const UPPER_SHIFTED = new Int32Array(256);
@@ -54,10 +59,11 @@ for (let value = 0; value < 256; value++) {
   LOWER_SHIFTED[value] = (LOWER[value] as number) << 1;
 }
 
-// Masks: before the average size 0xd917_07537000, after it 0xd907_03537000; for the first byte of a step shifted left by one.
-// Loops are written out for both, because masks that are constants are quicker.
+// The masks are 0xd917_07537000 before the average size and 0xd907_03537000 after it. For the first
+// byte of a step, they are shifted left by one bit.
+// The loops for both masks are written out, because constant masks are faster.
 
-/** Two halves of 32 bits. The carry between them is found by comparing as unsigned. */
+/** Uses two halves of 32 bits. An unsigned comparison finds the carry between them. */
 function scanHalves(bytes: Uint8Array, from: number, average: number, max: number): number | undefined {
   let high = 0;
   let low = 0;
@@ -94,8 +100,9 @@ function scanHalves(bytes: Uint8Array, from: number, average: number, max: numbe
 }
 
 /**
- * 24 bits below: then the carry is what stands above them, and nothing has to be compared. More than twice as fast, as was measured
- * in V8; so was to follow the lower half alone and to make the upper one where the lower has passed, which was never faster.
+ * Uses 24 lower bits. The carry is then in the bits above them, and no comparison is necessary. In
+ * V8, this was measured to be more than twice as fast. A loop that only calculates the lower half,
+ * and the upper half on a match, was never faster.
  */
 function scan(bytes: Uint8Array, from: number, average: number, max: number): number | undefined {
   let upper = 0;
@@ -128,7 +135,7 @@ function scan(bytes: Uint8Array, from: number, average: number, max: number): nu
   return undefined;
 }
 
-/** Lengths of the chunks; by the fastest loop. */
+/** Returns the lengths of the chunks, with the fastest loop. */
 export function cutAll(bytes: Uint8Array): number[] {
   return chunkLengths(bytes, scan);
 }

@@ -2,7 +2,9 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import type { Contender } from "../measure.ts";
 
-/** Bytes that one process hashes, so that its start, of a few milliseconds, doesn't count. */
+/**
+ * Bytes that one process hashes. They make its start, which takes a few milliseconds, negligible.
+ */
 const AT_ONCE = 512 * 1024 * 1024;
 
 export function b3sumVersion(): string | undefined {
@@ -10,7 +12,11 @@ export function b3sumVersion(): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** The native program over a file that is named as often as it takes, with one thread and whatever SIMD the processor has. */
+/**
+ * Creates the contender that runs the native b3sum, with one thread and the SIMD instructions of
+ * the processor. The file is named several times, so that the process hashes at least `AT_ONCE`
+ * bytes.
+ */
 export function b3sum(bytes: Uint8Array, dir: string): Contender {
   writeFileSync(`${dir}/data`, bytes);
   const times = Math.ceil(AT_ONCE / bytes.length);

@@ -1,4 +1,4 @@
-/** The thread in Node, where native programs are compared too. */
+/** The thread in Node, which also compares native programs. */
 
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";

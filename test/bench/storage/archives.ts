@@ -1,4 +1,4 @@
-/** Generated files as archives and as a folder on the disk. */
+/** Writes generated files as archives, and as a folder on disk. */
 
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ export function writeNar(path: string, set: FileSet): void {
   });
 }
 
-/** As `nix-store --dump` writes one file; its content comes in pieces. */
+/** Writes the NAR of a single file, as `nix-store --dump` does. The content comes in pieces. */
 export function writeFileNar(path: string, size: number, pieces: Iterable<Uint8Array>): void {
   withOutput(path, (write) => {
     const writer = new NarWriter(write);
@@ -39,7 +39,7 @@ export function writeFileNar(path: string, size: number, pieces: Iterable<Uint8A
   });
 }
 
-/** The top-level entry is `tree`. */
+/** Writes a tar archive whose top-level entry is `tree`. */
 export function writeTar(path: string, set: FileSet): void {
   withOutput(path, (write) => {
     write(tarHeader("tree/", 0, "5"));
@@ -62,7 +62,7 @@ export function writeFolder(path: string, set: FileSet): void {
   }
 }
 
-/** POSIX ustar. */
+/** Creates a header of POSIX ustar. */
 function tarHeader(name: string, size: number, type: "0" | "5"): Buffer {
   const header = Buffer.alloc(512);
   const octal = (value: number, at: number, length: number) =>
@@ -83,7 +83,7 @@ function tarHeader(name: string, size: number, type: "0" | "5"): Buffer {
   return header;
 }
 
-/** Small writes are collected. */
+/** Opens a file for `produce`, and collects small writes. */
 function withOutput(path: string, produce: (write: (bytes: Uint8Array) => void) => void): void {
   const file = openSync(path, "w");
   const buffer = Buffer.alloc(1024 * 1024);

@@ -1,6 +1,7 @@
 /**
- * Chromium over the pipe of its DevTools protocol. The drivers that tests use switch on the instrumentation of the network, which
- * copies what a page fetches, and that is part of what is measured here.
+ * Drives Chromium over the pipe of its DevTools protocol. The drivers that tests use turn on the
+ * instrumentation of the network. That instrumentation copies the data that a page fetches, which
+ * would distort the measurements here.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -49,7 +50,7 @@ export class Chromium {
   version = "";
 
   private constructor(profile: string) {
-    // A group of its own, so that all of its processes can be killed at once.
+    // Use a separate process group, so that all processes of the browser can be killed at once.
     this.#process = spawn(chromiumPath(), [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], {
       stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
       detached: true,
@@ -88,13 +89,17 @@ export class Chromium {
     return answer;
   }
 
-  /** @returns what ends it */
+  /**
+   * Adds a listener for events.
+   *
+   * @returns function that removes it
+   */
   listen(onEvent: OnEvent): () => void {
     this.#listeners.add(onEvent);
     return () => this.#listeners.delete(onEvent);
   }
 
-  /** Loads a page, whose script makes `globalThis.bench` when it is ready. */
+  /** Opens a page, and waits until its script has set `globalThis.bench`. */
   async open(url: string): Promise<Page> {
     const { targetId } = await this.send("Target.createTarget", { url });
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
@@ -103,20 +108,23 @@ export class Chromium {
     return page;
   }
 
-  /** Private memory of the largest page's process, with all of its workers, in bytes. */
+  /**
+   * Measures the private memory of the largest renderer process, which includes its workers, in
+   * bytes.
+   */
   async memory(): Promise<number> {
     let largest = 0;
     for (const pid of await readdir("/proc")) {
       if (!/^\d+$/.test(pid)) continue;
       try {
-        // After the name, which is in parentheses: state, parent, group.
+        // The fields after the name, which is in parentheses: state, parent, group.
         const group = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /, "").split(" ")[2];
         if (Number(group) !== this.#process.pid) continue;
         if (!(await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("--type=renderer")) continue;
         const status = await readFile(`/proc/${pid}/status`, "utf8");
         largest = Math.max(largest, Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
       } catch {
-        // It ended meanwhile.
+        // The process has ended meanwhile.
       }
     }
     return largest;
@@ -129,7 +137,7 @@ export class Chromium {
     clearTimeout(timer);
   }
 
-  /** Ends all of its processes at this instant. */
+  /** Kills all processes of the browser at once. */
   kill(): Promise<void> {
     this.#signal("SIGKILL");
     return this.#exited;
@@ -141,7 +149,7 @@ export class Chromium {
     try {
       process.kill(-pid, signal);
     } catch {
-      // It ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
 
@@ -184,7 +192,7 @@ export class Page {
     return this.#until("typeof globalThis.bench === 'object'");
   }
 
-  /** The value of an expression, or what its promise resolves to, as JSON. */
+  /** Evaluates an expression, awaits a promise, and returns the result as JSON. */
   async evaluate(expression: string): Promise<unknown> {
     const answer = await this.#send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
     const failed = answer.exceptionDetails as { text?: string; exception?: { description?: string } } | undefined;
@@ -192,19 +200,21 @@ export class Page {
     return (answer.result as { value?: unknown }).value;
   }
 
-  /** What a person picks in an `<input type="file">`: files, or the one directory. */
+  /** Selects files, or a single directory, in an `<input type="file">`, as a user does. */
   async pick(selector: string, files: readonly string[]): Promise<void> {
     const input = `document.querySelector(${JSON.stringify(selector)})`;
     await this.evaluate(`${input}.value = ""`);
     const { result } = await this.#send("Runtime.evaluate", { expression: input });
     await this.#send("DOM.setFileInputFiles", { files, objectId: (result as { objectId?: string }).objectId });
-    // A directory is listed after that.
+    // A directory is listed asynchronously.
     await this.#until(`${input}.files.length > 0`);
   }
 
   /**
-   * Watches the heap of the worker whose script's URL contains `script`, and the private memory of the page's process with all of its
-   * workers. @returns what ends that, and tells the peaks
+   * Watches the memory while an import runs: the heap of the worker whose script's URL contains
+   * `script`, and the private memory of the page's process with all its workers.
+   *
+   * @returns function that stops this and resolves to the peaks
    */
   async watchMemory(script: string): Promise<() => Promise<MemoryPeaks>> {
     let worker: string | undefined;
@@ -244,11 +254,11 @@ export class Page {
 
   async #until(condition: string): Promise<void> {
     for (let tries = 0; tries < 1500; tries++) {
-      // There is nothing to ask while the page loads.
+      // The evaluation fails while the page loads.
       if ((await this.evaluate(condition).catch(() => false)) === true) return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    throw new Error(`the page did not come to ${condition}`);
+    throw new Error(`timed out while waiting for the page: ${condition}`);
   }
 
   #send(method: string, params: Json): Promise<Json> {
@@ -257,11 +267,11 @@ export class Page {
 }
 
 export interface MemoryPeaks {
-  /** Bytes of the worker's JavaScript heap and of what its buffers hold, garbage included. */
+  /** Bytes of the worker's JavaScript heap and its buffers, including garbage. */
   readonly heap: number;
-  /** Those of the buffers alone. */
+  /** Bytes of the worker's buffers alone. */
   readonly buffers: number;
-  /** Of the page's process, in which all of its workers are. */
+  /** Bytes of private memory of the page's process, which includes all its workers. */
   readonly process: number;
   readonly samples: number;
 }

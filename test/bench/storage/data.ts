@@ -1,4 +1,7 @@
-/** What is imported, made once and kept between runs: some gigabytes beside the temporary files, named by how they are made. */
+/**
+ * Data to import. It is created once and kept between runs: some gigabytes in the temporary
+ * directory. The file names identify the recipe.
+ */
 
 import { createCipheriv } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -10,21 +13,24 @@ import { dumpToFile, run } from "./native.ts";
 import { type FileSet, smallFiles } from "./small-files.ts";
 import { copyTree, TREE_NAME, type TreeSummary } from "./tree.ts";
 
-/** Goes up whenever a recipe here changes without its name. */
+/** Version of the recipes. Increase it if a recipe changes but its name doesn't. */
 const RECIPES = 1;
 export const LARGE_SIZE = 1024 * 1024 * 1024;
-/** Where the file's content begins in its NAR: after six tokens and a length. */
+/** Offset of the file's content in its NAR: after six tokens and a length. */
 export const LARGE_OFFSET = 96;
 
 export interface TreeData extends TreeSummary {
-  /** The directory itself, of which the base name is `tree`. */
+  /** Path of the directory, whose base name is `tree`. */
   readonly path: string;
   readonly nar: string;
   readonly tar: string;
 }
 
 export class Data {
-  /** `TVIX_BENCH_DATA` names another place; it should be on the disk that browsers' profiles are on. */
+  /**
+   * Directory of the data; `TVIX_BENCH_DATA` can set another one. It should be on the same disk as
+   * the browsers' profiles.
+   */
   readonly #dir = process.env.TVIX_BENCH_DATA || join(tmpdir(), "tvix-store-web-bench-data");
   readonly #note: (text: string) => void;
 
@@ -52,13 +58,13 @@ export class Data {
     return this.#kept(`${set.name}.tar`, (path) => writeTar(path, set));
   }
 
-  /** A directory. */
+  /** Creates a folder of small files. */
   folder(count: number): Promise<string> {
     const set = smallFiles(count);
     return this.#kept(set.name, (path) => writeFolder(path, set));
   }
 
-  /** A NAR of one file of `LARGE_SIZE` bytes, which nothing in it repeats. */
+  /** Creates a NAR of one file of `LARGE_SIZE` bytes without repetitions. */
   large(): Promise<string> {
     return this.#kept("large.nar", (path) => {
       const piece = Buffer.alloc(4 * 1024 * 1024);
@@ -74,7 +80,7 @@ export class Data {
     const dir = join(this.#dir, `v${RECIPES}`);
     const path = join(dir, name);
     if (existsSync(path)) return path;
-    this.#note(`making ${path}, which is kept for the next run`);
+    this.#note(`creating ${path}, which is kept for later runs`);
     await mkdir(dir, { recursive: true });
     const unfinished = `${path}.${process.pid}`;
     try {

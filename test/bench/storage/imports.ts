@@ -6,7 +6,7 @@ import type { ArchiveRequest, Imported } from "./page-api.ts";
 import type { Session, Turn } from "./session.ts";
 import { smallFiles } from "./small-files.ts";
 
-/** Contenders, besides ours. */
+/** Names of the other contenders. */
 export const NATIVE = "native";
 export const HELIA = "@helia/unixfs";
 export const PUTS = "indexeddb";
@@ -15,12 +15,12 @@ export const CUT = "cut + hashes alone";
 export const WRITE = "opfs write alone";
 const READ = "reading alone";
 
-/** Peers get this many files at most: their speed doesn't depend on it. */
+/** Maximum number of files for peers: their speed doesn't depend on it. */
 const MOST_FOR_PEERS = 5000;
 
 type Source = "file" | "http";
 
-/** The tree as it lies on the disk against `nix-store --add` of it. */
+/** Compares an import of the tree with `nix-store --add` of the same tree on disk. */
 export async function importTree(session: Session, name: string, format: "nar" | "tar", source: Source): Promise<void> {
   const tree = await session.data.tree();
   noteTree(session, tree);
@@ -29,7 +29,7 @@ export async function importTree(session: Session, name: string, format: "nar" |
   let expected: string | undefined;
   const check = (found: string): void => {
     expected ??= found;
-    if (found !== expected) throw new Error(`${name}: ${found} is not the path that Nix gives, ${expected}`);
+    if (found !== expected) throw new Error(`${name}: imported as ${found}, but Nix gives the path ${expected}`);
   };
   await session.inTurn(name, "s", [
     {
@@ -58,7 +58,7 @@ function noteTree(session: Session, { files, symlinks, directories, bytes }: Tre
   session.note(
     `the tree is the first part of this machine's /usr: ${files} files, ${directories} directories, ${symlinks} symlinks, ${bytes} bytes`,
   );
-  session.note("native Nix syncs its database, as it comes, but not the files that it adds");
+  session.note("native Nix has its default settings: it syncs its database, but not the files that it adds");
 }
 
 export async function importSmallFiles(
@@ -103,14 +103,14 @@ export async function importSmallFiles(
 
 const paths = new Map<number, string>();
 
-/** The same files have the same path, however they come. */
+/** Checks that the same files get the same store path in every format. */
 function sameAsBefore(count: number, storePath: string): void {
   const before = paths.get(count) ?? storePath;
   paths.set(count, before);
-  if (storePath !== before) throw new Error(`${count} files are ${storePath} here and ${before} there`);
+  if (storePath !== before) throw new Error(`${count} files were imported as ${storePath}, but earlier as ${before}`);
 }
 
-/** Time a file, by how many there are. */
+/** Measures the time for each file, with different numbers of files. */
 export async function growth(session: Session, name: string, count: number): Promise<void> {
   const archive = { format: "nar", name: "tree" } as const;
   const file = await session.data.nar(smallFiles(count));
@@ -125,7 +125,7 @@ export async function growth(session: Session, name: string, count: number): Pro
   ]);
 }
 
-/** One file of 1 GiB against each of the parts of its import by itself. */
+/** Compares the import of one 1 GiB file with each part of the import by itself. */
 export async function importLarge(session: Session, name: string, what: "store path" | "castore"): Promise<void> {
   const file = await session.data.large();
   await session.freshProfile();
@@ -154,7 +154,7 @@ function ours<T>(session: Session, value: (found: T) => number, work: () => Prom
   return { contender: OURS, run: async () => value(await session.inNewStore(work)) };
 }
 
-/** Makes a file of the disk available to the page. */
+/** Makes a file on disk available to the page. */
 export async function offer(session: Session, path: string, archive: ArchiveRequest, source: Source): Promise<ArchiveRequest> {
   if (source === "http") return { ...archive, url: session.server.urlOf(path) };
   await session.pick("file", path);

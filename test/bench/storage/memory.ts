@@ -1,4 +1,7 @@
-/** What the store's worker takes while it imports. Not timed, because to watch costs time. */
+/**
+ * Measures the memory of the store's worker during an import. It is a separate case, because
+ * watching memory takes time.
+ */
 
 import { OURS } from "../bench.ts";
 import { offer } from "./imports.ts";
@@ -29,7 +32,7 @@ async function heap(session: Session, name: string, nar: string, objects: number
   const archive = await offer(session, nar, { format: "nar", name: "heap" }, "file");
   await session.call("importArchive", archive);
   const { heap, process, samples } = await peaks();
-  if (samples === 0) throw new Error("the heap of the store's worker was never seen");
+  if (samples === 0) throw new Error("the heap of the store's worker was never sampled");
   session.row(name, OURS, [heap / MIB], "MiB");
   session.row(name, LIMIT, [(LEAST + PER_OBJECT * objects) / MIB], "MiB");
   session.row(name, PROCESS, [process / MIB], "MiB");

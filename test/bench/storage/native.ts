@@ -1,11 +1,16 @@
-/** Nix itself, on a private store beside the browser's profile. */
+/** Runs Nix on a private store beside the browser's profile. */
 
 import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { nixEnvironment, removeNixStore } from "../../setup/tools.ts";
 
-/** Runs a program. @returns what it wrote to standard output */
+/**
+ * Runs a program.
+ *
+ * @returns its standard output
+ * @throws Error with its standard error if it fails
+ */
 export async function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
@@ -36,7 +41,7 @@ export class NativeStore {
   private constructor(dir: string) {
     this.#dir = dir;
     const env = nixEnvironment(dir);
-    // As Nix comes: its database is synced, the files that it adds are not.
+    // Nix's default setting: it syncs its database, but not the files that it adds.
     this.#env = { ...env, NIX_CONFIG: `${env.NIX_CONFIG}\nfsync-metadata = true` };
   }
 
@@ -49,7 +54,9 @@ export class NativeStore {
     return run("nix-store", ["--version"], this.#env).then((line) => line.trim());
   }
 
-  /** Adds a tree that is not there, and removes it again, which is not measured. */
+  /**
+   * Measures how long it takes to add a tree. Deletes the tree afterwards, which is not measured.
+   */
   async add(tree: string): Promise<{ seconds: number; storePath: string }> {
     const from = performance.now();
     const storePath = (await run("nix-store", ["--add", tree], this.#env)).trim();
@@ -58,7 +65,7 @@ export class NativeStore {
     return { seconds, storePath };
   }
 
-  /** `nix-store --dump | sha256sum`. */
+  /** Measures `nix-store --dump | sha256sum`. */
   async dumpHash(tree: string): Promise<{ seconds: number; hash: string }> {
     const from = performance.now();
     const output = await run("sh", ["-c", 'nix-store --dump "$1" | sha256sum', "sh", tree], this.#env);

@@ -1,27 +1,33 @@
-/** What the page can be asked for, as JSON both ways. Durations are milliseconds, each from a call to the settling of its promise. */
+/**
+ * Functions of the page. Arguments and results are JSON. Durations are in milliseconds, each from
+ * the call until its promise settles.
+ */
 
 export interface PageApi {
   /** Opens a store, which the page keeps until `close`. */
   open(name: string, storage?: string): Promise<number>;
   close(): Promise<void>;
-  /** Deletes all databases and files of the origin: no method of the library forgets a store as a whole. */
+  /**
+   * Deletes all databases and files of the origin. This also removes data outside of the library's
+   * stores.
+   */
   clear(): Promise<void>;
 
-  /** From the file that was picked, or from a URL. */
+  /** Imports the selected file, or an archive from a URL. */
   importArchive(archive: ArchiveRequest): Promise<Imported>;
-  /** The folder that was picked. */
+  /** Imports the selected folder. */
   importFolder(name: string): Promise<Imported>;
-  /** Puts a part of the file that was picked into castore, as one blob and without a store path. */
+  /** Stores a part of the selected file in castore, as one blob without a store path. */
   ingest(offset: number, size: number): Promise<number>;
-  /** Reads the file that was picked, in a worker, as an import does. */
+  /** Reads the selected file in a worker, as an import does. */
   readPicked(): Promise<number>;
 
-  /** Renders a store path and hashes what comes. */
+  /** Renders a store path as a NAR and hashes the NAR. */
   renderNar(storePath: string): Promise<Rendered>;
-  /** Reads files whole, one after the other. */
+  /** Reads whole files, one after the other. */
   readFiles(storePath: string, paths: readonly string[]): Promise<number>;
 
-  /** Asks the worker beside the store's: the peers, and the parts by themselves. */
+  /** Calls the additional worker, which runs the peers and the separate parts of an import. */
   peer<K extends keyof PeerApi>(method: K, ...args: Parameters<PeerApi[K]>): Promise<number>;
 }
 
@@ -34,35 +40,38 @@ export interface ArchiveRequest {
 export interface Imported {
   readonly ms: number;
   readonly storePath: string;
-  /** SRI. */
+  /** NAR hash, in SRI form. */
   readonly narHash: string;
 }
 
 export interface Rendered {
   readonly ms: number;
   readonly bytes: number;
-  /** SHA-256 in base 16. */
+  /** SHA-256 of the NAR, in hexadecimal. */
   readonly hash: string;
 }
 
-/** Each answers with milliseconds; what is prepared or cleaned up isn't counted. */
+/**
+ * Functions of the additional worker. Each resolves to a duration in milliseconds, without
+ * preparation and cleanup.
+ */
 export interface PeerApi {
-  /** Imports small files as one directory of UnixFS into blockstore-idb. */
+  /** Imports small files into blockstore-idb, as one directory of UnixFS. */
   helia(count: number): Promise<number>;
-  /** Puts small files into one object store, each in a transaction of its own. */
+  /** Puts small files into one object store, each in its own transaction. */
   indexeddb(count: number): Promise<number>;
-  /** Puts that many, which isn't measured, for `readIndexeddb`. */
+  /** Puts small files for `readIndexeddb`. The duration is not used. */
   prepareIndexeddb(count: number): Promise<number>;
   readIndexeddb(indexes: readonly number[]): Promise<number>;
-  /** As a NAR is hashed. */
+  /** Hashes as for a NAR. */
   sha256(bytes: number): Promise<number>;
-  /** As a large file is cut, with the digests of its chunks and its own. */
+  /** Cuts content as for a large file, with the digests of its chunks and of the blob. */
   cutAndHash(bytes: number): Promise<number>;
-  /** One file, through a sync access handle, flushed. */
+  /** Writes one file through a sync access handle, and flushes it. */
   opfsWrite(bytes: number): Promise<number>;
 }
 
-/** What the page alone can ask for, since a file is no JSON. */
+/** Functions of the additional worker that only the page can call, because a `File` is not JSON. */
 export interface Peers extends PeerApi {
   /** Reads a file as an import does. */
   read(file: File): Promise<number>;

@@ -1,4 +1,7 @@
-/** The script of the page: the library as a page uses it, and a worker for what it is compared with. */
+/**
+ * The script of the page. It uses the library as pages do, and starts an additional worker for the
+ * comparisons.
+ */
 
 import { HashPool } from "../../../src/hash/pool.ts";
 import { openStore, type Store } from "../../../src/index.ts";
@@ -9,10 +12,10 @@ let current: Store | undefined;
 
 const api: PageApi = {
   async open(name, storage) {
-    if (storage !== undefined && storage !== "opfs" && storage !== "indexeddb") throw new Error(`there is no storage ${storage}`);
+    if (storage !== undefined && storage !== "opfs" && storage !== "indexeddb") throw new Error(`unknown storage ${storage}`);
     const from = performance.now();
     current = await openStore(name, { storage, workerUrl: "/store-worker.js", hashWorkerUrl: "/hash-worker.js" });
-    // Nothing is left to be done at the first call.
+    // Wait until the first call is answered, so that no part of the opening is left out.
     await current.pathInfo("00000000000000000000000000000000");
     return performance.now() - from;
   },
@@ -72,7 +75,7 @@ const api: PageApi = {
     for (let result = await reader.read(); !result.done; result = await reader.read()) {
       bytes += result.value.length;
       pending.push(hash.update(result.value));
-      // Enough on its way to keep both busy.
+      // Limit the pending updates to what keeps both sides busy.
       if (pending.length > 8) await pending.shift();
     }
     await Promise.all(pending);
@@ -87,7 +90,7 @@ const api: PageApi = {
       const file = await store().file(storePath, path);
       if (!file) throw new Error(`there is no ${path}`);
       const content = await file.arrayBuffer();
-      if (content.byteLength !== file.size) throw new Error(`${path} is not whole`);
+      if (content.byteLength !== file.size) throw new Error(`${path} is incomplete`);
     }
     return performance.now() - from;
   },
@@ -107,19 +110,19 @@ function imported(from: number, { storePath, narHash }: { storePath: string; nar
 async function sourceOf({ url }: ArchiveRequest): Promise<File | ReadableStream<Uint8Array>> {
   if (url === undefined) return picked();
   const { ok, body } = await fetch(url);
-  if (!ok || !body) throw new Error(`${url} can't be had`);
+  if (!ok || !body) throw new Error(`can't fetch ${url}`);
   return body;
 }
 
 function picked(): File {
   const [file] = input("file");
-  if (!file) throw new Error("no file was picked");
+  if (!file) throw new Error("no file is selected");
   return file;
 }
 
 function input(id: string): FileList {
   const element = document.getElementById(id);
-  if (!(element instanceof HTMLInputElement) || !element.files) throw new Error(`there is no input ${id}`);
+  if (!(element instanceof HTMLInputElement) || !element.files) throw new Error(`the page has no input ${id}`);
   return element.files;
 }
 
@@ -137,7 +140,10 @@ let peers: Worker | undefined;
 const waiting = new Map<number, { resolve: (ms: number) => void; reject: (error: Error) => void }>();
 let asked = 0;
 
-/** A worker of its own, which is started when it is needed, so that it takes no memory from what is measured. */
+/**
+ * Calls the additional worker. The worker starts on the first call, so that it takes no memory in
+ * other measurements.
+ */
 function ask(method: keyof Peers | "forget", ...args: readonly unknown[]): Promise<number> {
   if (method === "forget") {
     peers?.terminate();
@@ -152,7 +158,7 @@ function ask(method: keyof Peers | "forget", ...args: readonly unknown[]): Promi
       waiting.delete(id);
     };
     peers.onerror = ({ message }) => {
-      for (const { reject } of waiting.values()) reject(new Error(message || "the peers' script could not be loaded"));
+      for (const { reject } of waiting.values()) reject(new Error(message || "can't load the script of the additional worker"));
       waiting.clear();
     };
   }

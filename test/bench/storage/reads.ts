@@ -1,4 +1,7 @@
-/** What a store that is there already gives back, and how soon: renders, reads, opening; and whether it is all there. */
+/**
+ * Reads from a store that exists: renders NARs, reads files and opens stores. Also checks that its
+ * data is complete.
+ */
 
 import { OURS } from "../bench.ts";
 import { NATIVE, offer, PUTS } from "./imports.ts";
@@ -6,14 +9,17 @@ import type { Session } from "./session.ts";
 import { filePath, smallFiles, tinyFiles } from "./small-files.ts";
 
 const READS = 1000;
-/** Of the store that is read from, and of the object store beside it, which takes long to fill. */
+/**
+ * Number of files in the store that is read, and of records in the IndexedDB object store for
+ * comparison. The latter takes long to fill.
+ */
 const FILES = 50_000;
 const BLOBS = 5000;
 const LEAST_OPENS = 5;
 
 /**
- * Imports the tree, kills the browser at the instant at which the import has resolved, and renders the tree from the same profile:
- * cold in a new browser, warm again in the same one.
+ * Imports the tree, and kills the browser as soon as the import has resolved. Then renders the tree
+ * from the same profile: cold in a new browser, and warm in the same browser again.
  */
 export async function renderTree(session: Session, names: { durable: string; cold: string; warm: string }): Promise<void> {
   const tree = await session.data.tree();
@@ -53,7 +59,7 @@ export async function renderTree(session: Session, names: { durable: string; col
   }
 }
 
-/** Reads of random files, in a browser that has just been started, and again. */
+/** Reads random files: cold in a browser that has just started, and warm again. */
 export async function readFiles(session: Session, names: { cold: string; warm: string }): Promise<void> {
   const set = smallFiles(FILES);
   const file = await session.data.nar(set);
@@ -81,7 +87,7 @@ export async function readFiles(session: Session, names: { cold: string; warm: s
   }
 }
 
-/** The same in each run. */
+/** Returns pseudo-random numbers, which are the same in each run. */
 function chosen(count: number, seed: number): number[] {
   let state = seed + 1;
   return Array.from({ length: count }, () => {
@@ -90,7 +96,7 @@ function chosen(count: number, seed: number): number[] {
   });
 }
 
-/** Opens a store of so many objects, each time in a new page. */
+/** Opens a store with this many objects, each time in a new page. */
 export async function openStores(session: Session, name: string, objects: number): Promise<void> {
   const file = await session.data.nar(tinyFiles(objects));
   await session.freshProfile();

@@ -1,4 +1,4 @@
-/** Serves the page, its scripts, and archives from the disk, on loopback. */
+/** Serves the page, its scripts and archives from disk, on loopback. */
 
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -24,14 +24,14 @@ const PAGE = `<!doctype html>
 
 export interface Server {
   readonly url: string;
-  /** Where a file of the disk is had. */
+  /** Returns the URL of a file on disk. */
   urlOf(path: string): string;
   close(): void;
 }
 
 export async function serve(root: string): Promise<Server> {
   const sources = new Map(Object.entries(SCRIPTS));
-  // When they are asked for, because most cases don't need the peers.
+  // Bundle scripts on request, because most cases don't need the additional worker.
   const bodies = new Map<string, Promise<string>>();
   const script = (source: string): Promise<string> => {
     const body = bodies.get(source) ?? bundled(join(root, source));

@@ -1,4 +1,7 @@
-/** What the cases share: the data, a browser with a profile on the disk, Nix beside it, and how contenders take turns. */
+/**
+ * The parts that the cases share: the data, a browser with a profile on disk, Nix, and the order of
+ * measurements.
+ */
 
 import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -12,13 +15,13 @@ import { NativeStore } from "./native.ts";
 import type { PageApi } from "./page-api.ts";
 import { type Server, serve } from "./server.ts";
 
-/** Enough for a median of what takes seconds. */
+/** Maximum number of rounds. It is enough for the median of work that takes seconds. */
 const MOST_ROUNDS = 5;
 
-/** What is measured in turn with others. */
+/** A contender that is measured in turn with others. */
 export interface Turn {
   readonly contender: string;
-  /** One measurement, in the case's unit. */
+  /** Runs one measurement. Resolves to its value in the case's unit. */
   run(): Promise<number>;
 }
 
@@ -48,7 +51,7 @@ export class Session {
   static async start(root: string, options: Options, report: (finding: Finding) => void): Promise<Session> {
     const dir = await mkdtemp(join(tmpdir(), "tvix-store-web-bench-"));
     const session = new Session(dir, await serve(root), await NativeStore.make(join(dir, "nix")), options, report);
-    // Gigabytes, which a run that somebody stops should not leave behind.
+    // Delete the gigabytes of data even if the run is interrupted.
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
     process.once("exit", () => {
       session.#browser?.kill();
@@ -68,7 +71,7 @@ export class Session {
     this.#report({ kind: "note", text });
   }
 
-  /** A browser with a profile of its own, so that no case begins with what another one left. */
+  /** Starts a browser with a new profile, so that no case depends on an earlier one. */
   async freshProfile(): Promise<void> {
     await this.#closeBrowser();
     if (this.#profile) await rm(this.#profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
@@ -77,7 +80,11 @@ export class Session {
     await this.#openBrowser();
   }
 
-  /** The same profile in a new browser. @param how the old one ends: as a person closes it, or at this instant */
+  /**
+   * Starts a new browser with the same profile.
+   *
+   * @param how whether the old browser is closed as by a user, or killed at once
+   */
   async restart(how: "close" | "kill"): Promise<void> {
     if (how === "kill") {
       await this.#browser?.kill();
@@ -106,13 +113,19 @@ export class Session {
     return found as Awaited<ReturnType<PageApi[K]>>;
   }
 
-  /** @returns milliseconds. `TVIX_BENCH_STORAGE` chooses where stores are kept: `opfs` or `indexeddb`. */
+  /**
+   * Opens a store. `TVIX_BENCH_STORAGE` chooses its storage: `opfs` or `indexeddb`.
+   *
+   * @returns milliseconds
+   */
   open(name: string): Promise<number> {
     const { TVIX_BENCH_STORAGE: storage } = process.env;
     return storage ? this.call("open", name, storage) : this.call("open", name);
   }
 
-  /** In a store of its own, which is gone afterwards; only what `work` tells is measured. */
+  /**
+   * Runs `work` in a new store, which is deleted afterwards. Opening and deleting are not measured.
+   */
   async inNewStore<T>(work: () => Promise<T>): Promise<T> {
     await this.open("bench");
     try {
@@ -123,7 +136,10 @@ export class Session {
     }
   }
 
-  /** Runs contenders in turn, after a round that doesn't count; each round begins with another one. */
+  /**
+   * Measures contenders in turn, after a warm-up round that doesn't count. Each round begins with
+   * another contender.
+   */
   async inTurn(name: string, unit: Unit, turns: readonly Turn[]): Promise<void> {
     const values = turns.map((): number[] => []);
     const warmUp = this.rounds > 1 ? 1 : 0;
@@ -155,11 +171,12 @@ export class Session {
   }
 }
 
-/** Where nothing can be awaited any more. */
+/** Deletes a directory synchronously, for exit handlers. */
 function removeNow(dir: string): void {
   try {
     rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   } catch {
-    // What another process still holds, or Nix has made read-only, is left.
+    // Another process may still use a file, or Nix may have made a directory read-only. Leave
+    // these.
   }
 }

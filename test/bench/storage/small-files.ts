@@ -1,6 +1,9 @@
-/** Generated files: in Node for the archives, and in a page for those who get them without one. */
+/**
+ * Generated files. Node uses them for archives, and a page uses them for peers that don't read
+ * archives.
+ */
 
-/** 200 bytes to 2.6 KiB, no two alike. */
+/** Creates a file of 200 bytes to 2.6 KiB. Each index gives another content. */
 export function smallFile(index: number): Uint8Array<ArrayBuffer> {
   let state = (Math.imul(index + 1, 0x9e3779b1) | 1) >>> 0;
   const length = 200 + (state % 2461);
@@ -11,12 +14,12 @@ export function smallFile(index: number): Uint8Array<ArrayBuffer> {
     state ^= state << 5;
     words[i] = state;
   }
-  // The seeds of two may agree after all.
+  // Different indexes may give the same state, so make the content unique.
   words[0] = index;
   return new Uint8Array(words.buffer, 0, length);
 }
 
-/** As short as distinct files are. */
+/** Creates one of the shortest files that are still distinct. */
 export function tinyFile(index: number): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`tiny ${index}\n`);
 }
@@ -25,7 +28,7 @@ const PER_DIRECTORY = 100;
 const TINY_PER_DIRECTORY = 1000;
 
 export interface FileSet {
-  /** Of what is kept of it. */
+  /** Name under which its archive or folder is kept. */
   readonly name: string;
   readonly count: number;
   readonly perDirectory: number;
@@ -40,7 +43,7 @@ export function tinyFiles(count: number): FileSet {
   return { name: `tiny-${count}`, count, perDirectory: TINY_PER_DIRECTORY, content: tinyFile };
 }
 
-/** Below the root; names ascend with the index. */
+/** Returns the name of a directory in the root. The names ascend with the index. */
 export function directoryName(index: number, { perDirectory }: FileSet): string {
   return `d${String(Math.floor(index / perDirectory)).padStart(5, "0")}`;
 }

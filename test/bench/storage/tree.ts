@@ -1,15 +1,20 @@
-/** A real tree, of what any Debian machine has: the first part of /usr in the order of its names. */
+/** A real tree that every Debian machine has: the first part of /usr, in the order of names. */
 
 import { copyFileSync, lstatSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
 
-/** In this order, because it is as mixed as sources and programs are; what is left out is large and compressed. */
+/**
+ * Directories of /usr, in this order. They contain a mix of sources and programs. Large, compressed
+ * files are left out.
+ */
 const ROOTS = ["include", "lib", "share", "bin"];
 const LEAST_FILES = 24_000;
 const LEAST_BYTES = 300e6;
-/** Bytes; larger files are left out, or a few of them would be most of it. */
+/**
+ * Maximum size of a file, in bytes. Otherwise a few larger files would make up most of the tree.
+ */
 const LARGEST_FILE = 1024 * 1024;
 
-/** Tells of the recipe: what is kept of another one is made anew. */
+/** Name that identifies the recipe. If the recipe changes, the tree is created again. */
 export const TREE_NAME = `tree-${LEAST_FILES}-${LEAST_BYTES}-${LARGEST_FILE}-${ROOTS.join("-")}`;
 
 export interface TreeSummary {
@@ -19,11 +24,16 @@ export interface TreeSummary {
   readonly bytes: number;
 }
 
-/** Copies regular files, symlinks and directories to `to`, which it makes. Times, owners and rights other than "executable" don't count. */
+/**
+ * Copies regular files, symlinks and directories to `to`, which it creates. Ignores times, owners
+ * and permissions except "executable".
+ *
+ * @throws Error if /usr has too few files
+ */
 export function copyTree(to: string): TreeSummary {
   const summary = { files: 0, symlinks: 0, directories: 1, bytes: 0 };
   const isFull = (): boolean => summary.files >= LEAST_FILES && summary.bytes >= LEAST_BYTES;
-  // Names are bytes.
+  // File names are bytes.
   const copy = (from: Buffer, target: Buffer): void => {
     const stats = lstatSync(from);
     if (stats.isDirectory()) {
@@ -46,11 +56,15 @@ export function copyTree(to: string): TreeSummary {
   for (const root of ROOTS) {
     if (!isFull()) copy(Buffer.from(`/usr/${root}`), Buffer.from(`${to}/${root}`));
   }
-  if (!isFull()) throw new Error(`/usr has only ${summary.files} files of ${summary.bytes} bytes, which is too few for the tree`);
+  if (!isFull())
+    throw new Error(`/usr has only ${summary.files} files with ${summary.bytes} bytes in total, which is too little for the tree`);
   return summary;
 }
 
-/** For everyone, so that the tree is the same whoever runs this. */
+/**
+ * Whether everybody may read the file. Files that only some users can read are left out, so that
+ * every user gets the same tree.
+ */
 function isReadable(mode: number): boolean {
   return (mode & 0o004) !== 0;
 }

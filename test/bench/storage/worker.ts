@@ -1,4 +1,7 @@
-/** The worker beside the store's: what the library is compared with, and what an import is made of, each by itself. */
+/**
+ * The additional worker. It runs the peers of the library, and the parts of an import by
+ * themselves.
+ */
 
 import { unixfs } from "@helia/unixfs";
 import { IDBBlockstore } from "blockstore-idb";
@@ -11,7 +14,7 @@ import { filePath, smallFile, smallFiles } from "./small-files.ts";
 declare const self: DedicatedWorkerGlobalScope;
 
 const MIB = 1024 * 1024;
-/** Buffers on their way to a hash worker at once. */
+/** Maximum number of buffers that are sent to a hash worker at once. */
 const IN_FLIGHT = 4;
 const WRITE = 4 * MIB;
 const BLOBS = "blobs";
@@ -66,7 +69,7 @@ const peers: Peers = {
         request.onsuccess = () => resolve();
         request.onerror = () => reject(request.error);
       });
-      if (!(request.result instanceof Uint8Array)) throw new Error(`there is no ${index}`);
+      if (!(request.result instanceof Uint8Array)) throw new Error(`IndexedDB has no record ${index}`);
     }
     const ms = performance.now() - from;
     db.close();
@@ -107,9 +110,9 @@ const peers: Peers = {
     const access = await file.createSyncAccessHandle();
     const from = performance.now();
     for (let at = 0; at < bytes; at += WRITE) {
-      // What is written should differ, as it does in life.
+      // Real data differs from piece to piece, so change the piece.
       new DataView(piece.buffer).setFloat64(0, at);
-      if (access.write(piece, { at }) !== WRITE) throw new Error("the disk took less");
+      if (access.write(piece, { at }) !== WRITE) throw new Error("the disk accepted too few bytes");
     }
     access.flush();
     const ms = performance.now() - from;
@@ -119,7 +122,7 @@ const peers: Peers = {
   },
 };
 
-/** Buffers of 1 MiB that nothing in them repeats. */
+/** Creates buffers of 1 MiB of random bytes, without repetitions. */
 function content(count: number): ArrayBuffer[] {
   return Array.from({ length: count }, () => {
     const bytes = new Uint8Array(MIB);
@@ -128,13 +131,15 @@ function content(count: number): ArrayBuffer[] {
   });
 }
 
-/** Gives buffers, several at once, and again when they have come back, until `bytes` were given. */
+/**
+ * Gives `bytes` bytes in buffers of 1 MiB, several at once, and reuses the buffers that come back.
+ */
 async function flow(bytes: number, buffers: ArrayBuffer[], give: (buffer: ArrayBuffer) => Promise<ArrayBuffer>): Promise<void> {
   const pending: Promise<void>[] = [];
   for (let given = 0; given < bytes; given += MIB) {
     if (pending.length >= IN_FLIGHT) await pending.shift();
     const buffer = buffers.shift();
-    if (!buffer) throw new Error("there are too few buffers");
+    if (!buffer) throw new Error("all buffers are in use");
     pending.push(
       give(buffer).then((returned) => {
         buffers.push(returned);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { nix, removeNixStore } from "../../setup/tools.ts";
 
-/** Real Nix with an empty store, each time anew, and no memory of any cache. */
+/** Real Nix with a new, empty store for each copy, and without a cache of earlier lookups. */
 export class CacheReader {
   readonly #dir: string;
 
@@ -9,10 +9,14 @@ export class CacheReader {
     this.#dir = join(dir, "reader");
   }
 
-  /** Copies from a cache. @returns seconds */
+  /**
+   * Copies a store path from a cache.
+   *
+   * @returns seconds
+   */
   async copy(cache: string, storePath: string): Promise<number> {
     const from = performance.now();
-    // A path that nobody signed: what is measured is not that.
+    // The path has no signature, and signature checks are not measured.
     await nix(["nix", "copy", "--no-check-sigs", "--from", cache, storePath], { dir: this.#dir });
     const seconds = (performance.now() - from) / 1000;
     await removeNixStore(this.#dir);

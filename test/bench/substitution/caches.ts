@@ -5,16 +5,19 @@ import { nix, nixLine, removeNixStore } from "../../setup/tools.ts";
 import { builtCommand, listening } from "../listening.ts";
 
 export interface Caches {
-  /** Temporary; of whoever asked for them. */
+  /** Temporary directory. The caller must delete it. */
   readonly dir: string;
   readonly storePath: string;
-  /** Addresses. */
+  /** URLs of the two caches. */
   readonly files: string;
   readonly daemon: string;
   close(): Promise<void>;
 }
 
-/** One store path, which is `tree`, in a cache of files behind a server that knows nothing else, and in the built daemon: each in a process of its own. */
+/**
+ * Puts `tree` as one store path into two caches: a directory of files behind a static file server,
+ * and the built daemon. Each server is a separate process.
+ */
 export async function makeCaches(root: string, tree: string): Promise<Caches> {
   const main = await builtCommand(root);
   const dir = await mkdtemp(join(tmpdir(), "tvix-bench-substitution-"));
@@ -37,7 +40,7 @@ export async function makeCaches(root: string, tree: string): Promise<Caches> {
   };
 }
 
-/** As little as a server of files can do. */
+/** A minimal file server. */
 const FILE_SERVER = `
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";

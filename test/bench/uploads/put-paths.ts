@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { Agent, request } from "node:http";
 import { encodeNixbase32 } from "../../../src/nix/nixbase32.ts";
 
-/** What is put for one store path. */
+/** The upload of one store path. */
 export interface PathUpload {
   readonly hashPart: string;
   readonly nar: Uint8Array;
@@ -10,14 +10,18 @@ export interface PathUpload {
   readonly narHash: string;
 }
 
-/** A path that doesn't matter, apart from its content. */
+/** Creates an upload with an arbitrary store path, which only depends on `index`. */
 export function pathUpload(index: number, nar: Uint8Array): PathUpload {
   const sha256 = (bytes: Uint8Array | string): Uint8Array => createHash("sha256").update(bytes).digest();
   const hashPart = encodeNixbase32(sha256(`path ${index}`)).slice(0, 32);
   return { hashPart, nar, narHash: encodeNixbase32(sha256(nar)) };
 }
 
-/** Puts the NAR of each path and then its NARInfo, as Nix does. @returns seconds */
+/**
+ * Uploads the NAR of each path and then its NARInfo, as Nix does.
+ *
+ * @returns seconds
+ */
 export async function putPaths(cache: string, paths: readonly PathUpload[], connections: number): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const put = (path: string, body: Uint8Array | string): Promise<void> =>

@@ -2,15 +2,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Listening, listening } from "../listening.ts";
 
-/** Starts a server without content, whose data goes when it is stopped. */
+/** Starts a server without content. Its data is deleted when it stops. */
 export type StartServer = () => Promise<Listening>;
 
-/** A web server that writes each PUT to a file, and answers once the file's content is on the disk. */
+/** A web server that writes each PUT to a file, and answers once the file's content is on disk. */
 export function plainServer(dir: string): StartServer {
   return () => withData(dir, (data) => ["--input-type=module", "--eval", FILE_SERVER, data]);
 }
 
-/** @param main the built command */
+/**
+ * The built daemon.
+ *
+ * @param main path of the built command
+ */
 export function daemon(dir: string, main: string): StartServer {
   return () => withData(dir, (data) => [main, "daemon", "-l", "127.0.0.1:0", "--data-dir", data]);
 }
@@ -27,7 +31,7 @@ async function withData(dir: string, args: (data: string) => string[]): Promise<
   };
 }
 
-/** As little as a server can do that loses nothing it has answered for. */
+/** A minimal server that loses no upload that it has acknowledged. */
 const FILE_SERVER = `
 import { createReadStream, mkdirSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";

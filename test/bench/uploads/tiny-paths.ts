@@ -4,7 +4,7 @@ import { NarWriter } from "../../../src/nix/nar-writer.ts";
 import { nix } from "../../setup/tools.ts";
 import { type PathUpload, pathUpload } from "./put-paths.ts";
 
-/** Store paths of a few bytes each: in a private Nix store, and as what is put for them. */
+/** Store paths of a few bytes each, in a private Nix store and as uploads. */
 export class TinyPaths {
   readonly uploads: readonly PathUpload[];
   readonly #dir: string;
@@ -27,12 +27,16 @@ export class TinyPaths {
     return new TinyPaths(uploads, store, added.toString().trim().split("\n"));
   }
 
-  /** Lets Nix copy all of them to a cache. @returns seconds */
+  /**
+   * Lets Nix copy all paths to a cache.
+   *
+   * @returns seconds
+   */
   async copy(cache: string): Promise<number> {
     const from = performance.now();
     await nix(["nix", "copy", "--to", cache, ...this.#paths], { dir: this.#dir });
     const seconds = (performance.now() - from) / 1000;
-    // Nix remembers what a cache has, and the next one may have the address of this one.
+    // Nix caches which paths a binary cache has, and the next binary cache may have the same URL.
     await rm(join(this.#dir, "home/.cache"), { recursive: true, force: true });
     return seconds;
   }
