@@ -16,7 +16,10 @@ import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chromiumPath } from "../setup/tools.ts";
 
-/** README.md says only what is so: its examples are compiled or run, against `dist/`, and its numbers are measured. */
+/**
+ * Checks that README.md is correct: compiles or runs its examples against `dist/`, and measures its
+ * numbers.
+ */
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const README = await readFile(join(ROOT, "README.md"), "utf8");
@@ -26,7 +29,7 @@ interface Block {
   readonly language: string;
   readonly code: string;
   readonly line: number;
-  /** Marked to be run, by a comment on the line before it. */
+  /** Whether the block is marked to run, by a comment on the line before it. */
   readonly run: boolean;
 }
 
@@ -81,7 +84,7 @@ describe("TypeScript blocks are right", () => {
     for (const { code, line } of chosen) await writeFile(join(dir, `README-line-${line}.mts`), code);
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
     const { stdout } = spawnSync(process.execPath, [tsc, "--noEmit", "-p", dir], { encoding: "utf8" });
-    // What is wrong in src itself is told by `npm run check`.
+    // Errors in src itself are reported by `npm run check`.
     expect(stdout.split("\n").filter((line) => line.includes("README-line"))).toEqual([]);
     if (stdout !== "") expect(stdout).toMatch(/^(\.\.\/)*src\//);
   });
@@ -93,7 +96,7 @@ describe("marked shell blocks run", () => {
   let cwd: string;
 
   beforeAll(async () => {
-    // Like a clone, but for what the examples write.
+    // A directory like a clone, for the files that the examples write.
     cwd = join(WORK, "clone");
     await mkdir(cwd);
     for (const name of ["dist", "node_modules", "package.json", "test"]) await symlink(join(ROOT, name), join(cwd, name));
@@ -128,7 +131,7 @@ describe("marked shell blocks run", () => {
 
   for (const [i, { code, line }] of blocks.entries()) {
     const [program = "", expected = /^$/] = Object.entries(EXPECTED)[i] ?? [];
-    // Nothing on npm brings grpcurl; where it isn't installed, this one shows as skipped.
+    // No npm package provides grpcurl. If it isn't installed, this test is skipped.
     const missing = program === "grpcurl" && spawnSync(program, ["-version"]).error !== undefined;
     test.skipIf(missing)(`line ${line}: ${program}${missing ? " (not installed)" : ""}`, { timeout: 180_000 }, () => {
       const here = `grpc+http://${address}`;
@@ -156,7 +159,7 @@ describe("marked shell blocks run", () => {
 
 describe("in a browser", () => {
   const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
-  /** What the server has besides the packages, by address. */
+  /** Files that the server serves besides the packages, by path. */
   const files = new Map<string, string>();
   let browser: Browser;
   let server: Server;
@@ -226,7 +229,7 @@ async function bundle(path: string): Promise<string> {
   return output[0].code;
 }
 
-/** The script and its WebAssembly. */
+/** Reads the script and its WebAssembly. */
 async function brotliDecoder(): Promise<Buffer> {
   const files = ["brotli-decoder.js", "brotli_dec_wasm_bg.wasm"];
   return Buffer.concat(await Promise.all(files.map((name) => readFile(join(ROOT, "dist/worker", name)))));
