@@ -31,7 +31,7 @@ function inBrowser(
         "@connectrpc/connect/protocol-connect",
         "@connectrpc/connect/protocol-grpc-web",
       ],
-      // It finds its WebAssembly module by its own address.
+      // The package locates its WebAssembly module by its own URL, which a bundle would change.
       exclude: ["brotli-dec-wasm"],
     },
     test: {
@@ -45,7 +45,7 @@ function inBrowser(
   };
 }
 
-/** Of the tests. The viewer is built by demo/vite.config.ts. */
+/** Configuration of the tests. demo/vite.config.ts builds the viewer. */
 export default defineConfig({
   test: {
     projects: [
