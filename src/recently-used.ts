@@ -2,6 +2,7 @@
 export class RecentlyUsed<K, V> {
   readonly #limit: number;
   readonly #sizeOf: (value: V) => number;
+  readonly #onEvict: ((key: K, value: V) => void) | undefined;
   /** Ordered from least to most recently used. */
   readonly #values = new Map<K, V>();
   #size = 0;
@@ -11,10 +12,23 @@ export class RecentlyUsed<K, V> {
    *
    * @param limit maximum sum of the sizes of all values
    * @param sizeOf size of a value; 1 by default
+   * @param onEvict called with each value that is evicted to make room; not for `delete` and
+   *   `clear`
    */
-  constructor(limit: number, sizeOf: (value: V) => number = () => 1) {
+  constructor(limit: number, sizeOf: (value: V) => number = () => 1, onEvict?: (key: K, value: V) => void) {
     this.#limit = limit;
     this.#sizeOf = sizeOf;
+    this.#onEvict = onEvict;
+  }
+
+  /** Entries from least to most recently used. */
+  entries(): IterableIterator<[K, V]> {
+    return this.#values.entries();
+  }
+
+  /** Returns a value without making it the most recently used one. */
+  peek(key: K): V | undefined {
+    return this.#values.get(key);
   }
 
   get(key: K): V | undefined {
@@ -29,9 +43,10 @@ export class RecentlyUsed<K, V> {
     this.delete(key);
     this.#values.set(key, value);
     this.#size += this.#sizeOf(value);
-    for (const oldest of this.#values.keys()) {
+    for (const [oldest, evicted] of this.#values) {
       if (this.#size <= this.#limit) break;
       this.delete(oldest);
+      this.#onEvict?.(oldest, evicted);
     }
   }
 

@@ -1,3 +1,4 @@
+import type { ByteRange } from "../byte-range.ts";
 import { concatBytes, EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import {
   type BlobService,
@@ -10,7 +11,7 @@ import {
 import { asDigest, type Digest, digestKey, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
-import { type ByteRange, checkedRange } from "../hash/group-tree.ts";
+import { checkedRange } from "../hash/group-tree.ts";
 import { type Outboard, outboardOf } from "../hash/outboard.ts";
 import { onAbort } from "../on-abort.ts";
 import { TaskPool } from "../task-pool.ts";

@@ -1,8 +1,8 @@
+import type { ByteRange } from "../byte-range.ts";
 import type { ChunkMeta } from "../castore/blob-service.ts";
 import { coveringChunks, sizeOfChunks } from "../castore/chunk-list.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
-import type { ByteRange } from "../hash/group-tree.ts";
 import { checkOutboard } from "../hash/outboard.ts";
 import { SliceDecoder } from "../hash/slice-decoder.ts";
 import { VerifiedRange } from "../hash/verified-range.ts";

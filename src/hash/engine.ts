@@ -1,4 +1,4 @@
-import type { HashAlgorithm } from "./hash-stream.ts";
+import type { HashAlgorithm } from "../hash-algorithm.ts";
 import type { Outboard } from "./outboard.ts";
 
 /**

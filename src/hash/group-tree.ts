@@ -1,3 +1,4 @@
+import type { ByteRange } from "../byte-range.ts";
 import { equalBytes, toBase64 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
@@ -9,12 +10,6 @@ import { CHUNK_SIZE, DIGEST_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
  * empty group. Of `n` groups, the left subtree has the largest power of two that is less than `n`.
  * So the tree is BLAKE3's own tree, cut off at the subtrees that are as large as a group.
  */
-
-export interface ByteRange {
-  readonly offset: number;
-  /** Length in bytes. `Infinity` means up to the end. */
-  readonly length: number;
-}
 
 /** A range of content, and the groups that prove it. */
 export interface GroupRange {

@@ -1,10 +1,8 @@
 import { createMD5, createSHA1, createSHA512, type IHasher } from "hash-wasm";
+import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { kernel } from "./blake3.ts";
 import { CollectedSha256 } from "./collected-sha256.ts";
 import { Sha256Kernel, type Sha256Stream } from "./kernel/sha256.ts";
-
-/** Hash algorithms: `blake3` for castore, the others for Nix. */
-export type HashAlgorithm = "blake3" | "md5" | "sha1" | "sha256" | "sha512";
 
 type RareAlgorithm = Exclude<HashAlgorithm, "blake3" | "sha256">;
 

@@ -1,8 +1,9 @@
+import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { checkAttached, checkGiven } from "./attached.ts";
 import { kernel } from "./blake3.ts";
 import { SyncBlobCutter } from "./blob-cutter.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
-import { createLocalHashStream, type HashAlgorithm, type LocalHashStream } from "./hash-stream.ts";
+import { createLocalHashStream, type LocalHashStream } from "./hash-stream.ts";
 
 /** Hashes in the calling thread: for Node, for tests, and for platforms without workers. */
 export class InlineHashEngine implements HashEngine {

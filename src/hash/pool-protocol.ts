@@ -1,7 +1,8 @@
+import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { kernel } from "./blake3.ts";
 import { SyncBlobCutter } from "./blob-cutter.ts";
 import type { CutBlob, CutChunk } from "./engine.ts";
-import { createLocalHashStream, type HashAlgorithm, type LocalHashStream } from "./hash-stream.ts";
+import { createLocalHashStream, type LocalHashStream } from "./hash-stream.ts";
 
 /**
  * A request of the pool to a worker. Buffers are transferred and come back with the reply;

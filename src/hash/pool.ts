@@ -1,9 +1,9 @@
 import { StoreError } from "../error.ts";
+import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { TaskPool } from "../task-pool.ts";
 import { checkAttached } from "./attached.ts";
 import { kernel } from "./blake3.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
-import type { HashAlgorithm } from "./hash-stream.ts";
 import { DIGEST_SIZE } from "./kernel/kernel.ts";
 import { type HashWorker, PoolMember, returnedBuffer } from "./pool-member.ts";
 import { PooledCutter } from "./pooled-cutter.ts";

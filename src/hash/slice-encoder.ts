@@ -1,8 +1,9 @@
+import type { ByteRange } from "../byte-range.ts";
 import { toBase64 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
 import { ExactPieces } from "./exact-pieces.ts";
-import { type ByteRange, coveringGroups, type GroupRange, groupCount, leftCount, VerifiedDescent } from "./group-tree.ts";
+import { coveringGroups, type GroupRange, groupCount, leftCount, VerifiedDescent } from "./group-tree.ts";
 import { CHUNK_SIZE, GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
 import { encodeHeader, type Outboard } from "./outboard.ts";
 

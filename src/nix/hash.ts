@@ -1,9 +1,9 @@
 import { fromBase64, fromHex, quote, toBase64, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
 
-/** Hash algorithms that Nix supports. BLAKE3 is an experimental feature of Nix since 2.31. */
-export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512" | "blake3";
+export type { HashAlgorithm };
 
 /** Length of each algorithm's digest, in bytes. */
 export const HASH_LENGTHS: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64, blake3: 32 };

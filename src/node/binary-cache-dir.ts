@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { access, readdir } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import { decompressedAs } from "../compression/decompress.ts";
+import { dependenciesFirst } from "../depth-first.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { NARINFO_MAX_LENGTH, type NarInfo, parseNarInfo } from "../nix/narinfo.ts";
@@ -55,7 +56,7 @@ async function readNarInfos(dir: string, storeDir: string | undefined): Promise<
     const text = await readTextFile(join(dir, name), NARINFO_MAX_LENGTH);
     files.push({ text, info: parseNarInfo(text, storeDir) });
   }
-  return index ? files : referencesFirst(files, storeDir);
+  return index ? files : filesInOrder(files, storeDir);
 }
 
 async function readIndex(dir: string): Promise<string[] | undefined> {
@@ -89,23 +90,11 @@ async function listNarInfos(dir: string): Promise<string[]> {
   }
 }
 
-/**
- * Orders files by repeated passes. Each pass takes the files whose references are already taken or
- * not in the cache. Files in a reference cycle come last, in any order.
- */
-function referencesFirst(files: readonly NarInfoFile[], storeDir: string | undefined): NarInfoFile[] {
-  const waiting = new Map(files.map((file) => [parseHashPart(file.info.storePath, storeDir), file]));
-  const order: NarInfoFile[] = [];
-  for (let before = -1; before !== order.length; ) {
-    before = order.length;
-    for (const [hashPart, file] of waiting) {
-      if (file.info.references.some((reference) => parseHashPart(reference) !== hashPart && waiting.has(parseHashPart(reference))))
-        continue;
-      waiting.delete(hashPart);
-      order.push(file);
-    }
-  }
-  return [...order, ...waiting.values()];
+function filesInOrder(files: readonly NarInfoFile[], storeDir: string | undefined): NarInfoFile[] {
+  const byHashPart = new Map(files.map((file) => [parseHashPart(file.info.storePath, storeDir), file]));
+  return dependenciesFirst(files, ({ info }) =>
+    info.references.flatMap((reference) => byHashPart.get(parseHashPart(reference)) ?? []),
+  );
 }
 
 async function openNar(dir: string, info: NarInfo, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {

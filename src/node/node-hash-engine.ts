@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import type { HashAlgorithm, LocalHashStream } from "../hash/hash-stream.ts";
+import type { LocalHashStream } from "../hash/hash-stream.ts";
 import { InlineHashEngine } from "../hash/inline-engine.ts";
+import type { HashAlgorithm } from "../hash-algorithm.ts";
 
 /**
  * Hashes in the calling thread. SHA and MD5 are Node's native ones. BLAKE3 is the kernel's, as in a

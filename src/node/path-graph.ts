@@ -1,4 +1,5 @@
 import { fromBase64 } from "../bytes.ts";
+import { dependenciesFirst } from "../depth-first.ts";
 import { StoreError } from "../error.ts";
 import { CONTENT_ADDRESS_METHODS, canHash, formatContentAddress } from "../nix/content-address.ts";
 import { decodeDigest, formatSri, isHashAlgorithm, type NixHash, parseHash } from "../nix/hash.ts";
@@ -43,7 +44,18 @@ export function parsePathGraph(text: string): PathGraphEntry[] {
     if (found.size > MAX_PATHS) throw new StoreError("invalid", `the JSON has more than ${MAX_PATHS} store paths`);
   }
   if (found.size === 0) throw new StoreError("invalid", "the JSON has no path infos");
-  return referencesFirst(found);
+  return dependenciesFirst(
+    found.values(),
+    (entry) =>
+      entry.references.flatMap((reference) => {
+        // The JSON may lack a dependency, and a path may refer to itself.
+        const target = found.get(formatStorePath(parseStorePath(reference)));
+        return target && target !== entry ? [target] : [];
+      }),
+    (entry) => {
+      throw new StoreError("invalid", `${entry.storePath} refers to itself through other store paths`);
+    },
+  );
 }
 
 function* pathValues(json: unknown): Generator<[path: unknown, value: unknown]> {
@@ -159,40 +171,6 @@ function readContentAddress(item: unknown): string | undefined {
 function readSignature(item: unknown): string {
   if (!isObject(item)) return readText(item);
   return formatSignature({ name: readText(item.keyName), data: fromBase64(readText(item.sig)) });
-}
-
-/**
- * Sorts the entries, dependencies first, in a depth-first walk without recursion. Ignores
- * references to paths that aren't in the JSON.
- *
- * @throws StoreError `invalid` if the references have a cycle
- */
-function referencesFirst(found: ReadonlyMap<string, PathGraphEntry>): PathGraphEntry[] {
-  const order: PathGraphEntry[] = [];
-  const state = new Map<PathGraphEntry, "open" | "done">();
-  const stack: { entry: PathGraphEntry; next: number }[] = [];
-  const enter = (entry: PathGraphEntry): void => {
-    if (state.get(entry) === "done") return;
-    if (state.get(entry) === "open")
-      throw new StoreError("invalid", `${entry.storePath} refers to itself through other store paths`);
-    state.set(entry, "open");
-    stack.push({ entry, next: 0 });
-  };
-  for (const root of found.values()) {
-    enter(root);
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const reference = top.entry.references[top.next++];
-      if (reference !== undefined) {
-        const target = found.get(formatStorePath(parseStorePath(reference)));
-        if (target && target !== top.entry) enter(target);
-      } else {
-        stack.pop();
-        state.set(top.entry, "done");
-        order.push(top.entry);
-      }
-    }
-  }
-  return order;
 }
 
 function isStorePath(text: string): boolean {

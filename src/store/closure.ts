@@ -1,5 +1,6 @@
 import { allEnded } from "../all-ended.ts";
 import { quote } from "../bytes.ts";
+import { dependenciesFirst } from "../depth-first.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import { parseHashPart, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
 import type { PathInfo } from "./path-info.ts";
@@ -93,7 +94,19 @@ export async function closureOf<T extends Referring>(
     wanted = next;
   }
   checkReferenceNames(found);
-  return referencesFirst(found, start);
+  const known = (hashPart: string): Found<T>[] => {
+    // The order leaves out a path that could not be read.
+    const path = found.get(hashPart);
+    return path ? [path] : [];
+  };
+  const order = dependenciesFirst(
+    start.flatMap(known),
+    ({ references }) => references.flatMap(known),
+    ({ info }) => {
+      throw new StoreError("invalid", `store path ${info.storePath} refers to itself through other store paths`);
+    },
+  );
+  return order.map(({ info }) => info);
 }
 
 /**
@@ -180,43 +193,4 @@ function checkReferenceNames(found: ReadonlyMap<string, Found<Referring>>): void
       }
     }
   }
-}
-
-/**
- * Sorts depth first. It uses its own stack, because a remote decides how long chains of references
- * are.
- */
-function referencesFirst<T extends Referring>(found: ReadonlyMap<string, Found<T>>, start: readonly string[]): T[] {
-  const order: T[] = [];
-  const done = new Set<string>();
-  const open = new Set<string>();
-  const stack: { hashPart: string; next: number }[] = [];
-  const enter = (hashPart: string): void => {
-    if (done.has(hashPart)) return;
-    if (open.has(hashPart)) {
-      throw new StoreError(
-        "invalid",
-        `store path ${found.get(hashPart)?.info.storePath} refers to itself through other store paths`,
-      );
-    }
-    open.add(hashPart);
-    stack.push({ hashPart, next: 0 });
-  };
-  for (const root of start) {
-    if (found.has(root)) enter(root);
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const { info, references } = found.get(top.hashPart) as Found<T>;
-      const reference = references[top.next++];
-      if (reference !== undefined) {
-        // The order leaves out a path that could not be read.
-        if (found.has(reference)) enter(reference);
-      } else {
-        stack.pop();
-        open.delete(top.hashPart);
-        done.add(top.hashPart);
-        order.push(info);
-      }
-    }
-  }
-  return order;
 }

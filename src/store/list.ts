@@ -5,6 +5,8 @@ import type { EntryPath } from "../castore/ingest.ts";
 import { checkName, type Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { isStoreError, StoreError } from "../error.ts";
+import { requirePathInfo } from "./closure.ts";
+import type { StoreServices } from "./services.ts";
 
 const SLASH = 0x2f;
 
@@ -62,6 +64,25 @@ export async function resolvePath(
     node = entry.node;
   }
   return node;
+}
+
+/**
+ * Returns the node at `path` inside a store path.
+ *
+ * @throws StoreError `not-found` if the store does not have the store path, or nothing is at `path`
+ *   inside it; otherwise like `resolvePath`
+ */
+export async function requireNode(
+  store: StoreServices,
+  storePath: string,
+  path: string | Uint8Array,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<Node> {
+  const info = await requirePathInfo(store.pathInfos, storePath, options);
+  const node = await resolvePath(store, info.node, path, options);
+  if (node) return node;
+  const shown = typeof path === "string" ? quote(path) : quoteBytes(path);
+  throw new StoreError("not-found", `${info.storePath} has nothing at ${shown}`);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { dependenciesFirst } from "../depth-first.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { Referring } from "./closure.ts";
 
@@ -8,27 +9,8 @@ import type { Referring } from "./closure.ts";
  */
 export function referencesFirst<T extends Referring>(infos: Iterable<T>): T[] {
   const sorted = [...infos].sort((a, b) => (a.storePath < b.storePath ? -1 : 1));
-  const waiting = new Map(sorted.map((info) => [parseHashPart(info.storePath), info]));
-  const order: T[] = [];
-  // An explicit stack: chains of references can have any length.
-  const stack: { readonly info: T; readonly references: Iterator<string> }[] = [];
-  const enter = (hashPart: string): void => {
-    const info = waiting.get(hashPart);
-    if (!info) return;
-    waiting.delete(hashPart);
-    stack.push({ info, references: [...info.references].sort().values() });
-  };
-  for (const info of sorted) {
-    enter(parseHashPart(info.storePath));
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const { value, done } = top.references.next();
-      if (!done) {
-        enter(parseHashPart(value));
-      } else {
-        stack.pop();
-        order.push(top.info);
-      }
-    }
-  }
-  return order;
+  const byHashPart = new Map(sorted.map((info) => [parseHashPart(info.storePath), info]));
+  return dependenciesFirst(sorted, (info) =>
+    [...info.references].sort().flatMap((reference) => byHashPart.get(parseHashPart(reference)) ?? []),
+  );
 }

@@ -1,5 +1,7 @@
+import type { ByteRange } from "../byte-range.ts";
+import { RecentlyUsed } from "../recently-used.ts";
 import type { StoreDatabase } from "./database.ts";
-import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
+import type { PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
 import { PackGone } from "./storage-error.ts";
 
@@ -18,8 +20,8 @@ const WINDOW = 4;
  */
 export class IndexedDbPacks implements PackStore {
   readonly #database: StoreDatabase;
-  /** Cached segments, least recently used first. */
-  readonly #cache = new Map<string, { pack: string; bytes: Promise<Uint8Array> }>();
+  /** Cached segments. */
+  readonly #cache = new RecentlyUsed<string, { pack: string; bytes: Promise<Uint8Array> }>(CACHED);
 
   constructor(database: StoreDatabase) {
     this.#database = database;
@@ -29,7 +31,7 @@ export class IndexedDbPacks implements PackStore {
     return new IndexedDbPackWriter(this.#database, id, async () => void (await this.delete(id)));
   }
 
-  async read(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+  async read(id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[]> {
     return coalesced(ranges, async (offset, length) => {
       const bytes = new Uint8Array(length);
       for (let at = 0; at < length; ) {
@@ -64,7 +66,7 @@ export class IndexedDbPacks implements PackStore {
   }
 
   release(id: string): void {
-    for (const [key, { pack }] of this.#cache) if (pack === id) this.#cache.delete(key);
+    for (const [key, { pack }] of this.#cache.entries()) if (pack === id) this.#cache.delete(key);
   }
 
   close(): void {
@@ -74,19 +76,13 @@ export class IndexedDbPacks implements PackStore {
   #segment(pack: string, number: number): Promise<Uint8Array> {
     const key = `${pack}/${number}`;
     const known = this.#cache.get(key);
-    const entry = known ?? { pack, bytes: this.#read(pack, number) };
-    if (!known) {
-      entry.bytes.catch(() => {
-        // Let the next read try again. The segment may have been released and read again since.
-        if (this.#cache.get(key) === entry) this.#cache.delete(key);
-      });
-    }
-    this.#cache.delete(key);
+    if (known) return known.bytes;
+    const entry = { pack, bytes: this.#read(pack, number) };
+    entry.bytes.catch(() => {
+      // Let the next read try again. The segment may have been released and read again since.
+      if (this.#cache.peek(key) === entry) this.#cache.delete(key);
+    });
     this.#cache.set(key, entry);
-    for (const oldest of this.#cache.keys()) {
-      if (this.#cache.size <= CACHED) break;
-      this.#cache.delete(oldest);
-    }
     return entry.bytes;
   }
 
@@ -135,7 +131,7 @@ class IndexedDbPackWriter implements PackWriter {
     }
   }
 
-  async read({ offset, length }: PackRange): Promise<Uint8Array> {
+  async read({ offset, length }: ByteRange): Promise<Uint8Array> {
     await Promise.all(this.#underWay);
     this.#throwFailure();
     const bytes = new Uint8Array(length);

@@ -1,8 +1,10 @@
+import type { ByteRange } from "../byte-range.ts";
 import { StoreError } from "../error.ts";
+import { RecentlyUsed } from "../recently-used.ts";
 import { opfsDirectory, STORES_DIRECTORY } from "../thread/store-places.ts";
 import { Flusher } from "./flusher.ts";
 import { isSyncFile, OpenFile } from "./open-file.ts";
-import type { PackRange, PackStore, PackWriter } from "./pack-store.ts";
+import type { PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
 import { FILES_CLEARED, PackGone, storageError } from "./storage-error.ts";
 
@@ -35,8 +37,8 @@ export class OpfsPacks implements PackStore {
   #directory: FileSystemDirectoryHandle;
   readonly #sharesHandles: boolean;
   readonly #flusher: Flusher;
-  /** Handles that are open for reading, least recently used first. */
-  readonly #handles = new Map<string, Promise<OpenFile>>();
+  /** Handles that are open for reading. */
+  readonly #handles = new RecentlyUsed<string, Promise<OpenFile>>(MAX_OPEN, undefined, (_, opening) => void closeHandle(opening));
 
   private constructor(
     storeName: string,
@@ -101,7 +103,7 @@ export class OpfsPacks implements PackStore {
     });
   }
 
-  async read(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+  async read(id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[]> {
     return this.#guarded(() => (this.#sharesHandles ? this.#readHandle(id, ranges) : this.#readFile(id, ranges)), id);
   }
 
@@ -135,7 +137,7 @@ export class OpfsPacks implements PackStore {
   }
 
   close(): void {
-    for (const id of [...this.#handles.keys()]) this.release(id);
+    for (const [id] of [...this.#handles.entries()]) this.release(id);
     this.#flusher.close();
   }
 
@@ -144,10 +146,9 @@ export class OpfsPacks implements PackStore {
   }
 
   async #close(id: string): Promise<void> {
-    const opening = this.#handles.get(id);
+    const opening = this.#handles.peek(id);
     this.#handles.delete(id);
-    const handle = await opening?.catch(() => undefined);
-    await handle?.close();
+    if (opening) await closeHandle(opening);
   }
 
   async #createFile(name: string): Promise<FileSystemFileHandle> {
@@ -172,7 +173,7 @@ export class OpfsPacks implements PackStore {
     }
   }
 
-  async #readHandle(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+  async #readHandle(id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[]> {
     const buffer = new ArrayBuffer(ranges.reduce((sum, { length }) => sum + length, 0));
     const handle = await this.#handle(id);
     let start = 0;
@@ -185,26 +186,18 @@ export class OpfsPacks implements PackStore {
   }
 
   #handle(id: string): Promise<OpenFile> {
-    let handle = this.#handles.get(id);
-    if (handle) {
-      this.#handles.delete(id);
-    } else {
-      handle = this.#directory.getFileHandle(id + SUFFIX).then((file) => OpenFile.open(file, { mode: "read-only" }));
-      const opening = handle;
-      opening.catch(() => {
-        // The pack may have been released and opened again since.
-        if (this.#handles.get(id) === opening) this.#handles.delete(id);
-      });
-    }
-    this.#handles.set(id, handle);
-    for (const oldest of this.#handles.keys()) {
-      if (this.#handles.size <= MAX_OPEN) break;
-      this.release(oldest);
-    }
-    return handle;
+    const known = this.#handles.get(id);
+    if (known) return known;
+    const opening = this.#directory.getFileHandle(id + SUFFIX).then((file) => OpenFile.open(file, { mode: "read-only" }));
+    opening.catch(() => {
+      // The pack may have been released and opened again since.
+      if (this.#handles.peek(id) === opening) this.#handles.delete(id);
+    });
+    this.#handles.set(id, opening);
+    return opening;
   }
 
-  async #readFile(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]> {
+  async #readFile(id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[]> {
     const handle = await this.#directory.getFileHandle(id + SUFFIX);
     const file = await handle.getFile();
     return coalesced(ranges, async (offset, length) => {
@@ -250,7 +243,7 @@ class OpfsPackWriter implements PackWriter {
     }
   }
 
-  async read({ offset, length }: PackRange): Promise<Uint8Array> {
+  async read({ offset, length }: ByteRange): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     if (this.#handle.read(bytes, offset) !== length) throw new PackGone(this.#id, "is cut short");
     return bytes;
@@ -309,4 +302,10 @@ export async function removeOpfsPacks(storeName: string): Promise<void> {
     // Modes without OPFS reject every access with a SecurityError.
     if (!(error instanceof DOMException) || (error.name !== "NotFoundError" && error.name !== "SecurityError")) throw error;
   }
+}
+
+/** Closes a file once it is open. An error is of no use to a caller that only makes room. */
+async function closeHandle(opening: Promise<OpenFile>): Promise<void> {
+  const handle = await opening.catch(() => undefined);
+  await handle?.close().catch(() => {});
 }

@@ -1,3 +1,5 @@
+import type { ByteRange } from "../byte-range.ts";
+
 /**
  * A storage for packs. A pack is a run of object bytes under an id. It is written once from front
  * to back and never changes. The code above does not know which storage it uses. Index records
@@ -15,7 +17,7 @@ export interface PackStore {
    *
    * @returns a buffer or a view for each range, in the order of `ranges`; they belong to the caller
    */
-  read(id: string, ranges: readonly PackRange[]): Promise<Uint8Array[]>;
+  read(id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[]>;
 
   /** Lists the ids of all packs, no matter who wrote them. */
   list(): Promise<string[]>;
@@ -37,18 +39,12 @@ export interface PackStore {
   close(): void;
 }
 
-export interface PackRange {
-  /** Offset within the pack, and length, in bytes. */
-  readonly offset: number;
-  readonly length: number;
-}
-
 /** A pack that is being written. The owner makes one call after the other. */
 export interface PackWriter {
   /** Appends bytes. When it resolves, the buffer belongs to the caller again. */
   append(bytes: Uint8Array): Promise<void>;
   /** Reads bytes that were appended. */
-  read(range: PackRange): Promise<Uint8Array>;
+  read(range: ByteRange): Promise<Uint8Array>;
   /**
    * Ends the pack. When it resolves, the pack can be read, and all of it is with the operating
    * system. Unless `sync` is `never`, it is also flushed to the disk. `now` may block this thread

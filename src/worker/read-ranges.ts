@@ -1,4 +1,4 @@
-import type { PackRange } from "./pack-store.ts";
+import type { ByteRange } from "../byte-range.ts";
 
 /** Ranges with at most this many bytes between them are read together. */
 const GAP = 16 * 1024;
@@ -12,13 +12,13 @@ const MAX_RUN = 2 * 1024 * 1024;
  * @returns a view for each range, in the order of `ranges`
  */
 export async function coalesced(
-  ranges: readonly PackRange[],
+  ranges: readonly ByteRange[],
   read: (offset: number, length: number) => Promise<Uint8Array>,
 ): Promise<Uint8Array[]> {
-  const order = ranges.map((_, i) => i).sort((a, b) => (ranges[a] as PackRange).offset - (ranges[b] as PackRange).offset);
+  const order = ranges.map((_, i) => i).sort((a, b) => (ranges[a] as ByteRange).offset - (ranges[b] as ByteRange).offset);
   const runs: { start: number; end: number; members: number[] }[] = [];
   for (const i of order) {
-    const { offset, length } = ranges[i] as PackRange;
+    const { offset, length } = ranges[i] as ByteRange;
     const end = offset + length;
     const last = runs.at(-1);
     if (last && offset <= last.end + GAP && Math.max(end, last.end) - last.start <= MAX_RUN) {
@@ -33,7 +33,7 @@ export async function coalesced(
     runs.map(async ({ start, end, members }) => {
       const bytes = await read(start, end - start);
       for (const i of members) {
-        const { offset, length } = ranges[i] as PackRange;
+        const { offset, length } = ranges[i] as ByteRange;
         answer[i] = bytes.subarray(offset - start, offset - start + length);
       }
     }),

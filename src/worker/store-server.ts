@@ -1,6 +1,6 @@
 import { connectCacheCastore } from "../backends/cache-castore.ts";
 import { ReadBuffers } from "../byte-stream.ts";
-import { concatBytes, decodeUtf8, quote, quoteBytes } from "../bytes.ts";
+import { concatBytes, decodeUtf8 } from "../bytes.ts";
 import type { BlobUploader } from "../castore/blob-uploader.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
@@ -20,7 +20,7 @@ import type { Addressing } from "../store/addressing.ts";
 import { BinaryCache } from "../store/binary-cache.ts";
 import { closureOf, requirePathInfo } from "../store/closure.ts";
 import { importEntries, importNar, type ReadOptions } from "../store/import.ts";
-import { resolvePath } from "../store/list.ts";
+import { requireNode } from "../store/list.ts";
 import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
 import { listNode } from "../store/nar-listing.ts";
@@ -476,20 +476,6 @@ async function pathsToExport(
     }
   }
   return infos.values();
-}
-
-/**
- * Resolves a path inside a store path.
- *
- * @throws StoreError `not-found` if the store does not have the store path, or nothing is at `path`
- *   inside it
- */
-async function requireNode(services: LocalStoreServices, storePath: string, path: string | Uint8Array): Promise<Node> {
-  const info = await requirePathInfo(services.pathInfos, storePath);
-  const node = await resolvePath(services, info.node, path);
-  if (node) return node;
-  const shown = typeof path === "string" ? quote(path) : quoteBytes(path);
-  throw new StoreError("not-found", `${info.storePath} has nothing at ${shown}`);
 }
 
 const LIST_BATCH = 100;

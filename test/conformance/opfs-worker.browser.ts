@@ -1,9 +1,9 @@
 /** Packs in OPFS for tests in a page, which itself has no synchronous access to files. */
 
 import { expose, proxy } from "comlink";
+import type { ByteRange } from "../../src/byte-range.ts";
 import { FLUSHER_NAME, serveFlushes } from "../../src/worker/flusher.ts";
 import { OpfsPacks } from "../../src/worker/opfs-packs.ts";
-import type { PackRange } from "../../src/worker/pack-store.ts";
 import { PackGone } from "../../src/worker/storage-error.ts";
 
 const opened: OpfsPacks[] = [];
@@ -31,7 +31,7 @@ const api = {
    * Reads ranges of a pack. Returns `gone` if the pack is gone, because the class of an error
    * doesn't survive the transfer to the page.
    */
-  read: async (number: number, id: string, ranges: readonly PackRange[]): Promise<Uint8Array[] | { gone: string }> => {
+  read: async (number: number, id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[] | { gone: string }> => {
     try {
       return await packs(number).read(id, ranges);
     } catch (error) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { ByteRange } from "../../src/byte-range.ts";
 import { concatBytes, EMPTY_BYTES } from "../../src/bytes.ts";
-import type { ByteRange } from "../../src/hash/group-tree.ts";
 import { GROUP_SIZE } from "../../src/hash/kernel/kernel.ts";
 import type { Outboard } from "../../src/hash/outboard.ts";
 import { SliceDecoder } from "../../src/hash/slice-decoder.ts";

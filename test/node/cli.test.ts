@@ -362,7 +362,7 @@ describe("daemon", () => {
     const args = ["daemon", "-l", "192.0.2.1:1", ...servicesAt("memory:"), "--signing-key", file];
     const { status, stderr } = await runCli(args);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^tvix-store-web: [^\n]*halves[^\n]*\n$/);
+    expect(stderr).toMatch(/^tvix-store-web: [^\n]*public half[^\n]*\n$/);
     expect(stderr).not.toContain(text.slice(6, 30));
   });
 });

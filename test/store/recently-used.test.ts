@@ -34,3 +34,16 @@ test("what is larger than the limit is not held, nor anything beside it", () => 
   map.set("b", "1234");
   expect(kept(map, ["a", "b"])).toEqual([]);
 });
+
+test("evicted values are reported, deleted ones are not, and a peek is no use", () => {
+  const evicted: [string, number][] = [];
+  const map = new RecentlyUsed<string, number>(2, undefined, (key, value) => evicted.push([key, value]));
+  map.set("a", 1);
+  map.set("b", 2);
+  expect(map.peek("a")).toBe(1);
+  map.set("c", 3);
+  expect(evicted).toEqual([["a", 1]]);
+  map.delete("b");
+  map.clear();
+  expect(evicted).toEqual([["a", 1]]);
+});

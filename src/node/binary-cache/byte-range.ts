@@ -1,7 +1,4 @@
-export interface ByteRange {
-  readonly offset: number;
-  readonly length: number;
-}
+import type { ByteRange } from "../../byte-range.ts";
 
 /**
  * Parses a `Range` header (RFC 9110, 14.2) for content of `size` bytes. Ignores headers with

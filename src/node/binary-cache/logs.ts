@@ -5,7 +5,7 @@ import { checkStorePathName, parseStorePath } from "../../nix/store-path.ts";
 import { iterate } from "../../stream.ts";
 import { matchingTag, notModified } from "./conditional.ts";
 import type { CacheResponse, Exchange } from "./exchange.ts";
-import type { CacheUploads, StoredBlob } from "./uploads.ts";
+import type { CacheUploads, UploadedBlob } from "./uploads.ts";
 
 /**
  * Returns the name of a log, from a request's target `log/<name>`. A derivation's name may contain
@@ -70,7 +70,7 @@ export async function receiveLog(
   { blobs }: CastoreServices,
   content: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
-): Promise<StoredBlob> {
+): Promise<UploadedBlob> {
   const writer = await blobs.create({ signal });
   try {
     for await (const piece of content) await writer.write(piece);

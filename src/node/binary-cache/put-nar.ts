@@ -7,7 +7,7 @@ import { encodeNixbase32 } from "../../nix/nixbase32.ts";
 import { ingestNar } from "../../store/import.ts";
 import type { StoreServices } from "../../store/services.ts";
 import { isWritten } from "./encode.ts";
-import type { StoredBlob, UploadedNar } from "./uploads.ts";
+import type { UploadedBlob, UploadedNar } from "./uploads.ts";
 
 /**
  * Compression of each suffix of a NAR's name. Nix writes `.lzip`, and no suffix for gzip and lzma.
@@ -140,7 +140,7 @@ class ReceivedFile {
     return this.#hash.digest();
   }
 
-  async close(): Promise<StoredBlob | undefined> {
+  async close(): Promise<UploadedBlob | undefined> {
     if (!this.#isKept) return undefined;
     return (await this.#writeUndecided()).close();
   }

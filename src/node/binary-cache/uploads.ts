@@ -17,7 +17,8 @@ export interface UploadRecords {
   put(records: ReadonlyMap<string, string>): Promise<void>;
 }
 
-export interface StoredBlob {
+/** A file that a client has put, now stored as a blob. */
+export interface UploadedBlob {
   readonly digest: Digest;
   /** Size of the blob, in bytes. */
   readonly size: number;
@@ -36,7 +37,7 @@ export interface UploadedNar {
    */
   readonly compression: Compression;
   /** The uploaded file itself, if the daemon can't write its format. */
-  readonly file?: StoredBlob | undefined;
+  readonly file?: UploadedBlob | undefined;
 }
 
 /**
@@ -82,12 +83,12 @@ export class CacheUploads {
   }
 
   /** Returns the log of the derivation with this base name. */
-  async log(derivation: string): Promise<StoredBlob | undefined> {
+  async log(derivation: string): Promise<UploadedBlob | undefined> {
     const record = await this.#record(`log/${derivation}`);
     return record && readBlob(record);
   }
 
-  async putLog(derivation: string, { digest, size }: StoredBlob): Promise<void> {
+  async putLog(derivation: string, { digest, size }: UploadedBlob): Promise<void> {
     await this.#records.put(new Map([[`log/${derivation}`, JSON.stringify({ digest: toHex(digest), size })]]));
   }
 
@@ -155,7 +156,7 @@ export function memoryRecords(limit: number = MAX_IN_MEMORY): UploadRecords {
   };
 }
 
-function readBlob({ digest, size }: Readonly<Record<string, unknown>>): StoredBlob {
+function readBlob({ digest, size }: Readonly<Record<string, unknown>>): UploadedBlob {
   if (typeof digest !== "string" || typeof size !== "number") throw damaged("of a blob");
   return { digest: asDigest(fromHex(digest), "digest of an upload"), size };
 }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -111,7 +112,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     });
     try {
       await writeOut(context.stdout, `listening on ${server.address}\n`);
-      await untilAborted(signal);
+      if (!signal.aborted) await once(signal, "abort");
     } finally {
       await server.close();
     }
@@ -196,11 +197,4 @@ async function findViewer(dir: string | undefined): Promise<string | undefined> 
   if (found?.isFile()) return viewer;
   if (dir !== undefined) throw new StoreError("not-found", `the viewer directory ${dir} has no index.html`);
   return undefined;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

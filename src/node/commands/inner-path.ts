@@ -1,9 +1,5 @@
-import type { Node } from "../../castore/node.ts";
-import { StoreError } from "../../error.ts";
 import { parseHashPart, STORE_DIR } from "../../nix/store-path.ts";
-import { requirePathInfo } from "../../store/closure.ts";
-import { parseEntryPath, resolvePath } from "../../store/list.ts";
-import type { StoreServices } from "../../store/services.ts";
+import { parseEntryPath } from "../../store/list.ts";
 
 /** A store path and a path inside it. The empty path is the root. */
 export interface InnerPath {
@@ -24,15 +20,4 @@ export function parseInnerPath(text: string): InnerPath {
   parseHashPart(inner.storePath);
   parseEntryPath(inner.path);
   return inner;
-}
-
-/**
- * @throws StoreError `not-found` if the store doesn't have the store path, or the store path has
- *   nothing at the inner path
- */
-export async function requireNode(store: StoreServices, { storePath, path }: InnerPath, signal: AbortSignal): Promise<Node> {
-  const info = await requirePathInfo(store.pathInfos, storePath, { signal });
-  const node = await resolvePath(store, info.node, path, { signal });
-  if (!node) throw new StoreError("not-found", `${info.storePath} has nothing at ${JSON.stringify(path)}`);
-  return node;
 }

@@ -6,13 +6,13 @@ import { MAX_TREE_DEPTH } from "../../castore/ingest.ts";
 import type { Node } from "../../castore/node.ts";
 import type { CastoreServices } from "../../castore/services.ts";
 import { StoreError } from "../../error.ts";
-import { listDirectory } from "../../store/list.ts";
+import { listDirectory, requireNode } from "../../store/list.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
 import { openServices } from "../services.ts";
 import { UsageError } from "../usage-error.ts";
-import { parseInnerPath, requireNode } from "./inner-path.ts";
+import { parseInnerPath } from "./inner-path.ts";
 
 export const LS_HELP = `Usage: tvix-store-web ls [options] STORE_PATH[/PATH]
 
@@ -47,7 +47,7 @@ export async function runLs(args: readonly string[], context: CliContext): Promi
     writeOut(stdout, values.long ? longLine(path, node) : concatBytes([path, NEWLINE]));
   const store = await openServices(serviceAddresses(values, context.env, DEFAULT_DAEMON), new NodeHashEngine());
   try {
-    const node = await requireNode(store, inner, signal);
+    const node = await requireNode(store, inner.storePath, inner.path, { signal });
     if (node.kind !== "directory") return await show(utf8(basename(text)), node);
     if (values.directory) await show(utf8("."), node);
     if (values.directory && !values.recursive) return;

@@ -1,6 +1,6 @@
+import type { ByteRange } from "../../../src/byte-range.ts";
 import { concatBytes, equalBytes } from "../../../src/bytes.ts";
 import { StoreError } from "../../../src/error.ts";
-import type { ByteRange } from "../../../src/hash/group-tree.ts";
 import { checkOutboard, decodeOutboard, encodeOutboard, outboardOf } from "../../../src/hash/outboard.ts";
 import { SliceDecoder } from "../../../src/hash/slice-decoder.ts";
 import { encodeSlice } from "../../../src/hash/slice-encoder.ts";
