@@ -88,7 +88,7 @@ test("what can't be decompressed here is refused in one line, and at once", { ti
   const daemon = await startDaemon(["-l", "127.0.0.1:0", "--data-dir", join(dir, "data-refused")]);
   // With Unix's compress(1), which Nix knows and curl does not read.
   const copied = nix(["nix", "copy", "--to", `${daemon.address}?compression=compress`, path], builder());
-  await expect(copied).rejects.toThrow(/neither a NAR nor compressed with gzip|"compress" can't be read/);
+  await expect(copied).rejects.toThrow(/neither a NAR nor compressed with|the compression "compress" is not supported/);
   const log = nix(["nix", "store", "copy-log", "--to", `${daemon.address}?log-compression=compress`, derivation], builder());
   // Nix 2.8 sends logs as they are.
   if (await isNixFrom(2, 34)) await expect(log).rejects.toThrow(/Content-Encoding compress/);

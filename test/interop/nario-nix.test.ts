@@ -90,8 +90,8 @@ test("a compressed file is read; what is missing, or is no nario, is told in one
     [["nario", "export", ...services("d"), "00bgd045z0d4icpbc2yyz4gx48ak44la"], 1, /is not in the store/],
     [["nario", "list", "--recursive", file], 2, /--recursive/],
     [["nario", "export", "--format", "2", built], 2, /format 2/],
-    [["nario", "frob"], 2, /no command nario frob/],
-    [["nario", "import"], 2, /one file/],
+    [["nario", "frob"], 2, /unknown command nario frob/],
+    [["nario", "import"], 2, /exactly one FILE/],
   ];
   for (const [args, status, message] of failures) {
     const run = await runCli(args);
