@@ -2,7 +2,7 @@
 // @generated from file grpc/health/v1/health.proto (package grpc.health.v1, syntax proto3)
 /* eslint-disable */
 
-// gRPC's health checking protocol.
+// The health checking protocol of gRPC.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -19,7 +19,7 @@ export const file_grpc_health_v1_health: GenFile = /*@__PURE__*/
  */
 export type HealthCheckRequest = Message<"grpc.health.v1.HealthCheckRequest"> & {
   /**
-   * A full service name; empty for the server as a whole.
+   * Full name of the service. Empty for the server as a whole.
    *
    * @generated from field: string service = 1;
    */
@@ -70,7 +70,7 @@ export enum HealthCheckResponse_ServingStatus {
   NOT_SERVING = 2,
 
   /**
-   * Only from Watch.
+   * Sent by Watch only.
    *
    * @generated from enum value: SERVICE_UNKNOWN = 3;
    */
@@ -88,7 +88,7 @@ export const HealthCheckResponse_ServingStatusSchema: GenEnum<HealthCheckRespons
  */
 export const Health: GenService<{
   /**
-   * The state of a service now. NOT_FOUND for a service that this server does not have.
+   * Returns the current state of a service. NOT_FOUND if the server does not have the service.
    *
    * @generated from rpc grpc.health.v1.Health.Check
    */
@@ -98,7 +98,7 @@ export const Health: GenService<{
     output: typeof HealthCheckResponseSchema;
   },
   /**
-   * The state now, and again at each change.
+   * Streams the current state of a service, and then each change.
    *
    * @generated from rpc grpc.health.v1.Health.Watch
    */

@@ -2,7 +2,8 @@
 // @generated from file grpc/reflection/v1/reflection.proto (package grpc.reflection.v1, syntax proto3)
 /* eslint-disable */
 
-// gRPC's server reflection protocol: a client learns services and messages from the server itself.
+// The server reflection protocol of gRPC: a client learns from a server which services and messages
+// it has.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -28,7 +29,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1.ServerReflecti
    */
   messageRequest: {
     /**
-     * The file of this name.
+     * Requests the file of this name.
      *
      * @generated from field: string file_by_filename = 3;
      */
@@ -36,7 +37,8 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1.ServerReflecti
     case: "fileByFilename";
   } | {
     /**
-     * The file that declares this service, method, message, field or enum, by full name.
+     * Requests the file that declares the service, method, message, field or enum of this full
+     * name.
      *
      * @generated from field: string file_containing_symbol = 4;
      */
@@ -44,7 +46,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1.ServerReflecti
     case: "fileContainingSymbol";
   } | {
     /**
-     * The file that declares this extension.
+     * Requests the file that declares this extension.
      *
      * @generated from field: grpc.reflection.v1.ExtensionRequest file_containing_extension = 5;
      */
@@ -52,7 +54,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1.ServerReflecti
     case: "fileContainingExtension";
   } | {
     /**
-     * The numbers of all extensions of this message type.
+     * Requests the numbers of all extensions of this message type.
      *
      * @generated from field: string all_extension_numbers_of_type = 6;
      */
@@ -60,7 +62,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1.ServerReflecti
     case: "allExtensionNumbersOfType";
   } | {
     /**
-     * The full names of all services; the value is ignored.
+     * Requests the full names of all services. The value is ignored.
      *
      * @generated from field: string list_services = 7;
      */
@@ -150,7 +152,7 @@ export const ServerReflectionResponseSchema: GenMessage<ServerReflectionResponse
   messageDesc(file_grpc_reflection_v1_reflection, 2);
 
 /**
- * The file asked for together with those that it imports.
+ * The requested file, and the files that it imports.
  *
  * @generated from message grpc.reflection.v1.FileDescriptorResponse
  */
@@ -231,7 +233,7 @@ export const ServiceResponseSchema: GenMessage<ServiceResponse> = /*@__PURE__*/
  */
 export type ErrorResponse = Message<"grpc.reflection.v1.ErrorResponse"> & {
   /**
-   * A gRPC status code.
+   * gRPC status code.
    *
    * @generated from field: int32 error_code = 1;
    */
@@ -255,7 +257,7 @@ export const ErrorResponseSchema: GenMessage<ErrorResponse> = /*@__PURE__*/
  */
 export const ServerReflection: GenService<{
   /**
-   * Each request is answered by one response, in order.
+   * Answers each request with one response, in order.
    *
    * @generated from rpc grpc.reflection.v1.ServerReflection.ServerReflectionInfo
    */

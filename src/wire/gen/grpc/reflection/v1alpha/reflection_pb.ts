@@ -2,7 +2,8 @@
 // @generated from file grpc/reflection/v1alpha/reflection.proto (package grpc.reflection.v1alpha, syntax proto3)
 /* eslint-disable */
 
-// The earlier name of grpc.reflection.v1, which many clients still ask for first. The messages are the same.
+// The earlier name of grpc.reflection.v1. Many clients still try it first. The messages are the
+// same.
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
@@ -28,7 +29,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1alpha.ServerRef
    */
   messageRequest: {
     /**
-     * The file of this name.
+     * Requests the file of this name.
      *
      * @generated from field: string file_by_filename = 3;
      */
@@ -36,7 +37,8 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1alpha.ServerRef
     case: "fileByFilename";
   } | {
     /**
-     * The file that declares this service, method, message, field or enum, by full name.
+     * Requests the file that declares the service, method, message, field or enum of this full
+     * name.
      *
      * @generated from field: string file_containing_symbol = 4;
      */
@@ -44,7 +46,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1alpha.ServerRef
     case: "fileContainingSymbol";
   } | {
     /**
-     * The file that declares this extension.
+     * Requests the file that declares this extension.
      *
      * @generated from field: grpc.reflection.v1alpha.ExtensionRequest file_containing_extension = 5;
      */
@@ -52,7 +54,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1alpha.ServerRef
     case: "fileContainingExtension";
   } | {
     /**
-     * The numbers of all extensions of this message type.
+     * Requests the numbers of all extensions of this message type.
      *
      * @generated from field: string all_extension_numbers_of_type = 6;
      */
@@ -60,7 +62,7 @@ export type ServerReflectionRequest = Message<"grpc.reflection.v1alpha.ServerRef
     case: "allExtensionNumbersOfType";
   } | {
     /**
-     * The full names of all services; the value is ignored.
+     * Requests the full names of all services. The value is ignored.
      *
      * @generated from field: string list_services = 7;
      */
@@ -150,7 +152,7 @@ export const ServerReflectionResponseSchema: GenMessage<ServerReflectionResponse
   messageDesc(file_grpc_reflection_v1alpha_reflection, 2);
 
 /**
- * The file asked for together with those that it imports.
+ * The requested file, and the files that it imports.
  *
  * @generated from message grpc.reflection.v1alpha.FileDescriptorResponse
  */
@@ -231,7 +233,7 @@ export const ServiceResponseSchema: GenMessage<ServiceResponse> = /*@__PURE__*/
  */
 export type ErrorResponse = Message<"grpc.reflection.v1alpha.ErrorResponse"> & {
   /**
-   * A gRPC status code.
+   * gRPC status code.
    *
    * @generated from field: int32 error_code = 1;
    */
@@ -255,7 +257,7 @@ export const ErrorResponseSchema: GenMessage<ErrorResponse> = /*@__PURE__*/
  */
 export const ServerReflection: GenService<{
   /**
-   * Each request is answered by one response, in order.
+   * Answers each request with one response, in order.
    *
    * @generated from rpc grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo
    */

@@ -13,10 +13,11 @@ export const file_snix_castore_v1_castore: GenFile = /*@__PURE__*/
   fileDesc("Ch1zbml4L2Nhc3RvcmUvdjEvY2FzdG9yZS5wcm90bxIPc25peC5jYXN0b3JlLnYxIp0BCglEaXJlY3RvcnkSNAoLZGlyZWN0b3JpZXMYASADKAsyHy5zbml4LmNhc3RvcmUudjEuRGlyZWN0b3J5RW50cnkSKQoFZmlsZXMYAiADKAsyGi5zbml4LmNhc3RvcmUudjEuRmlsZUVudHJ5Ei8KCHN5bWxpbmtzGAMgAygLMh0uc25peC5jYXN0b3JlLnYxLlN5bWxpbmtFbnRyeSI8Cg5EaXJlY3RvcnlFbnRyeRIMCgRuYW1lGAEgASgMEg4KBmRpZ2VzdBgCIAEoDBIMCgRzaXplGAMgASgEIksKCUZpbGVFbnRyeRIMCgRuYW1lGAEgASgMEg4KBmRpZ2VzdBgCIAEoDBIMCgRzaXplGAMgASgEEhIKCmV4ZWN1dGFibGUYBCABKAgiLAoMU3ltbGlua0VudHJ5EgwKBG5hbWUYASABKAwSDgoGdGFyZ2V0GAIgASgMIqQBCgVFbnRyeRI0CglkaXJlY3RvcnkYASABKAsyHy5zbml4LmNhc3RvcmUudjEuRGlyZWN0b3J5RW50cnlIABIqCgRmaWxlGAIgASgLMhouc25peC5jYXN0b3JlLnYxLkZpbGVFbnRyeUgAEjAKB3N5bWxpbmsYAyABKAsyHS5zbml4LmNhc3RvcmUudjEuU3ltbGlua0VudHJ5SABCBwoFZW50cnliBnByb3RvMw");
 
 /**
- * The messages of tvix.castore.v1 under snix's names; field numbers and types are the same.
- * A directory: its digest is BLAKE3 of this message in canonical form (fields in order, defaults left out, nothing unknown).
+ * A directory. Its digest is the BLAKE3 hash of this message in canonical form: fields in order,
+ * default values left out, no unknown fields.
  *
- * Each list is strictly ascending by name, bytewise, and a name occurs once in all three lists together.
+ * Each list is in strictly ascending order of the names' bytes. A name occurs only once in all
+ * three lists together.
  *
  * @generated from message snix.castore.v1.Directory
  */
@@ -51,22 +52,25 @@ export const DirectorySchema: GenMessage<Directory> = /*@__PURE__*/
  */
 export type DirectoryEntry = Message<"snix.castore.v1.DirectoryEntry"> & {
   /**
-   * 1 - 255 bytes; no `/`, no NUL, neither `.` nor `..`. The same holds for the other entries' names.
+   * 1 to 255 bytes, without `/` and NUL, and neither `.` nor `..`. The names of files and symlinks
+   * follow the same rules.
    *
    * @generated from field: bytes name = 1;
    */
   name: Uint8Array;
 
   /**
-   * 32 bytes: the digest of the Directory message.
+   * Digest of the Directory message, 32 bytes.
    *
    * @generated from field: bytes digest = 2;
    */
   digest: Uint8Array;
 
   /**
-   * How many entries there are beneath. Two rules for the sum exist, and each rejects the other's directories:
-   * the number of entries plus the sizes of the child directories; or the same with each child directory counted once more.
+   * Count of everything beneath the directory. Implementations count by one of two rules, and
+   * reject directories that follow the other rule. The documented rule: the number of entries, plus
+   * the sizes of the child directories. The doubled rule: twice the number of entries, plus the
+   * sizes of the child directories.
    *
    * @generated from field: uint64 size = 3;
    */
@@ -92,7 +96,7 @@ export type FileEntry = Message<"snix.castore.v1.FileEntry"> & {
   name: Uint8Array;
 
   /**
-   * 32 bytes: BLAKE3 of the content.
+   * BLAKE3 digest of the content, 32 bytes.
    *
    * @generated from field: bytes digest = 2;
    */
@@ -130,7 +134,7 @@ export type SymlinkEntry = Message<"snix.castore.v1.SymlinkEntry"> & {
   name: Uint8Array;
 
   /**
-   * 1 - 4095 bytes, no NUL. Not resolved, and free to point nowhere.
+   * 1 to 4095 bytes, without NUL. The target is not resolved, and it need not exist.
    *
    * @generated from field: bytes target = 2;
    */
@@ -145,7 +149,7 @@ export const SymlinkEntrySchema: GenMessage<SymlinkEntry> = /*@__PURE__*/
   messageDesc(file_snix_castore_v1_castore, 3);
 
 /**
- * One of the three: the root of a store path is any of them.
+ * A directory, a file or a symlink. The root of a store path is any of these.
  *
  * @generated from message snix.castore.v1.Entry
  */

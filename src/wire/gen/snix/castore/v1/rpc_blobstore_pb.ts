@@ -17,21 +17,21 @@ export const file_snix_castore_v1_rpc_blobstore: GenFile = /*@__PURE__*/
  */
 export type StatBlobRequest = Message<"snix.castore.v1.StatBlobRequest"> & {
   /**
-   * 32 bytes.
+   * BLAKE3 digest of the blob, 32 bytes.
    *
    * @generated from field: bytes digest = 1;
    */
   digest: Uint8Array;
 
   /**
-   * Asks for `chunks`. A server that keeps blobs whole may still answer none.
+   * Requests `chunks`. A server that doesn't cut blobs into chunks may still return none.
    *
    * @generated from field: bool send_chunks = 2;
    */
   sendChunks: boolean;
 
   /**
-   * Asks for `bao`.
+   * Requests `bao`.
    *
    * @generated from field: bool send_bao = 3;
    */
@@ -50,15 +50,17 @@ export const StatBlobRequestSchema: GenMessage<StatBlobRequest> = /*@__PURE__*/
  */
 export type StatBlobResponse = Message<"snix.castore.v1.StatBlobResponse"> & {
   /**
-   * In the order of the content, lengths adding up to the blob's. Empty for a blob that is one chunk.
+   * Chunks of the blob, in the order of the content. Their sizes add up to the blob's size. Empty
+   * if the blob is one chunk.
    *
    * @generated from field: repeated snix.castore.v1.StatBlobResponse.ChunkMeta chunks = 2;
    */
   chunks: StatBlobResponse_ChunkMeta[];
 
   /**
-   * The blob's outboard, as docs/verified-streaming.md describes it: the tree of hashes above groups of 16 KiB or more, by which any
-   * range can be checked against the digest. Empty where the server has none, or where it would not fit a message.
+   * Outboard of the blob: the hash tree above groups of 16 KiB or more. With it, a client can
+   * verify any range of the blob against the digest. docs/verified-streaming.md describes the
+   * encoding. Empty if the server has no outboard, or if the outboard doesn't fit into a message.
    *
    * @generated from field: bytes bao = 3;
    */
@@ -77,14 +79,14 @@ export const StatBlobResponseSchema: GenMessage<StatBlobResponse> = /*@__PURE__*
  */
 export type StatBlobResponse_ChunkMeta = Message<"snix.castore.v1.StatBlobResponse.ChunkMeta"> & {
   /**
-   * 32 bytes: BLAKE3 of the chunk alone.
+   * BLAKE3 digest of the chunk alone, 32 bytes.
    *
    * @generated from field: bytes digest = 1;
    */
   digest: Uint8Array;
 
   /**
-   * Bytes.
+   * Length of the chunk in bytes.
    *
    * @generated from field: uint64 size = 2;
    */
@@ -103,7 +105,7 @@ export const StatBlobResponse_ChunkMetaSchema: GenMessage<StatBlobResponse_Chunk
  */
 export type ReadBlobRequest = Message<"snix.castore.v1.ReadBlobRequest"> & {
   /**
-   * 32 bytes.
+   * BLAKE3 digest of the blob or chunk, 32 bytes.
    *
    * @generated from field: bytes digest = 1;
    */
@@ -118,7 +120,7 @@ export const ReadBlobRequestSchema: GenMessage<ReadBlobRequest> = /*@__PURE__*/
   messageDesc(file_snix_castore_v1_rpc_blobstore, 2);
 
 /**
- * A piece of a blob in transit; not one of the chunks that a blob is stored as.
+ * A piece of a blob in transit. Not related to the chunks in which a server stores the blob.
  *
  * @generated from message snix.castore.v1.BlobChunk
  */
@@ -141,7 +143,7 @@ export const BlobChunkSchema: GenMessage<BlobChunk> = /*@__PURE__*/
  */
 export type PutBlobResponse = Message<"snix.castore.v1.PutBlobResponse"> & {
   /**
-   * What the server calculated: the client compares it with its own.
+   * Digest that the server calculated. The client compares it with its own.
    *
    * @generated from field: bytes digest = 1;
    */
@@ -156,13 +158,14 @@ export const PutBlobResponseSchema: GenMessage<PutBlobResponse> = /*@__PURE__*/
   messageDesc(file_snix_castore_v1_rpc_blobstore, 4);
 
 /**
- * Byte strings of any length, named by their BLAKE3 digest.
+ * Stores byte strings of any length under their BLAKE3 digests.
  *
  * @generated from service snix.castore.v1.BlobService
  */
 export const BlobService: GenService<{
   /**
-   * Whether a blob is there, and which chunks it consists of. NOT_FOUND if it is missing.
+   * Tells whether the server has a blob, and lists the blob's chunks. NOT_FOUND if the blob is
+   * missing.
    *
    * @generated from rpc snix.castore.v1.BlobService.Stat
    */
@@ -172,7 +175,8 @@ export const BlobService: GenService<{
     output: typeof StatBlobResponseSchema;
   },
   /**
-   * The content of a blob, or of a chunk of one, in pieces of whatever length the server likes. NOT_FOUND if it is missing.
+   * Streams the content of a blob, or of a chunk of a blob. The server chooses the lengths of the
+   * pieces. NOT_FOUND if the blob or chunk is missing.
    *
    * @generated from rpc snix.castore.v1.BlobService.Read
    */
@@ -182,7 +186,7 @@ export const BlobService: GenService<{
     output: typeof BlobChunkSchema;
   },
   /**
-   * Stores the concatenation of all pieces. Where the client cuts them has no meaning.
+   * Stores the concatenation of all pieces as one blob. The lengths of the pieces have no meaning.
    *
    * @generated from rpc snix.castore.v1.BlobService.Put
    */

@@ -15,20 +15,20 @@ export const file_snix_store_v1_pathinfo: GenFile = /*@__PURE__*/
   fileDesc("Chxzbml4L3N0b3JlL3YxL3BhdGhpbmZvLnByb3RvEg1zbml4LnN0b3JlLnYxIm4KCFBhdGhJbmZvEiUKBWVudHJ5GAEgASgLMhYuc25peC5jYXN0b3JlLnYxLkVudHJ5EhIKCnJlZmVyZW5jZXMYAiADKAwSJwoHbmFyaW5mbxgDIAEoCzIWLnNuaXguc3RvcmUudjEuTkFSSW5mbyIpCglTdG9yZVBhdGgSDAoEbmFtZRgBIAEoCRIOCgZkaWdlc3QYAiABKAwi0gMKB05BUkluZm8SEAoIbmFyX3NpemUYASABKAQSEgoKbmFyX3NoYTI1NhgCIAEoDBI0CgpzaWduYXR1cmVzGAMgAygLMiAuc25peC5zdG9yZS52MS5OQVJJbmZvLlNpZ25hdHVyZRIXCg9yZWZlcmVuY2VfbmFtZXMYBCADKAkSKQoHZGVyaXZlchgFIAEoCzIYLnNuaXguc3RvcmUudjEuU3RvcmVQYXRoEiUKAmNhGAYgASgLMhkuc25peC5zdG9yZS52MS5OQVJJbmZvLkNBGicKCVNpZ25hdHVyZRIMCgRuYW1lGAEgASgJEgwKBGRhdGEYAiABKAwa1gEKAkNBEiwKBHR5cGUYASABKA4yHi5zbml4LnN0b3JlLnYxLk5BUkluZm8uQ0EuSGFzaBIOCgZkaWdlc3QYAiABKAwikQEKBEhhc2gSDgoKTkFSX1NIQTI1NhAAEgwKCE5BUl9TSEExEAESDgoKTkFSX1NIQTUxMhACEgsKB05BUl9NRDUQAxIPCgtURVhUX1NIQTI1NhAEEg0KCUZMQVRfU0hBMRAFEgwKCEZMQVRfTUQ1EAYSDwoLRkxBVF9TSEEyNTYQBxIPCgtGTEFUX1NIQTUxMhAIYgZwcm90bzM", [file_snix_castore_v1_castore]);
 
 /**
- * What is known of a store path: its content, by the root entry, and what it takes to render NAR and NARInfo again.
+ * A store path: the root entry of its content, and the facts that are needed to render its NARInfo.
  *
  * @generated from message snix.store.v1.PathInfo
  */
 export type PathInfo = Message<"snix.store.v1.PathInfo"> & {
   /**
-   * The entry's name is the store path's base name.
+   * Root of the content. The name of this entry is the base name of the store path.
    *
    * @generated from field: snix.castore.v1.Entry entry = 1;
    */
   entry?: Entry | undefined;
 
   /**
-   * The digest part (20 bytes) of each store path that this one refers to.
+   * Digest part of each referenced store path, 20 bytes each.
    *
    * @generated from field: repeated bytes references = 2;
    */
@@ -48,7 +48,8 @@ export const PathInfoSchema: GenMessage<PathInfo> = /*@__PURE__*/
   messageDesc(file_snix_store_v1_pathinfo, 0);
 
 /**
- * A store path without the store's directory: nixbase32 of `digest`, a dash, and `name`.
+ * The base name of a store path, without the store directory: `digest` in nixbase32, a dash, and
+ * `name`.
  *
  * @generated from message snix.store.v1.StorePath
  */
@@ -59,7 +60,7 @@ export type StorePath = Message<"snix.store.v1.StorePath"> & {
   name: string;
 
   /**
-   * 20 bytes.
+   * Digest part of the store path, 20 bytes.
    *
    * @generated from field: bytes digest = 2;
    */
@@ -74,46 +75,48 @@ export const StorePathSchema: GenMessage<StorePath> = /*@__PURE__*/
   messageDesc(file_snix_store_v1_pathinfo, 1);
 
 /**
- * What a binary cache says of a store path, beyond its content.
+ * Facts about a store path that a NARInfo file of a binary cache states.
  *
  * @generated from message snix.store.v1.NARInfo
  */
 export type NARInfo = Message<"snix.store.v1.NARInfo"> & {
   /**
-   * Length in bytes and SHA-256 of the NAR of the content.
+   * Length of the NAR in bytes.
    *
    * @generated from field: uint64 nar_size = 1;
    */
   narSize: bigint;
 
   /**
+   * SHA-256 digest of the NAR, 32 bytes.
+   *
    * @generated from field: bytes nar_sha256 = 2;
    */
   narSha256: Uint8Array;
 
   /**
-   * ed25519 over the fingerprint (`1;path;hash;size;references`).
+   * ed25519 signatures of the fingerprint, `1;path;hash;size;references`.
    *
    * @generated from field: repeated snix.store.v1.NARInfo.Signature signatures = 3;
    */
   signatures: NARInfo_Signature[];
 
   /**
-   * Base names of the store paths referred to, in the order of `PathInfo.references`.
+   * Base names of the referenced store paths, in the order of `PathInfo.references`.
    *
    * @generated from field: repeated string reference_names = 4;
    */
   referenceNames: string[];
 
   /**
-   * The derivation that built it, `.drv` taken off the name.
+   * Derivation that built the store path. Its name lacks the suffix `.drv`.
    *
    * @generated from field: snix.store.v1.StorePath deriver = 5;
    */
   deriver?: StorePath | undefined;
 
   /**
-   * Set if the store path follows from the content.
+   * Content address. Set if the store path is content-addressed.
    *
    * @generated from field: snix.store.v1.NARInfo.CA ca = 6;
    */
@@ -132,14 +135,14 @@ export const NARInfoSchema: GenMessage<NARInfo> = /*@__PURE__*/
  */
 export type NARInfo_Signature = Message<"snix.store.v1.NARInfo.Signature"> & {
   /**
-   * Of the key.
+   * Name of the key.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * 64 bytes.
+   * ed25519 signature, 64 bytes.
    *
    * @generated from field: bytes data = 2;
    */
@@ -176,7 +179,8 @@ export const NARInfo_CASchema: GenMessage<NARInfo_CA> = /*@__PURE__*/
   messageDesc(file_snix_store_v1_pathinfo, 2, 1);
 
 /**
- * What was hashed (the NAR, the references and the text, or the single file), and by which function.
+ * Method and hash function. NAR: hash of the NAR. TEXT: hash of a text file that may have
+ * references. FLAT: hash of the bytes of a single file.
  *
  * @generated from enum snix.store.v1.NARInfo.CA.Hash
  */

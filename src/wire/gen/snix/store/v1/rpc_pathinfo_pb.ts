@@ -25,7 +25,7 @@ export type GetPathInfoRequest = Message<"snix.store.v1.GetPathInfoRequest"> & {
    */
   byWhat: {
     /**
-     * 20 bytes.
+     * Digest part of the store path, 20 bytes.
      *
      * @generated from field: bytes by_output_hash = 1;
      */
@@ -59,11 +59,15 @@ export const ListPathInfoRequestSchema: GenMessage<ListPathInfoRequest> = /*@__P
  */
 export type CalculateNARResponse = Message<"snix.store.v1.CalculateNARResponse"> & {
   /**
+   * Length of the NAR in bytes.
+   *
    * @generated from field: uint64 nar_size = 1;
    */
   narSize: bigint;
 
   /**
+   * SHA-256 digest of the NAR, 32 bytes.
+   *
    * @generated from field: bytes nar_sha256 = 2;
    */
   narSha256: Uint8Array;
@@ -77,13 +81,13 @@ export const CalculateNARResponseSchema: GenMessage<CalculateNARResponse> = /*@_
   messageDesc(file_snix_store_v1_rpc_pathinfo, 2);
 
 /**
- * Store paths, by the digest part of their names.
+ * Stores path infos under the digest parts of their store paths.
  *
  * @generated from service snix.store.v1.PathInfoService
  */
 export const PathInfoService: GenService<{
   /**
-   * NOT_FOUND if it is missing.
+   * Returns the path info of a store path. NOT_FOUND if it is missing.
    *
    * @generated from rpc snix.store.v1.PathInfoService.Get
    */
@@ -93,7 +97,8 @@ export const PathInfoService: GenService<{
     output: typeof PathInfoSchema;
   },
   /**
-   * Stores it in the place of what was there under the same digest, and answers what was stored.
+   * Stores a path info, and returns the stored version. It replaces an existing path info of the
+   * same digest part.
    *
    * @generated from rpc snix.store.v1.PathInfoService.Put
    */
@@ -103,7 +108,8 @@ export const PathInfoService: GenService<{
     output: typeof PathInfoSchema;
   },
   /**
-   * Size and SHA-256 of the NAR of this entry, whose content the server has.
+   * Calculates the size and the SHA-256 digest of the NAR of an entry. The server must have the
+   * content.
    *
    * @generated from rpc snix.store.v1.PathInfoService.CalculateNAR
    */
@@ -113,7 +119,7 @@ export const PathInfoService: GenService<{
     output: typeof CalculateNARResponseSchema;
   },
   /**
-   * All of them, in no particular order.
+   * Streams all path infos, in no particular order.
    *
    * @generated from rpc snix.store.v1.PathInfoService.List
    */

@@ -13,9 +13,11 @@ export const file_tvix_castore_v1_castore: GenFile = /*@__PURE__*/
   fileDesc("Ch10dml4L2Nhc3RvcmUvdjEvY2FzdG9yZS5wcm90bxIPdHZpeC5jYXN0b3JlLnYxIpoBCglEaXJlY3RvcnkSMwoLZGlyZWN0b3JpZXMYASADKAsyHi50dml4LmNhc3RvcmUudjEuRGlyZWN0b3J5Tm9kZRIoCgVmaWxlcxgCIAMoCzIZLnR2aXguY2FzdG9yZS52MS5GaWxlTm9kZRIuCghzeW1saW5rcxgDIAMoCzIcLnR2aXguY2FzdG9yZS52MS5TeW1saW5rTm9kZSI7Cg1EaXJlY3RvcnlOb2RlEgwKBG5hbWUYASABKAwSDgoGZGlnZXN0GAIgASgMEgwKBHNpemUYAyABKAQiSgoIRmlsZU5vZGUSDAoEbmFtZRgBIAEoDBIOCgZkaWdlc3QYAiABKAwSDAoEc2l6ZRgDIAEoBBISCgpleGVjdXRhYmxlGAQgASgIIisKC1N5bWxpbmtOb2RlEgwKBG5hbWUYASABKAwSDgoGdGFyZ2V0GAIgASgMIp8BCgROb2RlEjMKCWRpcmVjdG9yeRgBIAEoCzIeLnR2aXguY2FzdG9yZS52MS5EaXJlY3RvcnlOb2RlSAASKQoEZmlsZRgCIAEoCzIZLnR2aXguY2FzdG9yZS52MS5GaWxlTm9kZUgAEi8KB3N5bWxpbmsYAyABKAsyHC50dml4LmNhc3RvcmUudjEuU3ltbGlua05vZGVIAEIGCgRub2RlYgZwcm90bzM");
 
 /**
- * A directory: its digest is BLAKE3 of this message in canonical form (fields in order, defaults left out, nothing unknown).
+ * A directory. Its digest is the BLAKE3 hash of this message in canonical form: fields in order,
+ * default values left out, no unknown fields.
  *
- * Each list is strictly ascending by name, bytewise, and a name occurs once in all three lists together.
+ * Each list is in strictly ascending order of the names' bytes. A name occurs only once in all
+ * three lists together.
  *
  * @generated from message tvix.castore.v1.Directory
  */
@@ -50,22 +52,25 @@ export const DirectorySchema: GenMessage<Directory> = /*@__PURE__*/
  */
 export type DirectoryNode = Message<"tvix.castore.v1.DirectoryNode"> & {
   /**
-   * 1 - 255 bytes; no `/`, no NUL, neither `.` nor `..`. The same holds for the other nodes' names.
+   * 1 to 255 bytes, without `/` and NUL, and neither `.` nor `..`. The names of files and symlinks
+   * follow the same rules.
    *
    * @generated from field: bytes name = 1;
    */
   name: Uint8Array;
 
   /**
-   * 32 bytes: the digest of the Directory message.
+   * Digest of the Directory message, 32 bytes.
    *
    * @generated from field: bytes digest = 2;
    */
   digest: Uint8Array;
 
   /**
-   * How many entries there are beneath. Two rules for the sum exist, and each rejects the other's directories:
-   * the number of entries plus the sizes of the child directories; or the same with each child directory counted once more.
+   * Count of everything beneath the directory. Implementations count by one of two rules, and
+   * reject directories that follow the other rule. The documented rule: the number of entries, plus
+   * the sizes of the child directories. The doubled rule: twice the number of entries, plus the
+   * sizes of the child directories.
    *
    * @generated from field: uint64 size = 3;
    */
@@ -91,7 +96,7 @@ export type FileNode = Message<"tvix.castore.v1.FileNode"> & {
   name: Uint8Array;
 
   /**
-   * 32 bytes: BLAKE3 of the content.
+   * BLAKE3 digest of the content, 32 bytes.
    *
    * @generated from field: bytes digest = 2;
    */
@@ -129,7 +134,7 @@ export type SymlinkNode = Message<"tvix.castore.v1.SymlinkNode"> & {
   name: Uint8Array;
 
   /**
-   * 1 - 4095 bytes, no NUL. Not resolved, and free to point nowhere.
+   * 1 to 4095 bytes, without NUL. The target is not resolved, and it need not exist.
    *
    * @generated from field: bytes target = 2;
    */
@@ -144,7 +149,7 @@ export const SymlinkNodeSchema: GenMessage<SymlinkNode> = /*@__PURE__*/
   messageDesc(file_tvix_castore_v1_castore, 3);
 
 /**
- * One of the three: the root of a store path is any of them.
+ * A directory, a file or a symlink. The root of a store path is any of these.
  *
  * @generated from message tvix.castore.v1.Node
  */

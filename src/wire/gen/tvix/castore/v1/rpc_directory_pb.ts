@@ -23,7 +23,7 @@ export type GetDirectoryRequest = Message<"tvix.castore.v1.GetDirectoryRequest">
    */
   byWhat: {
     /**
-     * 32 bytes.
+     * Digest of the directory, 32 bytes.
      *
      * @generated from field: bytes digest = 1;
      */
@@ -62,14 +62,15 @@ export const PutDirectoryResponseSchema: GenMessage<PutDirectoryResponse> = /*@_
   messageDesc(file_tvix_castore_v1_rpc_directory, 1);
 
 /**
- * Directories, named by the digest of their message.
+ * Stores directories under the digests of their messages.
  *
  * @generated from service tvix.castore.v1.DirectoryService
  */
 export const DirectoryService: GenService<{
   /**
-   * The directory asked for and, if `recursive`, all that it leads to: root first, each one only after one that refers to it, none
-   * twice. NOT_FOUND if it is missing.
+   * Streams the requested directory. If `recursive` is set, all directories beneath it follow. Each
+   * of them comes after a directory that refers to it, and only once. NOT_FOUND if the requested
+   * directory is missing.
    *
    * @generated from rpc tvix.castore.v1.DirectoryService.Get
    */
@@ -79,8 +80,9 @@ export const DirectoryService: GenService<{
     output: typeof DirectorySchema;
   },
   /**
-   * Stores a tree of directories, leaves first: each one refers only to those sent before it in the same stream, and all of them
-   * are reachable from the last one, the root.
+   * Stores a tree of directories, leaves first. Each directory refers only to directories that were
+   * sent before it in the same stream. The last directory is the root; all others are reachable
+   * from it.
    *
    * @generated from rpc tvix.castore.v1.DirectoryService.Put
    */
