@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Backoff, pause } from "../src/backoff.ts";
 
-/** The delays until it gives up. */
+/** Lets `backoff` fail until it gives up, and returns its delays in milliseconds. */
 function delays(backoff: Backoff, hint?: Parameters<Backoff["fail"]>[0]): number[] {
   const found: number[] = [];
   for (let delay = backoff.fail(hint); delay !== undefined; delay = backoff.fail(hint)) found.push(delay);
@@ -9,7 +9,7 @@ function delays(backoff: Backoff, hint?: Parameters<Backoff["fail"]>[0]): number
 }
 
 describe("delays", () => {
-  test("are twice as long each time, and the upper half of each is random", () => {
+  test("double each time, and the upper half of each is random", () => {
     const found = Array.from({ length: 50 }, () => delays(new Backoff()));
     for (const one of found) {
       expect(one).toHaveLength(4);
@@ -21,13 +21,13 @@ describe("delays", () => {
     expect(new Set(found.map(([first]) => first)).size).toBeGreaterThan(40);
   });
 
-  test("are longer for a server that has too much to do", () => {
+  test("are longer for an overloaded server", () => {
     const found = delays(new Backoff(), { isBusy: true });
     expect(found[0]).toBeGreaterThanOrEqual(500);
     expect(found[3]).toBeLessThanOrEqual(8000);
   });
 
-  test("are as long as the server asks for, and some more, but a minute at most", () => {
+  test("are slightly longer than the server asks for, but at most a minute", () => {
     for (const delay of delays(new Backoff(), { atLeast: 7000 })) {
       expect(delay).toBeGreaterThan(7000);
       expect(delay).toBeLessThanOrEqual(9000);
@@ -36,7 +36,7 @@ describe("delays", () => {
     for (const delay of delays(new Backoff({ attempts: 50 }))) expect(delay).toBeLessThanOrEqual(60_000);
   });
 
-  test("begin anew after progress", () => {
+  test("start over after progress", () => {
     const backoff = new Backoff();
     expect(delays(backoff)).toHaveLength(4);
     expect(backoff.failures).toBe(5);
@@ -46,7 +46,7 @@ describe("delays", () => {
 });
 
 describe("pause", () => {
-  test("takes its time", async () => {
+  test("resolves after its delay", async () => {
     const started = performance.now();
     await pause(50);
     expect(performance.now() - started).toBeGreaterThanOrEqual(45);

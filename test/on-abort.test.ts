@@ -20,13 +20,16 @@ afterEach(() => {
   process.off("warning", onWarning);
 });
 
-/** Node tells of warnings in a later task. */
+/**
+ * Returns the leak warnings so far. Node emits warnings in a later task, so this function waits 20
+ * ms.
+ */
 async function leaks(): Promise<Error[]> {
   await new Promise((resolve) => setTimeout(resolve, 20));
   return warnings.filter(({ name }) => name === "MaxListenersExceededWarning");
 }
 
-test("all callbacks are called once, but for those that were taken back", () => {
+test("an abort calls each callback once, except for removed callbacks", () => {
   const controller = new AbortController();
   const called: string[] = [];
   const same = (): void => void called.push("same");
@@ -45,7 +48,7 @@ test("all callbacks are called once, but for those that were taken back", () => 
   expect(called).toEqual(["same", "last"]);
 });
 
-test("a signal keeps no listener without a callback", () => {
+test("a signal has no listener while it has no callbacks", () => {
   const { signal } = new AbortController();
   let listeners = 0;
   const { addEventListener, removeEventListener } = AbortSignal.prototype;
@@ -65,7 +68,7 @@ test("a signal keeps no listener without a callback", () => {
   }
 });
 
-test("copies to and from a daemon with one signal make Node warn of no leak", async () => {
+test("copies to and from a daemon that share one signal cause no leak warning in Node", async () => {
   const there = createMemoryStore();
   const routes = rpcRoutes(there, { engine, calculateNar: (node, options) => calculateNar(there, engine, node, options) });
   const server = await startServer({ host: "127.0.0.1", port: 0 }, { routes });

@@ -3,7 +3,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-/** Each room's imports from other rooms. All rooms may import the ground floor. */
+/** Each room and the other rooms that it imports from. Every room may import the ground floor. */
 const FORMATS = ["nix", "hash", "compression"];
 const CASTORE = [...FORMATS, "castore"];
 const STORE = [...CASTORE, "store"];
@@ -27,7 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/** The entry points of pages. They lie on the ground floor, and import the rooms above it. */
+/** Entry points of pages. They lie on the ground floor, but import the rooms above it. */
 const ENTRIES = ["src/index.ts", "src/in-thread.ts"];
 
 function roomOf(file: string): string {
@@ -46,11 +46,11 @@ function filesOf(top: string): string[] {
 
 const FILES = [...filesOf("src"), ...filesOf("demo")].filter((file) => !/kernel\/assembly\/|\.config\.ts$/.test(file));
 
-test("every room is in the map, and nothing else", () => {
+test("every room is in the map, and the map has no other rooms", () => {
   expect([...new Set(FILES.map(roomOf))].sort()).toEqual(Object.keys(MAY_IMPORT).sort());
 });
 
-/** Relative imports in a form that Biome's formatter gives them. */
+/** Matches a relative import as Biome's formatter writes it. */
 const IMPORT = /\b(?:from|import) ?\(?"(\.[^"]+)"/g;
 
 test("imports go one way", () => {

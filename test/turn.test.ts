@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import { Turn } from "../src/turn.ts";
 
-/** Works for `milliseconds` without a pause. */
+/** Keeps the thread busy for this number of milliseconds. */
 function work(milliseconds: number): void {
   for (const from = performance.now(); performance.now() - from < milliseconds; );
 }
@@ -25,14 +25,14 @@ test("connections are answered while several loops take their turns", async () =
   const loops = Promise.all([loop(), loop()]);
   const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   expect(await answer.text()).toBe("answered");
-  // Before the loops gave up.
+  // The answer comes before the loops give up.
   expect(performance.now() - began).toBeLessThan(8000);
   isAnswered = true;
   await loops;
   server.close();
 });
 
-test("a loop goes on at once while its turn is short, and ends with the reason of an abort", async () => {
+test("a loop continues at once while its turn is short, and rejects with the reason of an abort", async () => {
   const controller = new AbortController();
   const turn = new Turn(controller.signal);
   controller.abort(new Error("enough"));

@@ -6,13 +6,13 @@ import { SAMPLE_CACHE_URL as CACHE, compressedCacheUrl, otherCacheUrl } from "..
 
 const ROOT = "/nix/store/5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3-hello-tvix-1.0-doc";
 
-/** Of the content of a derivation's source: its address makes its path. */
+/** Source of a derivation. Its store path is content-addressed. */
 const ADDRESSED = "/nix/store/v0vs3yl60arf6rv126948zlh7sz3a3cj-hello-tvix-1.0-source";
 
 const text = async (name: string): Promise<string> => (await fetch(new URL(name, CACHE))).text();
 const KEY = (await text("public-key")).trim();
 const NARINFO = await text("5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3.narinfo");
-/** Another key of the same name. */
+/** A different key with the same name. */
 const OTHER = KEY.replace(/:(.)/, (_, digit: string) => `:${digit === "A" ? "B" : "A"}`);
 
 const opened: [string, Store][] = [];
@@ -48,15 +48,15 @@ test("a page imports a closure that a trusted key signed, and renders the cache'
   expect(await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY] })).toMatchObject({ paths: 0, bytes: 0 });
 });
 
-test.each(["filehash-hex", "filehash-sri"])("a page imports from the cache of another program: %s", async (name) => {
+test.each(["filehash-hex", "filehash-sri"])("a page imports from a cache that another program wrote: %s", async (name) => {
   const store = await open();
   const path = "/nix/store/kjm4gb62c7adb0i3xdi62s72dykchqa3-case-lib-1.0";
-  // Content-addressed, so that it needs no key.
+  // The path is content-addressed, so it needs no key.
   await store.importBinaryCache(otherCacheUrl(name), [path], { trustedPublicKeys: [] });
   expect(await (await store.file(path, "share/text"))?.text()).toBe("lib\n");
 });
 
-test("without the key, or with another one, nothing comes; unless no signature is wanted", async () => {
+test("an import without the key or with a different key is denied, unless signatures are not required", async () => {
   const store = await open();
   for (const trustedPublicKeys of [undefined, [], [OTHER]])
     await expect(store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys })).rejects.toMatchObject({ code: "denied" });
@@ -65,15 +65,15 @@ test("without the key, or with another one, nothing comes; unless no signature i
   expect(await store.pathInfo(ROOT)).toBeDefined();
 });
 
-test("what is no cache, and what is no key, is said", async () => {
+test("an address that is no cache and a text that is no key are rejected", async () => {
   const store = await open();
   await expect(store.importBinaryCache("nowhere", [ROOT])).rejects.toMatchObject({ code: "invalid" });
   await expect(store.importBinaryCache("http://localhost:9", [ROOT])).rejects.toMatchObject({ code: "unavailable" });
   await expect(store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: ["x"] })).rejects.toMatchObject({ code: "invalid" });
 });
 
-test("NARs that Nix compressed are those of the plain cache", async () => {
-  // One store for all: to start one takes most of the time.
+test("a NAR that Nix compressed becomes the same NAR as from the uncompressed cache", async () => {
+  // All compressions share one store, because starting a store takes most of the time.
   const store = await open();
   const nar = await (await fetch(new URL(/^URL: (.*)$/m.exec(NARINFO)?.[1] ?? "", CACHE))).arrayBuffer();
   for (const compression of ["xz", "zstd", "bzip2", "gzip", "br", "lz4", "lzma", "lzip"]) {
@@ -86,12 +86,12 @@ test("NARs that Nix compressed are those of the plain cache", async () => {
     expect(await store.importBinaryCache(cache, [ROOT], { trustedPublicKeys: [KEY] })).toMatchObject({ paths: 2, reused: 0 });
     expect(await readAll(store.nar(ROOT))).toEqual(new Uint8Array(nar));
     for await (const { storePath } of store.pathInfos()) await store.delete(storePath);
-    // Or the next would find the content.
+    // Otherwise the next import would find the content in the store.
     await store.collectGarbage();
   }
 });
 
-test("references are found in the content", async () => {
+test("references are found by scanning the content", async () => {
   const store = await open();
   await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY] });
   const references = (await store.pathInfo(ROOT))?.references;
@@ -103,7 +103,7 @@ test("references are found in the content", async () => {
   await expect(store.scanReferences(ROOT, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
-test("each signature is verified, of a key that is not known, or wrong", async () => {
+test("each signature is verified: with the right key, a wrong one and an unknown one", async () => {
   const store = await open();
   await store.importBinaryCache(CACHE, [ROOT, ADDRESSED], { trustedPublicKeys: [KEY], closure: false });
   const [signature] = (await store.pathInfo(ROOT))?.signatures ?? [];
@@ -129,7 +129,7 @@ test("each signature is verified, of a key that is not known, or wrong", async (
 describe("of a store path", () => {
   const PATHS = ["", "share", "share/doc/hello-tvix/logo.png"];
 
-  test("parts are rendered as NARs, and ranges of these", async () => {
+  test("entries beneath it and their ranges are rendered as NARs", async () => {
     const store = await open();
     await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY], closure: false });
     for (const path of PATHS) {
@@ -153,7 +153,7 @@ describe("of a store path", () => {
       await expect(readAll(store.nar(ROOT, range))).rejects.toMatchObject({ code: "invalid" });
   });
 
-  test("a NAR that is not wanted any more ends with the reason", async () => {
+  test("an aborted NAR rejects with the reason", async () => {
     const store = await open();
     await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY], closure: false });
     const reason = new Error("enough");
@@ -165,7 +165,7 @@ describe("of a store path", () => {
     expect((await readAll(store.nar(ROOT)))?.length).toBe((await store.pathInfo(ROOT))?.narSize);
   });
 
-  test("the listing is that of its NAR", async () => {
+  test("its listing is the listing of its NAR", async () => {
     const store = await open();
     await store.importBinaryCache(CACHE, [ROOT], { trustedPublicKeys: [KEY], closure: false });
     for (const path of PATHS) {

@@ -20,7 +20,7 @@ async function open(how: (name: string) => Promise<Store>): Promise<Store> {
   return store;
 }
 
-/** 5 MB, of which one percent is other in the second version. */
+/** Files of one version, 5 MB in all. One percent of the bytes differs between the versions. */
 function version(number: 1 | 2): File[] {
   const large = pseudoRandom(4_000_000, 1);
   if (number === 2) large.set(pseudoRandom(30_000, 2), 2_000_000);
@@ -28,7 +28,7 @@ function version(number: 1 | 2): File[] {
   return [large, ...contents].map((bytes, i) => new File([bytes as Uint8Array<ArrayBuffer>], `${i}`));
 }
 
-/** Counts what this thread fetches; a worker's would not be seen. */
+/** Counts the bytes and NARs that this thread fetches. It doesn't see what a worker fetches. */
 function countFetched(): () => { bytes: number; nars: number } {
   let bytes = 0;
   let nars = 0;
@@ -48,7 +48,7 @@ function countFetched(): () => { bytes: number; nars: number } {
   };
 }
 
-test("the second version of a path, from a daemon as a binary cache, brings what has changed", async () => {
+test("the second version of a path, from a daemon that serves a binary cache, fetches only the changes", async () => {
   const source = await open((name) => openStore(name, { workers: 1 }));
   const versions: PathInfo[] = [];
   for (const number of [1, 2] as const) versions.push(await source.importDirectory(version(number), { name: `data-${number}` }));
@@ -69,7 +69,7 @@ test("the second version of a path, from a daemon as a binary cache, brings what
   expect((await readAll(store.nar(paths[1] as string)))?.length).toBe(versions[1]?.narSize);
   expect(await store.verify()).toMatchObject({ corrupt: [], missing: [], storePaths: [] });
 
-  // And by way of a worker.
+  // The same import works in a worker.
   const other = await open((name) => openStore(name, { workers: 1 }));
   for (const path of paths) expect(await other.importBinaryCache(CACHE_DAEMON, [path])).toMatchObject({ paths: 1 });
   expect(await other.verify()).toMatchObject({ corrupt: [], missing: [], storePaths: [] });

@@ -9,7 +9,7 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** Longer than a worker may be silent. */
+/** Milliseconds: longer than a worker may be silent. */
 const LONG_SILENCE = 12_000;
 
 async function makeDatabase(name: string): Promise<void> {
@@ -26,7 +26,7 @@ async function makeDirectory(name: string): Promise<void> {
   await all.getDirectoryHandle(opfsDirectory(name), { create: true });
 }
 
-/** What is told of a store in the time in which a silent worker would be noticed. */
+/** Watches a store for `LONG_SILENCE`, and returns the losses that the watch reports. */
 async function told(storage: "opfs" | "indexeddb", name: string, ping: () => Promise<unknown>): Promise<string[]> {
   const seen: string[] = [];
   ends.push(watchCleared({ name, storage }, ping, (what) => seen.push(what)));
@@ -37,20 +37,20 @@ async function told(storage: "opfs" | "indexeddb", name: string, ping: () => Pro
 const silent = (): Promise<unknown> => new Promise(() => {});
 const answering = (): Promise<unknown> => Promise.resolve();
 
-test("a silent worker's store is looked for, and what is gone is told once", async () => {
+test("a silent worker's database is looked for, and its loss is reported once", async () => {
   const [gone, whole, answers] = [1, 2, 3].map(() => crypto.randomUUID()) as [string, string, string];
   await makeDatabase(whole);
   const found = await Promise.all([
     told("indexeddb", gone, silent),
-    // It may be at work for long.
+    // The database exists: its worker may just be busy.
     told("indexeddb", whole, silent),
-    // It will find out by itself.
+    // The database is gone, but a worker that answers will notice this itself.
     told("indexeddb", answers, answering),
   ]);
   expect(found).toEqual([["database"], [], []]);
 });
 
-test.skipIf(!OPFS)("the files of a silent worker's store are looked for, too (OPFS)", async () => {
+test.skipIf(!OPFS)("a silent worker's files are looked for too (OPFS)", async () => {
   const [lost, whole] = [`a.b*${crypto.randomUUID()}`, `a.b*${crypto.randomUUID()}`] as const;
   for (const name of [lost, whole]) await makeDatabase(name);
   await makeDirectory(whole);

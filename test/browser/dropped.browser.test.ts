@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { droppedItems, filesBeneath } from "../../src/browser/dropped.ts";
 import { isStoreError } from "../../src/error.ts";
 
-/** Entries as browsers without handles give them. */
+/** An entry as a browser without file system handles gives it. */
 interface FakeEntry {
   readonly name: string;
   readonly fullPath: string;
@@ -21,7 +21,7 @@ function fileEntry(fullPath: string, file: File | DOMException = new File([fullP
   } as FakeEntry;
 }
 
-/** @param batches what the reader answers, one call after the other; a function is called for it */
+/** @param batches functions that return the results of consecutive `readEntries` calls */
 function directoryEntry(fullPath: string, batches: readonly (() => FakeEntry[])[]): FakeEntry {
   const createReader = () => {
     let next = 0;
@@ -50,7 +50,7 @@ async function failure(entry: FakeEntry): Promise<unknown> {
 }
 
 describe("a dropped folder", () => {
-  test("has all files beneath it, with their paths, in however many batches they come", async () => {
+  test("has all files beneath it with their paths, in however many batches the browser lists them", async () => {
     const sub = directoryEntry("/top/sub", [() => [fileEntry("/top/sub/c")]]);
     const top = directoryEntry("/top", [() => [fileEntry("/top/a"), sub], () => [fileEntry("/top/b")]]);
     const { folders, files } = await drop(top);
@@ -76,7 +76,7 @@ describe("a dropped folder", () => {
     await expect(filesBeneath(root, 350)).rejects.toMatchObject({ code: "invalid", message: expect.stringContaining('"top"') });
   });
 
-  test("that can't be listed, or has a file that is gone, is named", async () => {
+  test("with an entry that can't be listed or read rejects with the entry's path", async () => {
     const gone = new DOMException("it is gone", "NotFoundError");
     const unlisted = directoryEntry("/top/sub", [
       () => {

@@ -14,36 +14,36 @@ function newName(): string {
 
 const keyOf = (name: string): string => `tvix-store-web:${name}`;
 
-describe("a store that is opened", () => {
-  test("was not evicted the first time, nor as long as it is the same", () => {
+describe("a store that is being opened", () => {
+  test("was not evicted if it is opened for the first time, or has the same identity as before", () => {
     const name = newName();
     expect(wasEvicted(name, "1")).toBe(false);
     expect(wasEvicted(name, "1")).toBe(false);
     expect(wasEvicted(newName(), "2")).toBe(false);
   });
 
-  test("was evicted if it was another one before, which is told once", () => {
+  test("was evicted if its identity has changed; this is reported once", () => {
     const name = newName();
-    // By an earlier visit.
+    // An earlier visit left this identity.
     localStorage.setItem(keyOf(name), "1");
     expect(wasEvicted(name, "2")).toBe(true);
     expect(wasEvicted(name, "2")).toBe(false);
   });
 
-  test("was evicted if this page had opened another one, though local storage was cleared", () => {
+  test("was evicted if this page knew another identity, although local storage was cleared", () => {
     const name = newName();
     wasEvicted(name, "1");
     localStorage.removeItem(keyOf(name));
     expect(wasEvicted(name, "2")).toBe(true);
   });
 
-  test("was not evicted if it was deleted on purpose, here or in another tab", () => {
+  test("was not evicted if it was deleted deliberately, here or in another tab", () => {
     const name = newName();
     wasEvicted(name, "1");
     forget(name);
     expect(wasEvicted(name, "2")).toBe(false);
     localStorage.removeItem(keyOf(name));
-    // Only other tabs are told by the browser.
+    // The browser sends this event only to other tabs, so the test sends it itself.
     dispatchEvent(new StorageEvent("storage", { key: keyOf(name), newValue: null }));
     expect(wasEvicted(name, "3")).toBe(false);
     dispatchEvent(new StorageEvent("storage", { key: keyOf(name), newValue: "other" }));
@@ -51,7 +51,7 @@ describe("a store that is opened", () => {
     expect(wasEvicted(name, "4")).toBe(true);
   });
 
-  test("was evicted if a page saw that happen, unless another page has opened the new one since", () => {
+  test("was evicted if a page saw its eviction, unless a page has opened the new store since", () => {
     const name = newName();
     rememberEvicted(name, "1");
     expect(wasEvicted(name, "2")).toBe(true);
@@ -59,7 +59,7 @@ describe("a store that is opened", () => {
     expect(wasEvicted(name, "2")).toBe(false);
   });
 
-  test("is told by this page's memory where local storage is denied", () => {
+  test("was evicted according to this page's memory if the browser denies local storage", () => {
     const name = newName();
     const { getItem, setItem } = Storage.prototype;
     const denied = (): never => {

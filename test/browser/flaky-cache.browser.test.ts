@@ -4,8 +4,8 @@ import { askedOf, flakySampleUrl, SAMPLE_CACHE_URL } from "../conformance/sample
 import type { Script, Step } from "../setup/flaky-script.ts";
 
 /**
- * A binary cache that fails as those of real networks do. What a page can tell of a failure differs
- * from browser to browser.
+ * Imports from a binary cache that fails in the ways in which real networks fail. Browsers differ
+ * in what a page can learn about a failure.
  */
 
 const DEMO_NAME = /hello-tvix-demo-1\.0$/;
@@ -17,7 +17,7 @@ const narInfos: string[] = await Promise.all(
 const field = (text: string, tag: string): string => new RegExp(`^${tag}: (.*)$`, "m").exec(text)?.[1] ?? "";
 const DEMO = narInfos.find((text) => DEMO_NAME.test(field(text, "StorePath"))) ?? "";
 const ROOT = field(DEMO, "StorePath");
-/** One that the root refers to. */
+/** Base name of a path that the root refers to. */
 const [REFERENCE = ""] = field(DEMO, "References").split(" ");
 const REFERENCE_URL = field(narInfos.find((text) => field(text, "StorePath").endsWith(REFERENCE)) ?? "", "URL");
 
@@ -40,7 +40,7 @@ const paths = async (): Promise<string[]> => {
 };
 const failureOf = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => undefined).catch((error: unknown) => error);
 
-test("a connection that is reset is tried again, by Firefox before it tells us", async () => {
+test("a connection reset is retried; Firefox retries before it reports the error", async () => {
   const report = await store.importBinaryCache(flakySampleUrl({ steps: { "": ["reset"] } }), [ROOT], options);
   expect(report).toMatchObject({ reused: 0, failed: 0 });
   expect(await paths()).toHaveLength(report.paths);
@@ -61,7 +61,7 @@ test.each<[string, Script]>([
   expect((await store.verify()).corrupt).toEqual([]);
 });
 
-test("a cache that doesn't answer, or stops in the middle, is asked again after a while", async () => {
+test("a cache that doesn't answer, or stops in the middle of an answer, times out and is retried", async () => {
   const cache = flakySampleUrl({ steps: { narinfo: ["silent"], "nar/": [{ stall: 100 }] } });
   const timeouts = { connect: 1000, stall: 500 };
   const report = await store.importBinaryCache(cache, [ROOT], { ...options, timeouts });
@@ -74,14 +74,14 @@ test("a cache that doesn't answer, or stops in the middle, is asked again after 
   await expect(store.importBinaryCache(cache, [ROOT], { timeouts: { stall: 0 } })).rejects.toMatchObject({ code: "invalid" });
 });
 
-test("Retry-After is waited for where a page may read it", async () => {
+test("Retry-After is respected if the page may read it", async () => {
   const cache = flakySampleUrl({ steps: { "cache-info": [{ status: 429, retryAfter: "3" }] }, cors: "all" });
   const started = performance.now();
   await store.importBinaryCache(cache, [ROOT], options);
   expect(performance.now() - started).toBeGreaterThan(3000);
 });
 
-test("a path that fails leaves out those that refer to it alone, and the page gets to know of each", async () => {
+test("a failed path leaves out only the paths that refer to it, and the page learns of each", async () => {
   const cache = flakySampleUrl({ steps: { [REFERENCE_URL]: [404] } });
   const error = await failureOf(store.importBinaryCache(cache, [ROOT], options));
   if (!(error instanceof FailedPathsError)) throw error;
@@ -91,13 +91,13 @@ test("a path that fails leaves out those that refer to it alone, and the page ge
   expect(error.failures[0]).toMatchObject({ storePath: expect.stringContaining(REFERENCE), error: { code: "not-found" } });
   expect(error.failures.at(-1)).toMatchObject({ storePath: ROOT, because: error.failures[0]?.storePath });
   for (const { storePath } of error.failures) expect(there).not.toContain(storePath);
-  // What came is not asked for again.
+  // The next import does not request the imported paths again.
   const again = flakySampleUrl({});
   expect(await store.importBinaryCache(again, [ROOT], options)).toMatchObject({ reused: there.length, failed: 0 });
   expect((await askedOf(again)).filter(({ path }) => path.startsWith("nar/"))).toHaveLength(error.failures.length);
 });
 
-describe("an abort ends it at once", () => {
+describe("an abort ends the import at once", () => {
   test.each<[string, Script]>([
     ["while it waits for the next try", { steps: { "nar/": [{ status: 503, retryAfter: "50" }] }, cors: "all" }],
     ["while it waits for an answer", { steps: { "nar/": ["silent"] } }],
@@ -117,8 +117,8 @@ describe("an abort ends it at once", () => {
   });
 });
 
-describe("a cache of files", () => {
-  test("is retried as well", async () => {
+describe("a cache of static files", () => {
+  test("is retried too", async () => {
     const cache = flakySampleUrl({ steps: { "nar/": [{ cut: 150 }], "": ["reset"] } });
     const imported = await importStaticCache(store, cache);
     expect(imported).toHaveLength(narInfos.length);
@@ -138,7 +138,7 @@ describe("a cache of files", () => {
     expect(await paths()).toEqual([]);
   });
 
-  test("ends at an abort with its reason", async () => {
+  test("rejects with the reason of an abort", async () => {
     const cache = flakySampleUrl({ steps: { "nar/": [{ stall: 100 }] } });
     const reason = new Error("enough");
     const controller = new AbortController();

@@ -10,7 +10,7 @@ import { hasOpfs } from "../conformance/packed-backend.browser.ts";
 
 const OPFS = await hasOpfs();
 
-/** Long enough to be streamed, and gone when it is. */
+/** A file that is long enough to be streamed, and whose stream fails because the file is gone. */
 class LostFile extends File {
   constructor() {
     super([new Uint8Array(300 * 1024)], "lost");
@@ -25,7 +25,7 @@ class LostFile extends File {
   }
 }
 
-/** Of another length than it says. */
+/** A file with a `size` that differs from the length of its content. */
 class ChangedFile extends File {
   override get size(): number {
     return super.size + 4;
@@ -38,13 +38,13 @@ async function readFolder(file: File, uploader: BlobUploader, signal?: AbortSign
 
 const uploader = (): BlobUploader => new BlobUploader(createMemoryStore().blobs);
 
-test("a long file that can't be read is unavailable, as a short one is", async () => {
+test("a long file that can't be read is `unavailable`", async () => {
   const failure = await readFolder(new LostFile(), uploader()).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(StoreError);
   expect(failure).toMatchObject({ code: "unavailable", cause: { name: "NotReadableError" } });
 });
 
-test("an abort, and an error of what takes the content, come out as they are", async () => {
+test("the reason of an abort and an error of the uploader are passed on unchanged", async () => {
   const controller = new AbortController();
   const reason = { why: "enough" };
   const silent = new File([new Uint8Array(300 * 1024)], "silent");
@@ -58,7 +58,7 @@ test("an abort, and an error of what takes the content, come out as they are", a
   await expect(readFolder(new File([new Uint8Array(300 * 1024)], "fine"), full)).rejects.toMatchObject({ code: "quota" });
 });
 
-test("files come in order with their content, whatever is read together", async () => {
+test("files come in order with their content, although several are read at the same time", async () => {
   const contents = Array.from({ length: 300 }, (_, i) => pseudoRandom(i % 70 === 69 ? 300 * 1024 + i : (i * 7919) % 40_000, i + 1));
   const files = contents.map((bytes, i) => ({
     path: `in/${i % 3}/${String(i).padStart(3, "0")}`,
@@ -86,7 +86,7 @@ test("files come in order with their content, whatever is read together", async 
   for (const [i, digest] of digests) expect(digest).toEqual(digestOf(contents[Number(i)] ?? utf8("none")));
 });
 
-/** A file of the origin private file system, after `change`. */
+/** Makes a file in the origin private file system, and returns a `File` from before `change`. */
 async function changedFile(content: string, change: (handle: FileSystemFileHandle) => Promise<void>): Promise<File> {
   const root = await navigator.storage.getDirectory();
   const name = crypto.randomUUID();
@@ -117,7 +117,7 @@ async function expectNamed(file: File): Promise<void> {
   await expect(reading).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("in/changed") });
 }
 
-describe("a file that has changed is named, among others", () => {
+describe("the error for a changed file among others names it", () => {
   test.each([
     ["was full", "content"],
     ["was empty", ""],

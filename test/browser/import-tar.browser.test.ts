@@ -12,11 +12,12 @@ async function open(): Promise<Store> {
   return store;
 }
 
-/** What the tools agree on: see test/castore/tar.test.ts. */
+/** Store path on which the tools agree: see test/castore/tar.test.ts. */
 const TREE = "/nix/store/8ma09mm7nw9hvg4s05g3h8p0zg3jn09b-tree";
 const HOLES = "/nix/store/aiij1a86rd18wvg5bjz6h9a6i28pzjxy-holes";
 
-// One pattern for each directory: Vite looks for files that match, and a name with a slash is none.
+// Vite needs one pattern for each directory: it matches files, and a name with a slash matches
+// none.
 const archive = (name: string): URL => new URL(`../castore/archives/${name}`, import.meta.url);
 const asItCame = (name: string): URL => new URL(`../castore/archives/cases/${name}`, import.meta.url);
 const sparse = (name: string): URL => new URL(`../castore/archives/sparse/${name}`, import.meta.url);
@@ -35,13 +36,14 @@ const ARCHIVES = [
 ];
 
 describe("importTar", () => {
-  test.each(ARCHIVES)("%s becomes the path that Nix gives its tree", async (url) => {
+  test.each(ARCHIVES)("%s gets the store path that Nix gives its tree", async (url) => {
     const store = await open();
     expect((await store.importTar(await blob(url), { name: "tree" })).storePath).toBe(TREE);
   });
 
-  // The server says of a .gz that it is encoded, and the browser decodes it: so this one is made here.
-  test("two gzip members with zeros after them become it too", async () => {
+  // This archive is made here: for a .gz file the server sends a Content-Encoding, and the browser
+  // decodes it.
+  test("two gzip members with zeros after them get it too", async () => {
     const store = await open();
     const tar = await blob(archive("label.tar"));
     const members = await Promise.all([tar.slice(0, 1500), tar.slice(1500)].map(gzip));
@@ -57,7 +59,7 @@ describe("importTar", () => {
     expect(storePath).toBe(HOLES);
   });
 
-  test("keeps all that is at the top with stripRoot: false", async () => {
+  test("keeps the whole top level with stripRoot: false", async () => {
     const store = await open();
     const { storePath } = await store.importTar(await blob(archive("label.tar")), { name: "top", stripRoot: false });
     const names: string[] = [];

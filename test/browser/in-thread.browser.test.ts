@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { openStore as openInThread } from "../../src/in-thread.ts";
 import { openStore } from "../../src/index.ts";
 
-/** A page stands for a service worker here: it has no synchronous access to files either. */
-test("a store in the calling thread shares what a page's worker wrote, and the other way", async () => {
+/** The page stands for a service worker here: neither has synchronous access to files. */
+test("a store in the calling thread and a page's worker see each other's writes", async () => {
   const name = crypto.randomUUID();
   const workerUrl = new URL("../../src/worker/store-worker.ts", import.meta.url);
   const hashWorkerUrl = new URL("../../src/worker/hash-worker.ts", import.meta.url);
@@ -27,7 +27,7 @@ test("a store in the calling thread shares what a page's worker wrote, and the o
   await page.close();
 });
 
-test("opening in the calling thread says what it waits for, and ends at an abort", async () => {
+test("opening in the calling thread reports why it waits, and ends at an abort", async () => {
   const name = crypto.randomUUID();
   const old = indexedDB.open(`tvix-store-web:${name}`, 1);
   await new Promise((resolve, reject) => {
@@ -49,7 +49,7 @@ test("opening in the calling thread says what it waits for, and ends at an abort
   await store.close();
 });
 
-test("a store in the calling thread is closed when the browser has deleted its database", async () => {
+test("a store in the calling thread is closed after the browser deletes its database", async () => {
   const name = crypto.randomUUID();
   const { open } = IDBFactory.prototype;
   let connection: IDBDatabase | undefined;
@@ -73,7 +73,7 @@ test("a store in the calling thread is closed when the browser has deleted its d
   await store.close();
 });
 
-test("where there are no Web Locks a store works, and collects no garbage", async () => {
+test("a store without Web Locks works, but can't collect garbage", async () => {
   const { locks } = navigator;
   Object.defineProperty(navigator, "locks", { value: undefined, configurable: true });
   try {

@@ -5,7 +5,7 @@ import { pseudoRandom, readAll } from "../conformance/content.ts";
 import { narOf } from "../worker/trees.ts";
 import { EXPORT_BASE64 } from "./nario-of-nix.ts";
 
-/** A store saved to one file, and loaded again. */
+/** Saves a store to one file and loads it again. */
 
 const opened: Store[] = [];
 afterEach(async () => {
@@ -29,19 +29,19 @@ async function listed(store: Store): Promise<PathInfo[]> {
   return infos;
 }
 
-test("what nix-store --export wrote comes in, and goes out to the byte", async () => {
+test("the output of nix-store --export is imported, and exported with the same bytes", async () => {
   const nario = fromBase64(EXPORT_BASE64);
   const store = await open();
   const infos = await store.importNario(new Blob([nario as Uint8Array<ArrayBuffer>]));
   expect(infos.map(({ storePath }) => storePath)).toEqual(PATHS);
   expect(equalBytes((await readAll(store.nario([PATHS[1]]))) ?? new Uint8Array(), nario)).toBe(true);
-  // By itself it can't be imported where the other one is not.
+  // A path without its reference can't be imported into a store that lacks the reference.
   const alone = await new Response(store.nario([PATHS[1]], { closure: false })).blob();
   expect(alone.size).toBeLessThan(nario.length);
   await expect((await open()).importNario(alone)).rejects.toMatchObject({ code: "not-found" });
 });
 
-test("a whole store is saved and loaded, with signatures and content addresses, compressed too", async () => {
+test("a whole store is saved compressed and loaded, with signatures and content addresses", async () => {
   const store = await open();
   await store.importNario(new Blob([fromBase64(EXPORT_BASE64) as Uint8Array<ArrayBuffer>]));
   const large = toBase64(pseudoRandom(2_000_000, 3));
@@ -63,14 +63,14 @@ test("a whole store is saved and loaded, with signatures and content addresses, 
   expect(await listed(other)).toEqual(before);
 });
 
-test("without notes it is what Nix would have written", async () => {
+test("a nario without notes has no content addresses, like one from Nix", async () => {
   const store = await open();
   const { storePath } = await store.importNar(new Blob(narOf({ a: "a" })), { name: "addressed" });
   const [back] = await (await open()).importNario(store.nario([storePath], { notes: false }));
   expect(back).toMatchObject({ storePath, ca: undefined });
 });
 
-test("an abort ends either direction with its reason, and a missing path is not-found", async () => {
+test("an abort of either direction rejects with its reason, and a missing path is not-found", async () => {
   const store = await open();
   const { storePath } = await store.importNar(new Blob(narOf({ a: toBase64(pseudoRandom(2_000_000, 5)) })), { name: "x" });
   const controller = new AbortController();

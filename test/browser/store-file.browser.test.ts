@@ -8,7 +8,7 @@ const file = (size: number, content: string): StoreFile =>
     read: async () => utf8(content),
   });
 
-test("content of another length than the file's is corrupt, not zeros nor a RangeError", async () => {
+test("content that is longer or shorter than the file is corrupt, without zeros and RangeErrors", async () => {
   expect(await file(5, "right").text()).toBe("right");
   await expect(file(6, "short").arrayBuffer()).rejects.toMatchObject({ code: "corrupt" });
   await expect(file(4, "longer").text()).rejects.toMatchObject({ code: "corrupt" });

@@ -13,7 +13,7 @@ function smallNar(): Uint8Array<ArrayBuffer>[] {
   return parts;
 }
 
-test("a change that ends while the store is being closed succeeds, though nobody can be told", async () => {
+test("a change that ends while the store is being closed succeeds, though no tab can be notified", async () => {
   const name = crypto.randomUUID();
   const hashWorkerUrl = new URL("../../src/worker/hash-worker.ts", import.meta.url).href;
   const server = new StoreServer();

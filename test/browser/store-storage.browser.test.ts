@@ -76,7 +76,7 @@ function deleteDatabase(name: string): Promise<void> {
 describe.each(STORAGES)("a store whose storage is %s", (storage) => {
   const openIt = (name?: string): Promise<Store> => open(name, { storage });
 
-  test("says what it takes", async () => {
+  test("reports its usage", async () => {
     const store = await openIt();
     expect(store.storage).toBe(storage);
     const none = { count: 0, bytes: 0 };
@@ -94,16 +94,16 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     expect(usage).toMatchObject({ storePaths: 2, logical: first.narSize + second.narSize });
     expect(usage.objects.directories.count).toBe(2);
     expect(usage.objects.blobs.count).toBe(1);
-    // Each once: "text", "below", and the pieces of the large one.
+    // Chunks are stored once: "text", "below", and the chunks of the large file.
     expect(usage.objects.chunks.bytes).toBe(TREE.large.length + "textbelow".length);
     expect(usage.stored).toBe(usage.objects.chunks.bytes + usage.objects.directories.bytes + usage.objects.blobs.bytes);
     expect(usage.packs).toEqual({ count: 1, bytes: usage.stored });
-    // WebKitGTK tells nothing.
+    // WebKitGTK has no `navigator.storage`.
     if ("storage" in navigator) {
       expect(usage.quota).toBeGreaterThan(usage.stored);
       expect(usage.persisted).toBe(await navigator.storage.persisted());
     }
-    // Firefox asks its user, and waits.
+    // Firefox asks its user for permission and waits.
     if (!navigator.userAgent.includes("Firefox")) expect(typeof (await store.persist())).toBe("boolean");
 
     await store.delete(first.storePath);
@@ -117,7 +117,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     expect(await store.usage()).toMatchObject({ stored: 0, packs: none });
   });
 
-  test("pins keep content from being collected, and are seen in every tab", async () => {
+  test("keeps pinned content from being collected, and shows pins in every tab", async () => {
     const name = crypto.randomUUID();
     const [store, other] = [await openIt(name), await openIt(name)];
     const info = await put(store, TREE);
@@ -139,7 +139,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     expect(await store.pins()).toEqual([]);
   });
 
-  test("a blob is written, read and kept by its pin, from a stream too", async () => {
+  test("writes and reads a blob, also from a stream, and keeps it while it is pinned", async () => {
     const name = crypto.randomUUID();
     const [store, other] = [await openIt(name), await openIt(name)];
     const content = pseudoRandom(1_500_000, 8) as Uint8Array<ArrayBuffer>;
@@ -156,12 +156,12 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     }
     await store.collectGarbage();
     expect(equalBytes(new Uint8Array(await other.blob(node).arrayBuffer()), content)).toBe(true);
-    // Another one takes the pin's name; the first is garbage then.
+    // Another blob takes over the pin's name, so the first one becomes garbage.
     const text = await other.importBlob(new Blob(["a text"]).stream(), { pin: "mine" });
     expect(await other.blob(text).text()).toBe("a text");
     expect((await store.collectGarbage()).bytes).toBeGreaterThan(1_500_000);
     await expect(store.blob(node).text()).rejects.toMatchObject({ code: "not-found" });
-    // As soon as it has heard of it.
+    // The other tab notices this after it is notified.
     const asked = async (): Promise<unknown> =>
       (await other
         .blob(node)
@@ -175,7 +175,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     await expectClean(other);
   });
 
-  test("an import of a blob that fails leaves nothing, and an earlier pin as it was", async () => {
+  test("leaves nothing of a failed blob import, and keeps the earlier pin", async () => {
     const store = await openIt();
     const node = await store.importBlob(new Blob(["first"]), { pin: "mine" });
     const failing = new ReadableStream<Uint8Array>({
@@ -191,7 +191,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     await expect(store.importBlob(new Blob(["x"]), { pin: "mine", signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
-  test("`verify` tells how far it is, can be aborted, and fetches what is damaged; other tabs see it", async () => {
+  test("`verify` reports progress, can be aborted, and fetches damaged objects; other tabs see the repair", async () => {
     const name = crypto.randomUUID();
     const remote = connectRemote(STORE_DAEMONS[0]);
     const [store, other] = [await openIt(name), await openIt(name)];
@@ -209,7 +209,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
 
     await expectWhole(other, info, tree);
     if (storage === "opfs") {
-      // No handle may be open.
+      // The file can't be changed while a handle is open.
       await store.close();
       await other.close();
       const directory = await opfsDirectory(name);
@@ -247,7 +247,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     await expectClean(reader);
   });
 
-  test("tells of changes in every tab: imports, deletions, blobs", async () => {
+  test("reports changes in every tab: imports, deletions, blobs", async () => {
     const name = crypto.randomUUID();
     const [store, other] = [await openIt(name), await openIt(name)];
     let changes = [nextChange(store), nextChange(other)];
@@ -267,11 +267,11 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     expect(told).toBe(0);
   });
 
-  test("is deleted with all that it has, wherever it is open", async () => {
+  test("is deleted with all its data, wherever it is open", async () => {
     const name = crypto.randomUUID();
     const [store, other] = [await openIt(name), await openIt(name)];
     const info = await put(store, TREE);
-    // So that its packs are open there.
+    // This opens the packs in the other tab.
     await expectWhole(other, info, TREE);
     await expectWhole(store, info, TREE);
     await deleteStore(name);
@@ -287,7 +287,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     await deleteStore(crypto.randomUUID());
   });
 
-  test("knows when the browser has thrown it away", async () => {
+  test("detects that the browser has evicted it", async () => {
     const name = crypto.randomUUID();
     const store = await openIt(name);
     expect(store.losses).toEqual({ evicted: false, missingPacks: 0 });
@@ -300,13 +300,13 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     expect(next.losses).toEqual({ evicted: true, missingPacks: 0 });
     expect(await collectAll(next.pathInfos())).toEqual([]);
     await expectWhole(next, await put(next, TREE), TREE);
-    // What was left of it in the file system was nobody's.
+    // The old store's files are garbage, so only the new pack stays.
     if (storage === "opfs") await expect.poll(async () => (await packFiles(name)).length).toBe(1);
-    // It is told once.
+    // The eviction is reported once.
     expect((await openIt(name)).losses.evicted).toBe(false);
   });
 
-  test("counts packs that are gone, and reads what is left", async () => {
+  test("counts missing packs, and reads the remaining content", async () => {
     const name = crypto.randomUUID();
     const store = await openIt(name);
     const first = await put(store, { text: "first" }, "first");
@@ -335,7 +335,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     }
   });
 
-  test("an empty store path is no damage, and lasts", async () => {
+  test("treats an empty store path as undamaged, and keeps it", async () => {
     const name = crypto.randomUUID();
     const store = await openIt(name);
     const [directory, file] = [await put(store, {}, "directory"), await put(store, "", "file")];
@@ -349,7 +349,10 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
   });
 });
 
-/** Changes the first segment that there is, or takes it away, as long as nobody has the store open. */
+/**
+ * Changes the first segment, or deletes it if `change` returns undefined. No tab may have the store
+ * open.
+ */
 async function changeSegment(name: string, change: (bytes: Uint8Array) => Uint8Array | undefined): Promise<void> {
   const request = indexedDB.open(`tvix-store-web:${name}`);
   await new Promise<void>((resolve, reject) => {
@@ -369,7 +372,7 @@ async function changeSegment(name: string, change: (bytes: Uint8Array) => Uint8A
   request.result.close();
 }
 
-describe.skipIf(STORAGES.length < 2)("a store that is opened with another storage than before", () => {
+describe.skipIf(STORAGES.length < 2)("a store that is opened with a different storage than before", () => {
   test.each([
     ["opfs", "indexeddb"],
     ["indexeddb", "opfs"],
@@ -382,7 +385,7 @@ describe.skipIf(STORAGES.length < 2)("a store that is opened with another storag
     expect([before.storage, store.storage]).toEqual([first, second]);
     await expectWhole(store, old, TREE);
     const fresh = await put(store, { ...TREE, more: "more" }, "fresh");
-    // Also one that had it open as it was.
+    // A store object that was open before the switch reads everything too.
     for (const each of [store, before]) {
       await expectWhole(each, old, TREE);
       await expectWhole(each, fresh, { ...TREE, more: "more" });
@@ -391,7 +394,7 @@ describe.skipIf(STORAGES.length < 2)("a store that is opened with another storag
     expect((await packFiles(name)).length).toBe(first === "opfs" ? 2 : 1);
     await store.delete(dropped.storePath);
     await store.collectGarbage();
-    // The other one may still have it open for a moment.
+    // The other store object may have the pack open for another moment.
     await expect.poll(async () => (await packFiles(name)).length).toBe(1);
     await store.delete(old.storePath);
     await store.delete(fresh.storePath);
@@ -400,7 +403,7 @@ describe.skipIf(STORAGES.length < 2)("a store that is opened with another storag
     await expect.poll(() => packFiles(name)).toEqual([]);
   });
 
-  test("without a wish it is OPFS", async () => {
+  test("uses OPFS by default", async () => {
     expect((await open()).storage).toBe("opfs");
   });
 });

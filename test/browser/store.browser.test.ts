@@ -18,7 +18,7 @@ async function open(name: string = crypto.randomUUID()): Promise<Store> {
   return store;
 }
 
-/** With the worker that `start` starts before it first waits. */
+/** Calls `start`, and returns its result and the worker that it starts synchronously. */
 function withWorker<T>(start: () => T): [result: T, worker: Worker] {
   const Original = globalThis.Worker;
   let started: Worker | undefined;
@@ -36,7 +36,10 @@ function withWorker<T>(start: () => T): [result: T, worker: Worker] {
 
 const LARGE = pseudoRandom(2_000_000, 5);
 
-/** A directory with a text, a large file, an executable, a symlink and a name that is not UTF-8. */
+/**
+ * The NAR of a directory with a text, a large file, an executable, a symlink and a name that is not
+ * UTF-8.
+ */
 function sampleNar(label = "hello"): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const writer = new NarWriter((bytes) => parts.push(bytes.slice()));
@@ -85,9 +88,9 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-describe("what was imported", () => {
-  // The paths are those that test/nix/make-fixtures.sh got of real Nix.
-  test("has the store path that Nix gives by this method, hash and references", async () => {
+describe("an imported store path", () => {
+  // test/nix/make-fixtures.sh got these paths from real Nix.
+  test("has the path that Nix calculates from its method, hash and references", async () => {
     const store = await open();
     const flat = (hashAlgorithm: "md5" | "sha256" | "sha512") =>
       store.importFile(new Blob(["flat\n"]), { name: "flat", method: "flat", hashAlgorithm }).then(({ storePath }) => storePath);
@@ -107,8 +110,8 @@ describe("what was imported", () => {
     expect(await (await store.file(b.storePath))?.text()).toBe(`b ${a}`);
   });
 
-  // The paths are those that test/nix/make-nix-2.34.sh got of Nix 2.34.
-  test("has the store path and content address of Nix by git and by BLAKE3, and keeps them", async () => {
+  // test/nix/make-nix-2.34.sh got these paths from Nix 2.34.
+  test("by git or BLAKE3 has the path and content address of Nix, and keeps them", async () => {
     const store = await open();
     const nar = await (await fetch(new URL("../nix/nix-2.34/sorted.nar", import.meta.url))).blob();
     for (const [method, hashAlgorithm, storePath, ca] of [
@@ -152,7 +155,7 @@ describe("what was imported", () => {
     expect(await store.narInfo(info.storePath)).toContain(`StorePath: ${info.storePath}\nURL: nar/tvix-castore/`);
   });
 
-  test("a file is like a Blob", async () => {
+  test("has files that behave like a Blob", async () => {
     const store = await open();
     const { storePath } = await store.importNar(new Blob([sampleNar()]), { name: "sample" });
     const file = await store.file(storePath, "large");
@@ -177,7 +180,7 @@ describe("what was imported", () => {
     expect(await store.file(storePath, "bin")).toBeUndefined();
   });
 
-  test("is there when the store is opened again", async () => {
+  test("is still there after the store is opened again", async () => {
     const name = crypto.randomUUID();
     const first = await openStore(name, { workers: 1 });
     const info = await first.importNar(new Blob([sampleNar()]), { name: "sample" });
@@ -186,7 +189,7 @@ describe("what was imported", () => {
     expect(await second.pathInfo(info.storePath)).toEqual(info);
   });
 
-  test("shows up in other tabs, by an event", async () => {
+  test("appears in other tabs, with an event", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(name), await open(name)];
     const changed = Promise.all(
@@ -197,12 +200,12 @@ describe("what was imported", () => {
     expect((await other.pathInfo(storePath))?.storePath).toBe(storePath);
   });
 
-  test("shows up in other tabs though another path that was to come with it could not be had", async () => {
+  test("appears in other tabs, although the pull of another path in the same call failed", async () => {
     const name = crypto.randomUUID();
     const [source, mine, other] = [await open(), await open(name), await open(name)];
     const tag = crypto.randomUUID();
     const infos = await Promise.all(
-      // Nothing that other tests look for.
+      // Other tests don't look for this content.
       ["one", "two", "three"].map((label) => source.importNar(new Blob(narOf({ [tag]: label })), { name: label })),
     );
     const paths = infos.map(({ storePath }) => storePath);
@@ -219,7 +222,7 @@ describe("what was imported", () => {
     expect(await collect(other.pathInfos())).toHaveLength(1);
   });
 
-  test("has no files any more once it is deleted, here or in another tab", async () => {
+  test("has no files after it is deleted, here or in another tab", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(name), await open(name)];
     for (const deleting of [mine, other]) {
@@ -233,7 +236,7 @@ describe("what was imported", () => {
     }
   });
 
-  test("is deleted, and its content collected, but not what others use", async () => {
+  test("is deleted with its content, except for content that other paths use", async () => {
     const store = await open();
     const first = await store.importNar(new Blob([sampleNar("one")]), { name: "sample" });
     const second = await store.importNar(new Blob([sampleNar("two")]), { name: "sample" });
@@ -249,7 +252,7 @@ describe("what was imported", () => {
   });
 });
 
-describe("what fails", () => {
+describe("a failure", () => {
   test("rejects with a StoreError that names the object, and leaves nothing", async () => {
     const store = await open();
     const nar = sampleNar();
@@ -271,7 +274,7 @@ describe("what fails", () => {
     expect(await collect(store.pathInfos())).toEqual([]);
   });
 
-  test("a NARInfo that does not fit its NAR is refused", async () => {
+  test("a NARInfo that does not match its NAR is refused", async () => {
     const store = await open();
     const info = await store.importNar(new Blob([sampleNar()]), { name: "sample" });
     const narInfo = (await store.narInfo(info.storePath)) ?? "";
@@ -284,7 +287,7 @@ describe("what fails", () => {
     });
   });
 
-  test("an error of the caller's stream comes out", async () => {
+  test("a StoreError of the caller's stream is passed on", async () => {
     const store = await open();
     const stream = new ReadableStream<Uint8Array>({
       start(controller) {
@@ -297,7 +300,7 @@ describe("what fails", () => {
     await expect(store.importNar(stream, { name: "sample" })).rejects.toMatchObject({ code: "denied", message: "no more of it" });
   });
 
-  /** Begins as a NAR, then errors. */
+  /** Returns a stream that starts like a NAR, then errors. */
   function breaking(error: unknown): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>({
       start(controller) {
@@ -329,15 +332,15 @@ describe("what fails", () => {
     },
   );
 
-  test("an abort of the caller's stream by its owner stays an abort", async () => {
+  test("an AbortError of the caller's stream stays an AbortError", async () => {
     const store = await open();
     const importing = store.importNar(breaking(new DOMException("the user left", "AbortError")), { name: "sample" });
     await expect(importing).rejects.toMatchObject({ name: "AbortError" });
   });
 });
 
-describe("long work", () => {
-  test("tells how far it is", async () => {
+describe("a long operation", () => {
+  test("reports its progress", async () => {
     const store = await open();
     const told: Progress[] = [];
     const nar = sampleNar();
@@ -347,7 +350,7 @@ describe("long work", () => {
     expect(reading.every(({ loaded }, i) => i === 0 || loaded >= (reading[i - 1]?.loaded ?? 0))).toBe(true);
   });
 
-  test("an abort rejects with the reason itself, cancels the stream, and the store goes on", async () => {
+  test("rejects with the reason of an abort, cancels the stream, and leaves the store usable", async () => {
     const store = await open();
     const controller = new AbortController();
     const reason = { why: "the user left" };
@@ -369,7 +372,7 @@ describe("long work", () => {
     await store.importNar(streamInPieces(sampleNar(), 50_000), { name: "sample" });
   });
 
-  test("a closed store rejects, and lets the caller's stream go", async () => {
+  test("rejects when the store is closed, and cancels the caller's stream", async () => {
     const store = await open();
     let cancelled = false;
     const silent = new ReadableStream<Uint8Array>({
@@ -385,7 +388,7 @@ describe("long work", () => {
     await expect(store.pathInfo("00000000000000000000000000000000")).rejects.toMatchObject({ code: "closed" });
   });
 
-  test("a worker that dies rejects what was under way", async () => {
+  test("rejects with `unavailable` when the worker dies", async () => {
     const [opening, worker] = withWorker(() => open());
     const store = await opening;
     let cancelled = false;
@@ -405,7 +408,7 @@ describe("long work", () => {
     await expect(store.pathInfo("00000000000000000000000000000000")).rejects.toMatchObject({ code: "unavailable" });
   });
 
-  test("opening ends at an abort, while the worker waits for its database too", async () => {
+  test("opening ends at an abort, even while the worker waits for its database", async () => {
     const name = crypto.randomUUID();
     const database = `tvix-store-web:${name}`;
     const blocker = await new Promise<IDBDatabase>((resolve, reject) => {
@@ -413,13 +416,14 @@ describe("long work", () => {
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
-    // Waits for the blocker, and whoever opens the database waits for this.
+    // The deletion waits for the blocker, and a worker that opens the database waits for the
+    // deletion.
     indexedDB.deleteDatabase(database);
     const controller = new AbortController();
     const reason = { why: "the user left" };
     const [opening, worker] = withWorker(() => openStore(name, { workers: 1, signal: controller.signal }));
     opening.catch(() => {});
-    // It listens, and the page tells it to open the store.
+    // At this point the worker listens, and the page tells it to open the store.
     await new Promise((resolve) => worker.addEventListener("message", resolve, { once: true }));
     await new Promise((resolve) => setTimeout(resolve, 100));
     controller.abort(reason);
@@ -428,7 +432,7 @@ describe("long work", () => {
     await expect(openStore(name, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
-  test("a worker script that can't be loaded is an error, not a wait", async () => {
+  test("a worker script that can't be loaded is an error; the page does not wait for it", async () => {
     await expect(openStore("nowhere", { workerUrl: "/there-is-no-such-script.js" })).rejects.toMatchObject({ code: "unavailable" });
     await expect(openStore("no-workers", { workers: 0 })).rejects.toMatchObject({ code: "invalid" });
     await expect(openStore("")).rejects.toMatchObject({ code: "invalid" });
@@ -436,7 +440,7 @@ describe("long work", () => {
 });
 
 describe.each(["connect", "grpc-web"] as const)("a daemon over %s", (protocol) => {
-  test("a closure is pushed and pulled, and nothing moves twice", async () => {
+  test("pushes and pulls a closure, and transfers nothing twice", async () => {
     const url = STORE_DAEMONS[protocol === "connect" ? 0 : 1];
     const calls: string[] = [];
     const remote = connectRemote(url, {
@@ -470,7 +474,7 @@ describe.each(["connect", "grpc-web"] as const)("a daemon over %s", (protocol) =
   });
 });
 
-test("the page's own fetch leaves no port open, and does not hold up an abort", async () => {
+test("the page's own fetch leaves no port open, and does not delay an abort", async () => {
   const store = await open();
   const ports = watchPorts();
   try {

@@ -8,7 +8,10 @@ afterEach(async () => {
   for (const tab of tabs.splice(0)) tab.terminate();
 });
 
-/** Another thread, which stands for another tab with an older version of the page: it has version 1 open, and does not let go by itself. */
+/**
+ * Starts a thread that stands for another tab with an older version of the page. It has version 1
+ * of the database open, and closes it only on request.
+ */
 async function oldTab(name: string): Promise<{ close(): Promise<void> }> {
   const script = `
     const request = indexedDB.open(${JSON.stringify(`tvix-store-web:${name}`)}, 1);
@@ -43,7 +46,7 @@ async function state(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe("while another tab has an older version open", () => {
-  test("`openStore` says what it waits for, and opens when that tab is closed", async () => {
+  test("`openStore` reports that it waits, and opens when that tab closes the database", async () => {
     const name = crypto.randomUUID();
     const old = await oldTab(name);
     const { phases, onProgress } = noted();
@@ -56,7 +59,7 @@ describe("while another tab has an older version open", () => {
     expect((await store.importFile(new Blob(["text"]), { name: "text" })).storePath).toMatch(/-text$/);
   });
 
-  test("an abort ends the wait of `openStore`, and leaves nothing that others wait for", async () => {
+  test("an aborted `openStore` stops waiting, and doesn't block others", async () => {
     const name = crypto.randomUUID();
     const old = await oldTab(name);
     const controller = new AbortController();
@@ -69,7 +72,7 @@ describe("while another tab has an older version open", () => {
     expect((await store.usage()).storePaths).toBe(0);
   });
 
-  test("`deleteStore` says what it waits for, and an abort ends the wait", async () => {
+  test("`deleteStore` reports that it waits, and stops waiting at an abort", async () => {
     const name = crypto.randomUUID();
     const old = await oldTab(name);
     const controller = new AbortController();
@@ -89,7 +92,7 @@ describe("while another tab has an older version open", () => {
   });
 });
 
-test("a store that opens at once tells of no wait", async () => {
+test("a store that opens at once reports no wait", async () => {
   const { phases, onProgress } = noted();
   opened.push(await openStore(crypto.randomUUID(), { workers: 1, onProgress }));
   expect(phases).toEqual([]);

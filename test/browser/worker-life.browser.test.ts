@@ -8,7 +8,7 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** A lock that is held until `release`. */
+/** Holds a lock until `release` is called. */
 async function hold(): Promise<{ readonly name: string; readonly release: () => void }> {
   const name = crypto.randomUUID();
   let release = (): void => {};
@@ -36,7 +36,7 @@ function watch(lock: string, ping: () => Promise<unknown>): { deaths: number; pi
 const silent = (): Promise<unknown> => new Promise(() => {});
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-test("a worker is dead when its lock is free and it does not answer", async () => {
+test("a worker is dead if its lock is free and it does not answer", async () => {
   const { name, release } = await hold();
   const seen = watch(name, silent);
   await pause(500);
@@ -59,9 +59,10 @@ test.each([
   expect(seen.deaths).toBe(0);
 });
 
-test("a worker whose lock can't be seen is not taken for dead, though the lock is free here", async () => {
+test("a worker whose lock is not visible is not considered dead, although the lock is free here", async () => {
   const { name } = await hold();
-  // As in Chromium after this site's data was cleared: the worker has other locks than its page.
+  // This happens in Chromium after the site's data was cleared: the worker's locks are separate
+  // from the page's.
   const stranger = crypto.randomUUID();
   LockManager.prototype.query = async () => ({ held: [{ name, mode: "exclusive", clientId: "other" }], pending: [] });
   const seen = watch(stranger, silent);
@@ -69,7 +70,7 @@ test("a worker whose lock can't be seen is not taken for dead, though the lock i
   expect(seen.deaths).toBe(0);
 });
 
-test("the end of the watch lets go of the lock, and of the worker", async () => {
+test("ending the watch releases the lock request and stops the pings", async () => {
   const { name, release } = await hold();
   const seen = watch(name, silent);
   await pause(100);
