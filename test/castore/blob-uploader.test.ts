@@ -6,10 +6,10 @@ import { BlobUploader } from "../../src/castore/blob-uploader.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
-/** Around what is gathered, what a batch holds, and what is streamed. */
+/** File sizes around the limits: of gathering, of a batch, and of streaming. */
 const SIZES = [0, 1, 4095, 65_537, 131_071, 131_072, 131_073, 700_000];
 
-test("files of any length, flushed at any moment, have their own digests and content", async () => {
+test("files of any length get their own digests and content, whenever the uploader is flushed", async () => {
   const { blobs } = createMemoryStore();
   const uploader = new BlobUploader(blobs);
   const files: { content: Uint8Array; pending: { digest: ReturnType<typeof digestOf> | undefined } }[] = [];
@@ -18,7 +18,8 @@ test("files of any length, flushed at any moment, have their own digests and con
     uploader.begin();
     const middle = content.length >> 1;
     uploader.write(content.subarray(0, middle));
-    // In the midst of a file, too: a directory may wait for its digests.
+    // A flush also comes in the middle of a file, because a directory may need the digests of its
+    // files.
     if (i % 7 === 3) await uploader.flush();
     else if (i % 3 === 0) await uploader.drain();
     uploader.write(content.subarray(middle));
@@ -33,7 +34,7 @@ test("files of any length, flushed at any moment, have their own digests and con
   }
 });
 
-test("the writer of a long file is given up when a batch before it failed", async () => {
+test("the writer of a long file is aborted if an earlier batch failed", async () => {
   const { blobs } = createMemoryStore();
   const failure = new Error("the batch failed");
   let aborted = 0;
@@ -57,7 +58,7 @@ test("the writer of a long file is given up when a batch before it failed", asyn
     },
   };
   const uploader = new BlobUploader(failing);
-  // A full batch, which is put away while the long file is written.
+  // This is a full batch. It is stored while the long file is being written.
   for (let i = 0; i < 1024; i++) {
     uploader.begin();
     uploader.write(pseudoRandom(10, i + 1));

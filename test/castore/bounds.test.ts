@@ -11,7 +11,7 @@ import { decompressed } from "../../src/compression/decompress.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { calculateNar, narSize } from "../../src/store/nar.ts";
 
-/** Input that is small and would take long: what is allowed is bounded by its own size. */
+/** Small inputs that could take a long time. Limits bound the time by the size of the input. */
 
 async function secondsFor(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
@@ -29,17 +29,17 @@ async function ingest(entries: AsyncIterable<IngestionEntry> | Iterable<Ingestio
 }
 
 describe("ingest", () => {
-  test("many entries in a deep directory cost no more than the same in a shallow one, nearly", async () => {
+  test("many entries in a deep directory take seconds", async () => {
     const deep = Array.from({ length: 1000 }, () => utf8("d"));
     const entries = function* (): Generator<IngestionEntry> {
       for (let i = 0; i < 3000; i++) yield { kind: "symlink", path: [...deep, utf8(`link ${i}`)], target: utf8("x") };
       for (let depth = deep.length; depth >= 0; depth--) yield { kind: "directory", path: deep.slice(0, depth) };
     };
-    // It took a minute once.
+    // The deep paths once took a minute.
     expect(await secondsFor(() => ingest(entries()))).toBeLessThan(5);
   });
 
-  test("a directory whose file waits for its batch keeps nobody else busy", async () => {
+  test("many entries in a directory that waits for a batch take seconds", async () => {
     const store = createMemoryStore();
     const uploader = new BlobUploader(store.blobs);
     const entries = function* (): Generator<IngestionEntry> {
@@ -66,7 +66,7 @@ describe("ingest", () => {
   });
 });
 
-test("a closure whose root names one child with many sizes is refused at the third", () => {
+test("a closure whose root names one child with three different sizes is refused", () => {
   const child = directoryDigest({ entries: [] });
   const entries = Array.from({ length: 3 }, (_, i) => ({
     name: utf8(`d${i}`),
@@ -78,7 +78,7 @@ test("a closure whose root names one child with many sizes is refused at the thi
   );
 });
 
-describe("a few directories that make up an endless NAR", () => {
+describe("a few directories that form an endless NAR", () => {
   const levels: Directory[] = [makeDirectory([{ name: utf8("l"), node: { kind: "symlink", target: utf8("x") } }])];
   for (let i = 0; i < 40; i++) {
     const below = directoryNode(levels.at(-1) as Directory, "documented");
@@ -91,7 +91,7 @@ describe("a few directories that make up an endless NAR", () => {
   }
   const node = directoryNode(levels.at(-1) as Directory, "documented");
 
-  test("are measured at once, so that a wrong claim is refused at once", async () => {
+  test("are measured at once, so a wrong claim is refused at once", async () => {
     const store = createMemoryStore();
     await store.directories.put(levels);
     expect(await narSize(store, node)).toBeGreaterThan(1e12);
@@ -100,7 +100,7 @@ describe("a few directories that make up an endless NAR", () => {
     });
   });
 
-  test("can be aborted, and let others have their turns", async () => {
+  test("can be aborted, and let other tasks run", async () => {
     const store = createMemoryStore();
     await store.directories.put(levels);
     const reason = new Error("enough");
@@ -110,7 +110,7 @@ describe("a few directories that make up an endless NAR", () => {
   });
 });
 
-test("a tar may begin like bzip2", async () => {
+test("a tar may start with the same bytes as bzip2", async () => {
   const tar = new Uint8Array(512);
   tar.set(utf8("BZh1"));
   const source = async function* () {

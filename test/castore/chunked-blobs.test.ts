@@ -21,7 +21,7 @@ beforeEach(async () => {
   digest = (await writer.close()).digest;
 });
 
-/** Another one each time: what was checked once is remembered. */
+/** Returns a new service each time, because a service remembers what it has checked. */
 function service(): ChunkedBlobService {
   return new ChunkedBlobService(store, new InlineHashEngine());
 }
@@ -41,12 +41,12 @@ async function expectCorrupt(): Promise<void> {
 }
 
 describe("a range of a stored blob", () => {
-  test("is checked by the outboard that was stored with it", async () => {
+  test("is checked against the outboard that was stored with it", async () => {
     checkOutboard(decodeOutboard(entry().bao ?? new Uint8Array(0)), digest);
     await expectRange();
   });
 
-  test("is refused when its chunk is another", async () => {
+  test("is refused if its chunk is damaged", async () => {
     let position = 0;
     for (const { digest: chunk, size } of entry().chunks) {
       const bytes = store.chunks.get(digestKey(chunk));
@@ -59,13 +59,13 @@ describe("a range of a stored blob", () => {
     await expectCorrupt();
   });
 
-  test("is refused when the chunks are those of another blob", async () => {
+  test("is refused if the chunks belong to another blob", async () => {
     const { chunks, bao } = entry();
     store.blobs.set(digestKey(digest), { chunks: [...chunks].reverse(), bao });
     await expectCorrupt();
   });
 
-  test("is refused when the outboard is another's", async () => {
+  test("is refused if the outboard belongs to another blob", async () => {
     const { chunks, bao = new Uint8Array(0) } = entry();
     const spoilt = [1, 3, 9, 16, 100, bao.length - 1].map((at) => {
       const bytes = bao.slice();
@@ -78,7 +78,7 @@ describe("a range of a stored blob", () => {
     }
   });
 
-  test("is checked as well if another program wrote the blob, which keeps no outboard", async () => {
+  test("is checked too if another program wrote the blob without an outboard", async () => {
     const { chunks, bao } = entry();
     store.blobs.set(digestKey(digest), { chunks });
     await expectRange();
@@ -88,20 +88,20 @@ describe("a range of a stored blob", () => {
     store.blobs.set(digestKey(digest), { chunks: [...chunks].reverse() });
     await expectCorrupt();
 
-    // Or keeps something else in its place.
+    // Some programs keep other data in the field for the outboard.
     store.blobs.set(digestKey(digest), { chunks, bao: new Uint8Array([2, 3, 4]) });
     await expectRange();
     expect(equalBytes((await readAll(await service().open(digest))) ?? new Uint8Array(0), content)).toBe(true);
   });
 
-  test("of a blob whose only chunk is missing is missing, and so is its outboard", async () => {
+  test("is missing if the blob's only chunk is missing, and so is the outboard", async () => {
     const [small] = await service().putMany([content.subarray(0, 1000)]);
     store.chunks.delete(digestKey(small as Digest));
     expect(await service().open(small as Digest, range)).toBeUndefined();
     expect(await service().stat([small as Digest], { outboard: true })).toEqual([undefined]);
   });
 
-  test("that no content can have is refused", async () => {
+  test("is refused if no blob can have it", async () => {
     for (const bad of [{ offset: -1 }, { offset: 0.5 }, { offset: Number.NaN }, { offset: 1, length: -1 }]) {
       await expect(service().open(digest, bad)).rejects.toMatchObject({ code: "invalid" });
       await expect(service().open(EMPTY_DIGEST, bad)).rejects.toMatchObject({ code: "invalid" });
@@ -110,7 +110,7 @@ describe("a range of a stored blob", () => {
 });
 
 describe("outboards", () => {
-  test("of blobs of any length lead to their digests", async () => {
+  test("of blobs of any length match their digests", async () => {
     const blobs = [0, 1, 16_384, 16_385, 131_072, 131_073, 900_000].map((length) => content.subarray(0, length));
     const digests = await service().putMany(blobs);
     expect(digests).toEqual(blobs.map(digestOf));
@@ -122,7 +122,7 @@ describe("outboards", () => {
     expect(await service().stat([digestOf(new Uint8Array(5))], { outboard: true })).toEqual([undefined]);
   });
 
-  test("are not made unless they are asked for", async () => {
+  test("are made only on request", async () => {
     const { chunks } = entry();
     store.blobs.set(digestKey(digest), { chunks });
     store.chunks.clear();
@@ -130,7 +130,7 @@ describe("outboards", () => {
   });
 });
 
-test("a file of 100 MiB, and the same with 1 KiB more near its front, share all but a few chunks", async () => {
+test("a file of 100 MiB and a version with 1 KiB inserted near its start share all but a few chunks", async () => {
   const size = 100 * 1024 * 1024;
   const file = pseudoRandom(size, 17);
   const write = async (...parts: Uint8Array[]): Promise<string[]> => {
@@ -146,7 +146,7 @@ test("a file of 100 MiB, and the same with 1 KiB more near its front, share all 
 });
 
 describe("a writer", () => {
-  test("hands chunks to the store while content comes, and the blob only at the end", async () => {
+  test("passes chunks to the store while content comes, and the blob at the end", async () => {
     const writer = await service().create();
     const piece = pseudoRandom(1_000_000, 5);
     const before = store.chunks.size;
@@ -157,7 +157,7 @@ describe("a writer", () => {
     expect(store.blobs.size).toBe(2);
   });
 
-  test("leaves the caller's buffers alone", async () => {
+  test("does not change or detach the caller's buffers", async () => {
     const writer = await service().create();
     const bytes = new Uint8Array(700_001);
     for (let i = 0; i < 10; i++) await writer.write(bytes.fill(i));
@@ -166,7 +166,7 @@ describe("a writer", () => {
     expect(digest).toEqual(digestOf(Uint8Array.from({ length: 7_000_010 }, (_, i) => Math.floor(i / 700_001))));
   });
 
-  test("fails when the store does, and can be given up then", async () => {
+  test("fails if the store fails, and can be aborted then", async () => {
     store.put = async () => {
       throw new Error("the disk is full");
     };
@@ -180,7 +180,7 @@ describe("a writer", () => {
     await writer.abort();
   });
 
-  test("never ends well after a failure", async () => {
+  test("does not succeed after a failure", async () => {
     const put = store.put.bind(store);
     const writer = await service().create();
     store.put = async () => {
@@ -191,11 +191,11 @@ describe("a writer", () => {
     for (let i = 0; i < 6; i++) await writer.write(content).catch((error) => failures.push(error));
     expect(failures.length).toBeGreaterThan(1);
     await expect(writer.close()).rejects.toThrow("the disk is full");
-    // What the store has is what it is said to be.
+    // All chunks in the store match their digests.
     for (const [key, bytes] of store.chunks) expect(digestKey(digestOf(bytes))).toBe(key);
   });
 
-  test("refuses bytes whose buffer was transferred away", async () => {
+  test("refuses bytes whose buffer was transferred", async () => {
     const bytes = new Uint8Array(100);
     structuredClone(bytes, { transfer: [bytes.buffer] });
     const writer = await service().create();

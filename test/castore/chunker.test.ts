@@ -4,7 +4,10 @@ import { concatBytes } from "../../src/bytes.ts";
 import { cutAll } from "../../src/castore/chunker.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
-/** Chunk lengths that the Rust crate fastcdc 3.1.0 gives for inputs that can be made again from their description. */
+/**
+ * Chunk lengths that the Rust crate fastcdc 3.1.0 gives. Each input can be made from its
+ * description.
+ */
 const vectors: { input: string; lengths: number[] }[] = JSON.parse(
   await readFile(new URL("fastcdc-v2020.json", import.meta.url), "utf8"),
 );

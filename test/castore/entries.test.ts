@@ -25,7 +25,7 @@ async function ingest(bytes: Uint8Array, reader: Reader, size = 65_536, store = 
   return ingestEntries(store, uploader, reader(pieces(bytes, size), uploader));
 }
 
-describe("real tar and real NAR of one tree have one root", () => {
+describe("GNU and pax tars of one tree have the same root", () => {
   let dir: string;
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "entries-"));
@@ -44,13 +44,13 @@ describe("real tar and real NAR of one tree have one root", () => {
 });
 
 describe("NAR", () => {
-  test("is the same tree however it is cut", async () => {
+  test("gives the same tree for pieces of any length", async () => {
     const nar = await readFile(new URL("../fixtures/nars/nested.nar", import.meta.url));
     const root = await ingest(nar, narEntries);
     for (const size of [1, 7, 8, 100]) expect(await ingest(nar, narEntries, size)).toEqual(root);
   });
 
-  test("a large file between small ones", async () => {
+  test("holds a large file between small ones", async () => {
     const { NarWriter } = await import("../../src/nix/nar-writer.ts");
     const parts: Uint8Array[] = [];
     const writer = new NarWriter((bytes) => parts.push(bytes.slice()));

@@ -6,9 +6,9 @@ export interface HeaderFields {
   link?: string;
   size?: number;
   mode?: number;
-  /** Magic and version, 8 bytes: POSIX's by default. */
+  /** Magic and version, 8 bytes. POSIX's by default. */
   magic?: string;
-  /** Of the fields above and others, as they stand in the header, by their offsets. */
+  /** Raw field values by their offsets in the header. They overwrite other fields. */
   fields?: Readonly<Record<number, string | Uint8Array>>;
 }
 
@@ -16,7 +16,7 @@ export const GNU_MAGIC = "ustar  \0";
 export const V7_MAGIC = "\0".repeat(8);
 
 /**
- * A tar header, for archives that no tar would write. The checksum is right unless `fields` has
+ * Makes a tar header that no tar program would write. The checksum is right unless `fields` has
  * one.
  */
 export function header({
@@ -44,7 +44,7 @@ export function header({
   return block;
 }
 
-/** What a header's checksum has to be, before there is one. */
+/** Calculates the checksum of a header that has none yet. */
 export function checksum(block: Uint8Array): number {
   return block.reduce((sum, byte) => sum + byte, 0);
 }
@@ -53,7 +53,7 @@ export function octal(value: number, digits: number): string {
   return value.toString(8).padStart(digits, "0");
 }
 
-/** The bytes of a content, filled up to whole blocks. */
+/** The bytes of a content, padded to whole blocks. */
 export function body(content: string | Uint8Array): Uint8Array {
   const given = typeof content === "string" ? bytes(content) : content;
   const padded = new Uint8Array(Math.ceil(given.length / 512) * 512);
@@ -61,12 +61,12 @@ export function body(content: string | Uint8Array): Uint8Array {
   return padded;
 }
 
-/** Headers and contents (strings), and an end marker. */
+/** An archive of headers and contents, with an end marker. Strings are contents. */
 export function archive(...blocks: (Uint8Array | string)[]): Uint8Array {
   return Buffer.concat([...parts(blocks), new Uint8Array(1024)]);
 }
 
-/** The same without an end marker. */
+/** An archive without an end marker. */
 export function openArchive(...blocks: (Uint8Array | string)[]): Uint8Array {
   return Buffer.concat(parts(blocks));
 }
@@ -76,7 +76,7 @@ export function pax(records: readonly (readonly [key: string, value: string])[],
   return rawPax(records.map(([key, value]) => record(key, value)).join(""), type);
 }
 
-/** A pax header with this text in it. */
+/** A pax header with this text in place of records. */
 export function rawPax(text: string, type = "x"): Uint8Array {
   const content = utf8(text);
   return Buffer.concat([header({ name: "pax", type, size: content.length }), body(content)]);
@@ -100,7 +100,7 @@ function parts(blocks: readonly (Uint8Array | string)[]): Uint8Array[] {
   return blocks.map((block) => (typeof block === "string" ? body(block) : block));
 }
 
-/** A byte for each character. */
+/** Encodes each character as one byte. */
 function bytes(text: string): Uint8Array {
   return Buffer.from(text, "latin1");
 }

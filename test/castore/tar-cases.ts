@@ -15,11 +15,11 @@ import {
 } from "./tar-builder.ts";
 
 /**
- * Archives as no program writes them, or not any more. GNU tar 1.34, bsdtar 3.6, and Nix 2.8 and
- * 2.34 were asked about each.
+ * Archives that programs don't write, or no longer write. The expected results come from GNU tar
+ * 1.34, bsdtar 3.6, and Nix 2.8 and 2.34.
  */
 
-/** A directory that the others are in. */
+/** The directory that holds the other entries. */
 export const d = header({ name: "d/", type: "5", mode: 0o755 });
 export const file = (name: string, content: string, more: Partial<HeaderFields> = {}): Uint8Array =>
   Buffer.concat([header({ name, size: content.length, ...more }), ...(content === "" ? [] : [openArchive(content)])]);
@@ -27,14 +27,14 @@ export const link = (name: string, target: string, more: Partial<HeaderFields> =
   header({ name, type: "1", link: target, ...more });
 export const symlink = (name: string, target: string, more: Partial<HeaderFields> = {}): Uint8Array =>
   header({ name, type: "2", link: target, ...more });
-/** Its checksum as `write` writes it. */
+/** Makes a file header whose checksum is formatted by `write`. */
 const summed = (fields: HeaderFields, write: (sum: number) => string): Uint8Array => {
   const block = header({ ...fields, fields: { ...fields.fields, 148: "        " } });
   block.set(utf8(write(checksum(block))), 148);
   return block;
 };
 
-/** The tools agree on each, as far as they take it: bsdtar, Nix, and GNU tar. */
+/** Archives that are accepted. bsdtar, Nix and GNU tar agree on each, if they accept it. */
 export const READ: Readonly<Record<string, readonly [tar: Uint8Array, contents: Record<string, string>]>> = {
   "a directory named again, a file named again": [
     archive(d, file("./d/a", "old"), file("d/a", "new", { mode: 0o755 }), d, file("d/sub/deep", "!"), symlink("d/l", "../no")),
@@ -43,7 +43,7 @@ export const READ: Readonly<Record<string, readonly [tar: Uint8Array, contents: 
   "one file": [archive(file("f", "hi", { mode: 0o700 })), { "": "x hi" }],
   "one symlink": [archive(symlink("l", "there")), { "": "-> there" }],
 
-  // Ends.
+  // Ends of archives.
   "no end after a file": [openArchive(d, file("d/a", "1")), { "/a": "1" }],
   "no end after an empty file": [openArchive(d, file("d/a", "")), { "/a": "" }],
   "no end after a hard link that claims a size": [
@@ -98,7 +98,7 @@ export const READ: Readonly<Record<string, readonly [tar: Uint8Array, contents: 
     { "/a": "1", "/b": "1", "/c": "3" },
   ],
 
-  // Types.
+  // Entry types.
   ...Object.fromEntries(
     [..."89:BEFGHINOPQRSTUWYZabcdefhijklmnopqrstuvwyz~\0 7"].map((type) => [
       `the type ${JSON.stringify(type)}`,
@@ -142,7 +142,7 @@ export const READ: Readonly<Record<string, readonly [tar: Uint8Array, contents: 
   "a symlink that claims a size": [archive(d, symlink("d/l", "a", { size: 3 }), file("d/a", "1")), { "/l": "-> a", "/a": "1" }],
   "a symlink with a slash after its name": [archive(d, symlink("d/l/", "a")), { "/l": "-> a" }],
 
-  // What takes the place of what.
+  // Entries that replace earlier entries.
   "a file over an empty directory": [archive(d, header({ name: "d/e/", type: "5" }), file("d/e", "1")), { "/e": "1" }],
   "a symlink over an empty directory": [archive(d, header({ name: "d/e/", type: "5" }), symlink("d/e", "x")), { "/e": "-> x" }],
   "a directory over a file": [archive(d, file("d/e", "1"), header({ name: "d/e/", type: "5" })), { "/e/": "" }],
@@ -236,12 +236,12 @@ export const READ: Readonly<Record<string, readonly [tar: Uint8Array, contents: 
       ] satisfies [string, (sum: number) => string][]
     ).map(([form, write]) => [
       `a checksum with ${form}`,
-      // One byte of the name has its top bit.
+      // One byte of the name has its top bit set, so signed and unsigned checksums differ.
       [archive(d, summed({ name: "d/\xff", size: 1 }, write), "1"), { "/\xff": "1" }],
     ]),
   ),
 
-  // pax.
+  // pax records.
   "a NUL in a pax path": [archive(d, pax([["path", "d/a\0bc"]]), file("x", "1")), { "/a": "1" }],
   "a NUL after a pax path": [archive(d, pax([["path", "d/a\0"]]), file("x", "1")), { "/a": "1" }],
   "a NUL before a pax path": [archive(d, pax([["path", "\0d/x"]]), file("d/a", "1")), { "/a": "1" }],

@@ -6,21 +6,21 @@ const symlink = (path: string) => ({ type: "symlink", path: utf8(path), linkPath
 
 test("a tree of more than a million directories and files is refused", () => {
   const tree = new TarTree();
-  // 1001 directories and files, and `r`.
+  // Each symlink adds 1001 entries beneath `r`.
   const add = (number: number): void => tree.add(symlink(`r/${number}/${"a/".repeat(999)}x`), undefined);
   const fit = Math.floor((MAX_TAR_ENTRIES - 1) / 1001);
   for (let i = 0; i < fit; i++) add(i);
   expect(() => add(fit)).toThrow(expect.objectContaining({ code: "invalid", message: expect.stringContaining("1000000") }));
 }, 60_000);
 
-test("so are entries that replace each other", () => {
+test("entries that replace each other count too", () => {
   const tree = new TarTree();
   const entry = symlink("r");
   for (let i = 0; i < MAX_TAR_ENTRIES; i++) tree.add(entry, undefined);
   expect(() => tree.add(entry, undefined)).toThrow(expect.objectContaining({ code: "invalid" }));
 }, 60_000);
 
-test("a directory that comes again doesn't count", () => {
+test("a directory that is named again doesn't count again", () => {
   const tree = new TarTree();
   const entry = { ...symlink("r"), type: "directory", linkPath: utf8("") } as const;
   for (let i = 0; i < MAX_TAR_ENTRIES + 10; i++) tree.add(entry, undefined);

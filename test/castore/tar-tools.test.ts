@@ -8,15 +8,15 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 
-/** GNU tar and Nix give the archives the paths that tar.test.ts expects. */
+/** Checks that GNU tar and Nix give the archives the store paths that tar.test.ts expects. */
 
 const ARCHIVES = join(import.meta.dirname, "archives");
 const TREE = "/nix/store/8ma09mm7nw9hvg4s05g3h8p0zg3jn09b-tree";
 const HOLES = "/nix/store/aiij1a86rd18wvg5bjz6h9a6i28pzjxy-holes";
 
 /**
- * Nix 2.8 unpacks with libarchive's writer, which calls such a link an error; `fetchTarball` of Nix
- * 2.34 reads it.
+ * Archives with a hard link to itself. Nix 2.8 unpacks with libarchive's writer, which rejects such
+ * a link. `fetchTarball` of Nix 2.34 accepts it.
  */
 const NOT_BY_NIX = /self-hard-?link\.tar$/;
 
@@ -36,14 +36,14 @@ describe.each(archives)("%s", (path) => {
   const archive = join(ARCHIVES, path);
   const [name, storePath] = path.startsWith("sparse") ? ["holes", HOLES] : ["tree", TREE];
 
-  test("GNU tar unpacks it to what we import", async () => {
+  test("GNU tar unpacks the tree that we import", async () => {
     const dir = await mkdtemp(join(work, "unpacked-"));
     await promisify(execFile)("tar", ["--no-same-owner", "-xf", archive, "-C", dir]);
     expect(await nixLine(["nix-store", "--add", join(dir, name)], { dir: work })).toBe(storePath);
     await rm(dir, { recursive: true });
   });
 
-  test.skipIf(NOT_BY_NIX.test(path))("so does Nix", async () => {
+  test.skipIf(NOT_BY_NIX.test(path))("Nix unpacks the tree that we import", async () => {
     const url = pathToFileURL(archive).href;
     const answer = await nix(["nix-prefetch-url", "--unpack", "--print-path", "--name", name, url], { dir: work });
     expect(answer.toString().trimEnd().split("\n")[1]).toBe(storePath);

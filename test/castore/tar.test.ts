@@ -17,8 +17,8 @@ import { archive, header, pax } from "./tar-builder.ts";
 import { d, file, link, READ, REFUSED, symlink } from "./tar-cases.ts";
 
 /**
- * Made by archives/make-archives.sh; cases/ came to us. tar-tools.test.ts asks the tools
- * themselves.
+ * archives/make-archives.sh makes these archives, except for those in cases/, which others sent us.
+ * tar-tools.test.ts checks the expected results with real tools.
  */
 const ARCHIVES = join(import.meta.dirname, "archives");
 const TREE = "/nix/store/8ma09mm7nw9hvg4s05g3h8p0zg3jn09b-tree";
@@ -40,7 +40,10 @@ async function imported(path: string, name: string, size: number): Promise<strin
   return (await importEntries(store, new InlineHashEngine(), entries, { name })).storePath;
 }
 
-/** What an archive holds: path by path, contents, `x` for executables, `->` for symlinks. */
+/**
+ * Content of an archive by path: text of files, prefixed by `x` if executable; `->` and target of
+ * symlinks.
+ */
 async function contents(tar: Uint8Array, options: TarOptions & { size?: number } = {}): Promise<Record<string, string>> {
   const store = createMemoryStore();
   const uploader = new BlobUploader(store.blobs);
@@ -92,7 +95,7 @@ describe("archives that no tar writes", () => {
 describe("with stripRoot: false", () => {
   const keep = { stripRoot: false };
 
-  test("the top level is the root, whatever there is", async () => {
+  test("the top level becomes the root, whatever it holds", async () => {
     expect(await contents(archive(d, file("d/a", "1"), file("./e", "2"), symlink("/f", "d")), keep)).toEqual({
       "/d/a": "1",
       "/e": "2",
@@ -103,7 +106,7 @@ describe("with stripRoot: false", () => {
     expect(await contents(archive(), keep)).toEqual({ "/": "" });
   });
 
-  test("the rest is as strict", async () => {
+  test("other rules still apply", async () => {
     await expect(contents(archive(file("../a", "1")), keep)).rejects.toMatchObject({ code: "invalid" });
     await expect(contents(new Uint8Array(0), keep)).rejects.toMatchObject({ code: "invalid" });
   });
@@ -119,7 +122,7 @@ describe("hostile archives", () => {
     file("d/a", "1"),
   );
 
-  test("a few bytes that stand for 60 GiB are taken in pieces, and can be aborted", async () => {
+  test("a few bytes that expand to 60 GiB are read in pieces, and can be aborted", async () => {
     const store = createMemoryStore();
     let written = 0;
     const uploader = new BlobUploader({
@@ -137,14 +140,14 @@ describe("hostile archives", () => {
     setTimeout(() => controller.abort(reason), 100);
     const read = async (): Promise<void> => {
       for await (const _ of tarEntries(pieces(holes, 100_000), uploader, { signal: controller.signal })) {
-        // Nothing comes before the end.
+        // The archive yields no entry before the abort.
       }
     };
     await expect(read()).rejects.toBe(reason);
     expect(written).toBeGreaterThan(0);
   });
 
-  test("the holes of all files count together", async () => {
+  test("the sizes of all sparse files are limited together", async () => {
     const two = archive(
       d,
       ...[1, 2].flatMap((i) => [
@@ -158,12 +161,12 @@ describe("hostile archives", () => {
     const parser = new TarParser({ entry() {}, content() {}, end() {} });
     expect(() => {
       for (const _ of parser.push(two)) {
-        // Nobody takes them in.
+        // The content is dropped.
       }
     }).toThrowError(expect.objectContaining({ code: "invalid" }));
   });
 
-  test("a long chain of hard links is followed once", async () => {
+  test("a long chain of hard links is followed in linear time", async () => {
     const count = 20_000;
     const links = Array.from({ length: count }, (_, i) => link(`d/${i}`, `d/${i + 1}`));
     const started = performance.now();
@@ -172,7 +175,7 @@ describe("hostile archives", () => {
     expect(performance.now() - started).toBeLessThan(20_000);
   });
 
-  test("pax records of any length that change nothing take no memory", async () => {
+  test("pax records without effect take no memory, however long they are", async () => {
     const source = async function* (): AsyncGenerator<Uint8Array> {
       const piece = new Uint8Array(1024 * 1024).fill(0x78);
       for (const type of ["g", "x"]) {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the archives here with the tars that people have. Those at the top hold one tree, in whatever
-# form their programs write it; sparse/ holds another one, whose file has holes. Needs Debian's
-# packages tar, libarchive-tools, cpio, pax, busybox, tarlz, p7zip-full, git, python3, perl, attr, acl.
-# The archives of ../../../../shared/cases, as they came to us, are in cases/; this script doesn't
-# touch them.
+# Makes the archives in this directory with the tar programs that people use. The archives at the
+# top all hold the same tree, in the formats of the programs. The archives in sparse/ hold another
+# tree, whose files have holes. Needs Debian's packages tar, libarchive-tools, cpio, pax, busybox,
+# tarlz, p7zip-full, git, python3, perl, attr and acl. The archives in cases/ are unchanged copies
+# from ../../../../shared/cases; this script doesn't touch them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=$PWD
@@ -20,7 +20,7 @@ printf '#!/bin/sh\n' >tree/run
 chmod 755 tree/run
 ln -s a tree/l
 find tree -depth -exec touch -h -d @1 {} +
-# One block a record: the archives are as short as they can be.
+# One block per record makes the archives as short as possible.
 gnu=(tar -b1 --owner=0 --group=0 --numeric-owner --sort=name)
 bsd=(bsdtar -b 1 --uid 0 --gid 0 --numeric-owner)
 
@@ -50,7 +50,7 @@ git -C repository add -A
 GIT_AUTHOR_DATE="1000000000 +0000" GIT_COMMITTER_DATE="1000000000 +0000" git -C repository -c user.name=a -c user.email=a commit -qm one
 git -C repository archive --format=tar --prefix=tree/ HEAD >"$out/git.tar"
 
-# What says nothing of the tree: labels, dumps, owners, times, attributes.
+# Facts that don't belong to the tree: labels, dumps, owners, times, comments.
 "${gnu[@]}" -V 'a label' -cf "$out/label.tar" tree
 "${gnu[@]}" --format=posix -V 'a label' -cf "$out/label-posix.tar" tree
 "${gnu[@]}" --listed-incremental=snapshot -cf "$out/dump.tar" tree
@@ -59,25 +59,25 @@ git -C repository archive --format=tar --prefix=tree/ HEAD >"$out/git.tar"
 "${gnu[@]}" --owner=:3000000000 --group=:3000000000 --mtime=1960-01-01 -cf "$out/base-256.tar" tree
 "${gnu[@]}" --format=posix --owner=:3000000000 --mtime='1960-01-01 00:00:00.25' -cf "$out/numbers-posix.tar" tree
 "${gnu[@]}" --format=posix --pax-option='comment:=global,comment=of each,VENDOR.key=value' -cf "$out/comments.tar" tree
-# tar sees that tree/a has two names, and takes the second mention for a link to the first.
+# tar sees that tree/a has two names, so it writes the second mention as a link to the first.
 ln tree/a other-name
 "${gnu[@]}" -cf "$out/self-hard-link.tar" tree tree/a
 rm other-name
 
-# Access rights and attributes, where the file system keeps them.
+# Access rights and extended attributes, if the file system keeps them.
 cp -a tree attributed
 setfattr -n user.origin -v x attributed/a
 setfacl -m user:1234:r attributed/a
 "${gnu[@]}" --format=posix --xattrs --acls --transform='s,^attributed,tree,S' -cf "$out/attributes.tar" attributed
 "${bsd[@]}" --format=pax --xattrs --acls -s ',^attributed,tree,S' -cf "$out/attributes-bsdtar.tar" attributed
 
-# Names.
+# Unusual names and orders.
 "${gnu[@]}" -cf "$out/dot-slash.tar" ./tree
 "${gnu[@]}" -P --transform='s,^,/,S' -cf "$out/absolute.tar" tree
 "${gnu[@]}" --no-recursion -cf "$out/directory-last.tar" tree/a tree/run tree/l tree
 "${gnu[@]}" -cf "$out/no-directory.tar" tree/a tree/run tree/l
 
-# Ends. An archive of GNU tar ends with two blocks of zeros.
+# Ends of archives. An archive of GNU tar normally ends with two blocks of zeros.
 size=$(($(stat -c %s "$out/gnu-tar-gnu.tar") - 1024))
 head -c $size "$out/gnu-tar-gnu.tar" >"$out/no-end.tar"
 head -c $((size + 512)) "$out/gnu-tar-gnu.tar" >"$out/short-end.tar"
@@ -85,7 +85,7 @@ head -c $((size + 512)) "$out/gnu-tar-gnu.tar" >"$out/short-end.tar"
 { cat "$out/gnu-tar-gnu.tar"; "${gnu[@]}" -cf - --transform='s,^tree,other,' tree; } >"$out/concatenated.tar"
 tar -b 20 -cf "$out/long-end.tar" tree
 
-# The data are at the beginning, in the middle and at the end; the last block is not a whole one.
+# The data lie at the beginning, in the middle and at the end. The last block is incomplete.
 mkdir holes
 truncate -s 300000 holes/file
 printf 'beginning' | dd of=holes/file conv=notrunc status=none
@@ -101,10 +101,11 @@ for version in 0.0 0.1 1.0; do
 done
 "${bsd[@]}" --read-sparse --format=pax -cf "$out/sparse/bsdtar.tar" holes
 
-# Web servers say of a .gz that it is encoded, and browsers decode it.
+# The archives are named .tgz: for a .gz file, web servers send a Content-Encoding, and browsers
+# decode it.
 for archive in "$out"/sparse/*.tar; do gzip -9nc "$archive" >"${archive%.tar}.tgz"; rm "$archive"; done
 
-# A file that goes on in another volume.
+# A file that continues in another volume, and special files.
 head -c 20000 /dev/zero >long
 tar -b1 -M -L 10 -cf "$out/refused/volume-1.tar" -f "$out/refused/volume-2.tar" -f "$work/volume-3.tar" long
 mknod fifo p
