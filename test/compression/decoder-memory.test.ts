@@ -17,10 +17,10 @@ afterEach(() => {
 const sample = async (name: string): Promise<Uint8Array> =>
   new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
 
-/** Lets promises settle. */
+/** Waits until promises settle. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
 
-/** `ms` milliseconds later. */
+/** Advances the clock by `ms` milliseconds, in steps of 500. */
 async function later(ms: number): Promise<void> {
   for (let at = 0; at < ms; at += 500) {
     vi.advanceTimersByTime(500);
@@ -35,7 +35,7 @@ async function length(source: AsyncIterable<Uint8Array>): Promise<number> {
   return length;
 }
 
-/** A client that sends the first bytes, then the rest when it is told to. */
+/** Starts a client that sends the first bytes, and sends the rest after `go` is called. */
 function client(
   bytes: Uint8Array,
   compression: string,
@@ -65,7 +65,7 @@ async function state(result: Promise<unknown>): Promise<unknown> {
   ]);
 }
 
-/** A zstd frame of a window of 128 MiB, whose block is missing. */
+/** A zstd frame with a window of 128 MiB. Its last block is missing. */
 const WIDE = concatBytes([Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3), Uint8Array.of(0x09, 0x00, 0x00, 0x41)]);
 
 describe.each([
@@ -73,7 +73,7 @@ describe.each([
   { compression: "br", bytes: () => sample("numbers.br"), first: 20, fit: 8 },
   { compression: "zstd", bytes: async () => WIDE, first: 7, fit: 3 },
 ])("uploads of $compression", ({ compression, bytes, first, fit }) => {
-  test("that send nothing hold others up for ten seconds", async () => {
+  test("that send nothing delay others by ten seconds", async () => {
     const data = await bytes();
     const slow = Array.from({ length: fit }, () => client(data, compression, { first }));
     await settle();
@@ -83,7 +83,7 @@ describe.each([
     expect(await state(other.result)).toBe("waiting");
     await later(8000);
     await other.result;
-    // No more of them had to go.
+    // Only one of the slow uploads had to end.
     const states = await Promise.all(slow.map(({ result }) => state(result)));
     expect(states.toSorted()).toEqual(["unavailable", ...Array<string>(fit - 1).fill("waiting")]);
     for (const { go } of slow) go();
@@ -92,7 +92,7 @@ describe.each([
   });
 });
 
-test("an upload that comes slowly goes on if nobody waits", async () => {
+test("a slow upload continues if no other decoder waits", async () => {
   const data = await sample("numbers.xz");
   const slow = Array.from({ length: 8 }, () => client(data, "xz"));
   await later(100_000);
@@ -118,10 +118,10 @@ test("an upload that waits for memory is refused after a minute", async () => {
   }
 });
 
-test("an upload is slow below 64 KiB a second, of the time that its client took", async () => {
+test("an upload is slow if its client sends less than 64 KiB a second", async () => {
   const lease = new DecoderLease(1, true);
   await lease.piece(Promise.resolve({ value: new Uint8Array(700_000), done: false }));
-  // The decoder's time doesn't count.
+  // The time that the decoder takes doesn't count.
   vi.advanceTimersByTime(100_000);
   expect(lease.isSlow(performance.now())).toBe(false);
   const next = lease.piece(new Promise(() => {}));
@@ -133,7 +133,7 @@ test("an upload is slow below 64 KiB a second, of the time that its client took"
   expect(lease.isSlow(began + 11_500)).toBe(false);
 });
 
-test("a page's downloads wait for each other, and none is refused", async () => {
+test("downloads of a page wait for each other, and none is refused", async () => {
   const data = await sample("numbers.xz");
   const all = Array.from({ length: 12 }, () => client(data, "xz", { isUpload: false }));
   await later(200_000);
@@ -145,7 +145,7 @@ test("a page's downloads wait for each other, and none is refused", async () => 
 describe("memory for decoders", () => {
   const upload = { signal: undefined, isUpload: true };
 
-  test("is given in the order of asking", async () => {
+  test("is given in the order of the requests", async () => {
     const memory = new DecoderMemory(100);
     const [one, two] = [await memory.reserve(60, upload), await memory.reserve(40, upload)];
     const order: number[] = [];
@@ -168,7 +168,7 @@ describe("memory for decoders", () => {
     memory.free(await memory.reserve(100, upload));
   });
 
-  test("goes to the next when the first to wait is aborted", async () => {
+  test("goes to the next request when the first waiting one is aborted", async () => {
     const memory = new DecoderMemory(100);
     const one = await memory.reserve(60, upload);
     const controller = new AbortController();

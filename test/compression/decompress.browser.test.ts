@@ -7,7 +7,7 @@ import { iterate } from "../../src/stream.ts";
 import { loadBrotli } from "../../src/worker/load-brotli.ts";
 import { inputs, SINGLE, WITH_MEMBERS } from "./members.ts";
 
-/** SHA-256 of `seq 1 25000`. */
+/** SHA-256 of the output of `seq 1 25000`. */
 const NUMBERS = "ea1a1773610d0161250bea9ada39805a89b51940d2d7e870ce0b72d54c41729b";
 
 const sample = (name: string): URL => new URL(`./samples/${name}`, import.meta.url);
@@ -20,7 +20,8 @@ async function whole(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return concatBytes(read);
 }
 
-// Not .gz and .br: the server says of them that they are encoded, and the browser decodes them.
+// .gz and .br are missing here: for these files the server sends a Content-Encoding, and the
+// browser decodes them.
 test.each([
   ["several.bz2", "bzip2"],
   ["several.xz", "xz"],
@@ -34,15 +35,15 @@ test.each([
   expect(toHex(await hashBytes("sha256", read))).toBe(NUMBERS);
 });
 
-test("16 MiB of zeros come out of gzip", async () => {
+test("16 MiB of zeros are decompressed from gzip", async () => {
   const { body } = await fetch(sample("zeros.gzip"));
   const read = await whole(decompressed(iterate(body as ReadableStream<Uint8Array>)));
   expect(read.length).toBe(16 * 1024 * 1024);
 });
 
-/** The same inputs have the same answers as in Node: see members.test.ts. */
+/** The same inputs give the same results in Node: see members.test.ts. */
 describe.each([...WITH_MEMBERS, ...SINGLE])("%s", (compression) => {
-  test("follows the rule for what comes after a member", async () => {
+  test("follows the rule for bytes after a member", async () => {
     const bytesOf = async (name: string): Promise<Uint8Array> =>
       new Uint8Array(await (await fetch(sample(`${compression}.${name}`))).arrayBuffer());
     const [one, two, nothing] = await Promise.all([bytesOf("one"), bytesOf("two"), bytesOf("nothing")]);
@@ -61,7 +62,7 @@ describe.each([...WITH_MEMBERS, ...SINGLE])("%s", (compression) => {
   });
 });
 
-test("what a page can't read is named", async () => {
+test("an unsupported compression is named", async () => {
   const source = async function* (): AsyncGenerator<Uint8Array> {
     yield Uint8Array.of(0x1f, 0x9d, 0x90, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
   };

@@ -6,7 +6,7 @@ import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { COMPRESSIONS, decompressed, decompressedAs, parseCompression } from "../../src/compression/decompress.ts";
 import "../../src/node/brotli.ts";
 
-/** Made by make-samples.sh. */
+/** Reads a sample that make-samples.sh made. */
 const sample = async (name: string): Promise<Uint8Array> =>
   new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
 
@@ -53,35 +53,35 @@ const SAMPLES = [
   "numbers.br",
 ];
 
-/** Formats without a checksum: what is damaged may be read as something else. */
+/** Samples without a checksum. Damage may go unnoticed in them. */
 const UNCHECKED = /^unchecked|\.(?:lzma|br)$/;
 
 describe.each(SAMPLES)("%s", (name) => {
-  test("is decompressed, in pieces of any size", async () => {
+  test("is decompressed from pieces of any size", async () => {
     const bytes = await sample(name);
     for (const size of [bytes.length > 60_000 ? 100 : 1, 1000, 65_536, bytes.length]) {
-      // Brotli has no magic.
+      // Brotli has no magic number, so its compression must be named.
       if (!name.endsWith("br")) expect(Buffer.compare(await whole(decompressed(pieces(bytes, size))), NUMBERS)).toBe(0);
       expect(Buffer.compare(await whole(decompressedAs(pieces(bytes, size), compressionOf(name))), NUMBERS)).toBe(0);
     }
   });
 
-  test("is refused when it is cut short", async () => {
+  test("is refused if it is cut short", async () => {
     const bytes = await sample(name);
-    // Where a stream of several ends, it may end.
+    // The lengths avoid ends of members, because a file may end there.
     for (const length of [bytes.length - 9, Math.floor(bytes.length / 3), 20, 11]) {
       const cut = decompressedAs(pieces(bytes.subarray(0, length), 4096), compressionOf(name));
       await expect(whole(cut)).rejects.toMatchObject({ code: "invalid" });
     }
   });
 
-  test("is refused with something after it", async () => {
+  test("is refused if other bytes follow it", async () => {
     const bytes = concatBytes([await sample(name), utf8("something else")]);
     for (const size of [100, bytes.length])
       await expect(whole(decompressedAs(pieces(bytes, size), compressionOf(name)))).rejects.toMatchObject({ code: "invalid" });
   });
 
-  test("is refused when a byte is another, or gives the same as before", async () => {
+  test("with a flipped bit is refused, or gives the same content", async () => {
     const bytes = await sample(name);
     const isChecked = !UNCHECKED.test(name);
     for (let i = 1; i < 16; i++) {
@@ -97,7 +97,7 @@ describe.each(SAMPLES)("%s", (name) => {
 });
 
 describe.each(COMPRESSIONS.filter((compression) => compression !== "none"))("16 MiB of zeros in %s", (compression) => {
-  test("come as they are taken", async () => {
+  test("are decompressed as they are read", async () => {
     const bytes = await sample(`zeros.${compression}`);
     let given = 0;
     let returned = false;
@@ -117,7 +117,7 @@ describe.each(COMPRESSIONS.filter((compression) => compression !== "none"))("16 
       if (length >= 1024 * 1024) break;
     }
     expect(returned).toBe(true);
-    // A block of bzip2 holds all of them, and all of brotli's fits in one piece.
+    // bzip2 puts all zeros into one block, and brotli's output fits into one piece.
     if (compression !== "bzip2" && compression !== "br") expect(given).toBeLessThan(Math.max(bytes.length / 2, 5000));
 
     let total = 0;
@@ -126,14 +126,14 @@ describe.each(COMPRESSIONS.filter((compression) => compression !== "none"))("16 
   });
 });
 
-test("zstd with a window of 128 MiB is read, with matches from its far end", async () => {
+test("a zstd frame with a window of 128 MiB is read, with matches from its far end", async () => {
   const hash = createHash("sha256");
   for await (const piece of decompressed(pieces(await sample("far.zst"), 1000))) hash.update(piece);
-  // What `zstd -d --long=27` makes of it.
+  // Hash of the output of `zstd -d --long=27`.
   expect(hash.digest("hex")).toBe("1ab2e296df563bd02664660d1d1ed71bb03180afa70f0f23b391bd3a2a7954fc");
 }, 30_000);
 
-test("what is not compressed comes as it is, in the pieces that came", async () => {
+test("uncompressed data is passed on in the pieces in which it came", async () => {
   const given = [utf8("something longer"), utf8("short"), NUMBERS];
   const source = async function* (): AsyncGenerator<Uint8Array> {
     yield* given;
@@ -161,14 +161,14 @@ test.each([
   await expect(whole(decompressed(pieces(bytes, 5)))).rejects.toMatchObject(refused);
 });
 
-test("what only looks like lzma at first is not compressed", async () => {
+test("a tar that starts like lzma is read as uncompressed", async () => {
   // A tar whose first entry is named "]".
   const tar = new Uint8Array(512);
   tar.set(utf8("]"));
   expect(await whole(decompressed(pieces(tar, 100)))).toEqual(tar);
 });
 
-test("errors of the source come out as they are", async () => {
+test("errors of the source are passed on unchanged", async () => {
   const bytes = await sample("numbers.xz");
   for (const name of ["numbers.gz", "numbers.bz2", "numbers.xz", "numbers.zst"]) {
     const bytes = await sample(name);
@@ -179,11 +179,11 @@ test("errors of the source come out as they are", async () => {
     };
     await expect(whole(decompressed(source()))).rejects.toBe(broken);
   }
-  // The next one is served all the same.
+  // The decoder still works for the next source.
   expect(Buffer.compare(await whole(decompressed(pieces(bytes, 1000))), NUMBERS)).toBe(0);
 });
 
-test("streams of xz are read side by side, also when one is left alone", async () => {
+test("several xz streams can be read at the same time, even if one is abandoned", async () => {
   const bytes = await sample("several.xz");
   const left = decompressed(pieces(bytes, 1000));
   await left.next();
@@ -192,7 +192,7 @@ test("streams of xz are read side by side, also when one is left alone", async (
   for (const other of others) expect(Buffer.compare(await other, NUMBERS)).toBe(0);
 });
 
-describe("what wants too much memory is refused", () => {
+describe("input that needs too much memory is refused", () => {
   test.each([
     ["zstd with a window of 2 GiB", "zstd", "28b52ffd00a8010000"],
     ["zstd with a single segment of 1 GiB", "zstd", "28b52ffda0000000400100"],
@@ -204,9 +204,9 @@ describe("what wants too much memory is refused", () => {
     await expect(whole(decompressedAs(pieces(bytes, 100), compression))).rejects.toMatchObject({ code: "invalid" });
   });
 
-  test("a large dictionary is not allocated before there is as much to keep in it", async () => {
+  test("a large dictionary is not allocated in advance", async () => {
     const bytes = await sample("lzma.one");
-    // 128 MiB.
+    // Sets the dictionary size in the header to 128 MiB.
     new DataView(bytes.buffer).setUint32(1, 128 * 1024 * 1024, true);
     const before = process.memoryUsage().arrayBuffers;
     const reading = decompressedAs(pieces(bytes, 1000), "lzma");
@@ -216,7 +216,7 @@ describe("what wants too much memory is refused", () => {
   });
 });
 
-test("a source of xz that stalls stops no other; where too many do, one that waits can be aborted", async () => {
+test("stalled xz sources don't block others; if too many stall, a waiting one can be aborted", async () => {
   const bytes = await sample("several.xz");
   let unblock = (): void => {};
   const blocked = new Promise<void>((resolve) => {
@@ -241,9 +241,9 @@ test("a source of xz that stalls stops no other; where too many do, one that wai
   for (const one of all) expect(Buffer.compare(await one, NUMBERS)).toBe(0);
 });
 
-describe("others get their turn while", () => {
-  // A zstd frame of 128 KiB of a zero in four bytes, as often as wanted; and one of a window of 128
-  // MiB and nothing in it.
+describe("other tasks run while", () => {
+  // The start of a zstd frame, and a run of 128 KiB of zeros in four bytes, to be repeated. Then an
+  // empty frame with a window of 128 MiB.
   const start = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38);
   const run = Uint8Array.of(0x02, 0x00, 0x10, 0x00);
   const empty = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 1, 0, 0);

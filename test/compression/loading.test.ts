@@ -20,7 +20,7 @@ async function lengthOf(compression: string): Promise<number> {
 
 const unavailable = { code: "unavailable" };
 
-test("after xz could not be loaded, its next use loads it again", async () => {
+test("a failure to load xz is retried at the next use", async () => {
   const instantiate = vi.spyOn(WebAssembly, "instantiate").mockRejectedValueOnce(new RangeError("out of memory"));
   await expect(lengthOf("xz")).rejects.toMatchObject(unavailable);
   expect(await lengthOf("xz")).toBeGreaterThan(100);
@@ -28,7 +28,7 @@ test("after xz could not be loaded, its next use loads it again", async () => {
   expect(instantiate).toHaveBeenCalledTimes(2);
 });
 
-test("after brotli could not be loaded, its next use loads it again", async () => {
+test("a failure to load brotli is retried at the next use", async () => {
   const { provideBrotli } = await import("../../src/compression/brotli.ts");
   await expect(lengthOf("br")).rejects.toMatchObject(unavailable);
   const load = vi.fn(async (): Promise<BrotliLibrary> => {

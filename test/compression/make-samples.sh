@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes samples/ with the programs of Debian's packages gzip, bzip2, xz-utils, zstd, lz4, lzip, brotli
-# and p7zip-full, and python3: what they make of the numbers from 1 to 25000, a line each, in one
-# stream, in several, and with the checks and sizes that their formats leave to the writer; of short
-# texts, to be joined; and of 16 MiB of zeros, which become little.
+# Makes samples/ with programs of Debian's packages gzip, bzip2, xz-utils, zstd, lz4, lzip, brotli
+# and p7zip-full, and with python3. The content is: the numbers from 1 to 25000, one on each line,
+# in one stream and in several, with the optional checks and sizes of the formats; short texts that
+# tests join; and 16 MiB of zeros.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 rm -rf samples && mkdir samples && cd samples
@@ -12,20 +12,22 @@ head -n 12000 numbers >first
 tail -n +12001 numbers >second
 
 gzip -9nc numbers >numbers.gz
-# Blocks of 100 kB, so that there are two.
+# With blocks of 100 kB there are two blocks.
 bzip2 -1c numbers >numbers.bz2
 xz -9c numbers >numbers.xz
 xz -9c --check=crc32 numbers >crc32.xz
-# Without a size in the frame, and with one; with and without a checksum.
+# One frame without a content size but with a checksum, and one the other way around.
 zstd -q19c <numbers >numbers.zst
 zstd -q19c --no-check numbers >unchecked.zst
-# Blocks that refer to those before, and some that don't; sizes and checksums.
+# One file with blocks that refer to earlier blocks, and one with independent blocks, sizes and
+# checksums.
 lz4 -q -9 -B4 -BD -c numbers >numbers.lz4
 lz4 -q -9 -B4 -BI -BX --content-size -c numbers >sized.lz4
 lzip -9c numbers >numbers.lz
-# Of no known size, with a marker at the end.
+# A header with an unknown size, and a marker at the end.
 xz --format=lzma -9c numbers >numbers.lzma
-# Of a known size, without a marker: as 7-Zip has it in its own format, after a header of 32 bytes.
+# A header with the size, and no marker at the end. 7-Zip has the data in its own format, after a
+# header of 32 bytes.
 7z a -t7z -m0=LZMA -mf=off numbers.7z numbers >/dev/null
 python3 - <<'PYTHON'
 import os, struct
@@ -38,12 +40,12 @@ brotli -c numbers >numbers.br
 
 { bzip2 -9c first; bzip2 -9c second; } >several.bz2
 { xz -9c first; head -c 8 /dev/zero; xz -9c second; head -c 4 /dev/zero; } >several.xz
-# With a frame that is to be skipped, of 5 bytes.
+# A skippable frame with 5 bytes lies in between.
 { zstd -q19c first; printf '\x53\x2a\x4d\x18\x05\x00\x00\x00skip!'; zstd -q19c <second; } >several.zst
 { lzip -c first; lzip -c second; } >several.lz
 
-# Matches at a distance of some 110 MiB, whose offsets take 26 bits besides their code, in a window of
-# 128 MiB.
+# Matches at a distance of some 110 MiB, in a window of 128 MiB. Their offsets take 26 bits in
+# addition to their code.
 python3 - <<'PYTHON' | zstd -q -19 --long=27 --single-thread -c >far.zst
 import hashlib, sys
 def lines(start, count):
@@ -56,8 +58,8 @@ for i in range(64):
     out.write(lines(i * 10, 2 + i % 3) + b"x" * (1 + i * 31 % 7))
 PYTHON
 
-# Members to be joined. Web servers say of a .br that it is encoded, and browsers decode it, so the
-# names end otherwise.
+# Members for tests to join. For a .br file, web servers send a Content-Encoding, and browsers
+# decode it. The names therefore have other endings.
 compress() {
   case $1 in
     gzip) gzip -9nc ;;
@@ -77,7 +79,7 @@ for compression in gzip bzip2 xz zstd lz4 lzip lzma br; do
   head -c $((16 * 1024 * 1024)) /dev/zero | compress $compression >"zeros.$compression"
 done
 
-# How the NAR of a file of 2^48 bytes begins, for something to follow.
+# The start of a NAR of a file of 2^48 bytes. Tests append content to it.
 printf '%b' '\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0' '\x01\0\0\0\0\0\0\0(\0\0\0\0\0\0\0' '\x04\0\0\0\0\0\0\0type\0\0\0\0' \
   '\x07\0\0\0\0\0\0\0regular\0' '\x08\0\0\0\0\0\0\0contents' '\0\0\0\0\0\0\x01\0' >nar-head
 for tool in "bzip2 -9" "xz -9" "zstd -q19"; do

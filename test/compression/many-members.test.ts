@@ -10,7 +10,10 @@ afterEach(() => {
   vi.resetModules();
 });
 
-/** Loads the decoders such that `allocated()` tells how many bytes they allocate in arrays of bytes. */
+/**
+ * Loads the decoders anew. `allocated()` returns the number of bytes that they allocated in byte
+ * arrays.
+ */
 async function counted() {
   let allocated = 0;
   const Counted = new Proxy(Uint8Array, {
@@ -31,10 +34,13 @@ async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 const repeated = (unit: Uint8Array, count: number): Uint8Array[] => Array<Uint8Array>(count).fill(unit);
 
-/** A zstd frame of a window of 128 MiB and a block of one byte. */
+/** A zstd frame with a window of 128 MiB and a block of one byte. */
 const WIDE_START = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3);
 const WIDE = concatBytes([WIDE_START, Uint8Array.of(0x09, 0x00, 0x00, 0x41)]);
-/** An lz4 frame of blocks of up to 4 MiB that refer to each other, and a stored block of one byte. */
+/**
+ * An lz4 frame with one stored block of one byte. Its blocks may have 4 MiB and refer to each
+ * other.
+ */
 const LARGE_BLOCKS = Uint8Array.of(4, 0x22, 0x4d, 0x18, 0x40, 0x70, 0xdf, 1, 0, 0, 0x80, 0x41, 0, 0, 0, 0);
 
 test.each<[string, Uint8Array | string]>([
@@ -56,7 +62,7 @@ test.each<[string, Uint8Array | string]>([
   expect(allocated() - before).toBeLessThan(64 * MiB);
 });
 
-test("small blocks of zstd take no longer in a large window", async () => {
+test("small zstd blocks take no extra time in a large window", async () => {
   const { decompressedAs, allocated } = await counted();
   // 128 MiB in runs of 128 KiB, then 50,000 runs of one byte.
   const large = repeated(Uint8Array.of(0x02, 0x00, 0x10, 0x41), 1024);
@@ -67,8 +73,8 @@ test("small blocks of zstd take no longer in a large window", async () => {
   let length = 0;
   for await (const piece of decompressedAs(pieces(bytes), "zstd")) length += piece.length;
   expect(length).toBe(128 * MiB + 50_000);
-  // Moving the window for each of them takes minutes.
+  // If the decoder moved the window for each block, this would take minutes.
   expect(performance.now() - began).toBeLessThan(20_000);
-  // The content, and a window that grew.
+  // The limit allows for the content and for a window that grew.
   expect(allocated() - before).toBeLessThan(600 * MiB);
 });

@@ -35,7 +35,7 @@ describe.each([...WITH_MEMBERS, ...SINGLE])("%s", async (compression) => {
     }
   });
 
-  test.skipIf(compression === "br")("is known by its first bytes", async () => {
+  test.skipIf(compression === "br")("is recognised by its first bytes", async () => {
     expect(await text(decompressed(pieces(one, 1)))).toBe(await text(decompressedAs(pieces(one, 100), compression)));
   });
 });

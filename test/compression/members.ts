@@ -1,12 +1,10 @@
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 
-/**
- * Formats in which a member may follow another, and those that have one. Named as in NARInfo files.
- */
+/** Formats in which several members may follow each other. The names are those of NARInfo files. */
 export const WITH_MEMBERS = ["gzip", "bzip2", "xz", "zstd", "lz4", "lzip"] as const;
 export const SINGLE = ["lzma", "br"] as const;
 
-/** What `one` and `two` hold: see make-samples.sh. */
+/** Content of the members `one` and `two`: see make-samples.sh. */
 const lines = (from: number, to: number): string => Array.from({ length: to - from + 1 }, (_, i) => `${from + i}\n`).join("");
 const ONE = lines(1, 150);
 const TWO = lines(151, 300);
@@ -19,13 +17,16 @@ export interface Members {
 
 interface Input {
   readonly bytes: Uint8Array;
-  /** What it holds; `undefined` if it is refused. */
+  /** Decompressed content. `undefined` if the input must be refused. */
   readonly content: string | undefined;
 }
 
 const zeros = (length: number): Uint8Array => new Uint8Array(length);
 
-/** Inputs that the rule in decompress.ts is about, made of members that real programs wrote. */
+/**
+ * Inputs for the rule about bytes after a member, in decompress.ts. They consist of members that
+ * real programs wrote.
+ */
 export function inputs(compression: string, { one, two, nothing }: Members): Record<string, Input> {
   const hasMembers = (WITH_MEMBERS as readonly string[]).includes(compression);
   const input = (content: string | undefined, ...parts: Uint8Array[]): Input => ({ bytes: concatBytes(parts), content });
@@ -51,7 +52,7 @@ export function inputs(compression: string, { one, two, nothing }: Members): Rec
     found[`${count} zeros between`] = joined(ONE + TWO, one, zeros(count), two);
     found[`${count} zeros after two`] = joined(ONE + TWO, one, zeros(count), two, zeros(count));
   }
-  // A member may be cut anywhere. The last bytes of zstd's and bzip2's are their checksums.
+  // A member may be cut anywhere. The last bytes of zstd and bzip2 members are checksums.
   for (const count of [
     1,
     2,
@@ -80,7 +81,7 @@ export function inputs(compression: string, { one, two, nothing }: Members): Rec
   for (const [i, at] of [two.length - 1, two.length - 5, two.length >> 1, 0].entries()) {
     const damaged = two.slice();
     damaged[at] = (damaged[at] as number) ^ 0x40;
-    // Neither lzma nor brotli would tell.
+    // lzma and brotli have no checksum, so the damage would go unnoticed.
     if (hasMembers) found[`a second member that is damaged, ${i}`] = input(undefined, one, damaged);
   }
   return found;
