@@ -3,7 +3,7 @@ import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { decodeText, imageType } from "../../src/elements/file-type.ts";
 
 describe("imageType", () => {
-  it("goes by content", () => {
+  it("depends on the content", () => {
     expect(imageType(new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]))).toBe("image/png");
     expect(imageType(utf8('<?xml version="1.0"?>\n<!-- drawn -->\n<svg xmlns="http://www.w3.org/2000/svg"/>'))).toBe(
       "image/svg+xml",
@@ -13,7 +13,7 @@ describe("imageType", () => {
     expect(imageType(new Uint8Array(0))).toBeUndefined();
   });
 
-  it("takes no time over text made to delay it", () => {
+  it("takes no time over text that is made to delay it", () => {
     const start = performance.now();
     imageType(utf8(`<!--${"--><!--".repeat(140)}`));
     imageType(utf8(" ".repeat(1024)));
@@ -22,12 +22,12 @@ describe("imageType", () => {
 });
 
 describe("decodeText", () => {
-  it("reads UTF-8, also when it is cut within a character", () => {
+  it("reads UTF-8, even if it is cut within a character", () => {
     expect(decodeText(utf8("Grüße"), false)).toEqual({ text: "Grüße", encoding: "UTF-8" });
     expect(decodeText(utf8("Grü").subarray(0, 3), true)).toEqual({ text: "Gr", encoding: "UTF-8" });
   });
 
-  it("reads UTF-16 by its mark, and guesses Windows-1252", () => {
+  it("reads UTF-16 by its byte order mark, and guesses Windows-1252", () => {
     expect(decodeText(new Uint8Array([0xff, 0xfe, 0x41, 0]), false)?.text).toBe("A");
     expect(decodeText(new Uint8Array([0x47, 0x72, 0xfc]), false)).toMatchObject({
       text: "Grü",
@@ -35,7 +35,7 @@ describe("decodeText", () => {
     });
   });
 
-  it("says what is not text", () => {
+  it("refuses content that is not text", () => {
     expect(decodeText(concatBytes([utf8("ELF"), new Uint8Array([0])]), false)).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ const ITEM = "tvix-store-web.trusted-public-keys";
 
 afterEach(() => localStorage.removeItem(ITEM));
 
-test("keys are kept once each, and forgotten", () => {
+test("each key is kept once, and can be forgotten", () => {
   expect(keptKeys()).toEqual([]);
   keepKeys(` ${A}\n${B} `);
   keepKeys(A);
@@ -16,19 +16,19 @@ test("keys are kept once each, and forgotten", () => {
   expect(keptKeys()).toEqual([B]);
 });
 
-test("what is no key is refused with all that came with it, and so is another key of a name", () => {
+test("an invalid key is refused along with the keys added with it, and so is a different key of an existing name", () => {
   keepKeys(A);
   for (const text of ["", "x", `${B} x`, A.replace("AAA=", "AAE="), `a-1:${"B".repeat(42)}A=`])
     expect(() => keepKeys(text)).toThrow(expect.objectContaining({ code: "invalid" }));
   expect(keptKeys()).toEqual([A]);
 });
 
-test("what others left in the place of the keys is passed over", () => {
+test("invalid data in the keys' storage item is ignored", () => {
   localStorage.setItem(ITEM, `{"a": 1} ${B} \u0000 b-1:${"A".repeat(43)}=`);
   expect(keptKeys()).toEqual([B]);
 });
 
-test("who shows the keys hears of every change, until it is gone", () => {
+test("a listener hears of every change until it is removed", () => {
   let updates = 0;
   const host = { addController() {}, removeController() {}, requestUpdate: () => updates++, updateComplete: Promise.resolve(true) };
   const kept = new KeptKeys(host);
@@ -37,7 +37,7 @@ test("who shows the keys hears of every change, until it is gone", () => {
   keepKeys(A);
   expect(kept.keys).toEqual([A]);
   expect(updates).toBe(before + 1);
-  // As from another tab, which writes first.
+  // Another tab writes first and sends the event afterwards.
   localStorage.setItem(ITEM, B);
   dispatchEvent(new StorageEvent("storage", { key: ITEM }));
   expect(kept.keys).toEqual([B]);

@@ -12,7 +12,7 @@ function makeTask(): Task {
   return new Task(host);
 }
 
-test("a task that is cancelled says what is left of it, as it is then", async () => {
+test("a cancelled task reports what remains, as of that time", async () => {
   const task = makeTask();
   const never = ({ signal }: { signal: AbortSignal }): Promise<string> =>
     new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
@@ -29,7 +29,7 @@ test("a task that is cancelled says what is left of it, as it is then", async ()
   expect(task.message).toBe("Cancelled. 3 things are kept.");
 });
 
-test("a task that fails or is done says so, and nothing else", async () => {
+test("a task that fails or succeeds reports only that", async () => {
   const task = makeTask();
   const failing = (message: string) => (): Promise<string> => Promise.reject(new StoreError("unavailable", message));
   expect(await task.run("Working", failing("the daemon is gone"), "Cancelled.")).toBe(false);
