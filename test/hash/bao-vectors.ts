@@ -4,10 +4,10 @@ import { blake3, kernel } from "../../src/hash/blake3.ts";
 import { type Outboard, outboardOf } from "../../src/hash/outboard.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
-/** What the Rust crate bao-tree makes: written by make-bao-vectors. */
+/** Facts about an encoding by the Rust crate bao-tree, written by make-bao-vectors. */
 interface Facts {
   size: number;
-  /** Of the crate's bytes, the 8 of the size first. */
+  /** Length of the crate's bytes, which start with the 8 bytes of the size. */
   length: number;
   blake3: string;
   hex?: string;
@@ -25,19 +25,22 @@ export function content(size: number): Uint8Array {
   return pseudoRandom(size, vectors.seed);
 }
 
-/** The facts that an encoding of ours has: its first 8 bytes are our own. */
+/** The same facts about an encoding of ours, without its own first 8 bytes. */
 export function factsOf(size: number, encoded: Uint8Array, { hex }: Facts): Facts {
   const bytes = encoded.subarray(8);
   return { size, length: bytes.length, blake3: toHex(blake3(bytes)), ...(hex !== undefined && { hex: toHex(bytes) }) };
 }
 
-/** Digest and outboard, as the store makes them. */
+/** Digest and outboard of a blob, as the store makes them. */
 export function treeOf(bytes: Uint8Array): { root: Uint8Array; outboard: Outboard } {
   const { digest, outboard } = outboardOf(bytes);
   return { root: digest, outboard };
 }
 
-/** An outboard with groups of any size: what only long content has, of content that is short. By the definition, slowly. */
+/**
+ * Makes an outboard with groups of any size. Normally only long content has large groups, so tests
+ * use this for short content. It follows the definition, and is slow.
+ */
 export function outboardWith(bytes: Uint8Array, groupSize: number): Outboard {
   const nodes: Uint8Array[] = [];
   const value = (from: number, to: number): Uint8Array => {
@@ -56,7 +59,7 @@ export function outboardWith(bytes: Uint8Array, groupSize: number): Outboard {
   return { size: bytes.length, groupSize, nodes: joined };
 }
 
-/** A number from 0 to below `limit`, the next of a sequence that is the same in each run. */
+/** Returns a generator of numbers from 0 to below `limit`. The sequence is the same in each run. */
 export function random(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
@@ -65,7 +68,7 @@ export function random(seed: number): (limit: number) => number {
   };
 }
 
-/** `bytes` in pieces of any lengths, some of them empty. */
+/** Cuts `bytes` into pieces of random lengths, some of them empty. */
 export function* inPieces(bytes: Uint8Array, next: (limit: number) => number, longest = 50_000): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; ) {
     const length = next(4) === 0 ? next(3) : next(longest);
@@ -80,7 +83,7 @@ export function flipped(bytes: Uint8Array, bit: number): Uint8Array {
   return copy;
 }
 
-/** The code of the StoreError that `work` throws. */
+/** Returns the code of the StoreError that `work` throws. */
 export function codeOf(work: () => unknown): string | undefined {
   try {
     work();

@@ -1,16 +1,18 @@
 import { createMD5 } from "hash-wasm";
 
 /**
- * A reference for the kernel's cut, in plain TypeScript: FastCDC in its 2020 variant (Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage
- * Systems"; two bytes a step), with the parameters of tvix and snix: the same bytes are cut at the same places everywhere.
+ * A reference in plain TypeScript for the kernel's cutting. It is FastCDC 2020 (Xia et al., "The
+ * Design of Fast Content-Defined Chunking for Data Deduplication Based Storage Systems"), with two
+ * bytes per step and with the parameters of tvix and snix. Equal parameters give equal chunks
+ * everywhere.
  */
 export const MIN_CHUNK_SIZE = 128 * 1024;
 export const AVERAGE_CHUNK_SIZE = 256 * 1024;
 export const MAX_CHUNK_SIZE = 512 * 1024;
 
-// Normalised chunking, level 1: a stricter mask before the average size, a looser one after it. The second byte of a step is looked
-// at with the mask itself, the first one with mask and gear shifted left by one. JavaScript has no fast 64-bit integers, so each
-// 64-bit value is two halves.
+// Normalised chunking, level 1: a stricter mask before the average size, a looser one after it. The
+// second byte of a step is tested with the mask. The first byte is tested with mask and gear
+// shifted left by one. JavaScript has no fast 64-bit integers, so each 64-bit value is two halves.
 const BEFORE = { high: 0x0000d917, low: 0x07537000 };
 const AFTER = { high: 0x0000d907, low: 0x03537000 };
 
@@ -32,8 +34,8 @@ for (let value = 0; value < 256; value++) {
 }
 
 /**
- * Length of the first chunk of `bytes` from `start` to `end`. The answer is final only if at least `MAX_CHUNK_SIZE` bytes are there,
- * or the content ends at `end`.
+ * Returns the length of the first chunk of `bytes` from `start` to `end`. The result is final only
+ * if at least `MAX_CHUNK_SIZE` bytes are there, or the content ends at `end`.
  */
 export function cut(bytes: Uint8Array, start: number, end: number): number {
   const available = end - start;

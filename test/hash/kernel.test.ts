@@ -7,7 +7,7 @@ import { SubtreeJoiner } from "../../src/hash/subtree-joiner.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 import { cut as referenceCut } from "./fastcdc-reference.ts";
 
-/** Made by make-blake3-vectors.sh. */
+/** Vectors that make-blake3-vectors.sh made. */
 const { key, vectors }: { key: string; vectors: { length: number; hash: string; keyed: string }[] } = JSON.parse(
   readFileSync(new URL("blake3-vectors.json", import.meta.url), "utf8"),
 );
@@ -18,14 +18,17 @@ function expected(bytes: Uint8Array): string {
   return reference.init().update(bytes).digest("hex");
 }
 
-/** Around every border there is: of blocks, chunks, groups, the kernel's own pieces, and powers of two above. */
+/**
+ * Lengths around every border: of blocks, chunks, groups, the kernel's pieces, and larger powers of
+ * two.
+ */
 const LENGTHS = [
   0, 1, 2, 63, 64, 65, 127, 128, 129, 1023, 1024, 1025, 2047, 2048, 2049, 3072, 3073, 4095, 4096, 4097, 5120, 5121, 6144, 7168,
   8191, 8192, 8193, 16_383, 16_384, 16_385, 31_744, 32_768, 65_535, 65_536, 65_537, 100_000, 131_072, 262_144, 262_145, 1_048_576,
   1_048_577, 3_000_000,
 ];
 
-/** The input of BLAKE3's published vectors: byte i is i modulo 251. */
+/** The input of BLAKE3's published test vectors: byte i is i modulo 251. */
 function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 251);
 }
@@ -40,14 +43,14 @@ describe.each([
     const bytes = pattern(length);
     expect(toHex(kernel.blake3(bytes))).toBe(expected(bytes));
     const stream = kernel.stream();
-    // Pieces of lengths that have nothing to do with any border.
+    // The lengths of the pieces are unrelated to the borders.
     for (let at = 0, size = 1; at < length; at += size, size = (size * 7 + 13) % 100_003)
       stream.update(bytes.subarray(at, at + size));
     expect(toHex(stream.digest())).toBe(expected(bytes));
     stream.free();
   });
 
-  test.each(vectors)("what b3sum says of $length bytes, with a key and without", ({ length, hash, keyed }) => {
+  test.each(vectors)("BLAKE3 of $length bytes is the hash of b3sum, with a key and without", ({ length, hash, keyed }) => {
     const bytes = pattern(length);
     expect(toHex(kernel.blake3(bytes))).toBe(hash);
     expect(toHex(kernel.blake3Many([bytes, bytes])[1] ?? new Uint8Array(0))).toBe(hash);
@@ -56,14 +59,14 @@ describe.each([
     stream.free();
   });
 
-  test("many blobs at once, of all lengths, in any mixture", () => {
+  test("hashes many blobs of various lengths at once", () => {
     const blobs = Array.from({ length: 3000 }, (_, i) => pseudoRandom((i * 7919) % 5000, i + 1));
     blobs.push(pseudoRandom(200_000, 3), new Uint8Array(0), pseudoRandom(64, 5));
     const digests = kernel.blake3Many(blobs);
     for (const [i, blob] of blobs.entries()) expect(toHex(digests[i] ?? new Uint8Array(0))).toBe(expected(blob));
   });
 
-  test("streams side by side don't mix", () => {
+  test("concurrent streams don't mix", () => {
     const streams = Array.from({ length: 50 }, () => kernel.stream());
     const whole = pseudoRandom(50 * 10_000, 9);
     for (let at = 0; at < 10_000; at += 777) {
@@ -77,7 +80,7 @@ describe.each([
     }
   });
 
-  test.each([2, 3, 5, 8])("%d subtrees make the whole", (count) => {
+  test.each([2, 3, 5, 8])("%d subtrees combine into the whole", (count) => {
     const size = 64 * 1024;
     const whole = pseudoRandom(size * (count - 1) + 12_345, count);
     const values = Array.from({ length: count }, (_, i) =>
@@ -88,7 +91,7 @@ describe.each([
     expect(toHex(joiner.digest())).toBe(expected(whole));
   });
 
-  test("chunk counters are 64 bits wide", () => {
+  test("chunk counters have 64 bits", () => {
     const bytes = pseudoRandom(4096, 1);
     expect(equalBytes(kernel.subtree(bytes, 0), kernel.subtree(bytes, 2n ** 32n))).toBe(false);
     const parts = [0n, 1n, 2n, 3n].map((i) =>
@@ -106,7 +109,8 @@ describe.each([
       expect(toHex(digest)).toBe(expected(bytes));
       const groups = Math.ceil(length / GROUP_SIZE);
       expect(nodes.length).toBe(64 * (groups - 1));
-      // Post-order: each node's two halves are what the stack holds, leaves being groups.
+      // The nodes are in post-order: the two halves of a node are the topmost values of the stack.
+      // Leaves are groups.
       let node = 0;
       const value = (from: number, count: number, isRoot: boolean): Uint8Array => {
         if (count === 1)
@@ -152,7 +156,7 @@ describe.each([
     expect(concatBytes(nodes)).toEqual(kernel.outboard(bytes).nodes);
   });
 
-  test("a detached buffer and an ended stream are errors, and the kernel goes on", () => {
+  test("rejects a detached buffer and an ended stream, and still works afterwards", () => {
     const bytes = new Uint8Array(1000);
     structuredClone(bytes, { transfer: [bytes.buffer] });
     expect(() => kernel.blake3(bytes)).toThrow(TypeError);

@@ -8,14 +8,15 @@ import { codeOf, content, factsOf, flipped, outboardWith, random, treeOf, vector
 const MIB = 1024 * 1024;
 
 describe("the encoding", () => {
-  test.each(vectors.outboards)("of $size bytes in groups of 2^$groupLog is bao-tree's", ({ root, groupLog, ...facts }) => {
+  test.each(vectors.outboards)("of $size bytes in groups of 2^$groupLog equals bao-tree's", ({ root, groupLog, ...facts }) => {
     const bytes = content(facts.size);
     const tree = treeOf(bytes);
     expect(toHex(tree.root)).toBe(root);
     const outboard = 2 ** groupLog === tree.outboard.groupSize ? tree.outboard : outboardWith(bytes, 2 ** groupLog);
     checkOutboard(outboard, tree.root);
     if (outboard !== tree.outboard) {
-      // Not what content this short has: there is no encoding of it, but it has bao-tree's nodes.
+      // Content this short has smaller groups, so our format can't encode this outboard. Its nodes
+      // equal bao-tree's.
       expect(() => encodeOutboard(outboard)).toThrow(TypeError);
       const size = new Uint8Array(new BigUint64Array([BigInt(facts.size)]).buffer);
       expect(factsOf(facts.size, concatBytes([new Uint8Array(8), size, outboard.nodes]), facts)).toEqual(facts);
@@ -36,16 +37,16 @@ describe("the encoding", () => {
   const { root, outboard } = treeOf(content(6 * GROUP_SIZE + 100));
   const encoded = encodeOutboard(outboard);
 
-  test("whatever is not exactly one is refused", () => {
+  test("bytes that are not exactly one outboard are refused", () => {
     const refused: Uint8Array[] = [encoded.subarray(0, 15), encoded.subarray(0, -1), concatBytes([encoded, new Uint8Array(1)])];
     for (let bit = 0; bit < 64; bit++) refused.push(flipped(encoded, bit));
-    // Any size with another number of groups.
+    // These bits give a size with a different number of groups.
     for (let bit = 64 + 14; bit < 128; bit++) refused.push(flipped(encoded, bit));
     refused.push(new Uint8Array(0), encoded.subarray(0, 16));
     for (const bytes of refused) expect(codeOf(() => decodeOutboard(bytes))).toBe("invalid");
   });
 
-  test("groups of a size that the content's doesn't have are refused", () => {
+  test("a group size that does not belong to the content's size is refused", () => {
     const header = encoded.slice(0, 16);
     header[1] = 15;
     const coarse = outboardWith(content(6 * GROUP_SIZE + 100), 2 * GROUP_SIZE);
@@ -53,13 +54,13 @@ describe("the encoding", () => {
     expect(codeOf(() => decodeOutboard(concatBytes([header, coarse.nodes])))).toBe("invalid");
   });
 
-  test("a size that the header can tell and a number can't is refused", () => {
+  test("a size above the largest safe integer is refused", () => {
     const header = encoded.slice(0, 16);
     header.set([0, 0, 0, 0, 0, 0, 0x20, 0], 8);
     expect(codeOf(() => decodeOutboard(header))).toBe("invalid");
   });
 
-  test("a view at any place of a buffer is read", () => {
+  test("a view anywhere in a buffer is decoded", () => {
     const larger = concatBytes([new Uint8Array(3), encoded, new Uint8Array(5)]);
     expect(decodeOutboard(larger.subarray(3, -5))).toEqual(outboard);
   });
@@ -76,7 +77,7 @@ describe("checking", () => {
     for (let bit = 0; bit < 256; bit++) expect(codeOf(() => checkOutboard(outboard, flipped(root, bit)))).toBe("corrupt");
   });
 
-  test("nodes in post-order, or one too few or many, are refused", () => {
+  test("nodes in post-order, a missing node and a surplus node are refused", () => {
     const bytes = content(5 * GROUP_SIZE);
     const { root, outboard } = treeOf(bytes);
     expect(codeOf(() => checkOutboard({ ...outboard, nodes: kernel.outboard(bytes).nodes }, root))).toBe("corrupt");
@@ -86,7 +87,10 @@ describe("checking", () => {
 });
 
 describe("the builder", () => {
-  /** Nodes that tell what they are over: the first group and how many. Post-order from perfect subtrees, as the kernel's. */
+  /**
+   * Makes labels in place of nodes: each has its first group and its number of groups. In
+   * post-order they come from perfect subtrees, as the kernel's nodes do.
+   */
   function labels(groups: number, least: number, order: "pre" | "post"): Uint8Array {
     const labels: number[] = [];
     const visit = (start: number, count: number): void => {
@@ -106,25 +110,28 @@ describe("the builder", () => {
 
   const COUNTS = [1, 2, 3, 40, 41, 42, 100, 4095, 4096, 4097, 4098, 4099, 8191, 8192, 8193, 12_345, 16_384, 16_385, 65_535, 65_537];
 
-  test.each([...COUNTS, 262_144, 262_145, 300_007])("%d groups become those that the size has", (groups) => {
-    const next = random(groups);
-    const size = groups * GROUP_SIZE - next(GROUP_SIZE);
-    const nodes = labels(groups, 1, "post");
-    const builder = new OutboardBuilder();
-    for (let at = 0; at < nodes.length; ) {
-      const length = 64 * next(next(3) === 0 ? 3 : 5000);
-      builder.push(nodes.subarray(at, at + length));
-      at += length;
-    }
-    const outboard = builder.finish(size);
-    expect(outboard.size).toBe(size);
-    expect(outboard.groupSize).toBe(groupSizeOf(size));
-    const expected = labels(groups, outboard.groupSize / GROUP_SIZE, "pre");
-    expect(outboard.nodes.length).toBe(expected.length);
-    expect(Buffer.compare(outboard.nodes, expected)).toBe(0);
-  });
+  test.each([...COUNTS, 262_144, 262_145, 300_007])(
+    "%d groups become groups of the size that belongs to the content's size",
+    (groups) => {
+      const next = random(groups);
+      const size = groups * GROUP_SIZE - next(GROUP_SIZE);
+      const nodes = labels(groups, 1, "post");
+      const builder = new OutboardBuilder();
+      for (let at = 0; at < nodes.length; ) {
+        const length = 64 * next(next(3) === 0 ? 3 : 5000);
+        builder.push(nodes.subarray(at, at + length));
+        at += length;
+      }
+      const outboard = builder.finish(size);
+      expect(outboard.size).toBe(size);
+      expect(outboard.groupSize).toBe(groupSizeOf(size));
+      const expected = labels(groups, outboard.groupSize / GROUP_SIZE, "pre");
+      expect(outboard.nodes.length).toBe(expected.length);
+      expect(Buffer.compare(outboard.nodes, expected)).toBe(0);
+    },
+  );
 
-  test("takes what a stream and a pass emit, piece by piece", () => {
+  test("accepts the nodes of a streaming pass, piece by piece", () => {
     const bytes = content(1_234_567);
     const expected = treeOf(bytes).outboard;
     const builder = new OutboardBuilder();
@@ -135,7 +142,7 @@ describe("the builder", () => {
     expect(builder.finish(bytes.length)).toEqual(expected);
   });
 
-  test("another number of nodes than the size has, and parts of nodes, are the caller's mistakes", () => {
+  test("throws if the number of nodes does not match the size, or a node is incomplete", () => {
     const builder = new OutboardBuilder();
     builder.push(new Uint8Array(64 * 5));
     expect(() => builder.finish(5 * GROUP_SIZE)).toThrow(TypeError);

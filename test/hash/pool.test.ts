@@ -13,13 +13,16 @@ import { type HashReply, type HashRequest, HashServer } from "../../src/hash/poo
 import { SUBTREE_SIZE } from "../../src/hash/split-blake3.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
-/** A worker's side in this thread. Buffers are moved as `postMessage` moves them, and answers come in later turns. */
+/**
+ * Simulates a worker in this thread. Buffers are transferred as by `postMessage`, and replies come
+ * in later turns of the event loop.
+ */
 class FakeWorker implements HashWorker {
   readonly requests: HashRequest[] = [];
   terminated = false;
-  /** Holds requests of these kinds back until they are answered by `release`. */
+  /** Kinds of requests that are held back until `release`. */
   held = new Set<HashRequest["kind"]>();
-  /** Bytes of the buffers that were sent and not given back. */
+  /** Total size of the buffers that were sent and not returned, in bytes. */
   taken = 0;
   #server = new HashServer();
   #waiting: HashRequest[] = [];
@@ -74,13 +77,14 @@ function fakePool(size: number): { pool: HashPool; workers: FakeWorker[] } {
     workers.push(worker);
     return worker;
   };
-  // As with many workers, or short blobs would never get to one.
+  // The small limit makes the pool behave as with many workers. Otherwise it would send no short
+  // blobs to workers.
   return { pool: new HashPool(size, spawn, 64 * 1024), workers };
 }
 
 const sha256 = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash("sha256").update(bytes).digest());
 
-test("many blobs have their digests in their order", async () => {
+test("digests of many blobs come in the order of the blobs", async () => {
   const { pool } = fakePool(2);
   const blobs = [0, 1, 32, 70_000, 3].map((length, i) => pseudoRandom(length, i + 1));
   const expected = await new InlineHashEngine().blake3Many(blobs);
@@ -88,7 +92,7 @@ test("many blobs have their digests in their order", async () => {
   expect(await pool.blake3Many([])).toEqual([]);
 });
 
-test("many short blobs are hashed here where there are one or two workers", async () => {
+test("many short blobs are hashed in this thread if there are only one or two workers", async () => {
   for (const size of [1, 2, 3]) {
     let requests = 0;
     const pool = new HashPool(size, () => {
@@ -107,7 +111,7 @@ test("many short blobs are hashed here where there are one or two workers", asyn
   }
 });
 
-test("streams beside each other hash pieces of any length in the order of the calls", async () => {
+test("concurrent streams hash pieces of any length in the order of the calls", async () => {
   const { pool } = fakePool(2);
   const contents = [1, 2, 3, 4].map((seed) => pseudoRandom(600_000, seed));
   const digests = await Promise.all(
@@ -117,7 +121,7 @@ test("streams beside each other hash pieces of any length in the order of the ca
         const length = [0, 1, 100, 65_536, 70_000, 7, 200_000][(step + i) % 7] as number;
         const piece = content.slice(at, at + length);
         await stream.update(piece);
-        // It is the caller's again.
+        // The buffer belongs to the caller again.
         piece.fill(0);
         at += length;
       }
@@ -128,7 +132,7 @@ test("streams beside each other hash pieces of any length in the order of the ca
   expect(await (await pool.stream("sha256")).digest()).toEqual(sha256(new Uint8Array(0)));
 });
 
-test("what a stream has on its way is bounded, however short its pieces are", async () => {
+test("the bytes of a stream in flight are bounded, however short its pieces are", async () => {
   const { pool, workers } = fakePool(1);
   const [worker] = workers as [FakeWorker];
   const stream = await pool.stream("sha256");
@@ -141,7 +145,7 @@ test("what a stream has on its way is bounded, however short its pieces are", as
   })();
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(accepted).toBeLessThan(count);
-  // The window, and the one buffer that exceeded it.
+  // The window, and the one buffer that exceeds it.
   expect(worker.taken).toBeLessThanOrEqual(4 * 1024 * 1024 + 64 * 1024);
   worker.release();
   await writing;
@@ -149,7 +153,7 @@ test("what a stream has on its way is bounded, however short its pieces are", as
   expect(worker.taken).toBe(0);
 });
 
-test("a piece that failed fails the digest, also when the caller did not hear of it before", async () => {
+test("a failed piece fails the digest, even if the caller did not learn of the failure before", async () => {
   const { pool, workers } = fakePool(1);
   const [worker] = workers as [FakeWorker];
   const stream = await pool.stream("sha256");
@@ -173,11 +177,11 @@ test("long content is split by subtree", async () => {
     for (let at = 0; at < blob.length; at += 300_007) await stream.update(blob.subarray(at, at + 300_007));
     expect(await stream.digest()).toEqual(expected[i]);
   }
-  // What was sent came back.
+  // All buffers were returned.
   expect(workers.map(({ taken }) => taken)).toEqual([0, 0, 0]);
 });
 
-test("many blobs keep all workers busy, and leave room for others", async () => {
+test("many blobs keep all workers busy, and leave capacity for other jobs", async () => {
   const { pool, workers } = fakePool(2);
   const blobs = Array.from({ length: 3000 }, (_, i) => pseudoRandom(1 + ((i * 37) % 4000), i));
   expect(await pool.blake3Many(blobs)).toEqual(await new InlineHashEngine().blake3Many(blobs));
@@ -186,13 +190,13 @@ test("many blobs keep all workers busy, and leave room for others", async () => 
   for (const worker of workers) worker.held.add("subtree");
   const long = pool.blake3Many([new Uint8Array(64 * 2 ** 20)]);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  // Two pieces a worker are on their way, not all 64.
+  // Each worker has two pieces in flight, not all 64.
   for (const { taken } of workers) expect(taken).toBe(2 * 2 ** 20);
   expect(await pool.blake3Many(blobs.slice(0, 2))).toHaveLength(2);
   for (const worker of workers) worker.release();
   expect(await long).toEqual(await new InlineHashEngine().blake3Many([new Uint8Array(64 * 2 ** 20)]));
 
-  // Nor do several long ones have more.
+  // Several long blobs also have only two pieces in flight at each worker.
   for (const worker of workers) worker.held.add("subtree");
   const several = pool.blake3Many(Array.from({ length: 4 }, () => new Uint8Array(8 * 2 ** 20)));
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -229,7 +233,7 @@ test("a blob is cut, and hashed whole and in chunks, in one pass", async () => {
   expect(workers.map(({ taken }) => taken)).toEqual([0, 0]);
 });
 
-test("a blob of more than 4 GiB is cut and hashed in bounded memory", async () => {
+test("a blob of more than 4 GiB is cut and hashed", async () => {
   const size = 2 ** 32 + 12_345;
   const cutter = await new InlineHashEngine().cutter();
   let buffer = new ArrayBuffer(4 * 2 ** 20);
@@ -242,7 +246,7 @@ test("a blob of more than 4 GiB is cut and hashed in bounded memory", async () =
     at += length;
   }
   const { chunks, digest, outboard } = await cutter.end();
-  // head -c 4294979641 /dev/zero | b3sum
+  // The hash comes from: head -c 4294979641 /dev/zero | b3sum
   expect(toHex(digest)).toBe("0d0aac14b8ef2891bdd2308e41ef7436c4aec8e0e9b27a057a17d174b0da51a8");
   for (const chunk of chunks) cut += chunk.length;
   expect(cut).toBe(size);
@@ -250,7 +254,7 @@ test("a blob of more than 4 GiB is cut and hashed in bounded memory", async () =
   checkOutboard(outboard, digest);
 });
 
-test("a piece that was lost on the way fails the blob that is cut", async () => {
+test("a lost piece fails the cutting of its blob", async () => {
   const { pool, workers } = fakePool(1);
   const [worker] = workers as [FakeWorker];
   const cutter = await pool.cutter();
@@ -275,7 +279,7 @@ describe.each([
     return bytes;
   };
 
-  test("bytes that were transferred away are refused, and hash nothing", async () => {
+  test("bytes of a detached buffer are refused and not hashed", async () => {
     const engine = open();
     await expect(engine.blake3Many([new Uint8Array(1), gone()])).rejects.toMatchObject({ code: "invalid" });
     for (const algorithm of ["blake3", "sha256"] as const) {
@@ -295,7 +299,7 @@ describe.each([
     expect(toHex(empty as Uint8Array)).toMatch(/^af1349b9/);
   });
 
-  test("buffers that are given come back, and are hashed in order among copied pieces", async () => {
+  test("buffers that are handed over come back, and are hashed in order among copied pieces", async () => {
     const engine = open();
     const content = pseudoRandom(5 * SUBTREE_SIZE + 1000, 12);
     const [expected] = await new InlineHashEngine().blake3Many([content]);
@@ -320,7 +324,7 @@ describe.each([
     }
   });
 
-  test("what is given up in the middle leaves the engine to others", async () => {
+  test("an aborted stream or cutter leaves the engine usable for others", async () => {
     const engine = open();
     const content = pseudoRandom(3_000_000, 8);
     for (let i = 0; i < 50; i++) {
@@ -336,7 +340,7 @@ describe.each([
   });
 });
 
-test("SHA-256 is one of the platform's for what is collected, and streams what is longer or comes beside it", async () => {
+test("SHA-256 uses crypto.subtle for one collected stream; longer and concurrent streams use the kernel", async () => {
   const engine = new InlineHashEngine();
   const lengths = [0, 1, 4095, 4096, 4097, 262_144, 262_145, COLLECT_LIMIT - 1, COLLECT_LIMIT, COLLECT_LIMIT + 1];
   const content = pseudoRandom(COLLECT_LIMIT + 1, 3);
@@ -351,7 +355,7 @@ test("SHA-256 is one of the platform's for what is collected, and streams what i
   for (const stream of streams.slice(1)) expect(await stream.digest()).toEqual(sha256(content.subarray(0, 1_000_000)));
 });
 
-test("who gave a buffer to a worker that dies is told", async () => {
+test("a caller that handed a buffer to a worker learns of the worker's death", async () => {
   const { pool, workers } = fakePool(2);
   const stream = await pool.stream("blake3");
   for (const worker of workers) worker.held.add("subtree");
@@ -364,7 +368,7 @@ test("who gave a buffer to a worker that dies is told", async () => {
   await expect(stream.digest()).rejects.toMatchObject({ code: "unavailable" });
 });
 
-test("a worker that dies takes only its own jobs with it, and another one takes its place", async () => {
+test("a dead worker fails only its own jobs, and is replaced", async () => {
   const { pool, workers } = fakePool(2);
   const [first, second] = workers as [FakeWorker, FakeWorker];
   first.held.add("many").add("update");
@@ -387,7 +391,7 @@ test("a worker that dies takes only its own jobs with it, and another one takes 
   expect(await safe).toEqual(await new InlineHashEngine().blake3Many([blob]));
 });
 
-test("closing ends the workers, and what is under way or comes later rejects", async () => {
+test("closing ends the workers, and rejects running and later jobs", async () => {
   const { pool, workers } = fakePool(2);
   const stream = await pool.stream("sha256");
   for (const worker of workers) worker.held.add("many");
@@ -401,7 +405,7 @@ test("closing ends the workers, and what is under way or comes later rejects", a
   expect(workers.map(({ terminated }) => terminated)).toEqual([true, true]);
 });
 
-test("a stream that was given up leaves the worker to others", async () => {
+test("an aborted stream leaves its worker usable for others", async () => {
   const { pool } = fakePool(1);
   const stream = await pool.stream("sha256");
   await stream.update(new Uint8Array(10));

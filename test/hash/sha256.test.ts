@@ -9,7 +9,7 @@ function expected(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Lengths below `most` that a seed decides. */
+/** Pseudo-random lengths below `most`. */
 function* randomLengths(seed: number, most: number): Generator<number> {
   for (let state = seed; ; ) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -24,7 +24,7 @@ describe.each([
   const kernel = Sha256Kernel.create({ simd });
   const whole = pseudoRandom(300, 5);
 
-  test("is what was asked for", () => {
+  test("uses SIMD if and only if requested", () => {
     expect(kernel.simd).toBe(simd);
   });
 
@@ -72,7 +72,7 @@ describe.each([
     }
   });
 
-  test("streams side by side don't mix", () => {
+  test("of concurrent streams, which don't mix", () => {
     const contents = Array.from({ length: 200 }, (_, i) => pseudoRandom(1000 + 37 * i, i + 1));
     const streams = contents.map(() => kernel.stream());
     for (let at = 0; at < 9000; at += 333) {
@@ -81,7 +81,7 @@ describe.each([
     expect(streams.map((stream) => toHex(stream.digest()))).toEqual(contents.map(expected));
   });
 
-  test("a detached buffer and an ended stream are errors, and the kernel goes on", () => {
+  test("rejects a detached buffer and an ended stream, and still works afterwards", () => {
     const bytes = new Uint8Array(1000);
     structuredClone(bytes, { transfer: [bytes.buffer] });
     const stream = kernel.stream();
@@ -93,7 +93,7 @@ describe.each([
   });
 });
 
-test("lengths of more than 2^32 bits", () => {
+test("SHA-256 of more than 2^32 bits", () => {
   const stream = Sha256Kernel.create().stream();
   const peer = createHash("sha256");
   const zeros = new Uint8Array(8 * 1024 * 1024);
@@ -106,7 +106,7 @@ test("lengths of more than 2^32 bits", () => {
 }, 60_000);
 
 describe("a stream of this thread", () => {
-  test.each([70_000_000, 1000])("of %d bytes beside others", async (length) => {
+  test.each([70_000_000, 1000])("of %d bytes, concurrent with others", async (length) => {
     const bytes = pseudoRandom(1_000_000, 7);
     const streams = await Promise.all(Array.from({ length: 3 }, () => createLocalHashStream("sha256")));
     const peer = createHash("sha256");
@@ -119,7 +119,7 @@ describe("a stream of this thread", () => {
     for (const stream of streams) expect(toHex(await stream.digest())).toBe(digest);
   });
 
-  test("ends with its digest, and when it is given up", async () => {
+  test("can't be used after its digest or an abort", async () => {
     for (const subtle of [globalThis.crypto.subtle, undefined]) {
       const descriptor = Object.getOwnPropertyDescriptor(globalThis, "crypto") as PropertyDescriptor;
       Object.defineProperty(globalThis, "crypto", { value: { subtle }, configurable: true });

@@ -47,7 +47,7 @@ function rejection(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-test("slices of whole groups are bao-tree's", async () => {
+test("slices of whole groups equal bao-tree's", async () => {
   for (const { first, end, ...facts } of vectors.slices) {
     const bytes = content(facts.size);
     const range = { offset: first * GROUP_SIZE, length: (end - first) * GROUP_SIZE };
@@ -65,7 +65,7 @@ describe.each([0, 1, 1025, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 3 * GROUP
     const { root, outboard } = treeOf(bytes);
     const coarse = [2, 4, 16, 64].map((groups) => outboardWith(bytes, groups * GROUP_SIZE));
 
-    test("any range comes back, and its slice doesn't depend on the outboard's groups", async () => {
+    test("any range is decoded, and its slice doesn't depend on the outboard's group size", async () => {
       const next = random(size + 3);
       for (let i = 0; i < 24; i++) {
         const offset = next(size + 10);
@@ -82,7 +82,7 @@ describe.each([0, 1, 1025, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 3 * GROUP
       }
     });
 
-    test("a slice that is cut short, at any item or within, is refused; so is one that goes on", async () => {
+    test("a slice that is cut short or has additional bytes is refused", async () => {
       const range = { offset: Math.floor(size / 2), length: 20_000 };
       const slice = await collect(encodeSlice(sourceOf(bytes, root, outboard), range));
       for (const length of [0, 1, 15, 16, 17, 79, 80, slice.length - GROUP_SIZE, slice.length - 64, slice.length - 1]) {
@@ -99,7 +99,7 @@ describe.each([0, 1, 1025, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 3 * GROUP
   },
 );
 
-test("byte by byte", async () => {
+test("decodes byte by byte", async () => {
   const bytes = content(2 * GROUP_SIZE + 3);
   const range = { offset: 5, length: 2 * GROUP_SIZE };
   const { root, slice } = await sliceOf(bytes, range);
@@ -113,7 +113,7 @@ describe("a flipped bit is refused", () => {
   test.each([
     ["a range with the last group", { offset: 5 * GROUP_SIZE + 9, length: INFINITE }],
     ["no range", { offset: 0, length: 0 }],
-  ])("of %s: each of header and nodes, one of each byte of content", async (_, range) => {
+  ])("in a slice for %s: every bit of header and nodes, one bit of each byte of content", async (_, range) => {
     const { root, slice } = await sliceOf(bytes, range);
     const next = random(1);
     const nodesEnd = slice.length - (range.length === 0 ? 100 : GROUP_SIZE + 100);
@@ -125,7 +125,7 @@ describe("a flipped bit is refused", () => {
     }
   });
 
-  test("of a range without it: but for a size, not proven then, that makes the same way to the range", async () => {
+  test("in a slice without the last group, except in an unproven size that leads to the same nodes", async () => {
     const range = { offset: 2 * GROUP_SIZE + 50, length: 700 };
     const { root, slice } = await sliceOf(bytes, range);
     let unnoticed = 0;
@@ -141,14 +141,15 @@ describe("a flipped bit is refused", () => {
     expect(unnoticed).toBeGreaterThan(0);
   });
 
-  test("nothing of a piece with a damaged group is handed out, and nothing later", async () => {
+  test("in a group, together with its whole piece and all later ones", async () => {
     const range = { offset: 0, length: INFINITE };
     const { root, slice } = await sliceOf(bytes, range);
     const decoder = new SliceDecoder(root, range);
     expect(codeOf(() => decoder.push(flipped(slice, 8 * 60_000).subarray(0, 70_000)))).toBe("corrupt");
     expect(codeOf(() => decoder.push(slice.subarray(70_000)))).toBe("corrupt");
     expect(codeOf(() => decoder.finish())).toBe("corrupt");
-    // Nor is the damaged group's place open to another try: the first group is behind three nodes.
+    // The decoder does not accept a second attempt for the damaged group. The first group comes
+    // after three nodes.
     const at = 16 + 3 * 64;
     const other = new SliceDecoder(root, range);
     other.push(slice.subarray(0, at));
@@ -161,7 +162,7 @@ describe("a sender that lies about the size", () => {
   const SIZES = [0, 1, 1024, 1025, GROUP_SIZE, GROUP_SIZE + 1, 2 * GROUP_SIZE, 3 * GROUP_SIZE, 4 * GROUP_SIZE, 5 * GROUP_SIZE + 7];
   const OFF = [-5 * GROUP_SIZE, -2 * GROUP_SIZE, -GROUP_SIZE, -1024, -1, 1, 1024, GROUP_SIZE, 2 * GROUP_SIZE, 4 * GROUP_SIZE];
 
-  /** A node of the real tree, with those below it; `bytes` for a group. */
+  /** A node of the real tree with its children. A group has `bytes`. */
   type Tree = { pair: Uint8Array; left: Tree; right: Tree } | undefined;
 
   function realTree({ nodes }: Outboard): Tree {
@@ -175,7 +176,10 @@ describe("a sender that lies about the size", () => {
     return build(nodes.length / 64 + 1);
   }
 
-  /** The best that can be sent for a claimed size: where the claimed tree has a node that the real one has too, that one. */
+  /**
+   * Makes the best forgery for a claimed size: it uses each node that the real tree has in common
+   * with the claimed tree.
+   */
   function forged(bytes: Uint8Array, tree: Tree, claimed: number, range: ByteRange): Uint8Array {
     const header = new Uint8Array(16);
     header.set([1, 14]);
@@ -242,7 +246,7 @@ describe("a sender that lies about the size", () => {
     },
   );
 
-  test("takes no memory by it, and no time", () => {
+  test("causes no memory use and no delay", () => {
     const range = { offset: 2 ** 50, length: INFINITE };
     const decoder = new SliceDecoder(new Uint8Array(32), range);
     const header = new Uint8Array(16);
@@ -253,7 +257,7 @@ describe("a sender that lies about the size", () => {
   });
 });
 
-test("headers that version 1 doesn't have are refused", async () => {
+test("headers that version 1 doesn't define are refused", async () => {
   const range = { offset: 0, length: INFINITE };
   const { root, slice } = await sliceOf(content(100), range);
   for (const [at, value] of [
@@ -282,18 +286,19 @@ describe("the encoder", () => {
   const outboards = [outboard, outboardWith(bytes, 4 * GROUP_SIZE), outboardWith(bytes, MIB)];
   const range = { offset: 70 * GROUP_SIZE + 5, length: 64 * 1024 };
 
-  test("refuses content that is not the outboard's, at any place that it reads", async () => {
+  test("refuses content that does not match the outboard, anywhere in the groups that it reads", async () => {
     for (const [i, outboard] of outboards.entries()) {
       for (const byte of [range.offset, range.offset - 5, range.offset + 65_535, 64 * GROUP_SIZE]) {
         const source = sourceOf(flipped(bytes, 8 * byte), root, outboard);
-        // The last one is in a stored group of 1 MiB that the range touches, and in no smaller one.
+        // This byte lies outside the range. Only the outboard with groups of 1 MiB has it in a
+        // group that the range touches.
         const expected = byte !== 64 * GROUP_SIZE || i === 2 ? "corrupt" : undefined;
         expect(await rejection(collect(encodeSlice(source, range)))).toBe(expected);
       }
     }
   });
 
-  test("refuses an outboard that is not the blob's, also of content of one group", async () => {
+  test("refuses an outboard that does not match the blob, even for content of one group", async () => {
     for (const outboard of outboards) {
       const damaged = { ...outboard, nodes: flipped(outboard.nodes, 77) };
       expect(await rejection(collect(encodeSlice(sourceOf(bytes, root, damaged), range)))).toBe("corrupt");
@@ -305,7 +310,7 @@ describe("the encoder", () => {
     }
   });
 
-  test("refuses a read of another length", async () => {
+  test("refuses a read that returns too few or too many bytes", async () => {
     for (const [from, to] of [
       [0, -1],
       [0, 0],
@@ -322,11 +327,11 @@ describe("the encoder", () => {
     expect(await rejection(collect(encodeSlice({ root, outboard, read }, range)))).toBe("corrupt");
   });
 
-  test("refuses a range that can't be one", async () => {
+  test("refuses an invalid range", async () => {
     expect(await rejection(collect(encodeSlice(sourceOf(bytes, root, outboard), { offset: 1.5, length: 1 })))).toBe("invalid");
   });
 
-  test("reads the outboard's groups that the range touches, in one go, and stops when its reader does", async () => {
+  test("reads the outboard's groups that the range touches in one call, and stops with its reader", async () => {
     for (const [i, outboard] of outboards.entries()) {
       const reads: number[][] = [];
       let ended = false;
@@ -350,7 +355,7 @@ describe("the encoder", () => {
     }
   });
 
-  test("pieces are their reader's: none is changed later, none keeps a larger buffer", async () => {
+  test("pieces belong to the reader: none changes later, and none holds a larger buffer", async () => {
     const pieces: Uint8Array[] = [];
     const copies: Uint8Array[] = [];
     for await (const piece of encodeSlice(sourceOf(bytes, root, outboard), { offset: 0, length: INFINITE })) {
@@ -363,7 +368,7 @@ describe("the encoder", () => {
   });
 });
 
-test("64 KiB of 65 MiB, whose outboard has groups of 32 KiB, are a slice of less than 84 KiB", async () => {
+test("the slice for 64 KiB of 65 MiB, with groups of 32 KiB, is shorter than 84 KiB", async () => {
   const bytes = content(65 * MIB + 1);
   const range = { offset: 33 * MIB + 12_345, length: 64 * 1024 };
   const { root, outboard } = treeOf(bytes);

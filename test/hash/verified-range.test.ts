@@ -8,7 +8,7 @@ import { codeOf, content, flipped, inPieces, outboardWith, random, treeOf } from
 const SIZES = [0, 1, 1023, 1024, 1025, GROUP_SIZE - 1, GROUP_SIZE, GROUP_SIZE + 1, 2 * GROUP_SIZE, 2 * GROUP_SIZE + 1];
 const LONGER = [3 * GROUP_SIZE - 1, 5 * GROUP_SIZE, 7 * GROUP_SIZE + 1, 33 * GROUP_SIZE + 77];
 
-/** Reads what is needed, and answers what was proven. */
+/** Reads the groups that the range needs, and returns the proven bytes. */
 function read(bytes: Uint8Array, outboard: Outboard, root: Uint8Array, offset: number, length: number): Uint8Array {
   const range = new VerifiedRange(outboard, root, { offset, length });
   const proven = range.push(bytes.subarray(range.start, range.end));
@@ -21,7 +21,7 @@ describe.each([...SIZES, ...LONGER])("of %d bytes", (size) => {
   const { root, outboard } = treeOf(bytes);
   const outboards = [outboard, outboardWith(bytes, 2 * GROUP_SIZE), outboardWith(bytes, 16 * GROUP_SIZE)];
 
-  test("any range is that of the content, in pieces of any length", () => {
+  test("any range equals the content, in pieces of any length", () => {
     const next = random(size + 1);
     for (let i = 0; i < 40; i++) {
       const offset = next(size + 10);
@@ -34,7 +34,7 @@ describe.each([...SIZES, ...LONGER])("of %d bytes", (size) => {
     }
   });
 
-  test("what is missing or too much is refused", () => {
+  test("missing and surplus bytes are refused", () => {
     for (const outboard of outboards) {
       const range = new VerifiedRange(outboard, root, { offset: 0, length: Number.POSITIVE_INFINITY });
       if (size > 0) {
@@ -50,7 +50,7 @@ describe.each([...SIZES, ...LONGER])("of %d bytes", (size) => {
     }
   });
 
-  test("a wrong size is noticed where a range is cut, or behind the content", () => {
+  test("a wrong size is detected in ranges at or behind the end", () => {
     for (const wrong of [size - 1, size + 1, size - 1024, size + 1024, size - GROUP_SIZE, size + GROUP_SIZE]) {
       if (wrong < 0) continue;
       for (const outboard of outboards) {
@@ -63,7 +63,7 @@ describe.each([...SIZES, ...LONGER])("of %d bytes", (size) => {
   });
 });
 
-test("the groups needed are those that the range touches, or the last one", () => {
+test("the needed groups are those that the range touches, or the last one", () => {
   const bytes = content(5 * GROUP_SIZE + 1);
   const { root, outboard } = treeOf(bytes);
   const needed = (offset: number, length: number): number[] => {
@@ -80,7 +80,7 @@ test("the groups needed are those that the range touches, or the last one", () =
   expect(needed(3 * GROUP_SIZE, Number.MAX_SAFE_INTEGER)).toEqual([3 * GROUP_SIZE, 5 * GROUP_SIZE + 1]);
 });
 
-test("a flipped bit in any byte of the groups is refused, and nothing comes afterwards", () => {
+test("a flipped bit in any byte of a group is refused, and nothing is accepted afterwards", () => {
   const bytes = content(2 * GROUP_SIZE + 5);
   const { root, outboard } = treeOf(bytes);
   const next = random(5);
@@ -96,10 +96,10 @@ test("a flipped bit in any byte of the groups is refused, and nothing comes afte
   }
 });
 
-test("a flipped bit in a node on the way is refused, checked before or not", () => {
+test("a flipped bit in a node above the range is refused", () => {
   const bytes = content(4 * GROUP_SIZE);
   const { root, outboard } = treeOf(bytes);
-  // The root and the left one of its children; not the right one.
+  // The damaged nodes are the root and its left child, not its right child.
   for (let bit = 0; bit < 8 * 128; bit++) {
     const damaged = { ...outboard, nodes: flipped(outboard.nodes, bit) };
     expect(codeOf(() => read(bytes, damaged, root, 0, 5))).toBe("corrupt");
@@ -107,7 +107,7 @@ test("a flipped bit in a node on the way is refused, checked before or not", () 
   expect(read(bytes, { ...outboard, nodes: flipped(outboard.nodes, 8 * 128) }, root, 0, 5)).toEqual(bytes.subarray(0, 5));
 });
 
-test("groups within a piece are handed out without a copy", () => {
+test("groups within a piece are passed on without a copy", () => {
   const bytes = content(4 * GROUP_SIZE);
   const { root, outboard } = treeOf(bytes);
   const range = new VerifiedRange(outboard, root, { offset: 10, length: 3 * GROUP_SIZE });

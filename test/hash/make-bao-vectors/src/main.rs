@@ -1,5 +1,6 @@
-//! Prints what the crate bao-tree makes of content that test/conformance/content.ts makes too, as JSON.
-//! `cargo run --release > ../bao-vectors.json`, and `npx biome check --write` on that.
+//! Prints facts about encodings by the crate bao-tree, as JSON. test/conformance/content.ts makes the
+//! same content. Run `cargo run --release > ../bao-vectors.json`, and then `npx biome check --write`
+//! on that file.
 
 use bao_tree::io::outboard::PreOrderMemOutboard;
 use bao_tree::io::sync::encode_ranges_validated;
@@ -8,10 +9,10 @@ use bao_tree::{BlockSize, ChunkNum, ChunkRanges};
 const KIB: usize = 1024;
 const GROUP: usize = 16 * KIB;
 const SEED: u32 = 77;
-/// What is shorter is printed whole.
+/// Encodings shorter than this number of bytes are printed in full.
 const WHOLE: usize = 600;
 
-/// `pseudoRandom` of test/conformance/content.ts.
+/// The same as `pseudoRandom` of test/conformance/content.ts.
 fn content(length: usize) -> Vec<u8> {
     let mut state = SEED;
     (0..length)
@@ -28,7 +29,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Length and digest of `bytes`, and the bytes themselves if they are few.
+/// Length and digest of `bytes`, and the bytes themselves if there are fewer than `WHOLE`.
 fn facts(bytes: &[u8]) -> String {
     let whole = if bytes.len() < WHOLE { format!(r#", "hex": "{}""#, hex(bytes)) } else { String::new() };
     format!(r#""length": {}, "blake3": "{}"{whole}"#, bytes.len(), blake3::hash(bytes).to_hex())
@@ -40,7 +41,7 @@ fn outboard(size: usize, group_log: u8) -> String {
     format!(r#"    {{ "size": {size}, "groupLog": {group_log}, "root": "{root}", {} }}"#, facts(&outboard.into_inner_with_prefix()))
 }
 
-/// Of the groups from `first` to before `end`.
+/// The slice for the groups from `first` up to, but not including, `end`.
 fn slice(size: usize, first: usize, end: usize) -> String {
     let bytes = content(size);
     let outboard = PreOrderMemOutboard::create(&bytes, BlockSize::from_chunk_log(4));
@@ -58,11 +59,11 @@ fn main() {
         sizes.extend([groups * GROUP - 1, groups * GROUP, groups * GROUP + 1]);
     }
     let mut outboards: Vec<String> = sizes.iter().map(|&size| outboard(size, 14)).collect();
-    // The borders of the rule for the size of groups.
+    // Lengths around the borders of the rule for group sizes.
     outboards.push(outboard(4096 * GROUP, 14));
     outboards.push(outboard(4096 * GROUP + 1, 15));
     outboards.push(outboard(4099 * GROUP + 5, 15));
-    // Groups of other sizes, which the rule does not give to content this short.
+    // Groups of other sizes. The rule does not give them to content this short.
     outboards.push(outboard(41 * GROUP + 77, 15));
     outboards.push(outboard(41 * GROUP + 77, 17));
     outboards.push(outboard(300 * GROUP + 77, 20));
