@@ -25,10 +25,15 @@ interface Known {
   references: string[];
   ca: string;
 }
-/** What `nix path-info --json` says of what make-fixtures.sh added to a store with real Nix. */
+/**
+ * Output of `nix path-info --json` for the paths that make-fixtures.sh added to a store with real
+ * Nix.
+ */
 const KNOWN: Known[] = ["content-addressed.path-info", "derivation.path-info"].flatMap((name) => JSON.parse(fixtureText(name)));
 
-/** By `nix store add` of Nix 2.34: archive, method, algorithm, store path, content address. */
+/**
+ * Results of `nix store add` of Nix 2.34: archive, method, algorithm, store path, content address.
+ */
 const ADDED = table("added") as [name: string, method: string, algorithm: string, path: string, ca: string][];
 
 const ALGORITHMS = ["md5", "sha1", "sha256", "sha512"] as const;
@@ -39,13 +44,13 @@ function known(name: string, ca: string): Known {
   return found;
 }
 
-test.each(ALGORITHMS)("a tree by the %s of its NAR, as nix-store --add-fixed --recursive", async (hashAlgorithm) => {
+test.each(ALGORITHMS)("a tree by the %s of its NAR gets the path of nix-store --add-fixed --recursive", async (hashAlgorithm) => {
   const expected = known("plain", `fixed:r:${hashAlgorithm}:`);
   const info = await importNar(createMemoryStore(), engine, new Source(fixture("ls/plain.nar")), { name: "plain", hashAlgorithm });
   expect(pathInfosToJson([info], "array")).toEqual([expected]);
 });
 
-test.each(ALGORITHMS)("a file by the %s of its bytes, as nix-store --add-fixed", async (hashAlgorithm) => {
+test.each(ALGORITHMS)("a file by the %s of its bytes gets the path of nix-store --add-fixed", async (hashAlgorithm) => {
   const expected = known("flat", `fixed:${hashAlgorithm}:`);
   const options = { name: "flat", method: "flat", hashAlgorithm } as const;
   const info = await importFile(createMemoryStore(), engine, new Source(utf8("flat\n")), options);
@@ -71,7 +76,7 @@ describe("by Nix 2.34", () => {
     expect(await failure(checkContentAddress(store, engine, wrong))).toMatchObject({ code: "corrupt" });
   });
 
-  test("an executable keeps its bit as a git blob, which does not tell of it", async () => {
+  test("an executable keeps its bit as a git blob, although a git blob's hash doesn't cover the bit", async () => {
     const options = { name: "x", method: "git", hashAlgorithm: "sha1" } as const;
     const executable = await importNar(createMemoryStore(), engine, new Source(fixture("executable.nar")), options);
     const content = utf8("#!/bin/sh\necho hello\n");
@@ -82,14 +87,14 @@ describe("by Nix 2.34", () => {
   });
 });
 
-test("an executable is hashed and kept as a plain file where its bytes are its address", async () => {
+test("an executable with a flat content address is hashed and stored as a plain file", async () => {
   const store = createMemoryStore();
   const executable = await importNar(store, engine, new Source(fixture("executable.nar")), { name: "hello", method: "flat" });
   const plain = await importFile(store, engine, new Source(utf8("#!/bin/sh\necho hello\n")), { name: "hello", method: "flat" });
   expect(executable).toEqual(plain);
 });
 
-test("texts and a derivation with their references, as builtins.toFile and nix-instantiate", async () => {
+test("texts and a derivation with references get the paths of builtins.toFile and nix-instantiate", async () => {
   const store = createMemoryStore();
   const [a, b, c] = ["text-a", "text-b", "text-c"].map((name) => known(name, "text:")) as [Known, Known, Known];
   const text = (name: string, content: string, references: string[]) =>
@@ -99,7 +104,7 @@ test("texts and a derivation with their references, as builtins.toFile and nix-i
   const infos = [
     await text("text-a", "a", []),
     await text("text-b", `b ${a.path}`, [a.path]),
-    // In any form, order and number.
+    // References may come in any form, order and number.
     await text("text-c", `c ${b.path} ${a.path}`, [b.path, a.path.slice(11, 43), b.path.slice(11)]),
   ];
   expect(pathInfosToJson(infos, "array")).toEqual([a, b, c]);
@@ -111,7 +116,7 @@ test("texts and a derivation with their references, as builtins.toFile and nix-i
   expect(await importDerivation(store, engine, bytes, { name: drv.path.slice(11) })).toEqual(derivation);
 });
 
-test("derivations that real Nix made get their own store paths, after their inputs", async () => {
+test("derivations of real Nix are imported after their inputs, under their own store paths", async () => {
   const store = createMemoryStore();
   const dir = join(import.meta.dirname, "../nix/derivations");
   const names = readdirSync(dir).filter((name) => name.endsWith(".drv"));
@@ -145,7 +150,7 @@ test("derivations that real Nix made get their own store paths, after their inpu
   }
 });
 
-/** What a derivation needs, and the test has not. */
+/** A source that the derivation refers to and that the fixtures lack. */
 const SOURCE: PathInfo = {
   storePath: "",
   node: { kind: "symlink", target: utf8("x") },
@@ -174,7 +179,7 @@ test.each([
   expect(source.pulled).toBe(0);
 });
 
-test("only a file has bytes to be addressed by", async () => {
+test("only a file can have a flat content address", async () => {
   const store = createMemoryStore();
   for (const nar of ["directory.nar", "symlink.nar"]) {
     for (const method of ["flat", "text"] as const) {
@@ -201,7 +206,7 @@ function withOtherOutput(bytes: Uint8Array): Uint8Array {
   return formatDerivation(withOutputPaths(derivation, new Map([["out", path]])));
 }
 
-/** Two variables of the environment in the wrong order. */
+/** Swaps two environment variables of a derivation. */
 function swapped(bytes: Uint8Array): Uint8Array {
   const text = new TextDecoder().decode(bytes);
   const changed = text.replace(/(\("builder","[^"]*"\)),(\("[^"]*","[^"]*"\))/, "$2,$1");
@@ -213,7 +218,10 @@ function derivationFile(name: string): Uint8Array {
   return new Uint8Array(readFileSync(join(import.meta.dirname, "../nix/derivations", name)));
 }
 
-/** As make-fixtures.sh has it instantiated. Its store path tells whether this is right. */
+/**
+ * The derivation that make-fixtures.sh instantiates. Its store path shows whether these bytes are
+ * right.
+ */
 async function sampleDerivation(): Promise<Uint8Array> {
   const c = known("text-c", "text:").path;
   const derivation: Derivation = {

@@ -7,7 +7,10 @@ import type { Script, Step } from "../setup/flaky-script.ts";
 import { type FlakyServer, startFlakyServer } from "../setup/flaky-server.ts";
 import { failure } from "./fixtures.ts";
 
-/** Longer than what sockets buffer, so that a part of it has arrived when the connection breaks. */
+/**
+ * A file that is longer than the buffers of a socket, so a part has arrived when the connection
+ * breaks.
+ */
 const LARGE = pseudoRandom(3_000_000, 1);
 const TEXT = new TextEncoder().encode("StoreDir: /nix/store\n");
 
@@ -20,7 +23,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Delays that a test can wait for. */
+/** Delays short enough for a test. */
 const RETRY = { delay: 4, busyDelay: 8, maxDelay: 1000 };
 
 let cache: string;
@@ -36,10 +39,10 @@ async function readLarge(files: CacheFiles, options: StreamOptions = {}): Promis
   return concatBytes(parts);
 }
 
-/** Requests of the file, and the parts that they asked for. */
+/** Range headers of all requests for the file. */
 const ranges = (): (string | undefined)[] => server.asked(cache).map(({ range }) => range);
 
-describe("a failure that may pass is retried", () => {
+describe("a temporary failure is retried", () => {
   const passing: Step[] = ["reset", 408, 425, 429, 500, 502, 503, 504, 520, 599, { cut: 5 }];
   test.each(passing)("%j", async (step) => {
     let retried = 0;
@@ -51,7 +54,7 @@ describe("a failure that may pass is retried", () => {
     expect(ranges()).toHaveLength(5);
   });
 
-  test.each(passing)("%j, not for ever", async (step) => {
+  test.each(passing)("%j is not retried for ever", async (step) => {
     const files = open(steps(...Array<Step>(9).fill(step)));
     expect(await failure(files.text(`${cache}text`, 1000))).toMatchObject({ name: "StoreError", code: "unavailable" });
     expect(ranges()).toHaveLength(5);
@@ -60,7 +63,7 @@ describe("a failure that may pass is retried", () => {
     expect(ranges()).toHaveLength(5);
   });
 
-  test("a server that is away for a while", async () => {
+  test("a server that is unreachable for a while", async () => {
     const away = await startFlakyServer(() => undefined);
     const url = away.cache();
     away.close();
@@ -71,7 +74,7 @@ describe("a failure that may pass is retried", () => {
   });
 });
 
-describe("an answer that won't change is not retried", () => {
+describe("a permanent failure is not retried", () => {
   test.each<[number, string | undefined]>([
     [400, "unavailable"],
     [401, "denied"],
@@ -93,13 +96,13 @@ describe("an answer that won't change is not retried", () => {
     expect(ranges()).toHaveLength(1);
   });
 
-  test("407, which Node's fetch makes a failure of the connection", async () => {
+  test("407, for which Node's fetch reports a connection failure", async () => {
     const fetch = async (): Promise<Response> => new Response("", { status: 407 });
     const files = new CacheFiles({ fetch, retry: RETRY });
     expect(await failure(files.text("https://cache.test/x", 10))).toMatchObject({ code: "denied" });
   });
 
-  test("nor is a text that is too long, or no text", async () => {
+  test("a text that is too long, or is not UTF-8", async () => {
     const files = open({});
     expect(await failure(files.text(`${cache}large`, 1000))).toMatchObject({ code: "invalid" });
     expect(await failure(files.text(`${cache}large`, LARGE.length))).toMatchObject({ code: "invalid" });
@@ -107,14 +110,14 @@ describe("an answer that won't change is not retried", () => {
   });
 });
 
-describe("a body that breaks off goes on where it was", () => {
+describe("a body that breaks off is continued", () => {
   const cut: Step = { cut: 1_000_000 };
   const whole = async (script: Script, options?: StreamOptions): Promise<void> => {
     const files = open({ steps: { large: [cut, cut] }, ...script });
     expect(equalBytes(await readLarge(files, options), LARGE)).toBe(true);
   };
 
-  test("by a request for the rest", async () => {
+  test("with a request for the rest", async () => {
     await whole({});
     expect(ranges()).toEqual([undefined, expect.stringMatching(/^bytes=[0-9]+-$/), expect.stringMatching(/^bytes=[0-9]+-$/)]);
   });
@@ -129,39 +132,42 @@ describe("a body that breaks off goes on where it was", () => {
     expect(continued).toBe(expected);
   });
 
-  test.each(["ignored", "416", "400", "wrong"] as const)("by a request for all of it, where a range is %s", async (kind) => {
-    await whole({ ranges: kind });
-    const [first, second, third] = ranges();
-    expect([first, second]).toEqual([undefined, expect.stringMatching(/^bytes=[0-9]+-$/)]);
-    // Only a refusal needs another request.
-    if (kind === "ignored") expect(third).toMatch(/^bytes=[0-9]+-$/);
-    else expect(third).toBeUndefined();
-  });
+  test.each(["ignored", "416", "400", "wrong"] as const)(
+    "with a request for the whole file, if the answer to a range is %s",
+    async (kind) => {
+      await whole({ ranges: kind });
+      const [first, second, third] = ranges();
+      expect([first, second]).toEqual([undefined, expect.stringMatching(/^bytes=[0-9]+-$/)]);
+      // Only a refused range needs another request.
+      if (kind === "ignored") expect(third).toMatch(/^bytes=[0-9]+-$/);
+      else expect(third).toBeUndefined();
+    },
+  );
 
-  test("though the request for the rest fails in between", async () => {
+  test("although the request for the rest fails once", async () => {
     await whole({ steps: { large: [cut, "reset", 503, "reset"] } });
     expect(ranges()).toHaveLength(5);
   });
 
-  test("often, if it gets further each time", async () => {
+  test("many times, if each request makes progress", async () => {
     const large: Step[] = [{ cut: 1_100_000 }, "reset", "reset", "reset", { cut: 1_100_000 }, "reset", "reset", "reset"];
     await whole({ steps: { large }, acceptRanges: true });
     expect(ranges()).toHaveLength(9);
     expect(ranges().slice(1)).not.toContain(undefined);
   });
 
-  test("but not if it gets hardly any further", async () => {
+  test("not if the requests make hardly any progress", async () => {
     const files = open({ steps: { large: Array<Step>(9).fill({ cut: 100_000 }) } });
     expect(await failure(readLarge(files))).toMatchObject({ code: "unavailable" });
     expect(ranges()).toHaveLength(5);
   });
 
-  test("also after an end without a declared length, if the size is known", async () => {
+  test("after an end without a declared length too, if the size is known", async () => {
     await whole({ steps: { large: [{ short: 1_000_000 }] } }, { size: LARGE.length });
     expect(ranges()).toEqual([undefined, "bytes=1000000-"]);
   });
 
-  test("a file that is shorter than it should be ends where it ends", async () => {
+  test("but a file that is shorter than expected ends early, without an error", async () => {
     const files = open({});
     expect(equalBytes(await readLarge(files, { size: LARGE.length + 1 }), LARGE)).toBe(true);
     expect(ranges()).toEqual([undefined]);
@@ -170,17 +176,17 @@ describe("a body that breaks off goes on where it was", () => {
     expect(ranges()).toHaveLength(2);
   });
 
-  test("a file that changed meanwhile is damaged", async () => {
+  test("but a file that has changed is corrupt", async () => {
     const files = open({ steps: { large: [cut] }, etag: "each" });
     expect(await failure(readLarge(files))).toMatchObject({ name: "StoreError", code: "corrupt" });
   });
 
-  test("the file is no more", async () => {
+  test("but a file that is gone is not-found", async () => {
     const files = open({ steps: { large: [cut, 404] } });
     expect(await failure(readLarge(files))).toMatchObject({ name: "StoreError", code: "not-found" });
   });
 
-  test("a server that sends parts that were not asked for is not asked for ever", async () => {
+  test("but a server that sends wrong parts is not asked for ever", async () => {
     let asked = 0;
     const fetch = async (): Promise<Response> => {
       asked++;
@@ -192,7 +198,7 @@ describe("a body that breaks off goes on where it was", () => {
   });
 });
 
-describe("what Retry-After asks for", () => {
+describe("a delay by Retry-After", () => {
   const hint = (status: number, value?: string) =>
     retryHint(answerError(cache, new Response("", { status, ...(value !== undefined && { headers: { "retry-after": value } }) })));
 
@@ -213,7 +219,7 @@ describe("what Retry-After asks for", () => {
 
   test.each([
     (date: Date) => date.toUTCString(),
-    // RFC 9110 has two older forms, which have to be understood.
+    // RFC 9110 has two older date forms that recipients must understand.
     (date: Date) => date.toUTCString().replace(/^(...), (..) (...) ..(..)/, "$1day, $2-$3-$4"),
     (date: Date) => date.toUTCString().replace(/^(...), (..) (...) (....) (.*) GMT$/, "$1 $3 $2 $5 $4"),
   ])("a date", (format) => {
@@ -222,7 +228,7 @@ describe("what Retry-After asks for", () => {
     expect(hint(503, text)?.atLeast, text).toBeLessThanOrEqual(100_000);
   });
 
-  test("is waited for", async () => {
+  test("is respected", async () => {
     const files = open(steps({ status: 429, retryAfter: "1" }), { retry: { ...RETRY, maxDelay: 60_000 } });
     const started = performance.now();
     expect(await files.text(`${cache}text`, 1000)).toContain("StoreDir");
@@ -230,7 +236,7 @@ describe("what Retry-After asks for", () => {
   });
 });
 
-describe("nothing waits for ever", () => {
+describe("a timeout ends the wait", () => {
   const timeouts = { connect: 200, stall: 200 };
 
   test("for an answer", async () => {
@@ -250,26 +256,26 @@ describe("nothing waits for ever", () => {
     expect(ranges()[1]).toMatch(/^bytes=[0-9]+-$/);
   });
 
-  test.each([199, 600, 999])("a status that HTTP doesn't have is a failure, and its body is let go: %d", async (status) => {
+  test.each([199, 600, 999])("a status that HTTP doesn't define is a failure, and its body is cancelled: %d", async (status) => {
     let cancelled = false;
     const cancel = (): void => {
       cancelled = true;
     };
     const body = new ReadableStream({ cancel }, { highWaterMark: 0 });
-    // As a fetch gives it: the constructor refuses such a status.
+    // The constructor of Response refuses such a status, but a fetch may return it.
     const fetch = async (): Promise<Response> => Object.defineProperty(new Response(body), "status", { value: status });
     const files = new CacheFiles({ fetch, retry: { ...RETRY, attempts: 1 } });
     expect(await failure(files.text("https://cache.test/text", 1000))).toMatchObject({ name: "StoreError", code: "unavailable" });
     expect(cancelled).toBe(true);
   });
 
-  test("for a fetch that heeds no signal", async () => {
+  test("for a fetch that ignores its signal", async () => {
     const fetch = (): Promise<Response> => new Promise(() => {});
     const files = new CacheFiles({ fetch, retry: RETRY, timeouts: { connect: 20 } });
     expect(await failure(files.text("https://cache.test/text", 1000))).toMatchObject({ code: "unavailable" });
   });
 
-  test("but a slow reader is no slow server", async () => {
+  test("but not for a slow reader", async () => {
     const files = open({}, { timeouts: { stall: 100 } });
     let length = 0;
     let slow = 3;
@@ -281,7 +287,7 @@ describe("nothing waits for ever", () => {
     expect(ranges()).toHaveLength(1);
   });
 
-  test("and no timer is left behind, nor a listener at the signal", async () => {
+  test("and leaves no timer and no listener at the signal", async () => {
     const { signal } = new AbortController();
     const listeners = new Set<unknown>();
     const { addEventListener, removeEventListener } = signal;
@@ -309,7 +315,7 @@ describe("nothing waits for ever", () => {
       const files = open(script, { timeouts: { connect: 71_001, stall: 71_002 } });
       await files.text(`${cache}text`, 1000, { signal });
       await readLarge(files, { signal }).catch(() => {});
-      // Nobody reads on.
+      // The reader stops early.
       for await (const _ of files.stream(`${cache}large`, { signal })) break;
     }
     expect(vi.mocked(setTimeout).mock.calls.filter(([, delay]) => delays.includes(delay ?? 0)).length).toBeGreaterThan(30);
@@ -317,18 +323,18 @@ describe("nothing waits for ever", () => {
     expect(listeners.size).toBe(0);
   });
 
-  test.each([0, -1, Number.NaN, "5"])("refused as a timeout: %j", (value) => {
+  test.each([0, -1, Number.NaN, "5"])("can't be %j", (value) => {
     for (const name of ["connect", "stall"])
       expect(() => new CacheFiles({ timeouts: { [name]: value } })).toThrow(expect.objectContaining({ code: "invalid" }));
   });
 
-  test("a timeout that is longer than timers can be", async () => {
+  test("may be longer than the longest timer", async () => {
     const files = open({}, { timeouts: { connect: Number.POSITIVE_INFINITY, stall: 2 ** 40 } });
     expect(equalBytes(await readLarge(files), LARGE)).toBe(true);
   });
 });
 
-describe("an abort ends it at once with its reason", () => {
+describe("an abort ends a request at once with its reason", () => {
   const reason = new Error("enough");
   test.each<[string, Script, CacheFilesOptions]>([
     ["before it begins", {}, {}],
@@ -349,7 +355,7 @@ describe("an abort ends it at once with its reason", () => {
   });
 });
 
-test("the platform's error becomes one that names the URL, and stays its cause", async () => {
+test("the platform's error becomes the cause of an error that names the URL", async () => {
   const files = open(steps({ cut: 1000 }), { retry: { attempts: 1 } });
   const error = await failure(readLarge(files));
   expect(error).toMatchObject({ name: "StoreError", code: "unavailable", cause: expect.any(TypeError) });

@@ -39,13 +39,13 @@ describe("closureOf", () => {
     expect(names(await closureOf(await service(graph), roots.split("").map(storePath)))).toBe(expected);
   });
 
-  test("takes base names and hash parts too", async () => {
+  test("accepts base names and hash parts", async () => {
     const pathInfos = await service({ a: "b", b: "" });
     expect(names(await closureOf(pathInfos, [baseName("a")]))).toBe("ba");
     expect(names(await closureOf(pathInfos, [baseName("a").slice(0, 32)]))).toBe("ba");
   });
 
-  test("a chain of 10,000 paths", async () => {
+  test("handles a chain of 10,000 paths", async () => {
     const pathInfos = new MemoryPathInfoService();
     const name = (i: number): string => `p${String(i).padStart(5, "0")}`;
     for (let i = 0; i < 10_000; i++) await pathInfos.put(pathInfo(name(i), i === 0 ? [] : [name(i - 1)]));
@@ -53,30 +53,30 @@ describe("closureOf", () => {
     expect(closure.map((info) => info.storePath)).toEqual(Array.from({ length: 10_000 }, (_, i) => storePath(name(i))));
   });
 
-  test("names what is missing, and who refers to it", async () => {
+  test("names a missing path and the path that refers to it", async () => {
     const error = await failure(closureOf(await service({ a: "b", b: "cd", d: "" }), [storePath("a")]));
     expect(error).toMatchObject({ code: "not-found" });
     expect(String(error)).toContain(baseName("c"));
     expect(String(error)).toContain(storePath("b"));
   });
 
-  test("rejects circles", async () => {
+  test("rejects cycles", async () => {
     const error = await failure(closureOf(await service({ a: "b", b: "c", c: "b" }), [storePath("a")]));
     expect(error).toMatchObject({ code: "invalid" });
   });
 
-  test("rejects a reference by another name than the path has", async () => {
+  test("rejects a reference whose name differs from the path's", async () => {
     const pathInfos = await service({ b: "" });
     await pathInfos.put({ ...pathInfo("a", []), references: [`${baseName("b")}x`] });
     expect(await failure(closureOf(pathInfos, [storePath("a")]))).toMatchObject({ code: "invalid" });
   });
 
-  test("rejects an answer that is another path", async () => {
+  test("rejects a service that returns another path", async () => {
     const pathInfos: PathInfoService = { ...createMemoryStore().pathInfos, get: async () => pathInfo("b", []) };
     expect(await failure(closureOf(pathInfos, [storePath("a")]))).toMatchObject({ code: "corrupt" });
   });
 
-  test("rejects what is no store path, and stops at an abort", async () => {
+  test("rejects an invalid store path, and stops at an abort", async () => {
     const pathInfos = await service({ a: "" });
     expect(await failure(closureOf(pathInfos, ["a"]))).toMatchObject({ code: "invalid" });
     const reason = new Error("enough");

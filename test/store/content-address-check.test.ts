@@ -22,7 +22,10 @@ function fileNar(content: Uint8Array, executable = false): Uint8Array {
   return concatBytes(pieces);
 }
 
-/** A NARInfo as it would come with the NAR of `content`: its hash is right, only the address is to be doubted. */
+/**
+ * Imports the NAR of `content` with a NARInfo whose hash is right and whose content address is in
+ * question.
+ */
 async function imported(content: string, path: string, ca: string, options: { references?: string; executable?: boolean } = {}) {
   const nar = fileNar(utf8(content), options.executable);
   const digest = await sha256(nar);
@@ -37,7 +40,10 @@ CA: ${ca}
   return importNar(createMemoryStore(), engine, new Source(nar), { narInfo });
 }
 
-/** From `nix-store --add-fixed [--recursive] <algorithm>` of a file named `fixed` with this content. */
+/**
+ * Content of a file named `fixed`. `nix-store --add-fixed [--recursive] <algorithm>` gave the
+ * addresses.
+ */
 const CONTENT = "some content\n";
 const FIXED = [
   ["4pk38axnwr50grag709a8l83w6887viq-fixed", "fixed:md5:55xf5g2zm31syagwv3xgq2p77b"],
@@ -59,24 +65,24 @@ const FIXED = [
 describe("content addresses are checked", () => {
   test.each(FIXED)("%s %s", async (path, ca) => {
     expect((await imported(CONTENT, path, ca)).ca).toBe(ca);
-    // Path and address still fit each other, but not the content.
+    // Path and address still match each other, but the content doesn't.
     expect(await failure(imported("other content", path, ca))).toMatchObject({ code: "corrupt" });
   });
 
-  test("an executable has the flat address of its bytes: `nix store add --mode flat` keeps the bit", async () => {
+  test("an executable may have the flat address of its bytes, because `nix store add --mode flat` keeps the bit", async () => {
     const [path, ca] = FIXED[4];
     const { node } = await imported(CONTENT, path, ca, { executable: true });
     expect(node).toMatchObject({ kind: "file", executable: true });
   });
 
-  test("only a file has a flat address", async () => {
+  test("only a file can have a flat address", async () => {
     const store = createMemoryStore();
     const { storePath, ca, ...rest } = await imported(CONTENT, ...FIXED[4]);
     const node = { kind: "symlink", target: utf8("x") } as const;
     expect(await failure(checkContentAddress(store, engine, { ...rest, storePath, ca, node }))).toMatchObject({ code: "corrupt" });
   });
 
-  test("references that no path of this kind can have are invalid", async () => {
+  test("references that a path of this kind can't have are invalid", async () => {
     const [path, ca] = FIXED[0];
     const references = FIXED[2][0];
     expect(await failure(imported(CONTENT, path, ca, { references }))).toMatchObject({ code: "invalid" });
@@ -93,7 +99,7 @@ describe("content addresses are checked", () => {
       expect(info.ca).toBe(ca && formatContentAddress(ca));
       expect(info.references).toContain(info.storePath.slice("/nix/store/".length));
 
-      // Another byte that no offset tells of. The path and the address still fit each other.
+      // This byte belongs to no self-reference. Path and address still match each other.
       const other = nar.slice();
       const text = Buffer.from(other.buffer).indexOf("/nix/store/");
       other[text + 1] = "N".charCodeAt(0);
@@ -104,14 +110,15 @@ describe("content addresses are checked", () => {
     },
   );
 
-  test("content that refers to itself: as `nix store make-content-addressed` of Nix 2.8 made it", async () => {
+  test("content that refers to itself, made by `nix store make-content-addressed` of Nix 2.8", async () => {
     const self = "avg1fxjqq4204vygxpmga47mcnfkp7wz-self";
     const content = (path: string): string => `start /nix/store/${path} middle /nix/store/${path}\n`;
     const ca = "fixed:r:sha256:1k9f9v3r3r31pr4d4a9qyi81ffrzh91wx5spr6x59fdl0yn5krqr";
     const info = await imported(content(self), self, ca, { references: self });
     expect(info.narHash).toBe("sha256-UE75STT70/W29ucEg1Yvh2nmXnA02ezm85tNW2riikk=");
 
-    // The zeros that are hashed in the place of the references, put there beforehand.
+    // The hash replaces self-references by zeros, so this content has the same hash without having
+    // any.
     const zeroed = content(`${"\0".repeat(32)}-self`);
     expect(await failure(imported(zeroed, self, ca, { references: self }))).toMatchObject({ code: "corrupt" });
     expect(await failure(imported(content(self), self, ca))).toMatchObject({ code: "corrupt" });

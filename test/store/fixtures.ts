@@ -8,7 +8,7 @@ import { importEntries } from "../../src/store/import.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { StoreServices } from "../../src/store/services.ts";
 
-/** What real Nix made, for tests of the store. */
+/** Fixtures of real Nix, for tests of the store. */
 
 const FIXTURES = join(import.meta.dirname, "../fixtures");
 
@@ -18,19 +18,19 @@ export interface NarFixture {
   name: string;
   file: string;
   size: number;
-  /** SRI. */
+  /** SHA-256 digest in SRI form. */
   sha256: string;
   storePath: string;
 }
 
-/** Dumps of single trees, with what `nix-store --add` says of each. */
+/** NARs of single trees, with the path that `nix-store --add` gives each tree. */
 export const NARS: readonly NarFixture[] = JSON.parse(readFileSync(join(FIXTURES, "nars/manifest.json"), "utf8"));
 
 export function narFixture(fixture: NarFixture): Uint8Array {
   return new Uint8Array(readFileSync(join(FIXTURES, "nars", fixture.file)));
 }
 
-/** The NARInfo files of the sample closure, references first. */
+/** NARInfo files of the sample closure, dependencies first. */
 export const SAMPLE: readonly string[] = (JSON.parse(readFileSync(join(FIXTURES, "sample/index.json"), "utf8")) as string[]).map(
   (file) => readFileSync(join(FIXTURES, "sample", file), "utf8"),
 );
@@ -40,7 +40,10 @@ export function sampleNar(narInfo: string): Uint8Array {
   return new Uint8Array(readFileSync(join(FIXTURES, "sample", url)));
 }
 
-/** `bytes` in pieces, and whether the iteration was ended from outside. */
+/**
+ * Yields `bytes` in pieces. Records how many pieces were read, and whether the reader returned
+ * early.
+ */
 export class Source implements AsyncIterable<Uint8Array> {
   returned = false;
   pulled = 0;
@@ -70,12 +73,12 @@ export class Source implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** All that `stream` gives. */
+/** Reads all of `stream`. */
 export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** The error that `promise` rejects with. */
+/** Returns the error that `promise` rejects with. */
 export async function failure(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;
@@ -85,7 +88,7 @@ export async function failure(promise: Promise<unknown>): Promise<unknown> {
   throw new Error("it should have failed");
 }
 
-/** The same store, which takes new trees of one size rule only. */
+/** The same store, but it accepts new trees of one size rule only. */
 export function withSizeRule<S extends StoreServices>(store: S, sizeRule: DirectorySizeRule): S {
   const { directories } = store;
   return {
@@ -99,7 +102,7 @@ export function withSizeRule<S extends StoreServices>(store: S, sizeRule: Direct
   };
 }
 
-/** `files` by their paths, as a store path. */
+/** Imports `files`, given by their paths, as a store path. */
 export function importFiles(
   store: StoreServices,
   name: string,
@@ -111,7 +114,7 @@ export function importFiles(
     engine,
     async function* (uploader): AsyncGenerator<IngestionEntry> {
       let open: string[] = [];
-      /** Ends the directories that `names` is not in, depth first. */
+      /** Ends the directories that don't contain `names`, the deepest first. */
       const leave = function* (names: string[]): Generator<IngestionEntry> {
         while (open.some((name, level) => names[level] !== name)) {
           yield { kind: "directory", path: open.map(utf8) };

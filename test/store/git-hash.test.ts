@@ -9,13 +9,13 @@ import { importNar } from "../../src/store/import.ts";
 import { archive, table } from "../nix/nix-2.34.ts";
 import { engine, failure, importFiles, Source } from "./fixtures.ts";
 
-test.each(table("git-ids"))("%s has the %s that git gives it", async (nar, algorithm, id) => {
+test.each(table("git-ids"))("%s has the %s id that git gives it", async (nar, algorithm, id) => {
   const store = createMemoryStore();
   const { node } = await importNar(store, engine, new Source(archive(nar as string)), { name: "x" });
   expect(toHex(await gitHash(store, engine, node, algorithm as GitHashAlgorithm))).toBe(id);
 });
 
-test("a file that is too large for a batch is hashed as it streams", async () => {
+test("a file that is too large for a batch is hashed as a stream", async () => {
   const store = createMemoryStore();
   const content = new Uint8Array(5_000_000).map((_, i) => i % 251);
   const small = utf8("small");
@@ -26,14 +26,14 @@ test("a file that is too large for a batch is hashed as it streams", async () =>
   expect(toHex(await gitHash(store, engine, node, "sha1"))).toBe(tree);
 });
 
-test("a deep tree takes no call stack", async () => {
+test("a deep tree needs no call stack", async () => {
   const store = createMemoryStore();
   const { node } = await importFiles(store, "x", { [`${"d/".repeat(1000)}leaf`]: utf8("leaf") });
   expect((await gitHash(store, engine, node, "sha256")).length).toBe(32);
 });
 
-describe("content that is not as the nodes say", () => {
-  test.each([10, 5_000_000])("of %i bytes", async (length) => {
+describe("content that does not match its nodes is refused", () => {
+  test.each([10, 5_000_000])("a file with %i bytes", async (length) => {
     const store = createMemoryStore();
     const content = new Uint8Array(length).fill(7);
     const [digest] = await store.blobs.putMany([content]);
@@ -45,13 +45,13 @@ describe("content that is not as the nodes say", () => {
     expect(await failure(gitHash(store, engine, missing, "sha1"))).toMatchObject({ code: "not-found" });
   });
 
-  test("a directory is missing", async () => {
+  test("a missing directory", async () => {
     const node: Node = { kind: "directory", digest: digestOf(utf8("missing")), size: 1n };
     expect(await failure(gitHash(createMemoryStore(), engine, node, "sha1"))).toMatchObject({ code: "not-found" });
   });
 });
 
-test("an abort ends the work", async () => {
+test("an abort ends the hashing", async () => {
   const store = createMemoryStore();
   const { node } = await importFiles(store, "x", { a: utf8("a"), b: utf8("b") });
   const reason = new Error("enough");

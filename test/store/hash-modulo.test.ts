@@ -11,7 +11,7 @@ const OFFSETS = [0, 32, 96];
 
 const sha256 = (text: string | Uint8Array) => new Uint8Array(createHash("sha256").update(text).digest());
 
-/** Content in pieces, which counts how often it is opened. */
+/** Makes content in pieces. Counts how often it is opened. */
 function content(text: string, length: number) {
   const bytes = utf8(text);
   const opened = { count: 0 };
@@ -23,7 +23,7 @@ function content(text: string, length: number) {
 }
 
 describe.each([1, 2, 31, 32, 33, 1000])("in pieces of %i bytes", (length) => {
-  test("each occurrence is found and zeroed", async () => {
+  test("each self-reference is found and replaced by zeros", async () => {
     const { bytes, open } = content(TEXT, length);
     const eraser = new HashPartEraser(PART);
     const out: Uint8Array[] = [];
@@ -38,7 +38,7 @@ describe.each([1, 2, 31, 32, 33, 1000])("in pieces of %i bytes", (length) => {
     expect(bytes).toEqual(utf8(TEXT));
   });
 
-  test("the digest has the offsets, unless the one without them is expected", async () => {
+  test("the digest covers the offsets, unless the digest without offsets is expected", async () => {
     const modulus = { algorithm: "sha256", hashPart: PART } as const;
     const withOffsets = sha256(ERASED + OFFSETS.map((offset) => `|${offset}`).join(""));
     const { open, opened } = content(TEXT, length);
@@ -50,14 +50,14 @@ describe.each([1, 2, 31, 32, 33, 1000])("in pieces of %i bytes", (length) => {
     expect(opened.count).toBe(7);
   });
 
-  test("content without an occurrence is read once", async () => {
+  test("content without self-references is read once", async () => {
     const { open, opened } = content("nothing", length);
     expect(await hashModulo(engine, open, { algorithm: "sha256", hashPart: PART })).toEqual(sha256("nothing"));
     expect(opened.count).toBe(1);
   });
 });
 
-test("a hash part that overlaps with itself is found from the left, as by Nix", () => {
+test("overlapping occurrences of a hash part are found from the left, as by Nix", () => {
   const eraser = new HashPartEraser("a".repeat(32));
   const { bytes, offsets } = eraser.push(utf8("a".repeat(70)));
   expect(offsets).toEqual([0, 32]);
@@ -71,7 +71,7 @@ describe("64 MiB of nothing but self-references", () => {
     for (let i = 0; i < PIECES; i++) yield piece;
   };
 
-  test("are hashed in bounded memory, and others have their turn in between", async () => {
+  test("are hashed in bounded memory, and other tasks run meanwhile", async () => {
     const used = () => {
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       return heapUsed + arrayBuffers;
@@ -93,7 +93,7 @@ describe("64 MiB of nothing but self-references", () => {
     expect(most - before).toBeLessThan(128 * 1024 * 1024);
   });
 
-  test("an abort ends the work", async () => {
+  test("can be aborted", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     setTimeout(() => controller.abort(reason), 1);

@@ -17,7 +17,7 @@ async function listed(store: StoreServices): Promise<PathInfo[]> {
 }
 
 describe("importNar with a name", () => {
-  test.each(NARS)("$name gets the store path that nix-store --add gives, and renders to the same NAR", async (fixture) => {
+  test.each(NARS)("$name gets the store path of nix-store --add, and renders to the same NAR", async (fixture) => {
     const store = createMemoryStore();
     const nar = narFixture(fixture);
     const info = await importNar(store, engine, new Source(nar), { name: fixture.name });
@@ -42,7 +42,7 @@ describe("importNar with a name", () => {
     }
   });
 
-  test("a bad name is refused before anything is read", async () => {
+  test("an invalid name is refused before anything is read", async () => {
     const source = new Source(narFixture(NARS[0]!));
     expect(await failure(importNar(createMemoryStore(), engine, source, { name: "a/b" }))).toMatchObject({ code: "invalid" });
     expect(source.pulled).toBe(0);
@@ -68,7 +68,7 @@ describe("importNar with a name", () => {
     expect(await listed(store)).toEqual([]);
   });
 
-  test("an abort rejects with the signal's reason and ends the source", async () => {
+  test("an abort rejects with the signal's reason, and ends the source", async () => {
     const store = createMemoryStore();
     const controller = new AbortController();
     const reason = new Error("enough");
@@ -97,7 +97,7 @@ describe("importNar with a NARInfo", () => {
     },
   );
 
-  // One with a content address, one without.
+  // One path with a content address, and one without.
   const [addressed, plain] = [SAMPLE.find((text) => text.includes("\nCA: "))!, SAMPLE.find((text) => !text.includes("\nCA: "))!];
 
   test.each([
@@ -115,8 +115,8 @@ describe("importNar with a NARInfo", () => {
     expect(await listed(store)).toEqual([]);
   });
 
-  test("content that has not its content address is refused, though the path would be that of the address", async () => {
-    // The NAR of one file under the path and content address of another.
+  test("content that does not match its content address is refused, although the path matches the address", async () => {
+    // The NAR of one file comes with the path and content address of another.
     const [a, b] = SAMPLE.filter((text) => text.includes("CA: text:") && text.includes("References: \n")) as [string, string];
     const text = a.replace(/NarHash: .*\nNarSize: .*/, /NarHash: .*\nNarSize: .*/.exec(b)![0]);
     const store = createMemoryStore();
@@ -124,7 +124,7 @@ describe("importNar with a NARInfo", () => {
     expect(await listed(store)).toEqual([]);
   });
 
-  test("a path that is there with other content is a conflict; with the same, signatures are added", async () => {
+  test("an existing path with different content is a conflict; with the same content it gets the signatures", async () => {
     const store = createMemoryStore();
     const info = await importNar(store, engine, new Source(sampleNar(plain)), { narInfo: plain });
     const other = plain.replace(/NarHash: .*/, `NarHash: sha256:${encodeNixbase32(new Uint8Array(32))}`);

@@ -54,11 +54,11 @@ describe("resolvePath", () => {
     expect(await resolvePath(services, root, parseEntryPath(new Uint8Array([0x62, 0x69, 0x6e, 0x2f, 0xff])))).toEqual(link);
   });
 
-  test.each(["no", "bin/no", "bin/run/no", "link/run"])("has nothing at %s", async (path) => {
+  test.each(["no", "bin/no", "bin/run/no", "link/run"])("finds nothing at %s", async (path) => {
     expect(await resolvePath(await store(), root, path)).toBeUndefined();
   });
 
-  test("a directory that is missing is an error, not nothing", async () => {
+  test("fails if a directory is missing", async () => {
     expect(await failure(resolvePath(createMemoryStore(), root, "bin"))).toMatchObject({ code: "not-found" });
   });
 });

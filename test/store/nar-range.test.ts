@@ -52,7 +52,7 @@ function range(offset: number, length: number, of = castore): Promise<Uint8Array
   return collect(renderNar(of, root, { range: { offset, length } }));
 }
 
-/** Where parts begin and end, and a byte to each side. */
+/** Offsets at which parts of the NAR begin and end, and the offsets next to these. */
 async function edges(): Promise<number[]> {
   const found = new Set<number>([0, whole.length]);
   const { root: listing } = await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream());
@@ -61,14 +61,14 @@ async function edges(): Promise<number[]> {
     if (node.type === "directory") for (const entry of node.entries) visit(entry.node);
   };
   visit(listing);
-  // All tokens that are no content are there, eight bytes each.
+  // Tokens of the format begin and end at multiples of eight bytes.
   for (let at = 0; at < 2000; at += 8) found.add(at);
   for (let at = whole.length - 2000; at < whole.length; at += 8) found.add(at);
   return [...found].flatMap((at) => [at - 1, at, at + 1]).filter((at) => at >= 0 && at <= whole.length);
 }
 
-describe("a range of a NAR is that of the whole", () => {
-  test("from each edge on, of several lengths", async () => {
+describe("a range of a NAR equals that part of the whole NAR", () => {
+  test("from each edge, with several lengths", async () => {
     for (const offset of await edges()) {
       for (const length of [1, 100]) {
         expect(Buffer.compare(await range(offset, length), whole.subarray(offset, offset + length)), `${length} at ${offset}`).toBe(
@@ -78,7 +78,7 @@ describe("a range of a NAR is that of the whole", () => {
     }
   });
 
-  test("across parts, to the end, and past it", async () => {
+  test("across several parts, at the end, and beyond it", async () => {
     for (const [offset, length] of [
       [0, whole.length],
       [1, whole.length],
@@ -96,7 +96,7 @@ describe("a range of a NAR is that of the whole", () => {
     }
   });
 
-  test("unless there can't be such a range", async () => {
+  test("an invalid range is refused", async () => {
     for (const [offset, length] of [
       [-1, 1],
       [0, -1],
@@ -121,7 +121,7 @@ describe("a range of a NAR is that of the whole", () => {
     }
   });
 
-  test("and what comes before it is not read", async () => {
+  test("content before the range is not read", async () => {
     const asked: string[] = [];
     const { blobs } = castore;
     const spy: BlobService = {
@@ -148,30 +148,30 @@ describe("a range of a NAR is that of the whole", () => {
   });
 });
 
-describe("a range far inside a file is found without a walk to it", () => {
+describe("a range far inside a file is found without reading up to it", () => {
   const SIZE = 2 ** 50;
   const END = SIZE + 112;
   const claimed = (digest: FileNode["digest"]): FileNode => ({ kind: "file", digest, size: BigInt(SIZE), executable: false });
   const read = (node: Node, offset: number, length: number) => collect(renderNar(castore, node, { range: { offset, length } }));
 
-  test("where the content is missing", async () => {
+  test("if the content is missing", async () => {
     const missing = claimed(new Uint8Array(32).fill(7) as FileNode["digest"]);
     const inDirectory = makeDirectory([{ name: utf8("huge"), node: missing }]);
     await castore.directories.put([inDirectory]);
     for (const node of [missing, directoryNode(inDirectory, "documented")])
       for (const offset of [SIZE - 1, 1000, 2 ** 40])
         await expect(read(node, offset, 10)).rejects.toMatchObject({ code: "not-found" });
-    // Nothing of the content is in this range.
+    // This range covers no content.
     expect((await read(missing, END - 16, 16)).length).toBe(16);
   });
 
-  test("where it is shorter than the node says", async () => {
+  test("if the content is shorter than the node says", async () => {
     const short = claimed((await file(utf8("0123456789"))).digest);
     for (const offset of [SIZE - 1, 1000, 2 ** 40])
       await expect(read(short, offset, 10)).rejects.toMatchObject({ code: "corrupt" });
   });
 
-  test("where it is there", async () => {
+  test("if the content is there", async () => {
     const real = claimed((await file(utf8("0123456789"))).digest);
     const { blobs } = castore;
     const huge: BlobService = {
@@ -179,17 +179,17 @@ describe("a range far inside a file is found without a walk to it", () => {
       create: (options) => blobs.create(options),
       putMany: (contents, options) => blobs.putMany(contents, options),
       readMany: (digests, options) => blobs.readMany(digests, options),
-      // Bytes that tell where they are.
+      // Each byte tells its offset.
       open: async (_, { offset = 0, length = SIZE } = {}) =>
         new Blob([Uint8Array.from({ length: Math.min(length, SIZE - offset) }, (_, i) => (offset + i) % 251)]).stream(),
     };
     const part = await collect(renderNar({ ...castore, blobs: huge }, real, { range: { offset: 2 ** 49, length: 100 } }));
-    // The header and what comes before a file's content.
+    // The content starts at offset 96, after the NAR's header.
     expect([...part]).toEqual([...Array(100).keys()].map((i) => (2 ** 49 - 96 + i) % 251));
   });
 });
 
-test("the sizes of a large tree are counted in turns", async () => {
+test("the sizes of a large tree are calculated in turns, so other tasks run", async () => {
   const store = createMemoryStore();
   const directories = [...Array(40).keys()].map((i) =>
     makeDirectory([...Array(2000).keys()].map((j) => ({ name: utf8(`${i}-${j}`), node: { kind: "symlink", target: utf8("x") } }))),
@@ -203,7 +203,7 @@ test("the sizes of a large tree are counted in turns", async () => {
   expect(turns).toBeGreaterThan(0);
 });
 
-test("a tree is listed as its NAR is, without its content", async () => {
+test("the listing of a tree equals the listing of its NAR, without reading contents", async () => {
   const listing = await listNode({ directories: castore.directories }, root);
   expect(listing).toEqual(await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream()));
   expect(whole.length).toBe(await narSize(castore, root));

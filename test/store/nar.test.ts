@@ -13,7 +13,7 @@ import { calculateNar, narSize, renderNar } from "../../src/store/nar.ts";
 import { iterate } from "../../src/stream.ts";
 import { collect, engine, failure } from "./fixtures.ts";
 
-/** Bytes that don't repeat early, so that chunks differ. */
+/** Bytes that don't repeat early, so chunks differ. */
 function noise(length: number, seed: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let state = seed + 1;
@@ -31,7 +31,7 @@ async function addFile(castore: CastoreServices, content: Uint8Array): Promise<F
   return { kind: "file", digest, size: BigInt(content.length), executable: false };
 }
 
-/** `castore` with a note of what is asked of its blobs. */
+/** `castore` with a record of the calls to its blobs. */
 function watched(castore: CastoreServices): {
   castore: CastoreServices;
   read: Digest[][];
@@ -75,7 +75,7 @@ function watched(castore: CastoreServices): {
   return { castore: { ...castore, blobs: spy }, read, opened, cancelled: () => cancelled };
 }
 
-/** Directories inside one another, `depth` of them beneath the root, leaves first. */
+/** Nested directories, `depth` of them beneath the root, leaves first. */
 function nested(depth: number): Directory[] {
   const directories = [makeDirectory([])];
   for (let i = 0; i < depth; i++) {
@@ -85,7 +85,7 @@ function nested(depth: number): Directory[] {
 }
 
 describe("renderNar", () => {
-  test("large files among small ones: batches are read at once, large blobs as streams, in constant pieces", async () => {
+  test("reads small files in batches and large ones as streams, and writes pieces of constant size", async () => {
     const store = createMemoryStore();
     const contents = [
       noise(10, 1),
@@ -115,14 +115,14 @@ describe("renderNar", () => {
 
     const { castore, read, opened } = watched(store);
     const nar = await collect(renderNar(castore, root));
-    // Not toEqual, which takes a minute for a few megabytes.
+    // toEqual would take a minute for a few megabytes.
     expect(equalBytes(nar, concatBytes(expected))).toBe(true);
     expect(await narSize(castore, root)).toBe(nar.length);
     expect(opened).toEqual([digestOf(contents[1]!), digestOf(contents[5]!)]);
     expect(read).toEqual([[digestOf(contents[0]!)], [digestOf(contents[0]!), digestOf(contents[4]!)]]);
   });
 
-  test("many small files take few calls", async () => {
+  test("needs few calls for many small files", async () => {
     const store = createMemoryStore();
     const contents = Array.from({ length: 3000 }, (_, i) => utf8(`content ${i}`));
     const digests = await store.blobs.putMany(contents);
@@ -138,7 +138,7 @@ describe("renderNar", () => {
     expect(read.length).toBe(1);
   });
 
-  test("reads nothing before it is read, and not the end when only the beginning is wanted", async () => {
+  test("reads nothing before its stream is read, and only what its reader needs", async () => {
     const store = createMemoryStore();
     const file = await addFile(store, noise(5_000_000, 1));
     const { castore, opened, cancelled } = watched(store);
@@ -152,7 +152,7 @@ describe("renderNar", () => {
     expect(cancelled()).toBe(true);
   });
 
-  test("an abort errors the stream with its reason", async () => {
+  test("errors with the reason of an abort", async () => {
     const store = createMemoryStore();
     const file = await addFile(store, noise(5_000_000, 1));
     const controller = new AbortController();
@@ -191,7 +191,7 @@ describe("renderNar", () => {
     expect(await failure(collect(renderNar(store, node)))).toMatchObject({ code: "corrupt" });
   });
 
-  test("nesting is bounded, and costs no call stack", async () => {
+  test("refuses deep nesting, and needs no call stack", async () => {
     const store = createMemoryStore();
     const fine = nested(MAX_TREE_DEPTH);
     await store.directories.put(fine);
@@ -207,9 +207,9 @@ describe("renderNar", () => {
 });
 
 describe("narSize", () => {
-  test("counts a directory once, however often it is there", async () => {
+  test("measures a directory once, however often it occurs", async () => {
     const store = createMemoryStore();
-    // 2^40 directories, made of 41.
+    // 41 directories stand for 2^40.
     const directories = [makeDirectory([])];
     for (let i = 0; i < 40; i++) {
       const node = directoryNode(directories.at(-1)!, "documented");
@@ -220,18 +220,18 @@ describe("narSize", () => {
     expect(size).toBeGreaterThan(2 ** 40);
   });
 
-  test("rejects a size that a number can't hold", async () => {
+  test("refuses a size above the largest safe integer", async () => {
     const node: Node = { kind: "file", digest: digestOf(utf8("x")), size: 2n ** 60n, executable: false };
     expect(await failure(narSize(createMemoryStore(), node))).toMatchObject({ code: "invalid" });
   });
 });
 
-test("others have their turn while one large file is rendered", async () => {
+test("other tasks run while one large file is rendered", async () => {
   const castore = createMemoryStore();
   const node: FileNode = { kind: "file", digest: EMPTY_DIGEST, size: 64n * 1024n * 1024n, executable: false };
   const piece = new Uint8Array(64 * 1024);
   const { blobs } = castore;
-  // All pieces are there at once, and each costs its reader some time.
+  // All pieces are available at once, and each costs its reader some time.
   const open = async (): Promise<ReadableStream<Uint8Array>> => {
     let left = 1024;
     return new ReadableStream(

@@ -19,7 +19,7 @@ const INFO: PathInfo = {
   signatures: [SIGNATURE],
 };
 
-/** What is thrown; `undefined` if nothing is. */
+/** Returns the error that `call` throws, or `undefined`. */
 function thrown(call: () => unknown): unknown {
   try {
     call();
@@ -30,7 +30,7 @@ function thrown(call: () => unknown): unknown {
 }
 
 describe("checkPathInfo", () => {
-  test("accepts what is right", () => {
+  test("accepts a valid path info", () => {
     expect(thrown(() => checkPathInfo(INFO))).toBeUndefined();
     const least: PathInfo = {
       storePath: INFO.storePath,
@@ -91,7 +91,7 @@ describe("checkPathInfo", () => {
 });
 
 describe("normalizePathInfo", () => {
-  test("gives every form that Nix writes the one form of ours", () => {
+  test("converts every form that Nix writes to ours", () => {
     const loose: PathInfo = {
       ...INFO,
       storePath: `${HASH}-hello-1.0`,
@@ -107,7 +107,7 @@ describe("normalizePathInfo", () => {
       expect(normalizePathInfo({ ...INFO, ca }).ca).toBeUndefined();
   });
 
-  test("still rejects what has no right form", () => {
+  test("still rejects invalid values", () => {
     expect(thrown(() => normalizePathInfo({ ...INFO, narSize: -1 }))).toMatchObject({ code: "invalid" });
     expect(thrown(() => normalizePathInfo({ ...INFO, references: ["x"] }))).toMatchObject({ code: "invalid" });
     expect(thrown(() => normalizePathInfo({ ...INFO, ca: "fixed:r:sha256:00" }))).toMatchObject({ code: "invalid" });

@@ -12,7 +12,7 @@ import { PATH_INFO_SCHEMAS, schemaErrors } from "../nix/nix-schemas.ts";
 const CASES = join(import.meta.dirname, "../fixtures/nix-2.34");
 const caseText = (name: string) => readFileSync(join(CASES, name), "utf8");
 
-/** What Nix 2.34 printed, in the formats that it has. */
+/** Output of Nix 2.34, in the formats that it has. */
 const PRINTED: [name: string, format: 1 | 2, text: string][] = [
   ["of case-ca and case-selfish", 1, caseText("path-info-1.json")],
   ["of case-ca, case-selfish and what is content-addressed", 2, caseText("path-info-2.json")],
@@ -20,33 +20,36 @@ const PRINTED: [name: string, format: 1 | 2, text: string][] = [
   ["signed, text and git paths", 2, nextFixtureText("path-info-2.json")],
 ];
 
-/** Our infos of what `text` tells; the content is of no matter to the JSON. */
+/** Our path infos of `text`. Their content does not matter for the JSON. */
 function infosOf(text: string): PathInfo[] {
   return parsePathGraph(text).map((entry) => normalizePathInfo({ ...entry, node: { kind: "symlink", target: utf8("x") } }));
 }
 
-/** What Nix said, without what we don't know: the time of registration, and who built the path. */
+/**
+ * Nix's output without the facts that we don't know: the registration time, and whether the path
+ * was built here.
+ */
 function expected(text: string): unknown {
   return JSON.parse(text, (key, value: unknown) => (key === "registrationTime" ? null : key === "ultimate" ? false : value));
 }
 
 describe.each(PRINTED)("%s, in format %i of Nix 2.34", (_, format, text) => {
-  test("is of the schema", () => {
+  test("follows the schema", () => {
     expect(schemaErrors(PATH_INFO_SCHEMAS[format], JSON.parse(text))).toEqual([]);
   });
 
-  test("is read, and written again in the same way", () => {
+  test("is read, and written again with the same content", () => {
     const infos = infosOf(text);
     expect(infos.length).toBeGreaterThan(2);
     expect(pathInfosToJson(infos, format)).toEqual(expected(text));
   });
 
-  test.each(PATH_INFO_JSON_FORMATS)("is the same after it was written and read in format %s", (other) => {
+  test.each(PATH_INFO_JSON_FORMATS)("stays the same when it is written and read in format %s", (other) => {
     const infos = infosOf(text);
     expect(infosOf(JSON.stringify(pathInfosToJson(infos, other)))).toEqual(infos);
   });
 
-  test("has an equal in format 3, in which signatures are objects", () => {
+  test("has an equivalent in format 3, in which signatures are objects", () => {
     const infos = infosOf(text);
     const json = pathInfosToJson(infos, 3);
     expect(schemaErrors(PATH_INFO_SCHEMAS[3], json)).toEqual([]);
@@ -64,11 +67,11 @@ describe.each(PRINTED)("%s, in format %i of Nix 2.34", (_, format, text) => {
   });
 });
 
-test("both formats of the same paths are the same to us", () => {
+test("both formats of the same paths are read as the same path infos", () => {
   expect(infosOf(nextFixtureText("path-info-1.json"))).toEqual(infosOf(nextFixtureText("path-info-2.json")));
 });
 
-test("each kind of content address and a deriver of any name are of the schemas", () => {
+test("each kind of content address and a deriver of any name follow the schemas", () => {
   const digest = "0".repeat(52);
   const [info] = infosOf(nextFixtureText("path-info-2.json")) as [PathInfo];
   const cas = [

@@ -10,7 +10,7 @@ const imported = (name: string): Promise<PathInfo> => importFiles(services, name
 const path = (await imported("first")).storePath;
 
 let asked: string[];
-/** What the next answers wait for. */
+/** Delays the next answers until it resolves. */
 let held: Promise<void>;
 let resolver: PathResolver;
 beforeEach(() => {
@@ -30,7 +30,7 @@ beforeEach(() => {
 });
 
 describe("a PathResolver", () => {
-  test("reads a PathInfo once, however the path is written", async () => {
+  test("reads a PathInfo once, in whatever form the path is given", async () => {
     const base = path.slice("/nix/store/".length);
     expect(await resolver.resolve(path, "bin/run")).toMatchObject({ kind: "file", size: 5n });
     expect(await resolver.resolve(base, "bin")).toMatchObject({ kind: "directory" });
@@ -39,21 +39,21 @@ describe("a PathResolver", () => {
     expect(asked).toHaveLength(1);
   });
 
-  test("keeps nothing of a path that is not there", async () => {
+  test("does not remember a missing path", async () => {
     const absent = "0".repeat(32);
     await expect(resolver.resolve(absent, "")).rejects.toMatchObject({ code: "not-found" });
     await expect(resolver.list(absent, "")).rejects.toMatchObject({ code: "not-found" });
     expect(asked).toEqual([absent, absent]);
   });
 
-  test("does not go on with what failed", async () => {
+  test("reads again after a failure", async () => {
     held = Promise.reject(new Error("no answer"));
     await expect(resolver.resolve(path, "")).rejects.toThrow("no answer");
     held = Promise.resolve();
     expect(await resolver.resolve(path, "")).toBeDefined();
   });
 
-  test("forgets by `clear`, also what is on its way", async () => {
+  test("forgets everything at `clear`, including answers that are still on their way", async () => {
     let answer = (): void => {};
     held = new Promise((resolve) => {
       answer = resolve;
@@ -68,7 +68,7 @@ describe("a PathResolver", () => {
     expect(asked).toHaveLength(3);
   });
 
-  test("keeps those that were asked for last", async () => {
+  test("keeps the most recently requested paths", async () => {
     const paths = await Promise.all(Array.from({ length: 70 }, (_, i) => imported(`path-${i}`)));
     for (const { storePath } of paths) {
       await resolver.resolve(storePath, "");

@@ -3,7 +3,7 @@ import { RecentlyUsed } from "../../src/recently-used.ts";
 
 const kept = <K, V>(map: RecentlyUsed<K, V>, keys: readonly K[]): K[] => keys.filter((key) => map.get(key) !== undefined);
 
-test("what was not used for longest goes first, and asking is using", () => {
+test("the least recently used entry is dropped first, and a look-up counts as a use", () => {
   const map = new RecentlyUsed<string, number>(2);
   map.set("a", 1);
   map.set("b", 2);
@@ -12,7 +12,7 @@ test("what was not used for longest goes first, and asking is using", () => {
   expect(kept(map, ["a", "b", "c"])).toEqual(["a", "c"]);
 });
 
-test("sizes are those of what is held now", () => {
+test("the sizes of current entries count", () => {
   const map = new RecentlyUsed<string, string>(10, ({ length }) => length);
   map.set("a", "12345678");
   map.set("a", "1234");
@@ -28,7 +28,7 @@ test("sizes are those of what is held now", () => {
   expect(map.get("d")).toBe("1234567890");
 });
 
-test("what is larger than the limit is not held, nor anything beside it", () => {
+test("an entry above the limit is not kept, and all other entries are dropped", () => {
   const map = new RecentlyUsed<string, string>(3, ({ length }) => length);
   map.set("a", "1");
   map.set("b", "1234");

@@ -9,7 +9,7 @@ import { scanReferences } from "../../src/store/scan-references.ts";
 
 const SAMPLE = join(import.meta.dirname, "../fixtures/sample");
 
-/** What real Nix found when it built or added them. */
+/** Path infos of real Nix, which scanned the paths when it built or added them. */
 const INFOS = readdirSync(SAMPLE).flatMap((name) => {
   if (!name.endsWith(".narinfo")) return [];
   const text = readFileSync(join(SAMPLE, name), "utf8");
@@ -28,7 +28,8 @@ test.each(INFOS.map(({ text, info }) => [info.storePath.slice(44), text, info] a
     const { node } = await importNar(store, engine, nar(), { narInfo: text });
     const seen: number[] = [];
     const found = await scanReferences(store, node, ALL, { onProgress: ({ loaded }) => seen.push(loaded) });
-    // Derivations name their outputs, which are no references of theirs: Nix takes what their inputs say.
+    // A derivation contains the names of its outputs, but Nix takes its references from its inputs
+    // only.
     const outputs = info.storePath.endsWith(".drv") ? found.filter((name) => !info.references.includes(name)) : [];
     expect(found.filter((name) => !outputs.includes(name))).toEqual(info.references);
     expect(outputs.every((name) => !name.endsWith(".drv"))).toBe(true);
@@ -37,7 +38,7 @@ test.each(INFOS.map(({ text, info }) => [info.storePath.slice(44), text, info] a
   },
 );
 
-test("a self reference is found among others, and an abort ends it", async () => {
+test("a self-reference is found among others, and an abort ends the scan", async () => {
   const hello = INFOS.find(({ info }) => info.storePath.endsWith("-hello-tvix-1.0"));
   if (!hello) throw new Error("the sample has no hello");
   expect(hello.info.references).toEqual([hello.info.storePath.slice("/nix/store/".length)]);

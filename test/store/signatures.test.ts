@@ -15,7 +15,7 @@ const KEY = parsePublicKey(readFileSync(new URL("../fixtures/sample/public-key",
 const NODE = { kind: "file", digest: EMPTY_DIGEST, size: 0n, executable: false } as const;
 const INFOS = SAMPLE.map((text) => pathInfoFromNarInfo(parseNarInfo(text), NODE));
 
-test("what Nix signed is verified with its key, and nothing else is", async () => {
+test("a signature of Nix is verified with its key, and with no other key or content", async () => {
   expect(INFOS.length).toBe(11);
   const other = { name: KEY.name, bytes: publicKeyOf(await generateSecretKey("x")).bytes };
   for (const info of INFOS) {
@@ -30,7 +30,7 @@ test("what Nix signed is verified with its key, and nothing else is", async () =
   }
 });
 
-test("each signature has its own state, in their order", async () => {
+test("each signature has a state of its own, in the order of the signatures", async () => {
   const narInfo = parseNarInfo(SAMPLE[0] ?? "");
   const [info] = INFOS;
   if (!info) throw new Error("the sample is empty");
@@ -48,7 +48,7 @@ test("each signature has its own state, in their order", async () => {
   await expect(checkSignatures({ ...info, signatures: ["mine-1:AAAA"] }, [])).rejects.toMatchObject({ code: "invalid" });
 });
 
-test("a path is content-addressed if its content address makes it", async () => {
+test("a path is content-addressed if it follows from its content address", async () => {
   for (const info of INFOS) {
     expect(await isContentAddressed(info)).toBe(info.ca !== undefined);
     const ca = "fixed:r:sha256:10qnnypxkhr0m8l3v20kd3rs09s0w0izvs90dw1i271yl00z21kb";

@@ -23,9 +23,10 @@ import { pseudoRandom } from "../conformance/content.ts";
 import { collect, engine, importFiles } from "./fixtures.ts";
 
 /**
- * What a cache, or somebody on the way, may do to a reader: refused with the right code, and nothing visible afterwards, whether the paths
- * are imported or asked for one by one. The NARInfo files are signed, unless a test is about that: it is not the key's owner who is trusted
- * to be right.
+ * Imports from a cache that is hostile or was tampered with. Each import must be refused with the
+ * right code, and no path may be visible afterwards. This holds for imported closures and for paths
+ * requested one by one. The NARInfo files are signed, unless a test is about signatures: the owner
+ * of a trusted key need not be right.
  */
 
 type Body = ConstructorParameters<typeof Response>[0];
@@ -57,7 +58,7 @@ async function signed(info: NarInfo, by = key): Promise<NarInfo> {
 
 let files: Map<string, () => Body>;
 let asked: string[];
-/** Bytes that were taken of bodies that `pulled` made. */
+/** Number of bytes that were read from bodies of `pulled`. */
 let taken: number;
 let store: LocalStoreServices;
 beforeEach(() => {
@@ -67,7 +68,7 @@ beforeEach(() => {
   store = createMemoryStore();
 });
 
-/** Whatever the test did: the store shows no path, or only those that are named. */
+/** Store paths that the store may show after the test. */
 let visible: string[];
 beforeEach(() => {
   visible = [];
@@ -97,7 +98,7 @@ function put(info: NarInfo, body: () => Body = () => nar as Uint8Array<ArrayBuff
 
 const trust = () => ({ keys: [publicKeyOf(key)] });
 
-/** Both ways of reading a cache. */
+/** Expects that both ways of reading a cache are refused. */
 async function expectRefused(storePath: string, code: string): Promise<void> {
   await expect(substitutePaths(store, cache(), [storePath], { engine, trust: trust() })).rejects.toMatchObject({
     name: "StoreError",
@@ -109,7 +110,7 @@ async function expectRefused(storePath: string, code: string): Promise<void> {
 
 const readsNar = (): boolean => asked.some((path) => path.includes("nar/"));
 
-/** A body that is made as it is read, and counted. */
+/** A body that is made as it is read, and counts its bytes in `taken`. */
 function pulled(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
   const iterator = (async function* () {
     yield* pieces;
@@ -132,13 +133,13 @@ function* endless(piece: Uint8Array): Generator<Uint8Array> {
   for (;;) yield piece.slice();
 }
 
-test("as a matter of course, what is right is taken", async () => {
+test("the unchanged path is accepted", async () => {
   put(right);
   await substitutePaths(store, cache(), [right.storePath], { engine, trust: trust() });
   visible = [right.storePath];
 });
 
-describe("a NAR that is not as its NARInfo says", () => {
+describe("a NAR that does not match its NARInfo", () => {
   const other = { algorithm: "sha256", digest: pseudoRandom(32, 3) } as const;
   test.each<[string, () => Partial<NarInfo>, string]>([
     ["FileHash", () => ({ fileHash: other }), "corrupt"],
@@ -155,19 +156,19 @@ describe("a NAR that is not as its NARInfo says", () => {
     expect(readsNar()).toBe(true);
   });
 
-  test("compression that is not known, for which no NAR is read", async () => {
+  test("unknown compression, without reading the NAR", async () => {
     const info = await signed({ ...right, compression: "no-such-compression" });
     put(info);
     await expectRefused(info.storePath, "invalid");
     expect(readsNar()).toBe(false);
   });
 
-  test("a content address that another store path has", async () => {
+  test("a content address of another store path", async () => {
     put(await signed({ ...right, ca: parseContentAddress(`fixed:r:sha256:${encodeNixbase32(pseudoRandom(32, 4))}`) }));
     await expectRefused(right.storePath, "corrupt");
   });
 
-  test("a content address that another content has, for which nobody has to sign", async () => {
+  test("a content address of other content, without a signature", async () => {
     const ca = parseContentAddress(`fixed:r:sha256:${encodeNixbase32(pseudoRandom(32, 4))}`);
     const storePath = formatStorePath(await storePathFromContentAddress("tree", ca));
     put({ ...right, storePath, ca, signatures: [] });
@@ -177,14 +178,14 @@ describe("a NAR that is not as its NARInfo says", () => {
   });
 });
 
-describe("a bomb is read no further than to the declared NarSize", () => {
+describe("a decompression bomb is read up to the declared NarSize", () => {
   const sample = (name: string): Uint8Array =>
     new Uint8Array(readFileSync(join(import.meta.dirname, "../compression/samples", name)));
   async function* narOfZeros(): AsyncGenerator<Uint8Array> {
     yield Buffer.from(gunzipped());
     yield* endless(new Uint8Array(1024 * 1024));
   }
-  /** How the NAR of a large file begins. */
+  /** The start of the NAR of a large file. */
   const gunzipped = (): Uint8Array => {
     const tokens = ["nix-archive-1", "(", "type", "regular", "contents"].map((text) => {
       const token = new Uint8Array(8 + Math.ceil(text.length / 8) * 8);
@@ -203,18 +204,18 @@ describe("a bomb is read no further than to the declared NarSize", () => {
     ["gzip", () => compressedAs(narOfZeros(), "gzip"), 400_000],
     ["xz", () => followed("xz"), 100_000],
     ["zstd", () => followed("zstd"), 20_000],
-    // A block is decoded when all of it can be here, which is told by the largest that there are.
+    // The decoder waits until it has as many bytes as the largest possible block.
     ["bzip2", () => followed("bzip2"), 3_000_000],
   ])("in %s", async (compression, body, limit) => {
     const { fileHash: _hash, fileSize: _size, ...rest } = right;
     put(await signed({ ...rest, compression, narSize: 1_000_000 }), () => pulled(body()));
     await expectRefused(right.storePath, "corrupt");
     expect(taken).toBeGreaterThan(0);
-    // Both ways together.
+    // Both ways of reading together.
     expect(taken).toBeLessThan(2 * limit);
   });
 
-  test("which is all the same where it is cut short", async () => {
+  test("a compressed NAR that is cut short", async () => {
     const { fileHash: _hash, fileSize: _size, ...rest } = right;
     put(await signed({ ...rest, compression: "gzip" }), () => gzipSync(nar).subarray(0, 10_000));
     await expectRefused(right.storePath, "invalid");
@@ -244,12 +245,12 @@ describe("without trust", () => {
     expect(readsNar()).toBe(false);
   });
 
-  test("a signature that is none", async () => {
+  test("an invalid signature", async () => {
     files.set(`${parseHashPart(right.storePath)}.narinfo`, () => formatNarInfo(right).replace(/^Sig: .*$/m, "Sig: test-1:AAAA"));
     await expectRefused(right.storePath, "invalid");
   });
 
-  test("the NARInfo of another path, though it is signed", async () => {
+  test("the NARInfo of another path, although it is signed", async () => {
     const other = await signed({ ...right, storePath: formatStorePath({ digest: pseudoRandom(20, 10), name: "tree" }) });
     files.set(`${parseHashPart(right.storePath)}.narinfo`, () => formatNarInfo(other));
     await expectRefused(right.storePath, "corrupt");
@@ -278,7 +279,7 @@ test.each([
   "nar\\..\\..\\tree.nar",
   "nar/..\\..\\tree.nar",
 ])("the URL %j, which leads elsewhere", async (url) => {
-  // Whatever is asked for is there.
+  // The NAR exists under this name, and on another server.
   put({ ...right, url });
   files.set("https://elsewhere.test/nar/tree.nar", () => nar as Uint8Array<ArrayBuffer>);
   await expectRefused(right.storePath, "invalid");
@@ -304,19 +305,19 @@ test.each([
 });
 
 describe("a body without an end", () => {
-  test("of a NARInfo", async () => {
+  test("as a NARInfo", async () => {
     files.set(`${parseHashPart(right.storePath)}.narinfo`, () => pulled(endless(utf8("Unknown: x\n".repeat(1000)))));
     await expectRefused(right.storePath, "invalid");
     expect(taken).toBeLessThan(3_000_000);
   });
 
-  test("of nix-cache-info", async () => {
+  test("as nix-cache-info", async () => {
     files.set("nix-cache-info", () => pulled(endless(utf8("Unknown: x\n".repeat(1000)))));
     await expect(cache().info()).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
     expect(taken).toBeLessThan(200_000);
   });
 
-  test("of a NAR file, whose size is told", async () => {
+  test("as a NAR file with a declared size", async () => {
     put(await signed({ ...right, narSize: 2 ** 50 }), () => pulled(endless(nar)));
     await expectRefused(right.storePath, "corrupt");
     expect(taken).toBeLessThan(4 * nar.length + 1);
@@ -355,36 +356,36 @@ describe("references", () => {
     expect(readsNar()).toBe(false);
   });
 
-  test("to what the cache has not", async () => {
+  test("to a path that the cache lacks", async () => {
     await putAll([[1], [2]]);
     await expect(substitute()).rejects.toMatchObject({ name: "StoreError", code: "not-found" });
     expect(readsNar()).toBe(false);
   });
 
-  test("to something that nobody signed", async () => {
+  test("to an unsigned path", async () => {
     await putAll([[1], []]);
     put({ ...(await part(1, [])), signatures: [] });
     await expect(substitute()).rejects.toMatchObject({ name: "StoreError", code: "denied" });
     expect(readsNar()).toBe(false);
   });
 
-  test("to something that breaks off: what refers to it does not show up", async () => {
+  test("to a path that breaks off: the paths that refer to it stay invisible", async () => {
     await putAll([[1], [2], []]);
     put({ ...(await part(1, [2])), url: "nar/other.nar" }, () => nar.slice(0, 100) as Uint8Array<ArrayBuffer>);
     await expect(substitute()).rejects.toMatchObject({ name: "StoreError", code: "corrupt" });
-    // The innermost is whole, and may have come before the other failed.
+    // The innermost path is complete, and may have come before the other failed.
     visible = (await store.pathInfos.get(parseHashPart(baseName(2)))) ? [`/nix/store/${baseName(2)}`] : [];
   });
 
-  test("to itself are nothing special, and a chain of many is taken", async () => {
+  test("to the path itself are accepted, and so is a long chain", async () => {
     await putAll(Array.from({ length: 400 }, (_, i) => (i < 399 ? [i, i + 1] : [i])));
     const { paths } = await substitutePaths(store, cache(), [baseName(0)], { engine, trust: trust() });
     expect(paths).toBe(400);
     visible = Array.from({ length: 400 }, (_, i) => `/nix/store/${baseName(i)}`).sort();
   });
 
-  test("to more than there can be", async () => {
-    // Each of 20 refers to 19,000 others.
+  test("to too many paths", async () => {
+    // Each of 20 paths refers to 19,000 others.
     put(
       await part(
         0,

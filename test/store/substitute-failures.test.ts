@@ -19,7 +19,7 @@ import type { Script, Step } from "../setup/flaky-script.ts";
 import { type FlakyServer, startFlakyServer } from "../setup/flaky-server.ts";
 import { collect, engine, failure, importFiles } from "./fixtures.ts";
 
-/** What the cache has; a path's NARInfo and its NAR are named after the path. */
+/** Files of the cache. NARInfo and NAR of a path are named after the path. */
 const files = new Map<string, Uint8Array | (() => Uint8Array)>();
 let server: FlakyServer;
 beforeAll(async () => {
@@ -89,7 +89,7 @@ async function failed(promise: Promise<unknown>): Promise<FailedPathsError> {
   throw error;
 }
 
-/** The names of all paths. */
+/** Names of all paths in the store. */
 async function stored(): Promise<string[]> {
   const names: string[] = [];
   for await (const info of store.pathInfos.list()) names.push(info.storePath.slice(44));
@@ -98,7 +98,7 @@ async function stored(): Promise<string[]> {
 const namesOf = (failures: readonly FailedPath[]): string[] => failures.map((failure) => failure.storePath.slice(44));
 const askedFor = (part: string): number => server.asked(cache).filter(({ path }) => path.includes(part)).length;
 
-test("failures that pass are retried, and counted", async () => {
+test("temporary failures are retried and counted", async () => {
   await put("a");
   await put("b", ["a"]);
   await put("c", ["b"]);
@@ -110,7 +110,7 @@ test("failures that pass are retried, and counted", async () => {
 });
 
 describe("a path that fails", () => {
-  /** `top` refers to `bad` and `good`; `other` to `good`. */
+  /** Puts `top`, which refers to `bad` and `good`, and `other`, which refers to `good`. */
   async function putGraph(change: Partial<NarInfo> = {}): Promise<void> {
     await put("leaf");
     await put("bad", ["leaf"], change);
@@ -141,7 +141,7 @@ describe("a path that fails", () => {
     expect(error.message).toContain("3 of 6");
     expect(await stored()).toEqual(["good", "leaf", "other"]);
     expect(told).toEqual(["leaf", "good", "other"]);
-    // Nothing is known of the path, so that the next attempt brings the rest.
+    // The store knows nothing about the path, so the next attempt fetches the rest.
     if (code === "unavailable" || code === "not-found") {
       expect(await substitute(["top", "other"])).toMatchObject({ paths: 3, reused: 3, failed: 0 });
       expect(await stored()).toEqual(["bad", "good", "leaf", "middle", "other", "top"]);
@@ -168,7 +168,7 @@ describe("a path that fails", () => {
     expect(await substitute(["top"], { steps })).toMatchObject({ paths: 3, reused: 2, failed: 0 });
   });
 
-  test("alone leaves out the others without closure as well", async () => {
+  test("leaves out no others if closures are not imported", async () => {
     await putGraph();
     const error = await failed(substitute(["leaf", "bad", "good"], { steps: { "nar/bad": [404] } }, { closure: false }));
     expect(error).toMatchObject({ code: "not-found", report: { paths: 2, failed: 1 } });
@@ -179,7 +179,7 @@ describe("a path that fails", () => {
     expect(missing.failures[0]?.storePath).toBe(storePath("nowhere"));
   });
 
-  test("ends the reading of those that refer to it", async () => {
+  test("ends the downloads of the paths that refer to it", async () => {
     await put("bad");
     await put("top", ["bad"]);
     const error = await failed(
@@ -198,7 +198,7 @@ describe("a path that fails", () => {
   });
 });
 
-describe("a cache that is gone", () => {
+describe("an unreachable cache", () => {
   test.each<[string, Script]>([
     ["while NARs are read", { steps: { "nar/": Array<Step>(9).fill("reset") } }],
     ["while NARInfos are read", { steps: { ".narinfo": Array<Step>(9).fill(503) } }],
@@ -213,7 +213,7 @@ describe("a cache that is gone", () => {
     expect(await stored()).toEqual([]);
   });
 
-  test("is one that fails for many paths in a row, not for some", async () => {
+  test("is assumed only after many paths in a row fail", async () => {
     const names = Array.from({ length: 60 }, (_, i) => `${i % 3 === 0 ? "good" : "bad"}-${i}`);
     for (const name of names) await put(name, [], {}, 10);
     const error = await failed(substitute(names, { steps: { "nar/bad": Array<Step>(9).fill(503) } }));
@@ -222,8 +222,8 @@ describe("a cache that is gone", () => {
   });
 });
 
-describe("it settles when all that it began has ended", () => {
-  /** A store that counts what goes on in it, and whose writers take a while to be given up. */
+describe("an import settles after everything that it started has ended", () => {
+  /** A store that counts running operations, and whose writers take a while to abort. */
   function watched(fails: () => StoreError | undefined = () => undefined) {
     const open = new Set<object>();
     let calls = 0;
@@ -271,7 +271,7 @@ describe("it settles when all that it began has ended", () => {
     return { to, underWay: () => open.size + calls };
   }
 
-  /** Bodies that are neither at their end nor cancelled. */
+  /** Bodies that were neither read to the end nor cancelled. */
   const bodies = new Set<object>();
   const fetch: typeof globalThis.fetch = async (url, init) => {
     const response = await globalThis.fetch(url, init);
@@ -325,7 +325,7 @@ describe("it settles when all that it began has ended", () => {
     expect(await stored()).toEqual([]);
   });
 
-  test.each(["quota", "closed"] as const)("after the store failed with %s, which ends the others", async (code) => {
+  test.each(["quota", "closed"] as const)("after the store failed with %s, which ends the rest", async (code) => {
     let writes = 0;
     const { to, underWay } = watched(() => (++writes > 20 ? new StoreError(code, "no more") : undefined));
     const error = await failure(substitute(["top"], { steps: { "nar/top": [{ stall: 10 }] } }, { fetch }, to));
@@ -346,7 +346,7 @@ describe("it settles when all that it began has ended", () => {
     expect(underWay()).toBe(0);
   });
 
-  test.each([true, false])("after a NARInfo ended the others, with closure: %s", async (closure) => {
+  test.each([true, false])("after a NARInfo ended the rest, with closure: %s", async (closure) => {
     let asking = 0;
     const slow: typeof globalThis.fetch = async (url, init) => {
       asking++;
@@ -364,7 +364,7 @@ describe("it settles when all that it began has ended", () => {
   });
 });
 
-test("a NAR that broke off and is other bytes each time is read once more from the start", async () => {
+test("a NAR that broke off and differs at the next request is read from the start once", async () => {
   await put("a", [], { compression: "gzip", fileHash: undefined, fileSize: undefined }, 3_000_000);
   const nar = files.get("nar/a.nar") as Uint8Array;
   let made = 0;
@@ -376,7 +376,7 @@ test("a NAR that broke off and is other bytes each time is read once more from t
   expect(await stored()).toEqual(["a"]);
 });
 
-test("castore services that never answer don't hold up the NAR", async () => {
+test("castore services that never answer don't block the NAR", async () => {
   const source = createMemoryStore();
   const { node, narSize } = await importFiles(source, "a", { a: pseudoRandom(20_000, hash("a") + 1) });
   const url = narUrl(node, narSize);

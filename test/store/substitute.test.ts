@@ -17,7 +17,7 @@ import { collect, engine, SAMPLE, sampleNar } from "./fixtures.ts";
 const FOLDER = join(import.meta.dirname, "../fixtures/sample");
 const KEY = parsePublicKey(readFileSync(join(FOLDER, "public-key"), "utf8").trim());
 const INFOS = SAMPLE.map((text) => parseNarInfo(text));
-/** Refers to others that are built, and to itself by way of none. */
+/** A path that refers to built paths, and to itself through none of them. */
 const ROOT = INFOS.find(({ ca, references }) => ca === undefined && references.length > 0) as (typeof INFOS)[number];
 
 type Body = ConstructorParameters<typeof Response>[0];
@@ -30,7 +30,7 @@ beforeEach(() => {
   store = createMemoryStore();
 });
 
-/** The sample's cache, but for what `answer` says. */
+/** The sample's cache, except for the answers of `answer`. */
 function cache(answer: Answer = () => undefined, url = "https://cache.test/some/where"): BinaryCache {
   return new BinaryCache(url, {
     retry: { delay: 1 },
@@ -46,7 +46,7 @@ function cache(answer: Answer = () => undefined, url = "https://cache.test/some/
   });
 }
 
-/** The sample's NARInfo of ROOT with other lines. */
+/** The sample's NARInfo of ROOT with changed lines. */
 function changed(changes: Record<string, string>): Answer {
   const text = SAMPLE[INFOS.indexOf(ROOT)] ?? "";
   let other = text;
@@ -67,7 +67,7 @@ async function stored(): Promise<string[]> {
   return paths;
 }
 
-test("a closure comes with all that it refers to, once, and its NARs are those of the cache", async () => {
+test("a closure is imported with all dependencies, once, and its NARs equal the cache's", async () => {
   const loaded: number[] = [];
   const report = await substitute(cache(), { onProgress: (progress) => loaded.push(progress.loaded) });
   const paths = await stored();
@@ -86,7 +86,7 @@ test("a closure comes with all that it refers to, once, and its NARs are those o
   expect(asked.some((path) => path.startsWith("nar/"))).toBe(false);
 });
 
-test("references are compared as a set: named twice they are the same, and others are a conflict", async () => {
+test("references are compared as a set: repetitions don't matter, different references are a conflict", async () => {
   await substitute(cache());
   const before = await store.pathInfos.get(parseHashPart(ROOT.storePath));
   const twice = changed({ References: [...ROOT.references, ...ROOT.references].join(" ") });
@@ -96,12 +96,12 @@ test("references are compared as a set: named twice they are the same, and other
   expect(await store.pathInfos.get(parseHashPart(ROOT.storePath))).toEqual(before);
 });
 
-test("without its closure a path comes alone", async () => {
+test("without its closure, a path is imported alone", async () => {
   await substitute(cache(), { closure: false });
   expect(await stored()).toEqual([ROOT.storePath]);
 });
 
-test("a compressed NAR is the same", async () => {
+test("a compressed NAR gives the same path", async () => {
   const gzipped = gzipSync(sampleNar(SAMPLE[INFOS.indexOf(ROOT)] ?? ""));
   const text = (SAMPLE[INFOS.indexOf(ROOT)] ?? "")
     .replace(/^(FileHash|FileSize): .*\n/gm, "")
@@ -113,7 +113,7 @@ test("a compressed NAR is the same", async () => {
   expect(await stored()).toEqual([ROOT.storePath]);
 });
 
-describe("a NARInfo in a Content-Encoding that the platform doesn't know", () => {
+describe("a NARInfo in a Content-Encoding that the platform doesn't decode", () => {
   const name = `${parseHashPart(ROOT.storePath)}.narinfo`;
   const text = Buffer.from(SAMPLE[INFOS.indexOf(ROOT)] ?? "");
 
@@ -160,13 +160,13 @@ describe("refused before any NAR is read", () => {
     expect(await stored()).toEqual([]);
   });
 
-  test("one that a key of the same name signed", async () => {
+  test("a signature of a different key with the same name", async () => {
     const other = { name: KEY.name, bytes: publicKeyOf(await generateSecretKey("x")).bytes };
     await expect(substitute(cache(), { trust: { keys: [other] } })).rejects.toMatchObject({ code: "denied" });
   });
 });
 
-describe("refused while a NAR is read, and not visible then", () => {
+describe("refused while a NAR is read, and invisible afterwards", () => {
   const nar = sampleNar(SAMPLE[INFOS.indexOf(ROOT)] ?? "");
   const endless = (): ReadableStream<Uint8Array> =>
     new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536)) });
@@ -182,7 +182,7 @@ describe("refused while a NAR is read, and not visible then", () => {
   ])("%s", async (_, body, changes, code) => {
     const info = changed(changes);
     const from = cache((path) => (path === ROOT.url ? body() : info(path)));
-    // What compression and file are is not signed.
+    // The signature does not cover compression and file hash.
     await expect(substitute(from)).rejects.toMatchObject({
       name: "StoreError",
       code: expect.stringMatching(`${code}|invalid|corrupt`),
@@ -191,7 +191,7 @@ describe("refused while a NAR is read, and not visible then", () => {
   });
 });
 
-test("an abort ends it with its reason", async () => {
+test("an abort rejects with its reason", async () => {
   const controller = new AbortController();
   const from = cache((path) => {
     if (path === ROOT.url) controller.abort(new Error("enough"));
@@ -208,7 +208,7 @@ test.each(["ftp://cache.test", "cache.test", "https://cache.test?x=y", "https://
   },
 );
 
-test("what a cache says of itself", async () => {
+test("a cache's nix-cache-info is read", async () => {
   const says = (text: string | number) => cache((path) => (path === "nix-cache-info" ? text : undefined));
   const text = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n";
   expect(await says(text).info()).toEqual({ storeDir: "/nix/store", wantMassQuery: true, priority: 40 });

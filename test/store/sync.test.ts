@@ -28,7 +28,7 @@ async function listed(store: StoreServices): Promise<PathInfo[]> {
   return infos;
 }
 
-/** `store` with its blob reads noted. */
+/** `store` with a record of the blobs that are read. */
 function watched(store: StoreServices): { store: StoreServices; moved: Set<string> } {
   const moved = new Set<string>();
   const { blobs } = store;
@@ -57,7 +57,7 @@ describe("copyPaths", () => {
     sample = await sampleStore();
   });
 
-  test("copies a closure, references first, and then nothing again", async () => {
+  test("copies a closure, dependencies first, and nothing the second time", async () => {
     const to = createMemoryStore();
     const order: string[] = [];
     const put = to.pathInfos.put.bind(to.pathInfos);
@@ -65,7 +65,7 @@ describe("copyPaths", () => {
       for (const reference of info.references) {
         if (!info.storePath.endsWith(reference)) expect(order).toContain(`/nix/store/${reference}`);
       }
-      // What becomes visible is complete.
+      // A path that becomes visible is complete.
       expect(await calculateNar(to, engine, info.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
       order.push(info.storePath);
       return put(info, options);
@@ -81,13 +81,13 @@ describe("copyPaths", () => {
     expect(await copyPaths(sample, to, [DEMO], { engine })).toEqual({ paths: 0, objects: 0, bytes: 0, reused: order.length });
   });
 
-  test("copies one path alone when asked to", async () => {
+  test("copies a single path on request", async () => {
     const to = createMemoryStore();
     expect(await copyPaths(sample, to, [DEMO, DEMO], { engine, closure: false })).toMatchObject({ paths: 1 });
     expect((await listed(to)).map((info) => info.storePath)).toEqual([DEMO]);
   });
 
-  test("every path of the sample, without verification too", async () => {
+  test("copies every path of the sample, also without verification", async () => {
     const to = createMemoryStore();
     const infos = await listed(sample);
     await copyPaths(
@@ -99,7 +99,7 @@ describe("copyPaths", () => {
     expect(await listed(to)).toEqual(infos);
   });
 
-  test("tells progress that only rises, up to the total", async () => {
+  test("reports progress that only rises, up to the total", async () => {
     const steps: Progress[] = [];
     await copyPaths(sample, createMemoryStore(), [DEMO], { engine, onProgress: (step) => steps.push(step) });
     for (const phase of ["copying", "verifying"]) {
@@ -109,7 +109,7 @@ describe("copyPaths", () => {
     }
   });
 
-  test("adds signatures to a path that is there", async () => {
+  test("adds signatures to an existing path", async () => {
     const to = createMemoryStore();
     await copyPaths(sample, to, [DEMO], { engine });
     const info = (await to.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
@@ -118,7 +118,7 @@ describe("copyPaths", () => {
     expect(await to.pathInfos.get(DEMO.slice(11, 43))).toEqual(info);
   });
 
-  test("a path that is there with other content is a conflict, and nothing moves", async () => {
+  test("refuses an existing path with different content, and copies nothing", async () => {
     const to = createMemoryStore();
     const info = (await sample.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
     const other = { ...info, narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" };
@@ -127,7 +127,7 @@ describe("copyPaths", () => {
     expect(await listed(to)).toEqual([other]);
   });
 
-  test("a path that is there with other references is a conflict, and gets no signature", async () => {
+  test("refuses an existing path with different references, and adds no signature", async () => {
     const to = await sampleStore();
     const paths = (await listed(to)).map((info) => info.storePath);
     const before = await listed(to);
@@ -142,7 +142,7 @@ describe("copyPaths", () => {
     expect(await listed(to)).toEqual(before);
   });
 
-  test("a path that somebody else puts meanwhile with other references is a conflict, and its content is not copied again", async () => {
+  test("refuses a path that is added meanwhile with different references, and copies its content once", async () => {
     const store = createMemoryStore();
     const info = (await sample.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
     const put = async (): Promise<never> => {
@@ -164,13 +164,13 @@ describe("copyPaths", () => {
     expect(copies).toBe(1);
   });
 
-  test("moves only what is missing: not what lies under a directory that is there, not a blob that is there", async () => {
+  test("copies only missing objects: nothing beneath an existing directory, and no existing blob", async () => {
     const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`shared/f${i}`, utf8(`shared ${i}`)]));
     const from = createMemoryStore();
     const first = await importFiles(from, "first", { ...many, a: utf8("a"), same: utf8("same") });
     const second = await importFiles(from, "second", { ...many, b: utf8("b"), "sub/same": utf8("same") });
     const to = createMemoryStore();
-    // The root, its one sub-directory, and 42 blobs.
+    // The root, its one child directory, and 42 blobs.
     expect(await copyPaths(from, to, [first.storePath], { engine })).toMatchObject({ paths: 1, objects: 44 });
 
     const { store, moved } = watched(from);
@@ -183,7 +183,7 @@ describe("copyPaths", () => {
     expect(await copyPaths(from, to, [third.storePath], { engine })).toEqual({ paths: 1, objects: 0, bytes: 0, reused: 0 });
   });
 
-  test("large blobs go as streams", async () => {
+  test("copies large blobs as streams", async () => {
     const from = createMemoryStore();
     const large = new Uint8Array(5_000_000).map((_, i) => (i * i) >>> 7);
     const info = await importFiles(from, "large", { large, small: utf8("s"), "sub/large": large, empty: new Uint8Array(0) });
@@ -206,18 +206,21 @@ describe("copyPaths", () => {
     expect(await copyPaths(from, withSizeRule(to, toRule), paths, { engine })).toMatchObject({ paths: 0, objects: 0 });
   });
 
-  test.each<DirectorySizeRule>(["documented", "doubled"])("a tree with %s sizes keeps its digests where it may", async (rule) => {
-    const from = await sampleStore(rule);
-    const to = createMemoryStore();
-    const paths = (await listed(from)).map((info) => info.storePath);
-    await copyPaths(from, to, paths, { engine });
-    expect(await listed(to)).toEqual(await listed(from));
-    // Back to where only this rule is known, nothing is left to do.
-    for (const info of await listed(from)) await from.pathInfos.delete(info.storePath.slice(11, 43));
-    expect(await copyPaths(to, withSizeRule(from, rule), paths, { engine })).toMatchObject({ paths: paths.length, objects: 0 });
-  });
+  test.each<DirectorySizeRule>(["documented", "doubled"])(
+    "keeps the digests of a tree with %s sizes if the target accepts them",
+    async (rule) => {
+      const from = await sampleStore(rule);
+      const to = createMemoryStore();
+      const paths = (await listed(from)).map((info) => info.storePath);
+      await copyPaths(from, to, paths, { engine });
+      expect(await listed(to)).toEqual(await listed(from));
+      // A copy back to a store that accepts only this rule has nothing to do.
+      for (const info of await listed(from)) await from.pathInfos.delete(info.storePath.slice(11, 43));
+      expect(await copyPaths(to, withSizeRule(from, rule), paths, { engine })).toMatchObject({ paths: paths.length, objects: 0 });
+    },
+  );
 
-  test("a root whose node has a wrong size is corrupt", async () => {
+  test("refuses a root whose node has a wrong size", async () => {
     const from = createMemoryStore();
     const info = await importFiles(from, "wrong-size", { "a/b": utf8("b"), c: utf8("c") });
     if (info.node.kind !== "directory") throw new Error("it is a directory");
@@ -254,13 +257,13 @@ describe("copyPaths", () => {
     expect(await to.pathInfos.get(info.storePath.slice(11, 43))).toEqual(expected);
   });
 
-  test("a missing path is not-found, and nothing moves", async () => {
+  test("refuses a missing path, and copies nothing", async () => {
     const to = createMemoryStore();
     expect(await failure(copyPaths(createMemoryStore(), to, [DEMO], { engine }))).toMatchObject({ code: "not-found" });
     expect(await listed(to)).toEqual([]);
   });
 
-  /** A store that has a blob less, and the path that this breaks. */
+  /** Makes a store with a damaged blob, and the path that has this blob. */
   async function spoiltStore(spoil: (chunks: MemoryChunkStore, blob: Digest) => void, content = utf8("the blob")) {
     const chunks = new MemoryChunkStore();
     const store = { ...createMemoryStore(), blobs: new ChunkedBlobService(chunks, engine) };
@@ -280,19 +283,20 @@ describe("copyPaths", () => {
       const to = createMemoryStore();
       expect(await failure(copyPaths(store, to, [info.storePath], { engine, verify }))).toMatchObject({ code: "not-found" });
       expect(await listed(to)).toEqual([]);
-      // Nor is the root's directory there, so that the next attempt does not take its content for granted.
+      // The root's directory is missing too, so the next attempt does not assume that its content
+      // is there.
       expect(info.node.kind === "directory" && (await to.directories.get(info.node.digest))).toBeUndefined();
     },
   );
 
-  test("a blob that the source has with other content is corrupt", async () => {
+  test("refuses a blob that has different content at the source", async () => {
     const { store, info } = await spoiltStore((chunks, blob) => chunks.chunks.set(digestKey(blob), utf8("another8")));
     const to = createMemoryStore();
     expect(await failure(copyPaths(store, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
     expect(await listed(to)).toEqual([]);
   });
 
-  test("a source that lies about a blob is found out, even where its own service is not", async () => {
+  test("detects a source that returns wrong content for a blob", async () => {
     const from = createMemoryStore();
     const info = await importFiles(from, "lie", { a: utf8("truth") });
     const lying = { ...from, blobs: { ...watched(from).store.blobs, readMany: async () => [utf8("false")] } };
@@ -317,7 +321,7 @@ describe("copyPaths", () => {
     expect(await listed(to)).toEqual([]);
   });
 
-  test("content that the target lost beneath a directory that it has is copied again", async () => {
+  test("copies content again that the target lost beneath an existing directory", async () => {
     const {
       store: to,
       info,
@@ -334,7 +338,7 @@ describe("copyPaths", () => {
     expect(await listed(to)).toEqual([info]);
   });
 
-  test("an abort rejects with the signal's reason and leaves no path half done", async () => {
+  test("rejects with the reason of an abort, and leaves no incomplete path", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const to = createMemoryStore();

@@ -19,13 +19,13 @@ const addressed = infos.find(({ ca }) => ca !== undefined) as PathInfo;
 const built = infos.find(({ ca }) => ca === undefined) as PathInfo;
 const denied = expect.objectContaining({ name: "StoreError", code: "denied" });
 
-describe("what Nix built and signed", () => {
-  test("is taken with its key, and says whose", async () => {
+describe("a path that Nix built and signed", () => {
+  test("is accepted with its key, and the key is named", async () => {
     expect(await checkTrust(built, { keys: [KEY] })).toEqual({ kind: "signature", keys: [KEY.name] });
     expect(await trustedSigners(built, [KEY])).toEqual([KEY.name]);
   });
 
-  test("is denied without it, with another of its name, and when anything that is signed differs", async () => {
+  test("is denied without its key, with another key of the same name, and after any signed fact changes", async () => {
     const other = { name: KEY.name, bytes: publicKeyOf(await generateSecretKey("x")).bytes };
     await expect(checkTrust(built, { keys: [] })).rejects.toThrow(denied);
     await expect(checkTrust(built, { keys: [other] })).rejects.toThrow(denied);
@@ -40,11 +40,11 @@ describe("what Nix built and signed", () => {
     }
   });
 
-  test("is taken by whoever takes all", async () => {
+  test("is accepted if the policy is `all`", async () => {
     expect(await checkTrust({ ...built, signatures: [] }, "all")).toEqual({ kind: "policy" });
   });
 
-  test("is taken with one right signature among others", async () => {
+  test("is accepted with one right signature among others", async () => {
     const key = await generateSecretKey("second-1");
     const { storePath, narSize, references } = built;
     const right = await sign(key, fingerprint({ storePath, narHash: parseHash(built.narHash), narSize, references }));
@@ -55,7 +55,7 @@ describe("what Nix built and signed", () => {
   });
 });
 
-test("a content address that makes the path needs no signature, another one does", async () => {
+test("a matching content address needs no signature, another one does", async () => {
   const bare = { ...addressed, signatures: [] };
   expect(await checkTrust(bare, { keys: [] })).toEqual({ kind: "content-address" });
   await expect(checkTrust({ ...bare, storePath: built.storePath }, { keys: [] })).rejects.toThrow(denied);
