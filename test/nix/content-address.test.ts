@@ -9,7 +9,7 @@ import { fixtureText } from "./fixture.ts";
 
 const invalid = expect.objectContaining({ code: "invalid" });
 
-/** What `nix path-info --json` says. */
+/** A path in the output of `nix path-info --json`. */
 interface Known {
   path: string;
   ca: string;
@@ -75,7 +75,7 @@ describe("content address", () => {
     expect(() => parseContentAddress(text)).toThrow(invalid);
   });
 
-  it("refuses references where Nix has no path for them", async () => {
+  it("refuses references if Nix has no path for them", async () => {
     const references = [REFERENCE];
     for (const [method, algorithm] of [
       ["flat", "sha256"],

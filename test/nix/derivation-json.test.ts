@@ -11,7 +11,7 @@ import { nextFixtureText } from "./nix-2.34.ts";
 import { DERIVATION_SCHEMA, schemaErrors } from "./nix-schemas.ts";
 
 const FOLDERS = [new URL("./derivations/", import.meta.url), new URL("./nix-2.34/derivations/", import.meta.url)];
-/** The `.drv` files of make-derivations.sh and make-nix-2.34.sh. */
+/** The `.drv` files that make-derivations.sh and make-nix-2.34.sh wrote. */
 const FILES = new Map(
   FOLDERS.flatMap((folder) =>
     readdirSync(folder)
@@ -35,7 +35,7 @@ function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-test("the fixtures of Nix 2.34 have what 2.8 has, and git, BLAKE3 and structured attributes", () => {
+test("the fixtures of Nix 2.34 include those of 2.8, and git, BLAKE3 and structured attributes", () => {
   expect([...FILES.keys()].sort()).toEqual(Object.keys(SHOWN_4_JSON.derivations).sort());
   const outputs = JSON.stringify(Object.values(SHOWN_4_JSON.derivations).map(({ outputs }) => outputs));
   for (const part of ['"method":"git"', '"method":"text"', '"hashAlgo":"blake3"', '"impure":true', '"out":{}', "sha1-"])
@@ -50,11 +50,11 @@ describe.each([...FILES.keys()])("%s", (file) => {
     expect(json).toEqual(shown);
     expect(Object.keys(json)).toEqual(Object.keys(shown ?? {}));
     expect(schemaErrors(DERIVATION_SCHEMA, json)).toEqual([]);
-    // With every digit.
+    // The text keeps every digit of numbers.
     expect(SHOWN_4).toContain(`"${file}":${formatDerivationJson(parsed(file), { version: 4 })}`);
   });
 
-  test("is the same after it was written and read in either version", async () => {
+  test("stays the same when it is written and read in either version", async () => {
     const { name } = parsed(file);
     for (const version of [1, 4] as const) {
       const read = await derivationFromJson(formatDerivationJson(parsed(file), { version }), { name });
@@ -63,21 +63,21 @@ describe.each([...FILES.keys()])("%s", (file) => {
   });
 });
 
-test("all that nix derivation show of 2.34 printed is read, and makes the same files", async () => {
+test("the whole output of nix derivation show 2.34 is read, and gives the same files", async () => {
   const derivations = await derivationsFromJson(SHOWN_4);
   expect([...derivations.keys()].sort()).toEqual([...FILES.keys()].sort().map((name) => `/nix/store/${name}`));
   for (const [path, derivation] of derivations)
     expect(text(formatDerivation(derivation))).toBe(text(FILES.get(path.slice(11)) as Uint8Array));
 });
 
-test("all that nix show-derivation of 2.8 printed is read, and makes the same files", async () => {
+test("the whole output of nix show-derivation 2.8 is read, and gives the same files", async () => {
   const derivations = await derivationsFromJson(SHOWN_1);
   expect(derivations.size).toBeGreaterThan(10);
   for (const [path, derivation] of derivations)
     expect(text(formatDerivation(derivation))).toBe(text(FILES.get(path.slice(11)) as Uint8Array));
 });
 
-test("structured attributes of another machine have the store paths that they had there", async () => {
+test("structured attributes from another machine give the store paths that they had there", async () => {
   const derivations = await derivationsFromJson(CASE);
   expect(derivations.size).toBe(2);
   for (const [path, derivation] of derivations) {
@@ -94,7 +94,7 @@ const V4 = { ...BASE, inputs: { srcs: [SOURCE], drvs: { [INPUT]: { outputs: ["ou
 const HEX = "8e4c7c1b99dbfd50e7a95185fead5ee1448fa904a2fdd778eaf5f2dbfd629a99";
 const SRI = "sha256-jkx8G5nb/VDnqVGF/q1e4USPqQSi/dd46vXy2/1impk=";
 
-test("the versions between are read too", async () => {
+test("the versions in between are read too", async () => {
   const expected = await derivationFromJson({ ...V4, outputs: { out: { method: "nar", hash: SRI } } });
   const [output] = expected.outputs.values();
   const path = output && "path" in output ? (output.path ?? "") : "";
@@ -103,7 +103,7 @@ test("the versions between are read too", async () => {
   const nested = { outputs: ["out"], dynamicOutputs: {} };
   const fixed = { path, method: "nar", hashAlgo: "sha256", hash: HEX };
   for (const json of [
-    // 2.8, 2.18, 2.20 to 2.31, 2.32.
+    // As Nix 2.8, 2.18, 2.20 to 2.31, and 2.32 write it, in this order.
     {
       ...BASE,
       outputs: { out: { path, hashAlgo: "r:sha256", hash: HEX } },
@@ -122,7 +122,7 @@ test("the versions between are read too", async () => {
     expect(await derivationFromJson(json)).toEqual(expected);
 });
 
-test("a text keeps the digits of structured attributes, a value those that JavaScript has", async () => {
+test("structured attributes keep all digits from a text, and JavaScript's digits from a value", async () => {
   const attributes =
     '{"z": 3.0, "a": [9007199254740993, 1E2, -0, -0.50], "é": "\\u00e9\\u0000\\/", "\\u0000b": {}, "__proto__": 1}';
   const json = `{"structuredAttrs": ${attributes}, ${JSON.stringify(V4).slice(1)}`;
@@ -149,7 +149,7 @@ test.each([
   expect(performance.now() - before).toBeLessThan(5000);
 });
 
-test("attributes that are nested deeply are refused or read, but take no call stack of ours", async () => {
+test("deeply nested attributes are refused or read, without a deep call stack of ours", async () => {
   const nested = (depth: number) =>
     `{"structuredAttrs":{"a":${"[".repeat(depth)}${"]".repeat(depth)}},${JSON.stringify(V4).slice(1)}`;
   const derivation = await derivationFromJson(nested(1000));
@@ -190,7 +190,7 @@ test.each<[string, unknown]>([
   await expect(derivationFromJson(json)).rejects.toThrow(invalid);
 });
 
-test("a name is needed, and must be the one that is said elsewhere", async () => {
+test("a name is required, and must match the name given elsewhere", async () => {
   const { name: _, ...nameless } = V4;
   expect((await derivationFromJson(nameless, { name: "y" })).name).toBe("y");
   await expect(derivationFromJson(V4, { name: "y" })).rejects.toThrow(invalid);
@@ -198,7 +198,7 @@ test("a name is needed, and must be the one that is said elsewhere", async () =>
   await expect(derivationsFromJson({ derivations: { [SOURCE]: V4 }, version: 4 })).rejects.toThrow(invalid);
 });
 
-test("a __json that is none has no version 4", () => {
+test("an invalid __json can't be written as version 4", () => {
   const derivation = (json: string | Uint8Array) => ({
     ...parsed([...FILES.keys()][0] as string),
     environment: new Map([["__json", json]]),

@@ -39,14 +39,14 @@ function named(name: string): Derivation {
 }
 
 const hashes = new Map<string, Promise<DerivationHash>>();
-/** Of a fixture, by its store path. */
+/** Hashes the fixture with this store path. */
 function inputHash(path: string): Promise<DerivationHash> {
   const known = hashes.get(path) ?? hashDerivation(parsed(storePathBaseName(parseStorePath(path))), inputHash);
   hashes.set(path, known);
   return known;
 }
 
-test("the fixtures have each kind of output, inputs, and strings that have to be escaped", () => {
+test("the fixtures have each kind of output, inputs, and strings that need escapes", () => {
   const kinds = new Set(FILES.flatMap((file) => [...parsed(file).outputs.values()].map(({ kind }) => kind)));
   expect([...kinds].sort()).toEqual(["fixed", "floating", "impure", "input-addressed"]);
   expect(named("strings").arguments).toContain("line\nreturn\rtab\tend");
@@ -58,11 +58,11 @@ describe.each(FILES)("%s, as Nix wrote it", (file) => {
     expect(Buffer.from(formatDerivation(parsed(file))).toString("latin1")).toBe(Buffer.from(read(file)).toString("latin1"));
   });
 
-  test("has the store path that follows from it", async () => {
+  test("has the store path that is calculated from it", async () => {
     expect(storePathBaseName(await derivationPath(parsed(file)))).toBe(file);
   });
 
-  test("has the output paths that follow from it, whatever it says of them", async () => {
+  test("has the output paths that are calculated from it", async () => {
     const derivation = parsed(file);
     const unknown = new Map([...derivation.outputs.keys()].map((name) => [name, undefined] as const));
     const paths = await outputPaths(withOutputPaths(derivation, unknown), inputHash);
@@ -71,16 +71,16 @@ describe.each(FILES)("%s, as Nix wrote it", (file) => {
     expect(withOutputPaths(derivation, paths)).toEqual(derivation);
   });
 
-  test("is the JSON of nix show-derivation", () => {
+  test("is formatted as nix show-derivation does", () => {
     const json = derivationToJson(parsed(file));
-    // In its order too.
+    // The order of the fields is the same too.
     expect(JSON.stringify(json, undefined, 2)).toBe(JSON.stringify(SHOWN[`/nix/store/${file}`], undefined, 2));
   });
 });
 
 const SMALL = 'Derive([("out","","","")],[],[],"s","b",[],[])';
 
-test("bytes that are no UTF-8 are kept", () => {
+test("bytes that are not UTF-8 are kept", () => {
   const bytes = Buffer.from('Derive([("out","","","")],[],[],"s","b",["\xff\\n\xfe","\xc3\xbc"],[("k","\xff")])', "latin1");
   const derivation = parseDerivation(bytes, "x");
   expect(derivation.arguments).toEqual([new Uint8Array([0xff, 0x0a, 0xfe]), "ü"]);
@@ -88,7 +88,7 @@ test("bytes that are no UTF-8 are kept", () => {
   expect(Buffer.from(formatDerivation(derivation))).toEqual(bytes);
 });
 
-test("what is not in order is read, and written in order", () => {
+test("fields in the wrong order are read, and written in the right order", () => {
   const text = 'Derive([("out","","",""),("dev","","","")],[],[],"s","b",[],[("b","2"),("a","1")])';
   const written = 'Derive([("dev","","",""),("out","","","")],[],[],"s","b",[],[("a","1"),("b","2")])';
   expect(Buffer.from(formatDerivation(parseDerivation(utf8(text), "x"))).toString()).toBe(written);
@@ -124,7 +124,7 @@ test.each<[string, string]>([
   expect(() => parseDerivation(utf8(text), "x")).toThrow(invalid);
 });
 
-test("a derivation that is too long, or has a name that can't be, is refused", () => {
+test("a derivation that is too long, or has an invalid name, is refused", () => {
   expect(() => parseDerivation(new Uint8Array(DERIVATION_MAX_LENGTH + 1), "x")).toThrow(invalid);
   expect(() => checkDerivation({ ...named("base"), name: "a b" })).toThrow(invalid);
   expect(() => checkDerivation({ ...named("base"), name: "x".repeat(208) })).toThrow(invalid);
@@ -132,7 +132,7 @@ test("a derivation that is too long, or has a name that can't be, is refused", (
 
 test("a thousand derivations are read in 200 ms", () => {
   const files = FILES.map((file) => [read(file), nameOf(file)] as const);
-  // The best of three, where the machine is shared.
+  // The best of three runs counts, because the machine may be shared.
   const times = Array.from({ length: 3 }, () => {
     const from = performance.now();
     for (let i = 0; i < 1000; i++) {

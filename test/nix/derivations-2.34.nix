@@ -1,4 +1,4 @@
-# Derivations that Nix 2.8 can't make, for make-nix-2.34.sh.
+# Derivations that Nix 2.8 can't make. Input of make-nix-2.34.sh.
 let
   make = attributes: derivation ({ system = "x86_64-linux"; builder = "/bin/sh"; } // attributes);
   output = name: mode: algorithm: make {

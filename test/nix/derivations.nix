@@ -1,4 +1,4 @@
-# Derivations of each kind, for make-derivations.sh.
+# Derivations of each kind. Input of make-derivations.sh.
 let
   system = "x86_64-linux";
   builder = "/bin/sh";
@@ -21,7 +21,7 @@ let
   sha1 = fixed "sha1" "sha1" "flat" "da39a3ee5e6b4b0d3255bfef95601890afd80709";
   md5 = fixed "md5" "md5" "recursive" "d41d8cd98f00b204e9800998ecf8427e";
   sri = fixed "sri" null "flat" "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
-  # The same content from another place: an input of the same hash.
+  # The same content from another URL, so this input has the same hash.
   mirror = derivation (flat.drvAttrs // { url = "https://mirror.example.org/flat"; });
 
   strings = make {

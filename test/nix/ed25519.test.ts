@@ -17,7 +17,7 @@ import { fixtureNames, fixtureText } from "./fixture.ts";
 const invalid = expect.objectContaining({ name: "StoreError", code: "invalid" });
 const KEY = parsePublicKey(fixtureText("public-key").trim());
 
-/** WebCrypto, and what is there without it. */
+/** Runs `work` without WebCrypto. */
 async function withoutWebCrypto<T>(work: () => Promise<T>): Promise<T> {
   const { subtle } = crypto;
   Object.defineProperty(crypto, "subtle", { value: undefined, configurable: true });
@@ -34,7 +34,7 @@ const WAYS: [string, <T>(work: () => Promise<T>) => Promise<T>][] = [
 ];
 
 describe.each(WAYS)("with %s", (_, within) => {
-  test.each(fixtureNames("narinfo"))("what Nix signed is accepted, and nothing else: %s", async (name) => {
+  test.each(fixtureNames("narinfo"))("a signature of Nix is accepted, and changed ones are refused: %s", async (name) => {
     const info = parseNarInfo(fixtureText(`narinfo/${name}`));
     for (const signature of info.signatures) {
       const text = fingerprint(info);
@@ -52,7 +52,7 @@ describe.each(WAYS)("with %s", (_, within) => {
     }
   });
 
-  test("a signature is that which another implementation makes", async () => {
+  test("our signatures equal those of another implementation", async () => {
     const { privateKey } = generateKeyPairSync("ed25519");
     const { d, x } = privateKey.export({ format: "jwk" });
     const key = { name: "k-1", seed: fromBase64Url(d ?? ""), publicBytes: fromBase64Url(x ?? "") };
@@ -62,25 +62,25 @@ describe.each(WAYS)("with %s", (_, within) => {
     expect(Buffer.from(data)).toEqual(signWithNode(null, Buffer.from(utf8("1;text")), pkcs8));
   });
 
-  test("a key whose halves are of two keys does not sign", async () => {
+  test("a key whose halves belong to two keys does not sign", async () => {
     const [one, two] = [await generateSecretKey("k"), await generateSecretKey("k")];
     await expect(within(() => sign({ ...one, publicBytes: two.publicBytes }, "text"))).rejects.toThrow(invalid);
   });
 
-  test("a key that is no point of the curve accepts nothing", async () => {
+  test("a key that is no point on the curve accepts nothing", async () => {
     const key = { name: "k", bytes: new Uint8Array(32).fill(0xff) };
     expect(await within(() => verify({ name: "k", data: new Uint8Array(64) }, "text", [key]))).toBe(false);
   });
 });
 
-test("a new key signs, and is read again from its text", async () => {
+test("a new key signs, and is read back from its text", async () => {
   const key = await generateSecretKey("cache-1");
   expect(parseSecretKey(`${formatSecretKey(key)}\n`)).toEqual(key);
   expect(parsePublicKey(formatPublicKey(publicKeyOf(key)))).toEqual(publicKeyOf(key));
   expect(await verify(await sign(key, "text"), "text", [publicKeyOf(key)])).toBe(true);
 });
 
-test("several keys are separated by blanks, and one name has one key", async () => {
+test("several keys are separated by whitespace, and one name has one key", async () => {
   const keys = [publicKeyOf(await generateSecretKey("a")), publicKeyOf(await generateSecretKey("b"))];
   expect(parsePublicKeys(keys.map(formatPublicKey).join("\n  "))).toEqual(keys);
   expect(parsePublicKeys("")).toEqual([]);
@@ -96,7 +96,7 @@ test.each(["", "name", "name:", ":AAAA", "name:????", "a b:AAAA", `name:${Buffer
   },
 );
 
-test("an error does not show a secret", () => {
+test("an error does not show the secret", () => {
   const text = `name:${Buffer.from(concatBytes([utf8("secret"), new Uint8Array(40)])).toString("base64")}`;
   const error = (() => {
     try {

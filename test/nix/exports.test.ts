@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import * as nix from "../../src/nix/index.ts";
 
-it("exports what tvix-store-web/nix promises", () => {
+it("exports the documented names of tvix-store-web/nix", () => {
   expect(Object.keys(nix).sort()).toMatchInlineSnapshot(`
     [
       "DERIVATION_MAX_LENGTH",

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 const directory = new URL("./fixtures/", import.meta.url);
 
-/** A file that make-fixtures.sh wrote. */
+/** Reads a file that make-fixtures.sh wrote. */
 export function fixture(path: string): Uint8Array {
   return new Uint8Array(readFileSync(new URL(path, directory)));
 }

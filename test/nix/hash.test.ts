@@ -5,8 +5,8 @@ import { hashBytes } from "../../src/nix/hash-bytes.ts";
 
 const invalid = expect.objectContaining({ code: "invalid" });
 
-// "hello\n", from `nix hash file --type T` with `--sri`, `--base16`, `--base32` and `--base64`.
-// BLAKE3 is from Nix 2.34.
+// Hashes of "hello\n" by `nix hash file --type T` with `--sri`, `--base16`, `--base32` and
+// `--base64`. BLAKE3 comes from Nix 2.34.
 const VECTORS: [HashAlgorithm, hex: string, nix32: string, base64: string][] = [
   ["md5", "b1946ac92492d2347c6235b4d2611184", "4425hx5d1mc9y39llj4k4nm55i", "sZRqySSS0jR8YjW00mERhA=="],
   ["sha1", "f572d396fae9206628714fb2ce00f72e94f2258f", "iwjz551fyw0cxcjgf4l6c879zabd6wpm", "9XLTlvrpIGYocU+yzgD3LpTyJY8="],

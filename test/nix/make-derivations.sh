@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes test/nix/derivations/ with a real Nix (made with 2.8): the derivations of derivations.nix, and what `nix show-derivation` says
-# of them. The tests read what is committed and need no Nix.
+# Writes test/nix/derivations/ with a real Nix (made with 2.8): the derivations of derivations.nix,
+# and the output of `nix show-derivation` for them. The tests read the committed files and need no
+# Nix.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../fixtures/private-nix.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes test/nix/fixtures/ with a real Nix (made with 2.8). The tests read what is committed and need no Nix.
+# Writes test/nix/fixtures/ with a real Nix (made with 2.8). The tests read the committed files and
+# need no Nix.
 set -euo pipefail
 out=$(cd "$(dirname "$0")" && pwd)/fixtures
 work=$(mktemp -d)
@@ -13,7 +14,7 @@ store=$work/root
 rm -rf "$out"
 mkdir -p "$out/narinfo" "$out/ls"
 
-# A tree with each kind of entry, and names that sort differently by bytes, by UTF-16 and by locale.
+# A tree with each kind of entry. Its names sort differently by bytes, by UTF-16 and by locale.
 mkdir -p tree/{bin,empty-dir,share/doc}
 printf '#!/bin/sh\necho hello\n' > tree/bin/hello
 chmod +x tree/bin/hello
@@ -36,7 +37,7 @@ nix-store --dump tree/share/doc/README > "$out/file.nar"
 nix-store --dump tree/dangling > "$out/symlink.nar"
 nix-store --dump tree/empty-dir > "$out/directory.nar"
 
-# 100 directories inside one another, as a hash only.
+# 100 nested directories. Only their hash is kept.
 deep=deep
 for _ in $(seq 99); do deep=$deep/d; done
 mkdir -p "$deep"
@@ -64,7 +65,8 @@ END
 drv=$(nix-instantiate --store "$store" text.nix 2>/dev/null)
 add --query --requisites "$drv" >> paths
 
-# Paths that refer to themselves and to others: put in place under a made-up hash, then made content-addressed.
+# Paths that refer to themselves and to others. They are registered under made-up hash parts, and
+# then made content-addressed.
 text_b=$(grep text-b paths)
 text_c=$(grep text-c paths)
 place() { # path, contents, references, deriver
@@ -95,7 +97,8 @@ info() { nix path-info --store "$store" --json "$@" | sed 's/,"registrationTime"
 info $(cat outputs) > "$out/content-addressed.path-info"
 info --derivation "$drv" > "$out/derivation.path-info"
 
-# What a binary cache has: signed NARInfo files, with a deriver, without one, with and without references, and listings.
+# Files of a binary cache: listings, and signed NARInfo files with and without a deriver and
+# references.
 nix key generate-secret --key-name fixtures-1 > secret
 nix key convert-secret-to-public < secret > "$out/public-key"
 built=/nix/store/${drv:11:31}3-built

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Writes test/nix/nix-2.34/ with a real Nix 2.34 (made with 2.34.8) and git: what Nix 2.8 does not have. The tests read what is
-# committed and need neither. Nix 2.34 comes first in PATH:
+# Writes test/nix/nix-2.34/ with a real Nix 2.34 (made with 2.34.8) and git: formats that Nix 2.8
+# lacks. The tests read the committed files and need neither program. Nix 2.34 must come first in
+# PATH:
 #   PATH=/where/nix-2.34/is/bin:$PATH test/nix/make-nix-2.34.sh
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,7 +14,7 @@ cd "$work"
 rm -rf "$out"
 mkdir -p "$out/derivations"
 
-# Names that git sorts otherwise than a NAR: as if a directory's name ended in a slash.
+# Names that git and NAR sort differently. git sorts a directory as if its name ended in a slash.
 mkdir -p sorted/{a,a-b,ab,b/a,b.d}
 printf 1 > sorted/a/1
 printf 2 > sorted/a-b/2
@@ -28,7 +29,7 @@ printf 8 > sorted/b.d/8
 : > sorted/empty
 nix-store --dump sorted > "$out/sorted.nar"
 
-# The store path and content address of each archive, by each method.
+# The store path and content address of each archive by each method.
 cp "$here"/fixtures/{tree,executable,file,symlink,directory}.nar "$out/sorted.nar" .
 for nar in tree executable file symlink directory sorted; do
   nix-store --restore "restored-$nar" < "$nar.nar"
@@ -42,7 +43,8 @@ for nar in tree executable file symlink directory sorted; do
   done
 done > "$out/added"
 
-# The ids that git itself gives them. It keeps no empty directories in a commit, but has a tree for them.
+# The object ids that git calculates. A git commit can't contain empty directories, but git has a
+# tree object for them.
 for format in sha1 sha256; do
   git init -q --object-format=$format repository-$format
   cp -r restored-sorted repository-$format/work
@@ -55,14 +57,15 @@ for format in sha1 sha256; do
   cd ..
 done > "$out/git-ids"
 
-# Derivations, and all that `nix derivation show` says of them and of those of make-derivations.sh.
+# Derivations, and the output of `nix derivation show` for them and for those of
+# make-derivations.sh.
 drvs=$(nix-instantiate "$here/derivations-2.34.nix" | sed 's/!.*//' | sort -u)
 cp $(printf "$work/store%s " $drvs) "$out/derivations/"
 chmod -R u+w "$out/derivations"
 more=$(nix-instantiate "$here/derivations.nix" | sed 's/!.*//' | sort -u)
 nix derivation show --no-pretty -r $drvs $more > "$out/derivations/derivation-show.json"
 
-# Signed and unsigned paths of each kind, in both forms of JSON.
+# Signed and unsigned paths of each kind, in both JSON formats.
 nix key generate-secret --key-name fixtures-2.34 > secret
 text=$(nix eval --raw --expr 'builtins.toFile "text" "text"')
 referring=$(nix eval --raw --expr "builtins.toFile \"referring\" \"\${builtins.storePath \"$text\"}\"" --impure)

@@ -19,14 +19,14 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
 }
 
 describe("NAR listing", () => {
-  it("is the one that Nix puts into a binary cache", async () => {
+  it("equals the listing that Nix puts into a binary cache", async () => {
     const nar = fixture("ls/plain.nar");
     for (const source of [chunks(nar, 1), chunks(nar, 100), streamOf(nar)]) {
       expect(narListingToJson(await listNar(source))).toBe(fixtureText("ls/plain.ls"));
     }
   });
 
-  it("keeps names that are not UTF-8, which JSON can't", async () => {
+  it("keeps names that are not UTF-8, although JSON can't", async () => {
     const listing = await listNar(streamOf(fixture("tree.nar")));
     if (listing.root.type !== "directory") expect.fail("the root is not a directory");
     expect(listing.root.entries.at(-1)?.name).toEqual(Uint8Array.of(0xff, 0xfe));
@@ -40,7 +40,7 @@ describe("NAR listing", () => {
     expect(file.root).toEqual({ type: "regular", size: 21, executable: true, narOffset: 128 });
   });
 
-  it("keeps entries apart whose names mean something to objects", async () => {
+  it("keeps entries with the names of object properties", async () => {
     const name = utf8("__proto__");
     const root = { type: "directory" as const, entries: [{ name, node: { type: "symlink" as const, target: utf8("a") } }] };
     expect(narListingToJson({ root })).toBe(
@@ -48,7 +48,7 @@ describe("NAR listing", () => {
     );
   });
 
-  it("bounds entries, text and depth, and refuses what is no NAR", async () => {
+  it("limits entries, text and depth, and refuses bytes that are no NAR", async () => {
     const nar = fixture("ls/plain.nar");
     await listNar(streamOf(nar), { maxEntries: 15, maxTextBytes: 1000, maxDepth: 3 });
     await expect(listNar(streamOf(nar), { maxEntries: 14 })).rejects.toThrow(invalid);
@@ -87,7 +87,7 @@ describe("NAR listing", () => {
     expect(cancelled).toBe(2);
   });
 
-  it("rejects with what the stream fails with", async () => {
+  it("rejects with the error of the stream", async () => {
     const reason = new Error("broken pipe");
     const stream = new ReadableStream<Uint8Array>({ start: (controller) => controller.error(reason) });
     await expect(listNar(stream)).rejects.toBe(reason);

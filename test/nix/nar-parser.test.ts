@@ -8,7 +8,7 @@ import { fixture } from "./fixture.ts";
 const invalid = expect.objectContaining({ code: "invalid" });
 const NARS = ["tree.nar", "directory.nar", "executable.nar", "file.nar", "symlink.nar", "ls/plain.nar"];
 
-/** What the handler is told, content joined, bytes as latin-1. */
+/** Makes a handler that records its calls. Content is joined; bytes become latin-1 text. */
 function record(events: unknown[]): NarHandler {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
   let content: Uint8Array[] = [];
@@ -61,7 +61,7 @@ const entry = (name: string | Uint8Array, ...node: string[]) => ["entry", "(", "
 const directory = (...entries: (string | Uint8Array)[][]) => nar("(", "type", "directory", ...entries.flat(), ")");
 
 describe("NAR parser", () => {
-  it("tells what the archive holds", () => {
+  it("reports what the archive holds", () => {
     const events: unknown[] = [];
     parse(fixture("tree.nar"), record(events));
     expect(events).toEqual([
@@ -123,7 +123,7 @@ describe("NAR parser", () => {
     ]);
   });
 
-  it.each(NARS)("reads %s, however it is split, so that it is written again byte for byte", (name) => {
+  it.each(NARS)("reads %s in pieces of any length, and writes it again byte for byte", (name) => {
     const bytes = fixture(name);
     for (let at = 0; at <= bytes.length; at++) {
       expect(equalBytes(rewrite([bytes.subarray(0, at), bytes.subarray(at)]), bytes), `split at ${at}`).toBe(true);
@@ -136,7 +136,7 @@ describe("NAR parser", () => {
     for (let length = 0; length < bytes.length; length++) expect(() => parse(bytes.subarray(0, length))).toThrow(invalid);
   });
 
-  it("refuses each changed bit, unless it makes another archive that is written the same", () => {
+  it("refuses each flipped bit, unless the result is another valid archive", () => {
     const bytes = fixture("tree.nar");
     let accepted = 0;
     for (let at = 0; at < bytes.length; at++) {
@@ -151,12 +151,12 @@ describe("NAR parser", () => {
         }
       }
     }
-    // Content, targets, and the names and bits of names that keep the order.
+    // Bits of content and targets may change, and bits of names if the order stays right.
     expect(accepted).toBeGreaterThan(8 * (21 + 5 + 8 + 4));
     expect(accepted).toBeLessThan(bytes.length);
   });
 
-  it("hands over content as views of the chunk, and names as copies", () => {
+  it("passes on content as views of the chunk, and names as copies", () => {
     const bytes = nar("(", "type", "directory", ...entry("a", ...FILE), ")");
     const views: Uint8Array[] = [];
     const names: Uint8Array[] = [];
@@ -166,7 +166,7 @@ describe("NAR parser", () => {
     expect(names).toEqual([utf8("a")]);
   });
 
-  it("counts what it read: at a file's beginning, the offset of its content", () => {
+  it("counts the bytes it read, so content offsets are known at the start of a file", () => {
     const bytes = nar(...FILE);
     const offsets: number[] = [];
     const parser: NarParser = new NarParser({ ...IGNORE, file: () => offsets.push(parser.bytesRead) });
@@ -217,7 +217,7 @@ describe("NAR parser", () => {
     }).toThrow(invalid);
   });
 
-  it("accepts what is just within the bounds", () => {
+  it("accepts input just within the limits", () => {
     parse(directory(entry("...", ...FILE), entry("n".repeat(255), ...FILE)));
     parse(nar("(", "type", "symlink", "target", "t".repeat(4095), ")"));
     const sizes: number[] = [];
@@ -226,7 +226,7 @@ describe("NAR parser", () => {
     expect(sizes).toEqual([Number.MAX_SAFE_INTEGER]);
   });
 
-  it("bounds how many directories are inside one another", () => {
+  it("limits the depth of directories", () => {
     const nested = (depth: number) => {
       const open = Array.from({ length: depth - 1 }, () => ["(", "type", "directory", "entry", "(", "name", "d", "node"]).flat();
       const close = Array.from({ length: depth - 1 }, () => [")", ")"]).flat();
@@ -238,20 +238,20 @@ describe("NAR parser", () => {
     expect(() => parse(nested(4), IGNORE, 3)).toThrow(invalid);
   });
 
-  it("names the entry and the offset", () => {
+  it("names the entry and the offset in errors", () => {
     const bytes = directory(entry("a", "(", "type", "directory", ...(entry("b", "(", "type", "device") as string[])));
     const at = Buffer.from(bytes).indexOf("device") - 8;
     expect(() => parse(bytes)).toThrow(expect.objectContaining({ message: expect.stringMatching(`"a/b".*\\b${at}\\b`) }));
   });
 
-  it("stays broken after an error", () => {
+  it("keeps failing after an error", () => {
     const parser = new NarParser(IGNORE);
     expect(() => parser.push(token("nix-archive-2"))).toThrow(invalid);
     expect(() => parser.push(nar(...FILE))).toThrow(invalid);
     expect(() => parser.end()).toThrow(invalid);
   });
 
-  it("passes on what the handler throws, from then on", () => {
+  it("rethrows an error of the handler, and then keeps failing", () => {
     const reason = new Error("full");
     const parser = new NarParser({
       ...IGNORE,
@@ -263,7 +263,7 @@ describe("NAR parser", () => {
     expect(() => parser.end()).toThrow(reason);
   });
 
-  it("takes nothing after end()", () => {
+  it("accepts nothing after end()", () => {
     const parser = new NarParser(IGNORE);
     parser.push(nar(...FILE));
     parser.end();

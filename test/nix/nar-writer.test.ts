@@ -37,7 +37,7 @@ describe("NAR writer", () => {
     expect(empty).toEqual(fixture("directory.nar"));
   });
 
-  it("writes 100 directories inside one another as Nix does", async () => {
+  it("writes 100 nested directories as Nix does", async () => {
     const deep = write((writer) => {
       for (let depth = 0; depth < 99; depth++) {
         writer.directory();
@@ -52,7 +52,7 @@ describe("NAR writer", () => {
     expect(encodeNixbase32(await hashBytes("sha256", deep))).toBe(fixtureText("deep.sha256").trim());
   });
 
-  it("writes the same in whatever pieces content comes", () => {
+  it("writes the same for content in any pieces", () => {
     const content = Uint8Array.from({ length: 200_001 }, (_, i) => i * 7);
     const whole = write((writer) => writeFile(writer, content));
     for (const step of [1, 1000, 20_000, 70_000]) {
@@ -67,7 +67,7 @@ describe("NAR writer", () => {
     expect(Buffer.compare(whole.subarray(96, 96 + content.length), content)).toBe(0);
   });
 
-  it("hands large content over as it is, and small writes together, in buffers that nothing else holds", () => {
+  it("passes on large content without a copy, and joins small writes in buffers of their own", () => {
     const out: Uint8Array[] = [];
     const writer = new NarWriter((bytes) => out.push(bytes));
     const large = new Uint8Array(100_000);
@@ -85,7 +85,7 @@ describe("NAR writer", () => {
     expect(out.length).toBeLessThan(60);
   });
 
-  it("hands over early when asked, and goes on", () => {
+  it("flushes early on request, and continues", () => {
     const out: Uint8Array[] = [];
     const writer = new NarWriter((bytes) => out.push(bytes));
     writer.flush();
@@ -96,7 +96,7 @@ describe("NAR writer", () => {
     expect(concatBytes(out)).toEqual(fixture("file.nar"));
   });
 
-  it("says corrupt when content is not as long as declared", () => {
+  it("throws `corrupt` if content is shorter or longer than declared", () => {
     const writer = () => new NarWriter(() => {});
     const short = writer();
     short.file(3, false);
@@ -140,7 +140,7 @@ describe("NAR writer", () => {
 });
 
 describe("NAR sizes", () => {
-  it("sum to the size of what Nix writes", () => {
+  it("add up to the size of the NAR that Nix writes", () => {
     expect(NAR_HEADER_SIZE + narFileSize(5, false)).toBe(fixture("file.nar").length);
     expect(NAR_HEADER_SIZE + narFileSize(21, true)).toBe(fixture("executable.nar").length);
     expect(NAR_HEADER_SIZE + narSymlinkSize(8)).toBe(fixture("symlink.nar").length);

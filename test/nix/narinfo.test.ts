@@ -35,12 +35,12 @@ describe("NARInfo", () => {
     }
   });
 
-  it.each(FILES)("reads what Nix wrote, and writes it again byte for byte: %s", (name) => {
+  it.each(FILES)("reads a NARInfo file of Nix, and writes it again byte for byte: %s", (name) => {
     const text = fixtureText(`narinfo/${name}`);
     expect(formatNarInfo(parseNarInfo(text))).toBe(text);
   });
 
-  it.each(FILES)("gives the fingerprint that Nix signed: %s", (name) => {
+  it.each(FILES)("calculates the fingerprint that Nix signed: %s", (name) => {
     const info = parseNarInfo(fixtureText(`narinfo/${name}`));
     const [keyName, keyData] = fixtureText("public-key").trim().split(":") as [string, string];
     const jwk = { kty: "OKP", crv: "Ed25519", x: toBase64Url(fromBase64(keyData)) };
@@ -49,7 +49,7 @@ describe("NARInfo", () => {
     for (const { data } of info.signatures) expect(verify(null, utf8(fingerprint(info)), key, data)).toBe(true);
   });
 
-  it("has every field", () => {
+  it("reads every field", () => {
     const other = SIGNATURE.replace(/^[^:]*/, "other-1");
     const ca = "fixed:r:sha256:0clvq3ynb8q6mys7jpkhdhmga95y0g3a4f2a3ww25j4a0x7h8j6v";
     const text = BUILT.replace(/^Sig: .*$/m, (line) => `System: x86_64-linux\n${line}\nSig: ${other}\nCA: ${ca}`);
@@ -88,7 +88,7 @@ describe("NARInfo", () => {
     });
   });
 
-  it("takes any hash that Nix knows for a FileHash, but a SHA-256 alone for a NarHash", () => {
+  it("accepts any hash algorithm of Nix for FileHash, but only SHA-256 for NarHash", () => {
     for (const [algorithm, length] of Object.entries(HASH_LENGTHS)) {
       const hash = `${algorithm}-${toBase64(new Uint8Array(length).fill(3))}`;
       expect(parseNarInfo(replaced("FileHash", hash)).fileHash).toEqual(parseHash(hash));
@@ -97,7 +97,7 @@ describe("NARInfo", () => {
     }
   });
 
-  it("leaves out a content address of a kind that it doesn't know, but not a broken one", () => {
+  it("leaves out a content address of an unknown kind, but refuses a malformed one", () => {
     const digest = "0clvq3ynb8q6mys7jpkhdhmga95y0g3a4f2a3ww25j4a0x7h8j6v";
     for (const ca of [
       "",
@@ -115,7 +115,7 @@ describe("NARInfo", () => {
       expect(() => parseNarInfo(`${BUILT}CA: ${ca}\n`), ca).toThrow(invalid);
   });
 
-  it("reads fields that Nix reads, and writes them as Nix does", () => {
+  it("reads fields in the forms that Nix accepts, and writes them as Nix does", () => {
     const info = parseNarInfo(BUILT);
     const [a, b] = ["6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a", "ca1y6c916z1ck1dxi4rcrsfs9rzp728w-b"] as const;
     const spaced = parseNarInfo(replaced("References", `  ${a}   ${b} `));
@@ -135,14 +135,14 @@ describe("NARInfo", () => {
     expect(formatNarInfo(parseNarInfo(replaced("URL", url)))).toBe(replaced("URL", url));
   });
 
-  it("takes no Compression for bzip2, unknown-deriver for none, and ignores unknown tags", () => {
+  it("reads a missing Compression as bzip2 and unknown-deriver as none, and ignores unknown fields", () => {
     expect(parseNarInfo(without("Compression")).compression).toBe("bzip2");
     expect(parseNarInfo(replaced("Deriver", "unknown-deriver")).deriver).toBeUndefined();
     expect(parseNarInfo(`${BUILT}Colour: blue\nColour: \n`)).toEqual(parseNarInfo(BUILT));
     expect(parseNarInfo(without("References")).references).toEqual([]);
   });
 
-  it.each(["StorePath", "URL", "NarHash", "NarSize"])("needs %s", (tag) => {
+  it.each(["StorePath", "URL", "NarHash", "NarSize"])("requires %s", (tag) => {
     expect(() => parseNarInfo(without(tag))).toThrow(invalid);
   });
 
@@ -192,7 +192,7 @@ describe("NARInfo", () => {
     expect(() => parseNarInfo(text)).toThrow(invalid);
   });
 
-  it("writes nothing that would be read as something else", () => {
+  it("refuses to write values that would be read as something else", () => {
     const info = parseNarInfo(BUILT);
     for (const change of [
       { url: "nar/a\nSig: x" },
@@ -215,7 +215,7 @@ describe("NARInfo", () => {
     }
   });
 
-  it("leaves out what is not known", () => {
+  it("leaves out unknown facts", () => {
     const { storePath, url, narHash, narSize } = parseNarInfo(BUILT);
     expect(formatNarInfo({ storePath, url, narHash, narSize, references: [], signatures: [] })).toBe(
       `StorePath: ${storePath}\nURL: ${url}\nNarHash: ${formatNix32(narHash)}\nNarSize: ${narSize}\nReferences: \n`,
@@ -224,7 +224,7 @@ describe("NARInfo", () => {
 });
 
 describe("fingerprint", () => {
-  it("sorts references and names each once", () => {
+  it("sorts references and removes duplicates", () => {
     const info = parseNarInfo(BUILT);
     const [a, b] = ["6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a", "ca1y6c916z1ck1dxi4rcrsfs9rzp728w-b"] as const;
     const start = `1;${info.storePath};${formatNix32(info.narHash)};${info.narSize};`;

@@ -10,7 +10,10 @@ import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices } from "../../src/store/services.ts";
 import { engine, failure, importFiles, Source } from "../store/fixtures.ts";
 
-/** What `nix-store --export` of 2.34 wrote: a path with a reference to itself and another one before it. */
+/**
+ * Output of `nix-store --export` of Nix 2.34: a path, and another path that refers to it and to
+ * itself.
+ */
 const EXPORT = new Uint8Array(readFileSync(join(import.meta.dirname, "../fixtures/nix-2.34/export.nario")));
 const PATHS = [
   "/nix/store/jn8hsc1hh5smdznh7w69bcjlg3s7c5ki-case-lib-1.0",
@@ -29,8 +32,8 @@ async function exported(store: LocalStoreServices, infos: readonly PathInfo[], n
   return concatBytes(parts);
 }
 
-describe("what nix-store --export wrote", () => {
-  test.each([1, 7, 8, 4096])("is imported, and exported again to the byte, in pieces of %d", async (pieceLength) => {
+describe("the output of nix-store --export", () => {
+  test.each([1, 7, 8, 4096])("is imported, and exported with the same bytes, in pieces of %d", async (pieceLength) => {
     const store = createMemoryStore();
     const infos = await importAll(store, EXPORT, pieceLength);
     expect(infos.map(({ storePath }) => storePath)).toEqual(PATHS);
@@ -49,13 +52,13 @@ describe("what nix-store --export wrote", () => {
     expect(listed).toHaveLength(2);
   });
 
-  test("several one after the other, and empty ones, are read in turn", async () => {
+  test("and further narios, some of them empty, are read in sequence from one stream", async () => {
     const infos = await importAll(createMemoryStore(), concatBytes([NARIO_END, EXPORT, NARIO_END, EXPORT]));
     expect(infos.map(({ storePath }) => storePath)).toEqual([...PATHS, ...PATHS]);
     expect(await importAll(createMemoryStore(), NARIO_END)).toEqual([]);
   });
 
-  test("cut short anywhere it is invalid, and what was complete before stays", async () => {
+  test("is invalid if it is cut short, and the complete paths before the cut stay", async () => {
     for (let length = 0; length < EXPORT.length; length += length % 64 === 0 ? 1 : 7) {
       const store = createMemoryStore();
       expect([length, await failure(importAll(store, EXPORT.subarray(0, length)))]).toMatchObject([
@@ -68,7 +71,7 @@ describe("what nix-store --export wrote", () => {
   });
 });
 
-/** A nario of one path, whose content is a text. */
+/** Makes a nario of one path, a file with a text. */
 function nario(info: Parameters<typeof formatNarioInfo>[0], after = formatNarioInfo(info)): Uint8Array {
   const parts: Uint8Array[] = [NARIO_PATH_START];
   const writer = new NarWriter((bytes) => parts.push(bytes.slice()));
@@ -84,7 +87,7 @@ describe("a nario", () => {
   const signatures = [`key-1:${btoa("s".repeat(64))}`, `key-2:${btoa("t".repeat(64))}`];
   const plain = { storePath, references: [], signatures: [] };
 
-  test("keeps signatures and content addresses where Nix skips a text", async () => {
+  test("keeps signatures and content addresses in a field that Nix ignores", async () => {
     const store = createMemoryStore();
     const addressed = await importFiles(store, "addressed", { "a/b": utf8("b") });
     const signed = await store.pathInfos.put({ ...addressed, signatures });
@@ -95,7 +98,7 @@ describe("a nario", () => {
     expect(plain).toEqual({ ...signed, signatures: [], ca: undefined });
   });
 
-  test("whose notes are an old signature, or nonsense, is read without them", async () => {
+  test("with an old signature or other text in this field is read without it", async () => {
     const { length } = formatNarioInfo(plain);
     for (const text of ["-----BEGIN SIGNATURE-----\nabc", "Sig: nonsense\n", "CA: fixed:what\n", "\xff"]) {
       const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
@@ -108,32 +111,33 @@ describe("a nario", () => {
     }
   });
 
-  test("that refers to what is nowhere is not-found", async () => {
+  test("with a reference to a missing path is not-found", async () => {
     const references = ["1b9p07z77phvv2hf6gm9f28syp39f1ag-other"];
     const importing = importAll(createMemoryStore(), nario({ ...plain, references }));
     expect(await failure(importing)).toMatchObject({ code: "not-found" });
   });
 
-  test("with another content address than its content has is corrupt", async () => {
+  test("with a content address that does not match its content is corrupt", async () => {
     const ca = "fixed:r:sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
     const store = createMemoryStore();
     expect(await failure(importAll(store, nario({ ...plain, ca })))).toMatchObject({ code: "corrupt" });
     for await (const { storePath } of store.pathInfos.list()) throw new Error(`${storePath} is there`);
   });
 
-  test("of a path that is there with other content is a conflict", async () => {
+  test("of an existing path with different content is a conflict", async () => {
     const store = createMemoryStore();
     const other = await importFiles(store, "other", { a: utf8("a") });
     await store.pathInfos.put({ ...other, storePath, ca: undefined });
     expect(await failure(importAll(store, nario(plain)))).toMatchObject({ code: "conflict" });
   });
 
-  test("with numbers, lengths and texts out of shape is invalid", async () => {
+  test("with invalid numbers, lengths or texts is invalid", async () => {
     const good = nario(plain);
     const info = formatNarioInfo(plain);
     const start = good.length - NARIO_END.length - info.length;
     const huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0];
-    // The first mark, the magic, the length of the path, the count of references, the length of the deriver.
+    // The first marker, the magic number, the path's length, the number of references, the
+    // deriver's length.
     const pathEnd = start + 16 + Math.ceil(storePath.length / 8) * 8;
     for (const at of [0, start, start + 8, pathEnd, pathEnd + 8]) {
       const bad = good.slice();
@@ -152,14 +156,14 @@ describe("a nario", () => {
       expect(await failure(importAll(createMemoryStore(), utf8(other.padEnd(64, "\0"))))).toMatchObject({ code: "invalid" });
   });
 
-  test("is not exported from content that is not what its PathInfo says", async () => {
+  test("is not exported if the content does not match the PathInfo", async () => {
     const store = createMemoryStore();
     const info = await importFiles(store, "lie", { a: utf8("a") });
     const lie = { ...info, narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" };
     expect(await failure(exported(store, [lie]))).toMatchObject({ code: "corrupt" });
   });
 
-  test("ends its source when it is left, and an abort rejects with its reason", async () => {
+  test("ends its source when its reader stops, and an abort rejects with its reason", async () => {
     const source = new Source(EXPORT, 100);
     const importing = importNario(createMemoryStore(), engine, source);
     expect((await importing.next()).value?.storePath).toBe(PATHS[0]);
@@ -176,7 +180,7 @@ describe("a nario", () => {
   });
 });
 
-test("references are looked up side by side, a bounded number at a time, and once each", async () => {
+test("references are looked up concurrently, with a limit, and once each", async () => {
   const store = createMemoryStore();
   const referenced: string[] = [];
   for (let i = 0; i < 40; i++) {

@@ -3,7 +3,7 @@ import { fixture } from "./fixture.ts";
 
 const directory = new URL("./nix-2.34/", import.meta.url);
 
-/** A file that make-nix-2.34.sh wrote. */
+/** Reads a file that make-nix-2.34.sh wrote. */
 export function nextFixture(path: string): Uint8Array {
   return new Uint8Array(readFileSync(new URL(path, directory)));
 }
@@ -12,12 +12,12 @@ export function nextFixtureText(path: string): string {
   return readFileSync(new URL(path, directory), "utf8");
 }
 
-/** An archive that make-nix-2.34.sh gave to Nix and git. */
+/** Reads an archive that make-nix-2.34.sh gave to Nix and git. */
 export function archive(name: string): Uint8Array {
   return name === "sorted" ? nextFixture("sorted.nar") : fixture(`${name}.nar`);
 }
 
-/** The lines of a table, in which blanks separate the columns. */
+/** Reads the lines of a table whose columns are separated by spaces. */
 export function table(path: string): string[][] {
   return nextFixtureText(path)
     .trimEnd()

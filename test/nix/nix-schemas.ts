@@ -1,10 +1,10 @@
 import { Ajv, type AnySchema } from "ajv";
 
 /**
- * The rules of the JSON schemas in the manual of Nix (doc/manual/source/protocols/json/schema of
- * 2.34 and 2.35), in our own words: store-object-info-v2 and -v3, derivation-v4, and schemas
- * that these refer to. Nix publishes none for format 1 of store object infos: that one is as Nix
- * 2.34 writes it.
+ * Our own version of the JSON schemas in the manual of Nix (doc/manual/source/protocols/json/schema
+ * of 2.34 and 2.35): store-object-info-v2 and -v3, derivation-v4, and the schemas that these refer
+ * to. Nix publishes no schema for format 1 of store object infos. Ours describes the output of Nix
+ * 2.34.
  */
 
 const STORE_PATH = { type: "string", pattern: "^[0123456789abcdfghijklmnpqrsvwxyz]{32}-.+$", minLength: 34 };
@@ -55,7 +55,7 @@ function framed(version: number, info: AnySchema): AnySchema {
 
 const TEXT = { type: "string" };
 
-/** What `nix path-info --json --json-format N` prints. */
+/** Schemas for the output of `nix path-info --json --json-format N`. */
 export const PATH_INFO_SCHEMAS: Readonly<Record<1 | 2 | 3, AnySchema>> = {
   1: { type: "object", propertyNames: ABSOLUTE_PATH, additionalProperties: storeObjectInfo(1, ABSOLUTE_PATH, TEXT, TEXT) },
   2: framed(2, storeObjectInfo(2, STORE_PATH, CONTENT_ADDRESS, TEXT)),
@@ -75,7 +75,7 @@ const OUTPUT = {
 const NAMES = { type: "array", items: TEXT };
 const INPUT = object({ outputs: NAMES, dynamicOutputs: { type: "object" } });
 
-/** One derivation of those that `nix derivation show` of Nix 2.33 and later prints. */
+/** Schema of one derivation in the output of `nix derivation show` of Nix 2.33 and later. */
 export const DERIVATION_SCHEMA: AnySchema = object(
   {
     name: TEXT,
@@ -99,10 +99,10 @@ export const DERIVATION_SCHEMA: AnySchema = object(
 
 const ajv = new Ajv({ allErrors: true, allowUnionTypes: true });
 
-/** What is wrong with `json`; nothing if it is of the schema. */
+/** Returns the faults of `json`. Empty if it follows the schema. */
 export function schemaErrors(schema: AnySchema, json: unknown): string[] {
   const validate = ajv.compile(schema);
-  // As others get it.
+  // A round trip through JSON gives the value that other programs read.
   validate(JSON.parse(JSON.stringify(json)));
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }

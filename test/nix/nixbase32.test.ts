@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { fromHex, toHex, utf8 } from "../../src/bytes.ts";
 import { decodeNixbase32, encodeNixbase32, nixbase32Length } from "../../src/nix/nixbase32.ts";
 
-// From `nix-hash --type T --to-base32 HEX`, where T is md5, sha1, sha256 and sha512, and the hashes are those of "hello\n".
+// From `nix-hash --type T --to-base32 HEX`, where T is md5, sha1, sha256 and sha512. These are
+// hashes of "hello\n".
 const VECTORS = [
   ["b1946ac92492d2347c6235b4d2611184", "4425hx5d1mc9y39llj4k4nm55i"],
   ["f572d396fae9206628714fb2ce00f72e94f2258f", "iwjz551fyw0cxcjgf4l6c879zabd6wpm"],
@@ -32,7 +33,7 @@ describe("nixbase32", () => {
     expect(() => decodeNixbase32(`0${character}`)).toThrow(expect.objectContaining({ code: "invalid" }));
   });
 
-  it.each([1, 3, 6, 9, 11, 14])("refuses %i digits, which no bytes give", (length) => {
+  it.each([1, 3, 6, 9, 11, 14])("refuses %i digits, which encode no whole number of bytes", (length) => {
     expect(() => decodeNixbase32("0".repeat(length))).toThrow(expect.objectContaining({ code: "invalid" }));
   });
 

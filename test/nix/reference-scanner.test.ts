@@ -21,27 +21,27 @@ function* pieces(bytes: Uint8Array, size: number): Generator<Uint8Array> {
 }
 
 describe.each([1, 2, 31, 32, 33, 64, 100, 1_000_000])("in pieces of %i bytes", (size) => {
-  test("hash parts are found at the beginning, at the end, between digits, and one after the other", () => {
+  test("hash parts are found at the start, at the end, between digits, and next to each other", () => {
     const text = `${FIRST}-name /nix/store/${SECOND}-other\n${"0".repeat(40)}${THIRD}${PARTS[3]}${PARTS[4]}`;
     expect(found(pieces(utf8(text), size))).toEqual(PARTS.slice(0, 5).sort());
   });
 
-  test("what is cut short, or has another byte, is not", () => {
+  test("hash parts that are cut short or have a different byte are not found", () => {
     const text = `${FIRST.slice(1)} ${SECOND.slice(0, 31)} ${THIRD.slice(0, 16)}e${THIRD.slice(17)} ${PARTS[3]?.toUpperCase()}`;
     expect(found(pieces(utf8(text), size))).toEqual([]);
   });
 
-  test("the same as a plain search finds, in content of digits alone", () => {
+  test("in content of digits only, the scanner finds the same as a plain search", () => {
     const digits = Array.from({ length: 5000 }, (_, i) => NIXBASE32_ALPHABET[Math.imul(i * i + 7 * i, 0x9e3779b1) >>> 27]).join("");
     const parts = [17, 1000, 1001, 4968].map((at) => digits.slice(at, at + 32));
     expect(found(pieces(utf8(digits), size), [...PARTS, ...parts])).toEqual([...parts].sort());
   });
 });
 
-test("without candidates nothing is found", () => {
+test("nothing is found without candidates", () => {
   expect(found([utf8(FIRST)], [])).toEqual([]);
 });
 
-test.each(["", "0", "e".repeat(32), "0".repeat(33), "é".repeat(32)])("refused as a hash part: %s", (text) => {
+test.each(["", "0", "e".repeat(32), "0".repeat(33), "é".repeat(32)])("refuses the hash part %s", (text) => {
   expect(() => new ReferenceScanner([text])).toThrow(expect.objectContaining({ code: "invalid" }));
 });

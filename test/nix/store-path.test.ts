@@ -9,13 +9,13 @@ import {
   storePathHashPart,
 } from "../../src/nix/store-path.ts";
 
-// builtins.toFile "text-a" "a"; the digest from `nix-hash --type sha1 --to-base16`.
+// Path of builtins.toFile "text-a" "a". The digest comes from `nix-hash --type sha1 --to-base16`.
 const HASH = "6kf2ly9l4dfgd4pxahsinwwcpks2l3sp";
 const BASE_NAME = `${HASH}-text-a`;
 const invalid = expect.objectContaining({ code: "invalid" });
 
 describe("store path", () => {
-  it("is read from the absolute path and from the base name", () => {
+  it("is read from an absolute path and from a base name", () => {
     for (const text of [`/nix/store/${BASE_NAME}`, BASE_NAME]) {
       const path = parseStorePath(text);
       expect(toHex(path.digest)).toBe("570f2af4bc8c731b3554fd92f65c2334792adc34");
@@ -26,7 +26,7 @@ describe("store path", () => {
     }
   });
 
-  it("follows the store directory that it is given", () => {
+  it("depends on the given store directory", () => {
     const path = parseStorePath(`/gnu/store/${BASE_NAME}`, "/gnu/store");
     expect(formatStorePath(path, "/gnu/store")).toBe(`/gnu/store/${BASE_NAME}`);
     expect(() => parseStorePath(`/nix/store/${BASE_NAME}`, "/gnu/store")).toThrow(invalid);
@@ -58,19 +58,19 @@ describe("store path", () => {
     expect(() => parseStorePath(text)).toThrow(invalid);
   });
 
-  it("bounds names at 211 characters", () => {
+  it("limits names to 211 characters", () => {
     checkStorePathName("a".repeat(211));
     checkStorePathName("09AZaz+-_?=.");
     for (const name of ["", "a".repeat(212), "a/b", "a\0", "a\n"]) expect(() => checkStorePathName(name)).toThrow(invalid);
   });
 
-  it("has no name that a file system could take for a directory, as in Nix 2.34", () => {
+  it("refuses the names that a file system reserves for directories, as Nix 2.34 does", () => {
     for (const name of [".", "..", ".-", ".-a", "..-", "..-a"]) expect(() => checkStorePathName(name), name).toThrow(invalid);
     for (const name of ["...", "...-a", ".a", "..a", ".a-b", "a.", "a-.", "a-..", "-", "--", "-.", ".=", "..?"])
       checkStorePathName(name);
   });
 
-  it("has a hash part, which stands for it", () => {
+  it("has a hash part, which identifies it", () => {
     for (const text of [HASH, BASE_NAME, `/nix/store/${BASE_NAME}`]) expect(parseHashPart(text)).toBe(HASH);
     for (const text of ["", HASH.slice(1), `${HASH}0`, HASH.replace("6", "e"), `${HASH}\n`, `/nix/store/${HASH}`]) {
       expect(() => parseHashPart(text)).toThrow(invalid);
