@@ -12,7 +12,7 @@ import { EntrySchema, DirectorySchema as SnixDirectorySchema } from "../../src/w
 import { DirectorySchema, NodeSchema } from "../../src/wire/gen/tvix/castore/v1/castore_pb.ts";
 import { nodeFromMessage, nodeToOneof } from "../../src/wire/node-message.ts";
 
-/** Reproducible: a failure can be looked at again. */
+/** Makes a generator of pseudo-random numbers. The seed makes a failure reproducible. */
 function randomNumbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -57,19 +57,20 @@ describe.each([
   ["tvix", DirectorySchema],
   ["snix", SnixDirectorySchema],
 ] as const)("Directory of %s", (_family, schema) => {
-  test("is the same as castore's own codec, both ways", () => {
+  test("encodes and decodes like castore's own codec", () => {
     const random = randomNumbers(1);
     for (let i = 0; i < 300; i++) {
       const directory = randomDirectory(random);
       const bytes = encodeDirectory(directory);
-      // `create` accepts the one plain object for either family; the union of the schemas needs naming one.
+      // `create` accepts the same plain object for either family, but its type requires naming one
+      // schema.
       expect(toBinary(schema, create(schema as typeof DirectorySchema, directoryToMessage(directory)) as never)).toEqual(bytes);
       expect(directoryFromMessage(fromBinary(schema as typeof DirectorySchema, bytes))).toEqual(directory);
       expect(decodeDirectory(bytes)).toEqual(directory);
     }
   });
 
-  test("refuses what castore's codec refuses", () => {
+  test("refuses the bytes that castore's codec refuses", () => {
     const bytes = (...fields: [number, Uint8Array][]) => {
       const writer = new BinaryWriter();
       for (const [field, value] of fields) writer.tag(field, WireType.LengthDelimited).bytes(value);
@@ -107,7 +108,7 @@ describe.each([
 });
 
 describe("Node", () => {
-  test("is the same as castore's own codec under both names", () => {
+  test("encodes and decodes like castore's own codec, under both names", () => {
     const random = randomNumbers(2);
     for (let i = 0; i < 100; i++) {
       const entry = { name: utf8(`name${i}`), node: randomNode(random) };
@@ -121,13 +122,13 @@ describe("Node", () => {
     }
   });
 
-  test("needs a name unless the caller can do without", () => {
+  test("requires a name unless the caller does not need one", () => {
     const message = create(NodeSchema, { node: nodeToOneof({ kind: "symlink", target: utf8("t") }) });
     expect(codeOf(() => nodeFromMessage(message))).toBe("invalid");
     expect(nodeFromMessage(message, { unnamed: true }).name).toHaveLength(0);
   });
 
-  test("refuses a missing one, an empty one, and one with unknown fields", () => {
+  test("refuses a missing or empty node, and one with unknown fields", () => {
     expect(codeOf(() => nodeFromMessage(undefined))).toBe("invalid");
     expect(codeOf(() => nodeFromMessage(create(NodeSchema)))).toBe("invalid");
     const node = encodeNode(utf8("a"), { kind: "symlink", target: utf8("t") });

@@ -39,7 +39,7 @@ const noGaps: PathInfoGaps = {
   },
 };
 
-/** The message of `full`, changed. */
+/** Makes the message of `full`, with a change. */
 function changed(change: (message: TvixPathInfo & { narinfo: NonNullable<TvixPathInfo["narinfo"]> }) => void): TvixPathInfo {
   const message = create(PathInfoSchema, pathInfoToTvix(full));
   const { narinfo } = message;
@@ -59,7 +59,7 @@ async function codeOf(message: TvixPathInfo, gaps = noGaps): Promise<string | un
 }
 
 describe("PathInfo message", () => {
-  test("comes back as it went out, under both names, and the bytes are the same", async () => {
+  test("is decoded to the same path info under both names, and the bytes are the same", async () => {
     const tvix = toBinary(PathInfoSchema, create(PathInfoSchema, pathInfoToTvix(full)));
     const snix = toBinary(SnixPathInfoSchema, create(SnixPathInfoSchema, pathInfoToSnix(full)));
     expect(snix).toEqual(tvix);
@@ -67,7 +67,7 @@ describe("PathInfo message", () => {
     expect(await pathInfoFromMessage(fromBinary(SnixPathInfoSchema, snix), noGaps)).toEqual(full);
   });
 
-  test("keeps nothing of the buffer that it came in", async () => {
+  test("keeps no part of the buffer from which it was decoded", async () => {
     const digest = digestOf(utf8("content"));
     const nodes: PathInfo["node"][] = [full.node, { kind: "directory", digest, size: 1n }, { kind: "symlink", target: utf8("t") }];
     for (const node of nodes) {
@@ -78,7 +78,7 @@ describe("PathInfo message", () => {
     }
   });
 
-  test("leaves out what is not there", async () => {
+  test("leaves out absent facts", async () => {
     const { ca: _ca, deriver: _deriver, ...rest } = full;
     const bare: PathInfo = { ...rest, references: [], signatures: [], node: { kind: "symlink", target: utf8("t") } };
     const message = create(PathInfoSchema, pathInfoToTvix(bare));
@@ -87,7 +87,7 @@ describe("PathInfo message", () => {
     expect(await pathInfoFromMessage(message, noGaps)).toEqual(bare);
   });
 
-  test("takes .drv off the deriver, once, and names the root after the store path", () => {
+  test("removes one .drv from the deriver, and names the root after the store path", () => {
     const message = pathInfoToTvix({ ...full, deriver: `${HASH_B}-a.drv.drv` });
     expect(message.narinfo?.deriver?.name).toBe("a.drv");
     expect(message.node?.node.value?.name).toEqual(utf8(`${HASH_A}-hello-2.12`));
@@ -106,7 +106,7 @@ describe("PathInfo message", () => {
     expect((await pathInfoFromMessage(message, noGaps)).ca).toBe(ca);
   });
 
-  describe("what tvix and snix have no field for", () => {
+  describe("a fact that tvix and snix have no field for", () => {
     const GIT = "fixed:git:sha1:993998wwkrzrcmpp0slxpa0b0cjkc0ff";
     const infos: [string, Partial<PathInfo>][] = [
       ["a git content address", { ca: GIT }],
@@ -119,7 +119,7 @@ describe("PathInfo message", () => {
       ["both", { ca: GIT, deriver: `${HASH_B}-hello-2.12` }],
     ];
 
-    test.each(infos)("comes back all the same: %s", async (_, more) => {
+    test.each(infos)("is decoded to the same value: %s", async (_, more) => {
       const info = { ...full, ...more };
       const tvix = toBinary(PathInfoSchema, pathInfoToTvix(info));
       expect(toBinary(SnixPathInfoSchema, pathInfoToSnix(info))).toEqual(tvix);
@@ -131,16 +131,16 @@ describe("PathInfo message", () => {
       expect(await decodePathInfo(HASH_A, encodePathInfo(info))).toEqual(info);
     });
 
-    test.each(infos)("is ignored by others, to whom the rest is a PathInfo as before: %s", async (_, more) => {
+    test.each(infos)("is ignored by other peers, who see an ordinary PathInfo: %s", async (_, more) => {
       const { ca, deriver } = more;
       const message = fromBinary(PathInfoSchema, toBinary(PathInfoSchema, pathInfoToTvix({ ...full, ...more })));
-      // What a peer drops that knows the fields of its own messages alone.
+      // A peer that knows only its own fields drops unknown ones.
       message.$unknown = undefined;
       const rest = { ...full, ...(ca !== undefined && { ca: undefined }), ...(deriver !== undefined && { deriver: undefined }) };
       expect(await pathInfoFromMessage(message, noGaps)).toEqual(rest);
     });
 
-    test("is only in there where it has to be", () => {
+    test("is sent only if it is needed", () => {
       expect(pathInfoToTvix(full).$unknown).toBeUndefined();
       expect(pathInfoToSnix(full).$unknown).toBeUndefined();
     });
@@ -148,7 +148,7 @@ describe("PathInfo message", () => {
     const withExtensions = (extensions: { contentAddress?: string; deriver?: string }) =>
       addExtensions(PathInfoSchema, pathInfoToTvix(full), extensions);
 
-    test("may say what a field of theirs says too, but not otherwise", async () => {
+    test("may repeat the value of a regular field, but not contradict it", async () => {
       const { ca: contentAddress, deriver } = full as Required<PathInfo>;
       expect(await pathInfoFromMessage(withExtensions({ contentAddress, deriver }), noGaps)).toEqual(full);
       for (const extensions of [
@@ -180,14 +180,14 @@ describe("PathInfo message", () => {
       expect(await codeOf(message)).toBe("invalid");
     });
 
-    test("stays out of the way of other unknown fields", async () => {
+    test("does not affect other unknown fields", async () => {
       const message = withExtensions({});
       message.$unknown = [{ no: 999, wireType: 0, data: Uint8Array.of(1) }];
       expect(await pathInfoFromMessage(message, noGaps)).toEqual(full);
     });
   });
 
-  test("reads tvix's content addresses with a text for a digest", async () => {
+  test("reads tvix's content addresses, which have a text in place of a digest", async () => {
     const digest = decodeNixbase32("1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac");
     const message = changed(({ narinfo }) => {
       narinfo.ca = { $typeName: "tvix.store.v1.NARInfo.CA", type: 0, digest: utf8(`sha256-${toBase64(digest)}`) };
@@ -195,7 +195,7 @@ describe("PathInfo message", () => {
     expect((await pathInfoFromMessage(message, noGaps)).ca).toBe(full.ca);
   });
 
-  test("sorts references, and drops repeated ones", async () => {
+  test("sorts references, and removes duplicates", async () => {
     const message = changed((message) => {
       message.references.reverse();
       message.references.push(message.references[0] as Uint8Array);
@@ -226,7 +226,7 @@ describe("PathInfo message", () => {
     expect(await codeOf(changed(change))).toBe("invalid");
   });
 
-  test("without narinfo, asks for what is missing", async () => {
+  test("calculates missing facts if there is no narinfo", async () => {
     const message = create(PathInfoSchema, pathInfoToTvix(full));
     message.narinfo = undefined;
     const gaps: PathInfoGaps = {

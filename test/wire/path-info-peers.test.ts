@@ -19,7 +19,7 @@ const INFO: PathInfo = {
   signatures: [],
 };
 
-/** A peer that knows the messages of tvix or snix alone, with another protobuf library. */
+/** A peer that knows only tvix's or snix's messages, and uses another protobuf library. */
 function peer(family: "tvix" | "snix"): protobuf.Type {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => (target.startsWith("/") ? target : join(PROTOS, target));
@@ -27,12 +27,12 @@ function peer(family: "tvix" | "snix"): protobuf.Type {
   return root.lookupType(`${family}.store.v1.PathInfo`);
 }
 
-test.each(["tvix", "snix"] as const)("%s's own message is the same without our extensions", (family) => {
+test.each(["tvix", "snix"] as const)("%s's own message does not change without our extensions", (family) => {
   const type = peer(family);
   const { ca: _ca, deriver: _deriver, ...known } = INFO;
   const received = type.decode(encodePathInfo(INFO));
   expect(received.toJSON()).toEqual(type.decode(encodePathInfo(known)).toJSON());
   expect(received.toJSON()).toMatchObject({ narinfo: { narSize: "123", referenceNames: INFO.references } });
-  // As such a peer writes it again, it is a PathInfo as before.
+  // When the peer encodes the message again, the result is an ordinary PathInfo.
   expect(toHex(type.encode(received).finish())).toBe(toHex(encodePathInfo(known)));
 });

@@ -20,7 +20,7 @@ import { BlobSliceService } from "../../src/wire/gen/tvix_store_web/castore/v1/r
 import { pathInfoToTvix } from "../../src/wire/path-info-message.ts";
 import { createBrowserTransport } from "../../src/wire/transport.ts";
 
-/** Servers that answer otherwise than ours: as stock daemons do, and as hostile ones could. */
+/** Servers that answer differently from ours: as stock daemons do, and as hostile ones could. */
 
 function remoteOf(routes: (router: ConnectRouter) => void, dialect: "auto" | "tvix" | "snix" = "tvix"): RemoteStore {
   return connectRemoteStore(createRouterTransport(routes), { name: "a peer", dialect });
@@ -60,7 +60,7 @@ describe("blobs of a peer", () => {
       }),
     );
 
-  test("with another digest are corrupt, and their last piece is withheld", async () => {
+  test("with a different digest are corrupt, and their last piece is withheld", async () => {
     const { blobs } = sending(() => [utf8("con"), utf8("tenT")]);
     const stream = await blobs.open(digest);
     const got: Uint8Array[] = [];
@@ -77,26 +77,26 @@ describe("blobs of a peer", () => {
     expect(await codeOf(blobs.open(digest, { offset: 0, length: 3 }))).toBe("corrupt");
   });
 
-  test("may come in any pieces, empty ones too", async () => {
+  test("may come in any pieces, including empty ones", async () => {
     const { blobs } = sending(() => [utf8(""), utf8("c"), utf8(""), utf8("ontent")]);
     expect(await drain(await blobs.open(digest))).toEqual([utf8("c"), utf8("ontent")]);
     expect(await blobs.readMany([digest])).toEqual([content]);
   });
 
-  test("without end are given up", async () => {
+  test("without an end are not read to the end", async () => {
     const endless = function* (piece: Uint8Array) {
       for (;;) yield piece;
     };
     expect(await codeOf(sending(() => endless(new Uint8Array(0))).blobs.readMany([digest]))).toBe("corrupt");
     expect(await codeOf(sending(() => endless(new Uint8Array(65536))).blobs.readMany([digest]))).toBe("corrupt");
-    // A stream is read as far as its reader wants.
+    // A stream is read as far as its reader requests.
     const stream = await sending(() => endless(new Uint8Array(65536))).blobs.open(digest);
     const reader = (stream as ReadableStream<Uint8Array>).getReader();
     expect((await reader.read()).value).toHaveLength(65536);
     await reader.cancel();
   });
 
-  test("that are slices without end are given up", async () => {
+  test("that are slices without an end are not read to the end", async () => {
     const { blobs } = remoteOf((router) =>
       router.service(BlobSliceService, {
         async *readSlice() {
@@ -107,7 +107,7 @@ describe("blobs of a peer", () => {
     expect(await codeOf(blobs.open(digest, { offset: 1, length: 1 }))).toBe("corrupt");
   });
 
-  test("with bad chunk lists are corrupt", async () => {
+  test("with invalid chunk lists are corrupt", async () => {
     for (const chunk of [
       { digest: new Uint8Array(31), size: 1n },
       { digest, size: 0n },
@@ -118,7 +118,7 @@ describe("blobs of a peer", () => {
     }
   });
 
-  test("that it stored under another digest are an error", async () => {
+  test("that it stored under a different digest are an error", async () => {
     const { blobs } = remoteOf((router) =>
       router.service(BlobService, {
         async put(request) {
@@ -133,7 +133,7 @@ describe("blobs of a peer", () => {
     expect(await codeOf(writer.close())).toBe("corrupt");
   });
 
-  test("that it refuses fail with its reason, not with a broken stream", async () => {
+  test("that it refuses fail with its error, not with that of a broken stream", async () => {
     const { blobs } = remoteOf((router) =>
       router.service(BlobService, {
         async put(request) {
@@ -167,12 +167,12 @@ describe("directories of a peer", () => {
       }),
     ).directories;
 
-  test("are missing where the stream is empty, as on snix", async () => {
+  test("are missing if the stream is empty, as on snix", async () => {
     expect(await sending().get(rootDigest)).toBeUndefined();
     expect(await sending().getClosure(rootDigest)).toBeUndefined();
   });
 
-  test("are missing where a recursive Get says INTERNAL and a plain one that they are, as on tvix's first version", async () => {
+  test("are missing if a recursive Get fails with INTERNAL and a plain one with NOT_FOUND, as on tvix's first version", async () => {
     const answering = (plain: () => never) =>
       remoteOf((router) =>
         router.service(DirectoryService, {
@@ -190,7 +190,7 @@ describe("directories of a peer", () => {
     expect(await codeOf(broken.getClosure(rootDigest))).toBe("corrupt");
   });
 
-  test("must be those asked for, in order, once, and all", async () => {
+  test("must be the requested ones, in order, once, and complete", async () => {
     expect(await codeOf(sending(other).get(rootDigest))).toBe("corrupt");
     expect(await codeOf(sending(root, leaf).get(rootDigest))).toBe("corrupt");
     const closures = {
@@ -207,7 +207,7 @@ describe("directories of a peer", () => {
     expect(await drain(await sending(root, leaf).getClosure(rootDigest))).toEqual([root, leaf]);
   });
 
-  test("must keep the rules of a Directory", async () => {
+  test("must follow the rules of a Directory", async () => {
     const { directories } = remoteOf((router) =>
       router.service(DirectoryService, {
         async *get() {
@@ -219,7 +219,7 @@ describe("directories of a peer", () => {
     expect(await codeOf(directories.getClosure(rootDigest))).toBe("corrupt");
   });
 
-  test("are invalid where it refuses them, whichever way it says so", async () => {
+  test("are invalid if the peer refuses them, in either of two ways", async () => {
     for (const code of [Code.InvalidArgument, Code.Internal]) {
       const { directories } = remoteOf((router) =>
         router.service(DirectoryService, {
@@ -243,13 +243,13 @@ describe("path infos of a peer", () => {
     signatures: [],
   };
 
-  test("must be of the path that was asked for", async () => {
+  test("must belong to the requested path", async () => {
     const { pathInfos } = remoteOf((router) => router.service(PathInfoService, { get: () => pathInfoToTvix(info) }));
     expect(await pathInfos.get("00bgd045z0d4icpbc2yyz4gx48ak44la")).toEqual(info);
     expect(await codeOf(pathInfos.get("1b9p07z77phvv2hf6gm9f28syp39f1ag"))).toBe("corrupt");
   });
 
-  test("without narinfo are completed by asking further", async () => {
+  test("without narinfo are completed by further calls", async () => {
     const references = ["00bgd045z0d4icpbc2yyz4gx48ak44la-thing", "1b9p07z77phvv2hf6gm9f28syp39f1ag-other"];
     const message = pathInfoToTvix({ ...info, references });
     const other = pathInfoToTvix({ ...info, storePath: "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-other" });
@@ -276,13 +276,13 @@ describe("path infos of a peer", () => {
   });
 });
 
-describe("finding out a peer's names", () => {
-  test("falls to snix's where tvix's are not implemented", async () => {
+describe("finding out which names a peer uses", () => {
+  test("tries snix's names if tvix's are not implemented", async () => {
     const { blobs } = remoteOf((router) => router.service(SnixBlobService, { stat: () => ({}) }), "auto");
     expect(await blobs.stat([digest])).toEqual([{ chunks: [] }]);
   });
 
-  test("takes NOT_FOUND for an answer", async () => {
+  test("accepts NOT_FOUND as an answer", async () => {
     const { blobs } = remoteOf((router) => router.service(BlobService, { stat: notFound }), "auto");
     expect(await blobs.stat([digest])).toEqual([undefined]);
   });
@@ -304,7 +304,7 @@ describe("finding out a peer's names", () => {
   });
 });
 
-describe("a peer that stops half way, or talks nonsense", () => {
+describe("a peer that stops in the middle, or sends nonsense", () => {
   async function answering(type: string, body: Uint8Array): Promise<{ remote: RemoteStore; close: () => void }> {
     const server = createServer((_, response) => {
       response.writeHead(200, { "content-type": type });
