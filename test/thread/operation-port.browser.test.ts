@@ -4,7 +4,7 @@ import type { Progress } from "../../src/progress.ts";
 import { operationOptions, operationPort } from "../../src/thread/operation-port.ts";
 import { watchedSignal } from "./watched-signal.ts";
 
-test("an abort reaches the other side with its reason, also one from before the call", async () => {
+test("an abort reaches the other side with its reason, even if it comes before the call", async () => {
   const { controller, signal, listeners } = watchedSignal();
   const call = operationPort({ signal });
   const options = operationOptions(call.port);
@@ -17,7 +17,7 @@ test("an abort reaches the other side with its reason, also one from before the 
   await expect.poll(() => late.signal.aborted).toBe(true);
 });
 
-test("of many reports the first and the last of each phase come through, in order", async () => {
+test("the first and last of many reports of each phase arrive, in order", async () => {
   const told: Progress[] = [];
   const call = operationPort({ onProgress: (progress) => told.push(progress) });
   const { onProgress, finish } = operationOptions(call.port);

@@ -5,7 +5,7 @@ import { packError, unpackError } from "../../src/thread/packed-error.ts";
 
 const carried = (error: unknown): Error => unpackError(structuredClone(packError(error)));
 
-test("a StoreError comes out as one, with its causes", () => {
+test("a StoreError arrives as a StoreError with its causes", () => {
   const error = carried(
     new StoreError("corrupt", "blob 1", { cause: new StoreError("quota", "disk", { cause: new TypeError("no") }) }),
   );
@@ -14,7 +14,7 @@ test("a StoreError comes out as one, with its causes", () => {
   expect(error.cause).toBeInstanceOf(StoreError);
 });
 
-test("aborts keep the name that they are known by; other errors are plain ones with their name", () => {
+test("an abort error keeps its name; other errors become plain errors with their names", () => {
   expect(carried(new DOMException("left", "AbortError"))).toBeInstanceOf(DOMException);
   expect(carried(AbortSignal.timeout(0).reason ?? new DOMException("late", "TimeoutError"))).toMatchObject({
     name: "TimeoutError",
@@ -24,7 +24,7 @@ test("aborts keep the name that they are known by; other errors are plain ones w
   expect(carried(undefined)).toMatchObject({ message: "undefined" });
 });
 
-test("what can't be cloned, a cycle of causes, or a code that nobody knows does no harm", () => {
+test("a value that can't be cloned, a cycle of causes and an unknown code do no harm", () => {
   const cycle = new Error("round");
   cycle.cause = cycle;
   expect(carried(cycle)).toMatchObject({ message: "round", cause: { message: "round" } });
@@ -35,7 +35,7 @@ test("what can't be cloned, a cycle of causes, or a code that nobody knows does 
   expect(unpackError(unknown)).not.toBeInstanceOf(StoreError);
 });
 
-test("store paths that failed arrive with the report", () => {
+test("a FailedPathsError arrives with its report", () => {
   const report = { paths: 3, bytes: 100, reused: 1, retried: 4, failed: 2 };
   const first = { storePath: "/nix/store/a", error: new StoreError("corrupt", "a is damaged", { cause: new TypeError("x") }) };
   const second = { storePath: "/nix/store/b", error: new StoreError("corrupt", "b needs a"), because: "/nix/store/a" };

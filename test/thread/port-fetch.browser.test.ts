@@ -19,7 +19,7 @@ function connect(serve: typeof globalThis.fetch): { fetch: typeof globalThis.fet
   return { fetch: fetchThrough(port2), stop };
 }
 
-/** A body that gives one piece and no more. */
+/** A body that gives one piece and then stalls. */
 function stalled(): { body: ReadableStream<Uint8Array>; cancelled(): boolean } {
   let cancelled = false;
   const body = new ReadableStream<Uint8Array>({
@@ -33,12 +33,15 @@ function stalled(): { body: ReadableStream<Uint8Array>; cancelled(): boolean } {
   return { body, cancelled: () => cancelled };
 }
 
-/** Not by `arrayBuffer()`, which makes a TypeError of any error in Chromium. */
+/**
+ * Reads a body to its end. It does not use `arrayBuffer()`, which turns any error into a TypeError
+ * in Chromium.
+ */
 async function readToEnd({ body }: Response): Promise<void> {
   for await (const _ of iterate(body as ReadableStream<Uint8Array>));
 }
 
-test("a request goes out and its answer comes in whole", async () => {
+test("a request is sent and its answer arrives complete", async () => {
   const seen: unknown[] = [];
   const { fetch } = connect(async (input, init) => {
     const request = new Request(input, init);
@@ -57,20 +60,20 @@ test("a request goes out and its answer comes in whole", async () => {
   expect((await empty.fetch(URL_OF_NOTHING)).body).toBeNull();
 });
 
-test("a status that HTTP doesn't have is an error of ours, and the body is let go", async () => {
+test("a status that HTTP doesn't define is a StoreError, and the body is cancelled", async () => {
   const { body, cancelled } = stalled();
-  // As a fetch gives it: the constructor refuses such a status.
+  // The constructor of Response refuses such a status, but a fetch may return it.
   const { fetch } = connect(async () => Object.defineProperty(new Response(body), "status", { value: 999 }));
   await expect(fetch(URL_OF_NOTHING)).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
   await expect.poll(cancelled).toBe(true);
 });
 
-test("an error of the page's fetch comes out", async () => {
+test("an error of the page's fetch is passed on", async () => {
   const { fetch } = connect(() => Promise.reject(new TypeError("no network")));
   await expect(fetch(URL_OF_NOTHING)).rejects.toMatchObject({ name: "TypeError", message: "no network" });
 });
 
-test("an abort ends the wait, even if the page's fetch does not listen, and a late answer is cancelled", async () => {
+test("an abort ends the wait even if the page's fetch ignores it, and a late answer is cancelled", async () => {
   const reason = { why: "enough" };
   let answer: (response: Response) => void = () => {};
   const { fetch } = connect(
@@ -122,7 +125,7 @@ test("an abort ends a body that stalls, and cancels it in the page", async () =>
   await expect.poll(cancelled).toBe(true);
 });
 
-test("when the page stops to serve, what is under way fails and bodies are cancelled", async () => {
+test("when the page stops serving, running requests fail and bodies are cancelled", async () => {
   const { body, cancelled } = stalled();
   const { fetch, stop } = connect((input) => (String(input).endsWith("body") ? Promise.resolve(new Response(body)) : never));
   const reading = readToEnd(await fetch(`${URL_OF_NOTHING}/body`));

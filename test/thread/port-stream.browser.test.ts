@@ -5,7 +5,7 @@ import { receiveStream, sendStream } from "../../src/thread/port-stream.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
 import { watchedSignal } from "./watched-signal.ts";
 
-/** Never ends, and tells what was done to it. */
+/** A stream that never ends, and records how it is used. */
 function endless(): { stream: ReadableStream<Uint8Array>; pulls(): number; cancelled(): unknown[] } {
   let pulls = 0;
   const reasons: unknown[] = [];
@@ -26,7 +26,7 @@ function endless(): { stream: ReadableStream<Uint8Array>; pulls(): number; cance
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
 
-test("carries bytes, and leaves the sender its own", async () => {
+test("carries bytes, and leaves the sender's bytes intact", async () => {
   const { port1, port2 } = new MessageChannel();
   const content = pseudoRandom(100_000, 3);
   sendStream(
@@ -38,7 +38,7 @@ test("carries bytes, and leaves the sender its own", async () => {
   expect(equalBytes((await readAll(receiveStream(port2))) ?? new Uint8Array(0), content)).toBe(true);
 });
 
-test("nothing stays at the signals, and the source is let go, when a stream has ended", async () => {
+test("an ended stream leaves no listeners at the signals, and releases its source", async () => {
   const [sending, receiving] = [watchedSignal(), watchedSignal()];
   const { port1, port2 } = new MessageChannel();
   const source = new Blob(["some text"]).stream();
@@ -50,7 +50,7 @@ test("nothing stays at the signals, and the source is let go, when a stream has 
   expect(source.locked).toBe(false);
 });
 
-test("the sender does not run ahead of the reader", async () => {
+test("the sender stays only a few pieces ahead of the reader", async () => {
   const { port1, port2 } = new MessageChannel();
   const source = endless();
   sendStream(port1, source.stream);
@@ -77,7 +77,7 @@ test("a reader that cancels cancels the source, even while a read waits", async 
   expect(silent.locked).toBe(false);
 });
 
-test("an error of the source comes out as it is", async () => {
+test("an error of the source is passed on", async () => {
   const { port1, port2 } = new MessageChannel();
   sendStream(
     port1,
@@ -89,7 +89,7 @@ test("an error of the source comes out as it is", async () => {
   await expect(readAll(receiveStream(port2))).rejects.toMatchObject({ code: "denied" });
 });
 
-test("a sender that is stopped cancels its source with the reason, and the reader hears it", async () => {
+test("a stopped sender cancels its source with the reason, and the reader gets the reason", async () => {
   const { port1, port2 } = new MessageChannel();
   const { controller, signal, listeners } = watchedSignal();
   const source = endless();
@@ -108,7 +108,7 @@ test("a sender that is stopped cancels its source with the reason, and the reade
   expect(listeners()).toBe(0);
 });
 
-test("a receiver's signal errors the stream with the reason itself, and cancels the source", async () => {
+test("the receiver's signal errors the stream with its reason, and cancels the source", async () => {
   const { port1, port2 } = new MessageChannel();
   const { controller, signal, listeners } = watchedSignal();
   const source = endless();
@@ -123,7 +123,7 @@ test("a receiver's signal errors the stream with the reason itself, and cancels 
   await expect(receiveStream(new MessageChannel().port1, { signal }).getReader().read()).rejects.toBe(reason);
 });
 
-test("so does the end of the sender's thread, whichever comes first", async () => {
+test("the end of the sender's thread errors the stream too, whichever comes first", async () => {
   for (const first of ["signal", "lost"] as const) {
     const both = { signal: watchedSignal(), lost: watchedSignal() };
     const stream = receiveStream(new MessageChannel().port1, { signal: both.signal.signal, lost: both.lost.signal });
@@ -134,7 +134,7 @@ test("so does the end of the sender's thread, whichever comes first", async () =
   }
 });
 
-test("a call that failed to start the sender fails the stream", async () => {
+test("a failure to start the sender errors the stream", async () => {
   const started = Promise.reject(new StoreError("not-found", "nothing there"));
   const reading = readAll(receiveStream(new MessageChannel().port1, { started }));
   await expect(reading).rejects.toMatchObject({ code: "not-found" });

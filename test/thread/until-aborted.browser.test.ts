@@ -4,7 +4,7 @@ import { watchedSignal } from "./watched-signal.ts";
 
 const never = new Promise<never>(() => {});
 
-test("settles as the work does, and leaves nothing at the signal", async () => {
+test("settles like the work, and leaves no listener at the signal", async () => {
   const { signal, listeners } = watchedSignal();
   expect(await untilAborted(Promise.resolve(1), signal)).toBe(1);
   await expect(untilAborted(Promise.reject(new Error("no")), signal)).rejects.toThrow("no");
@@ -15,7 +15,7 @@ test("settles as the work does, and leaves nothing at the signal", async () => {
   expect(await untilAborted(Promise.resolve(1), undefined)).toBe(1);
 });
 
-test("rejects with the reason itself, at once where it was aborted before", async () => {
+test("rejects with the reason itself, at once if the signal was aborted before", async () => {
   const reason = { why: "enough" };
   const { controller, signal } = watchedSignal();
   const waiting = untilAborted(never, signal);

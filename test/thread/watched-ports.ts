@@ -1,8 +1,11 @@
-// By name these types are a browser's alone.
+// The names of these types are available in browsers only.
 type AnyChannel = InstanceType<typeof MessageChannel>;
 type AnyPort = InstanceType<typeof MessagePort>;
 
-/** Counts message channels that are made from now on, and what was closed of them. To be ended by `restore`. */
+/**
+ * Records the message channels that are made from now on, and which of their ports are closed.
+ * `restore` ends the recording.
+ */
 export function watchPorts(): { readonly made: readonly AnyChannel[]; open(): AnyChannel[]; restore(): void } {
   const made: AnyChannel[] = [];
   const closed = new Set<AnyPort>();
@@ -19,7 +22,7 @@ export function watchPorts(): { readonly made: readonly AnyChannel[]; open(): An
   };
   return {
     made,
-    // The second ports were sent away.
+    // The second ports were transferred to another thread.
     open: () => made.filter(({ port1 }) => !closed.has(port1)),
     restore() {
       globalThis.MessageChannel = Channel;

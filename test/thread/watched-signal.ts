@@ -1,4 +1,4 @@
-/** A signal that knows how many listeners it has. */
+/** Makes a signal that counts its listeners. */
 export function watchedSignal(): { controller: AbortController; signal: AbortSignal; listeners(): number } {
   const controller = new AbortController();
   const { signal } = controller;
