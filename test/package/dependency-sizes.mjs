@@ -1,6 +1,7 @@
 // @ts-check
-// Prints how much of each npm package is in each script of `dist`: `node test/package/dependency-sizes.mjs`. A size is that of the
-// package's modules alone, minified, in kB after gzip.
+// Prints the size of each npm package in each script of `dist`: `node
+// test/package/dependency-sizes.mjs`. A size covers the package's modules alone, minified and
+// gzipped, in kB.
 
 import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";

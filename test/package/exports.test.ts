@@ -5,10 +5,13 @@ const packageJson: { exports: Record<string, string> } = JSON.parse(
   await readFile(new URL("../../package.json", import.meta.url), "utf8"),
 );
 
-/** Scripts, which run rather than export. */
+/** Entry points that run in a worker and export nothing. */
 const SCRIPTS = ["./worker", "./hash-worker", "./service-worker"];
 
-/** What the source of an entry point exports by name; read as text, because some of them need a browser to load. */
+/**
+ * Names that an entry point exports. The function reads its source text, because some entry points
+ * load in browsers only.
+ */
 async function exportedNames(entry: string): Promise<string[]> {
   const source = await readFile(
     new URL(`../../${entry.replace("./dist/", "src/").replace(/\.js$/, ".ts")}`, import.meta.url),
