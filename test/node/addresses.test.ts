@@ -23,7 +23,7 @@ test.each([
   expect(formatAddress(parseAddress(text))).toBe(canonical);
 });
 
-test.each(["objectstore+s3", "nix+s3", "bigtable", "sled", "surprise"])("refuses the scheme %s by name", (scheme) => {
+test.each(["objectstore+s3", "nix+s3", "bigtable", "sled", "surprise"])("refuses the scheme %s and names it", (scheme) => {
   expect(() => parseAddress(`${scheme}://somewhere`)).toThrow(UsageError);
   expect(() => parseAddress(`${scheme}://somewhere`)).toThrow(scheme);
 });
@@ -55,7 +55,7 @@ test.each([
   expect(() => parseAddress(text)).toThrow(UsageError);
 });
 
-// The second one has a plus in it, which may stand for a blank in a query.
+// The second key has a plus, which can stand for a space in a query.
 const KEYS = [1, 251].map((byte, i) => `cache-${i}:${Buffer.alloc(32, byte).toString("base64")}`);
 
 test.each([

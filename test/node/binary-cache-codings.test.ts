@@ -39,7 +39,7 @@ describe("a body with a Content-Encoding", () => {
     expect(await cache.paths()).toEqual([parseNarInfo(narInfoOf(HELLO)).storePath]);
   });
 
-  test("that nothing here reads is refused, and the codings that are read are told", async () => {
+  test("that is not supported is refused, and the answer lists the supported codings", async () => {
     for (const coding of ["lzop", "gzip, gzip", "nonsense", "aws-chunked"]) {
       const { status, headers, body } = await coded(coding, utf8("built\n"));
       expect([coding, status]).toEqual([coding, 415]);
@@ -47,26 +47,26 @@ describe("a body with a Content-Encoding", () => {
       expect(body.toString()).toMatch(/^[^\n]+\n$/);
     }
     expect((await ask("GET", LOG)).status).toBe(404);
-    // The name of a NAR says how it is compressed.
+    // The file name of a NAR tells how it is compressed.
     const nar = narOf(HELLO);
     const answer = await coded("gzip", gzipSync(nar), `/nar/${nixHash(nar)}.nar`);
     expect([answer.status, answer.headers["accept-encoding"]]).toEqual([415, "identity"]);
   });
 
-  test("that is damaged or cut short is refused", async () => {
+  test("is refused if it is damaged or cut short", async () => {
     const log = gzipSync("built\n".repeat(1000));
     for (const body of [log.subarray(0, -4), utf8("built\n"), new Uint8Array(0)])
       expect((await coded("gzip", body)).status).toBe(400);
     expect((await ask("GET", LOG)).status).toBe(404);
   });
 
-  test("is bounded in size when it is decoded as well", { timeout: 60_000 }, async () => {
+  test("is limited in size after decoding too", { timeout: 60_000 }, async () => {
     const bomb = gzipSync(Buffer.alloc(64 << 20));
     expect(bomb.length).toBeLessThan(1 << 20);
     expect((await coded("gzip", bomb, `/${HELLO}.narinfo`)).status).toBe(400);
     expect((await coded("gzip", bomb, "/debuginfo/0123.debug")).status).toBe(400);
     expect((await coded("gzip", bomb, `/realisations/sha256:${"0".repeat(64)}!out.doi`)).status).toBe(400);
-    // Members of which each stands for nothing.
+    // Each of these members is empty.
     const nothing = concatBytes(Array(100_000).fill(gzipSync("")));
     expect((await coded("gzip", nothing, `/${HELLO}.narinfo`)).status).toBe(400);
   });

@@ -21,7 +21,7 @@ const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 describe("If-None-Match", () => {
   const put = async (path: string, body: Uint8Array | string) => expect((await ask("PUT", path, { body })).status).toBe(201);
 
-  test("is answered at every address that has an entity tag", async () => {
+  test("works at every address that has an entity tag", async () => {
     const info = await cache.addHello();
     const nar = narOf(HELLO);
     const zst = compressZstd(nar);
@@ -73,7 +73,7 @@ describe("If-None-Match", () => {
       expect((await ask("GET", address, { headers: { "if-none-match": "*" } })).status).toBe(404);
   });
 
-  test("knows each coded form of a NAR", async () => {
+  test("distinguishes the encoded forms of a NAR", async () => {
     const info = await cache.addHello();
     const url = `/nar/tvix-castore/${toBase64Url(encodeNode(EMPTY_BYTES, info.node))}?narsize=${info.narSize}`;
     const { etag } = (await ask("GET", url, { headers: { "accept-encoding": "zstd, identity;q=0" } })).headers;
@@ -81,14 +81,14 @@ describe("If-None-Match", () => {
     expect([again.status, again.headers.etag]).toEqual([304, etag]);
   });
 
-  test("changes with what is signed", async () => {
+  test("changes when a signature is added", async () => {
     const info = await cache.addHello();
     const { etag } = (await ask("GET", `/${HELLO}.narinfo`)).headers;
     await cache.store.pathInfos.put({ ...info, signatures: [...info.signatures, `other-1:${"A".repeat(86)}==`] });
     expect((await ask("GET", `/${HELLO}.narinfo`, { headers: { "if-none-match": String(etag) } })).status).toBe(200);
   });
 
-  test("lets nothing be put over what is there", async () => {
+  test("prevents overwriting", async () => {
     const path = `/log/${HELLO}-hello.drv`;
     const send = (body: string, tag: string) => ask("PUT", path, { headers: { "if-none-match": tag }, body });
     expect((await send("first\n", "*")).status).toBe(201);
@@ -113,7 +113,7 @@ describe("If-None-Match", () => {
       await put(`/nar/${nixHash(narOf(SOURCE))}.nar`, narOf(SOURCE));
       const sent = both.map((body) => {
         const one = request(`${cache.address}${path}`, { method: "PUT", headers: { "if-none-match": "*" } });
-        // The server looks at the condition before it reads the rest.
+        // The server checks the condition before it reads the rest.
         one.write(body.slice(0, 1));
         return { one, rest: body.slice(1), answer: once(one, "response") };
       });

@@ -29,7 +29,7 @@ async function importAll(store: StoreServices): Promise<string[]> {
 }
 const readIndex = async (): Promise<string[]> => JSON.parse(await readFile(join(dir, "index.json"), "utf8"));
 
-test("imports a cache in the order of its index, once", async () => {
+test("imports a cache in the order of its index, and nothing the second time", async () => {
   const store = createMemoryStore();
   const paths = await importAll(store);
   expect(paths.map((path) => `${path.slice(11, 43)}.narinfo`)).toEqual(await readIndex());
@@ -37,7 +37,7 @@ test("imports a cache in the order of its index, once", async () => {
   expect(await importAll(store)).toEqual([]);
 });
 
-test("imports references first without an index", async () => {
+test("imports a cache without an index, dependencies first", async () => {
   const index = await readIndex();
   await rm(join(dir, "index.json"));
   const store = createMemoryStore();
@@ -62,7 +62,7 @@ test("reads compressed NARs", async () => {
   expect(await importAll(createMemoryStore())).toHaveLength(1);
 });
 
-test("finds damaged NARs, and keeps none of them", async () => {
+test("detects damaged NARs, and keeps none of them", async () => {
   const [first] = await readIndex();
   const url = /^URL: (.*)$/m.exec(await readFile(join(dir, first as string), "utf8"))?.[1] as string;
   const nar = await readFile(join(dir, url));
@@ -75,8 +75,8 @@ test("finds damaged NARs, and keeps none of them", async () => {
   await expect(importAll(store)).rejects.toMatchObject({ code: "not-found" });
 });
 
-describe("a file that can't be read is named", () => {
-  /** Puts a directory in the place of a file. */
+describe("the error for an unreadable file names", () => {
+  /** Replaces a file by a directory. */
   async function replace(name: string): Promise<string> {
     const path = join(dir, name);
     await rm(path);
@@ -112,13 +112,13 @@ describe("a file that can't be read is named", () => {
     await expectNamed(await replace(url));
   });
 
-  test("though its compression is unknown", async () => {
+  test("unknown compression is refused", async () => {
     await firstNar((text) => text.replace("Compression: none", "Compression: no-such"));
     expect(await failure(importAll(createMemoryStore()))).toMatchObject({ name: "StoreError", code: "invalid" });
   });
 });
 
-test.each(["../x.nar", "/etc/passwd", "nar/../../x.nar", "https://example.org/x.nar"])("reads nothing at %s", async (url) => {
+test.each(["../x.nar", "/etc/passwd", "nar/../../x.nar", "https://example.org/x.nar"])("does not read the URL %s", async (url) => {
   const [first] = await readIndex();
   const path = join(dir, first as string);
   await writeFile(path, (await readFile(path, "utf8")).replace(/^URL: .*$/m, `URL: ${url}`));

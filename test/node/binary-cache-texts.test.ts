@@ -26,7 +26,7 @@ describe("realisations", () => {
   const put = async (body: string | Uint8Array, address = ADDRESS) => (await ask("PUT", address, { body })).status;
   const got = async (address = ADDRESS) => (await ask("GET", address)).body.toString();
 
-  test.each(FIXTURES)("of real Nix are kept byte for byte: %s", async (dir) => {
+  test.each(FIXTURES)("of real Nix keep their bytes: %s", async (dir) => {
     const names = readdirSync(dir);
     expect(names.length).toBeGreaterThan(0);
     for (const name of names) {
@@ -34,7 +34,7 @@ describe("realisations", () => {
       for (const method of ["GET", "HEAD"]) expect((await ask(method, address)).status).toBe(404);
       const bytes = readFileSync(join(dir, name));
       expect(await put(bytes, address)).toBe(201);
-      // As other clients encode the name.
+      // Other clients percent-encode the name.
       for (const path of [address, `/realisations/${encodeURIComponent(name)}`]) {
         const { status, headers, body } = await ask("GET", path);
         expect([status, headers["content-type"], body.equals(bytes)]).toEqual([200, "application/json", true]);
@@ -43,7 +43,7 @@ describe("realisations", () => {
     }
   });
 
-  test("of the same output, by Nix 2.8 and by 2.34, are one with both signatures", async () => {
+  test("of the same output by Nix 2.8 and by 2.34 are merged, with both signatures", async () => {
     const [, current = "", older = ""] = FIXTURES;
     const name = readdirSync(older).find((found) => readdirSync(current).includes(found)) ?? "";
     const texts = [current, older].map((dir) => readFileSync(join(dir, name), "utf8"));
@@ -55,7 +55,7 @@ describe("realisations", () => {
     expect(Object.keys(b.dependentRealisations).length).toBeGreaterThan(0);
   });
 
-  test("by derivation, as Nix has them from 2.35 on", async () => {
+  test("by derivation, as Nix 2.35 and later write them", async () => {
     const address = `/build-trace-v2/${DRV}/out.doi`;
     const text = JSON.stringify({ outPath: OUT, signatures: [{ keyName: "key-1", sig: Buffer.alloc(64, 1).toString("base64") }] });
     expect((await ask("GET", address)).status).toBe(404);
@@ -70,10 +70,10 @@ describe("realisations", () => {
     expect((await ask("GET", `/build-trace-v2/${DRV}/dev.doi`)).status).toBe(404);
   });
 
-  test("that are put again keep both sets of signatures", async () => {
+  test("keep the signatures of both versions when they are put again", async () => {
     const first = realisation({ signatures: [signature(1)] });
     expect(await put(first)).toBe(201);
-    // It says nothing new.
+    // This version has nothing new.
     expect(await put(realisation({ note: "x" }))).toBe(201);
     expect(await got()).toBe(first);
     expect(await put(realisation({ signatures: [signature(2)] }))).toBe(201);
@@ -81,20 +81,20 @@ describe("realisations", () => {
     const dependentRealisations = { [`sha256:${"5".repeat(64)}!out`]: OUT };
     expect(await put(realisation({ dependentRealisations }))).toBe(201);
     expect(await got()).toBe(realisation({ dependentRealisations, signatures: [signature(1), signature(2)] }));
-    // All that was known and more: those bytes.
+    // This version has everything known and more, so its bytes replace the earlier ones.
     const all = realisation({ more: 1, dependentRealisations, signatures: [3, 2, 1].map(signature) });
     expect(await put(all)).toBe(201);
     expect(await got()).toBe(all);
   });
 
-  test("that are put at once lose no signature", async () => {
+  test("keep all signatures when they are put concurrently", async () => {
     const numbers = [...Array(20).keys()];
     const statuses = await Promise.all(numbers.map((i) => put(realisation({ signatures: [signature(i)] }))));
     expect(new Set(statuses)).toEqual(new Set([201]));
     expect(JSON.parse(await got()).signatures.length).toBe(20);
   });
 
-  test("as another path, or with other dependencies, replace the earlier ones", async () => {
+  test("with a different path or different dependencies replace earlier ones", async () => {
     const dependentRealisations = { [`sha256:${"5".repeat(64)}!out`]: OUT };
     const text = realisation({ dependentRealisations });
     expect(await put(text)).toBe(201);
@@ -106,7 +106,7 @@ describe("realisations", () => {
     expect(await got()).toBe(otherPath);
   });
 
-  test("that break a rule are refused, and leave nothing", async () => {
+  test("that break a rule are refused, and nothing is stored", async () => {
     const bad: [address: string, body: string | Uint8Array][] = [
       [ADDRESS, "{"],
       [ADDRESS, "[]"],
@@ -141,14 +141,14 @@ describe("realisations", () => {
     }
   });
 
-  test("have no more signatures than there is room for", async () => {
+  test("have a limited number of signatures", async () => {
     const many = (from: number) => [...Array(8000).keys()].map((i) => signature(0).replace("key-0", `key-${from + i}`));
     expect(await put(realisation({ signatures: many(0) }))).toBe(201);
     expect(await put(realisation({ signatures: many(8000) }))).toBe(400);
     expect(JSON.parse(await got()).signatures.length).toBe(8000);
   });
 
-  test("are not taken by a read-only cache", async () => {
+  test("are refused by a read-only cache", async () => {
     await cache.start({ readOnly: true });
     expect(await put(realisation())).toBe(403);
   });

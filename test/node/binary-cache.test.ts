@@ -60,7 +60,7 @@ async function readFileOf(hashPart: string, path: string): Promise<Uint8Array> {
 }
 
 describe("reading", () => {
-  test("nix-cache-info says what was asked for", async () => {
+  test("nix-cache-info shows the options of the cache", async () => {
     const { status, body } = await ask("GET", "/nix-cache-info");
     expect([status, body.toString()]).toEqual([200, "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n"]);
     await start({ priority: 7, storeDir: "/opt/store" });
@@ -77,7 +77,7 @@ describe("reading", () => {
       ...parseNarInfo(narInfoOf(HELLO)),
       url: "",
       compression: "",
-      // The file is the NAR itself.
+      // The file is the NAR itself, uncompressed.
       fileHash: info.narHash,
       fileSize: info.narSize,
     });
@@ -96,7 +96,7 @@ describe("reading", () => {
     expect((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).toContain("\nURL: nar/snix-castore/");
   });
 
-  test("any range of a NAR is that of the whole", async () => {
+  test("any range of a NAR equals that part of the whole", async () => {
     const info = await addHello();
     const nar = narOf(HELLO);
     const url = `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`;
@@ -121,7 +121,7 @@ describe("reading", () => {
     }
   });
 
-  test("a NAR is compressed for who wants that, on this machine only for who wants nothing else", async () => {
+  test("a NAR is compressed for local clients only if they refuse uncompressed data", async () => {
     await addHello();
     const url = `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`;
     const coded = async (accept: string) => ask("GET", url, { headers: { "accept-encoding": accept } });
@@ -138,7 +138,7 @@ describe("reading", () => {
     }
   });
 
-  test("a range is only of the form that was begun with", async () => {
+  test("a range is served only if its encoding matches If-Range", async () => {
     await addHello();
     const nar = narOf(HELLO);
     const url = `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`;
@@ -151,7 +151,7 @@ describe("reading", () => {
     expect([whole.status, whole.body.length]).toEqual([200, nar.length]);
   });
 
-  test.each(["none", "zstd"])("what breaks off is not the whole, over HTTP/2 and compressed as %s too", async (compression) => {
+  test.each(["none", "zstd"])("a NAR that breaks off is an error over HTTP/2, compressed with %s", async (compression) => {
     const large = new Uint8Array(3 << 20).map((_, i) => (i * 2654435761) >>> 13);
     const parts: Uint8Array[] = [];
     const writer = new NarWriter((piece) => parts.push(piece.slice()));
@@ -165,7 +165,7 @@ describe("reading", () => {
     const path = `/nar/${nixHash(body)}.nar${suffix}`;
     expect((await ask("PUT", path, { body })).status).toBe(201);
     const { open } = store.blobs;
-    // What is read is missing its end.
+    // Reads of the blob fail before its end.
     store.blobs.open = async (digest, options) => {
       const stream = await open.call(store.blobs, digest, options);
       let left = 2 << 20;
@@ -186,7 +186,7 @@ describe("reading", () => {
     session.destroy();
   });
 
-  test("bad addresses have their status", async () => {
+  test("invalid addresses get an error status", async () => {
     const info = await addHello();
     const node = toBase64Url(encodeNode(EMPTY_BYTES, info.node));
     const unknown = toBase64Url(
@@ -221,7 +221,7 @@ describe("reading", () => {
     expect((await ask("POST", "/nix-cache-info")).headers.allow).toBe("GET, HEAD");
   });
 
-  test("a wrong size is refused before anything is sent, whatever was asked for", async () => {
+  test("a wrong NAR size is refused before any byte is sent, also for ranges", async () => {
     const { narSize, node: root } = await addHello();
     const digest = await store.blobs.putMany([utf8("0123456789"), new Uint8Array(2 << 20).map((_, i) => (i * 2654435761) >>> 13)]);
     const file = (i: number, size: bigint): Node => ({ kind: "file", digest: digest[i] as Digest, size, executable: false });
@@ -234,7 +234,7 @@ describe("reading", () => {
       [root, 1, 400],
       [file(0, 10n), padded(10n), 200],
       [file(0, 10n), padded(10n) + 8, 400],
-      // Right for the node, whose own size is wrong.
+      // These sizes match the node, but the node's own size is wrong.
       ...[0n, 9n, 11n, 10_000_000n, huge].map((size): [Node, number, number] => [file(0, size), padded(size), 400]),
       [file(1, 2n << 20n), padded(2n << 20n), 200],
       ...[0n, 10n, 1n << 20n, (2n << 20n) - 1n, huge].map((size): [Node, number, number] => [file(1, size), padded(size), 400]),
@@ -243,7 +243,7 @@ describe("reading", () => {
     ];
     for (const [node, size, status] of cases) {
       const url = `/nar/tvix-castore/${toBase64Url(encodeNode(EMPTY_BYTES, node))}?narsize=${size}`;
-      // The second time, it is remembered.
+      // The second time, the server knows the NAR's size from its memory.
       for (let i = 0; i < 2; i++) {
         const got = [
           (await ask("HEAD", url)).status,
@@ -260,7 +260,7 @@ describe("reading", () => {
     }
   });
 
-  test("a NAR whose root is gone is not found, though its size is known", async () => {
+  test("a NAR whose root directory is missing is not found, although its size is known", async () => {
     const info = await addHello();
     const url = `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`;
     expect((await ask("HEAD", url)).status).toBe(200);
@@ -270,7 +270,7 @@ describe("reading", () => {
     store.directories.get = get;
   });
 
-  test("a listing is that of the NAR", async () => {
+  test("a listing has the offsets of the NAR", async () => {
     await addHello();
     const { status, body } = await ask("GET", `/${HELLO}.ls`);
     expect(status).toBe(200);
@@ -282,7 +282,7 @@ describe("reading", () => {
     expect(Buffer.compare(content, file)).toBe(0);
   });
 
-  test("HTTP/2 does as well", async () => {
+  test("HTTP/2 works too", async () => {
     await addHello();
     const session = connectHttp2(cache.address);
     const stream = session.request({ ":path": `/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}` });
@@ -300,28 +300,31 @@ describe("writing", () => {
     [".zst", "zstd"],
   ];
 
-  test.each(COMPRESSIONS)("a NAR as .nar%s (%s) becomes a path, and stays under its name", async (suffix, compression) => {
-    const file = await whole(compressedAs(once1(narOf(HELLO)), compression));
-    const name = `/nar/${nixHash(file)}.nar${suffix}`;
-    expect((await ask("HEAD", name)).status).toBe(404);
-    expect((await ask("PUT", name, { body: file })).status).toBe(201);
-    expect(await paths()).toEqual([]);
-    expect((await ask("HEAD", name)).status).toBe(200);
-    expect((await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) })).status).toBe(201);
-    const info = await store.pathInfos.get(HELLO);
-    expect(info?.signatures).toEqual([expect.stringContaining("tvix-store-web-sample-1:")]);
-    const got = await ask("GET", name);
-    expect(Buffer.compare(await whole(decompressedAs(once1(got.body), compression)), narOf(HELLO))).toBe(0);
-  });
+  test.each(COMPRESSIONS)(
+    "a NAR uploaded as .nar%s (%s) becomes a path, and can be downloaded under its name",
+    async (suffix, compression) => {
+      const file = await whole(compressedAs(once1(narOf(HELLO)), compression));
+      const name = `/nar/${nixHash(file)}.nar${suffix}`;
+      expect((await ask("HEAD", name)).status).toBe(404);
+      expect((await ask("PUT", name, { body: file })).status).toBe(201);
+      expect(await paths()).toEqual([]);
+      expect((await ask("HEAD", name)).status).toBe(200);
+      expect((await ask("PUT", `/${HELLO}.narinfo`, { body: narInfoOf(HELLO) })).status).toBe(201);
+      const info = await store.pathInfos.get(HELLO);
+      expect(info?.signatures).toEqual([expect.stringContaining("tvix-store-web-sample-1:")]);
+      const got = await ask("GET", name);
+      expect(Buffer.compare(await whole(decompressedAs(once1(got.body), compression)), narOf(HELLO))).toBe(0);
+    },
+  );
 
-  test("a NAR in a format that nothing here writes is kept as it came, also without a suffix", async () => {
+  test("a NAR in a compression that the daemon can't write is kept as uploaded, also without a suffix", async () => {
     const folder = join(import.meta.dirname, "../fixtures/compressed/bzip2");
     const [narInfo = ""] = readdirSync(folder).filter((name) => name.endsWith(".narinfo"));
     const { url } = parseNarInfo(readFileSync(join(folder, narInfo), "utf8"));
     const file = readFileSync(join(folder, url));
     for (const suffix of [".bz2", ""]) {
       const name = `/nar/${nixHash(file)}.nar${suffix}`;
-      // In pieces, the first of which does not tell yet how it is compressed.
+      // The first piece is too short to tell how the NAR is compressed.
       const sent = request(`${cache.address}${name}`, { method: "PUT" });
       for (const piece of [file.subarray(0, 1), file.subarray(1, 7), file.subarray(7, 5000), file.subarray(5000)]) {
         sent.write(piece);
@@ -335,7 +338,7 @@ describe("writing", () => {
     }
   });
 
-  test("a NAR that is gone makes no path", async () => {
+  test("a NAR whose content is gone makes no path", async () => {
     const uploads = new CacheUploads(memoryRecords());
     await start({ uploads });
     const file = narOf(HELLO);
@@ -347,7 +350,7 @@ describe("writing", () => {
     expect(await paths()).toEqual([]);
   });
 
-  test("what is signed again needs no second NAR", async () => {
+  test("a path with another signature needs no second NAR", async () => {
     await addHello();
     const info = parseNarInfo(narInfoOf(HELLO));
     const other = { name: "other-1", data: new Uint8Array(64).fill(1) };
@@ -356,7 +359,7 @@ describe("writing", () => {
     expect((await store.pathInfos.get(HELLO))?.signatures.length).toBe(2);
   });
 
-  test("signatures are not added until nobody reads the NARInfo any more", async () => {
+  test("signatures are refused before the NARInfo becomes too long to read", async () => {
     const nar = narOf(HELLO);
     await ask("PUT", `/nar/${nixHash(nar)}.nar`, { body: nar });
     const put = (from: number, count: number) => {
@@ -370,11 +373,11 @@ describe("writing", () => {
     const { status, body } = await ask("GET", `/${HELLO}.narinfo`);
     expect(status).toBe(200);
     expect(parseNarInfo(body.toString()).signatures.length).toBeGreaterThan(2000);
-    // What it has may be put again.
+    // Signatures that the path already has may be put again.
     expect((await put(0, 2000)).status).toBe(201);
   });
 
-  test("a key signs what is put", async () => {
+  test("a key signs each path that is put", async () => {
     const key = await generateSecretKey("ours-1");
     store = { ...store, pathInfos: signing(store.pathInfos, [key]) };
     await start();
@@ -388,7 +391,7 @@ describe("writing", () => {
     expect(ours && (await verify(ours, fingerprint(info), [publicKeyOf(key)]))).toBe(true);
   });
 
-  test("for another store directory, its own paths and signatures are read and written", async () => {
+  test("paths and signatures of another store directory are read and written", async () => {
     const storeDir = "/opt/store";
     const key = await generateSecretKey("ours-1");
     store = { ...store, pathInfos: signing(store.pathInfos, [key], storeDir) };
@@ -402,14 +405,14 @@ describe("writing", () => {
     expect(info.storePath).toMatch(/^\/opt\/store\//);
     const ours = info.signatures.find(({ name }) => name === "ours-1");
     expect(ours && (await verify(ours, fingerprint(info, storeDir), [publicKeyOf(key)]))).toBe(true);
-    // The address of the source is of /nix/store.
+    // The content address of the source gives its path in /nix/store only.
     const source = narOf(SOURCE);
     await ask("PUT", `/nar/${nixHash(source)}.nar`, { body: source });
     const moved = narInfoOf(SOURCE).replace("/nix/store/", `${storeDir}/`);
     expect((await ask("PUT", `/${SOURCE}.narinfo`, { body: moved })).status).toBe(400);
   });
 
-  test("a NAR that is not what it says leaves nothing", async () => {
+  test("a NAR that does not match its name leaves nothing", async () => {
     const nar = narOf(HELLO);
     const half = nar.subarray(0, nar.length / 2);
     const zeros = gzipSync(Buffer.alloc(1 << 20));
@@ -433,7 +436,7 @@ describe("writing", () => {
     expect(await paths()).toEqual([]);
   });
 
-  test("an upload that breaks off leaves nothing, and the server goes on", async () => {
+  test("an upload that breaks off leaves nothing, and the server continues", async () => {
     const nar = narOf(HELLO);
     const name = `/nar/${nixHash(nar)}.nar`;
     const socket = connect(Number(new URL(cache.address).port), "127.0.0.1");
@@ -442,7 +445,7 @@ describe("writing", () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     socket.destroy();
     await once(socket, "close");
-    // All is there but the end.
+    // Everything has arrived except the end.
     const session = connectHttp2(cache.address);
     const stream = session.request({ ":method": "PUT", ":path": name });
     stream.on("error", () => {});
@@ -455,7 +458,7 @@ describe("writing", () => {
     expect((await ask("PUT", name, { body: nar })).status).toBe(201);
   });
 
-  test("an upload that stalls is given up", { timeout: 10_000 }, async () => {
+  test("a stalled upload is cancelled", { timeout: 10_000 }, async () => {
     await start({ bodyTimeout: 200 });
     const nar = narOf(HELLO);
     const name = `/nar/${nixHash(nar)}.nar`;
@@ -472,7 +475,7 @@ describe("writing", () => {
     stream.write(nar.subarray(0, 8));
     await new Promise((resolve) => stream.once("close", resolve));
     session.destroy();
-    // Slow is something else.
+    // A slow upload is not cancelled.
     const slow = request(`${cache.address}${name}`, { method: "PUT" });
     for (let at = 0; at < nar.length; at += Math.ceil(nar.length / 5)) {
       slow.write(nar.subarray(at, at + Math.ceil(nar.length / 5)));
@@ -483,7 +486,7 @@ describe("writing", () => {
     expect(response.resume().statusCode).toBe(201);
   });
 
-  test("eight uploads of xz that stall hold up a ninth for ten seconds", { timeout: 40_000 }, async () => {
+  test("eight stalled xz uploads delay a ninth by ten seconds", { timeout: 40_000 }, async () => {
     await start();
     const parts: Uint8Array[] = [];
     for await (const part of xzStored(once1(narOf(HELLO)))) parts.push(part);
@@ -502,14 +505,14 @@ describe("writing", () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect((await ask("PUT", new URL(url).pathname, { body: xz })).status).toBe(201);
     expect(answers).toEqual([503]);
-    // The others go on, and the one that was refused may send what it has.
+    // The other uploads continue, and the refused client may send the rest of its data.
     const closed = slow.map((put) => once(put, "close"));
     for (const put of slow) put.end(xz.subarray(30));
     await Promise.all(closed);
     expect(answers).toEqual([503, ...Array(7).fill(201)]);
   });
 
-  test("what can't be taken is refused with a line that says why", async () => {
+  test("a refused upload gets an answer of one line that gives the reason", async () => {
     const nar = narOf(HELLO);
     for (const [path, status] of [
       [`/nar/${nixHash(nar)}.nar.lzo`, 400],
@@ -522,20 +525,20 @@ describe("writing", () => {
       const { status: actual, body } = await ask("PUT", path, { body: nar });
       expect([path, actual]).toEqual([path, status]);
       expect(body.toString()).toMatch(/^[^\n]+\n$/);
-      // It may be anything else's.
+      // The cache does not answer for this address, so another handler may.
       expect((await ask("HEAD", path)).status).toBe(418);
     }
   });
 
-  test("a listing is let pass, not held", async () => {
-    // Not text, which would have to be held to be looked at.
+  test("an uploaded listing is accepted and discarded", async () => {
+    // The bytes are random. If they had to be text, the server would have to keep and check them.
     for (const coding of ["identity", "gzip", "br", "nonsense"]) {
       const headers = { "content-encoding": coding };
       expect((await ask("PUT", `/${HELLO}.ls`, { headers, body: Uint8Array.of(0xff, 0xfe) })).status).toBe(201);
     }
   });
 
-  test("a NARInfo that is not of its NAR, or breaks a rule, is refused", async () => {
+  test("a NARInfo that does not match its NAR, or breaks a rule, is refused", async () => {
     const nar = narOf(HELLO);
     await ask("PUT", `/nar/${nixHash(nar)}.nar`, { body: nar });
     const source = narOf(SOURCE);
@@ -551,7 +554,7 @@ describe("writing", () => {
       [HELLO, `${text}Sig: nonsense\n`, 400],
       [HELLO, text.slice(0, -1), 400],
       [HELLO, "x".repeat(2 << 20), 400],
-      // The address of the source makes another path.
+      // The content address of the source gives a different path.
       [
         HELLO,
         `${text.replace(/NarHash: .*/, `NarHash: ${formatNix32(other.narHash)}`).replace(/NarSize: \d+/, `NarSize: ${other.narSize}`)}CA: fixed:r:${formatNix32(other.narHash)}\n`,
@@ -567,7 +570,7 @@ describe("writing", () => {
       expect((await ask("GET", `/${hashPart}.narinfo`)).status).toBe(404);
     }
     expect(await paths()).toEqual([]);
-    // And one of a path that is there with other content.
+    // This NARInfo belongs to a path that exists with different content.
     await ask("PUT", `/${HELLO}.narinfo`, { body: text });
     const changed = text
       .replace(/NarHash: .*/, `NarHash: ${formatNix32(other.narHash)}`)
@@ -575,7 +578,7 @@ describe("writing", () => {
     expect((await ask("PUT", `/${HELLO}.narinfo`, { body: changed })).status).toBe(409);
   });
 
-  test("a body without an end is not heard to its end", { timeout: 30_000 }, async () => {
+  test("an endless body is not read to the end", { timeout: 30_000 }, async () => {
     const sent = request(`${cache.address}/${HELLO}.narinfo`, { method: "PUT" });
     let isOpen = true;
     sent.on("error", () => {
@@ -591,7 +594,7 @@ describe("writing", () => {
     expect(await Promise.race([status, new Promise((resolve) => setTimeout(resolve, 100, "none"))])).toBe(400);
   });
 
-  test("nor over HTTP/2", { timeout: 30_000 }, async () => {
+  test("an endless body over HTTP/2 is not read to the end either", { timeout: 30_000 }, async () => {
     const session = connectHttp2(cache.address);
     const stream = session.request({ ":method": "PUT", ":path": `/${HELLO}.narinfo` });
     let isOpen = true;
@@ -612,20 +615,20 @@ describe("writing", () => {
     session.destroy();
   });
 
-  test("a read-only cache refuses", async () => {
+  test("a read-only cache refuses uploads", async () => {
     await start({ readOnly: true });
     const nar = narOf(HELLO);
     for (const path of [`/nar/${nixHash(nar)}.nar`, `/${HELLO}.narinfo`, `/${HELLO}.ls`, `/log/${HELLO}-hello.drv`])
       expect((await ask("PUT", path, { body: nar })).status).toBe(403);
   });
 
-  test("a log is kept", async () => {
+  test("a build log is kept", async () => {
     const path = `/log/${HELLO}-hello.drv`;
     expect((await ask("PUT", path, { body: "built\n" })).status).toBe(201);
     const { status, headers, body } = await ask("GET", path);
     expect([status, headers["content-length"], body.toString()]).toEqual([200, "6", "built\n"]);
     expect((await ask("PUT", `/log/${HELLO}-hello`, { body: "built\n" })).status).toBe(400);
-    // Nix asks by the base name alone.
+    // Nix requests a log by the base name. An absolute path is refused.
     const absolute = `/log/${encodeURIComponent(`/nix/store/${HELLO}-hello.drv`)}`;
     for (const method of ["PUT", "GET"]) expect((await ask(method, absolute)).status).toBe(400);
   });
@@ -636,7 +639,7 @@ test("addresses are percent-decoded", async () => {
   const encoded = `/log/${encodeURIComponent(log)}`;
   expect(encoded).toContain("%2B");
   expect((await ask("PUT", encoded, { body: "built\n" })).status).toBe(201);
-  // Nix leaves the question mark as it is.
+  // Nix does not encode the question mark.
   for (const path of [
     encoded,
     `/%6c%6Fg/${encodeURIComponent(log)}`,
@@ -648,12 +651,12 @@ test("addresses are percent-decoded", async () => {
   await addHello();
   expect((await ask("GET", `/${HELLO.replace("m", "%6D")}.narinfo`)).status).toBe(200);
   expect((await ask("GET", "/nix%2Dcache%2dinfo")).status).toBe(200);
-  // What an encoded slash separates is one name; what is encoded twice is decoded once.
+  // An encoded slash is part of a name. An address is decoded only once.
   for (const path of [`/log%2F${log}`, "/nix%252Dcache-info", "/%ff%fe", "/nix-cache-inf%6", "nix-cache-info"])
     expect([path, (await ask("GET", `/x/..${path}`)).status]).toEqual([path, 418]);
 });
 
-test("all of the sample goes in and out", async () => {
+test("the whole sample is uploaded and downloaded", async () => {
   const hashParts = readdirSync(SAMPLE).flatMap((name) => (name.endsWith(".narinfo") ? [name.slice(0, 32)] : []));
   expect(hashParts.length).toBeGreaterThan(5);
   for (const hashPart of hashParts) {

@@ -13,7 +13,7 @@ import { SAMPLE, Source, sampleNar } from "../store/fixtures.ts";
 
 const engine = new NodeHashEngine();
 
-/** By which the sample is signed, as text. */
+/** Public key of the sample's signatures, as text. */
 export const SAMPLE_KEY = readFileSync(join(import.meta.dirname, "../fixtures/sample/public-key"), "utf8").trim();
 
 export async function sampleStore(): Promise<LocalStoreServices> {
@@ -23,11 +23,14 @@ export async function sampleStore(): Promise<LocalStoreServices> {
 }
 
 export interface CacheServer extends RunningServer {
-  /** Paths of the plain requests, in their order. */
+  /** Paths of the requests to the binary cache, in order. */
   readonly asked: string[];
 }
 
-/** A store as the daemon serves it as a binary cache. @param services what answers calls at the same address */
+/**
+ * Serves a store as a binary cache, as the daemon does.
+ * @param services what answers RPC calls at the same address; null for no calls
+ */
 export async function startCache(store: StoreServices, services: StoreServices | null = store): Promise<CacheServer> {
   const asked: string[] = [];
   const cache = createBinaryCache(store, { engine, uploads: new CacheUploads(memoryRecords()) });

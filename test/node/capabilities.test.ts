@@ -23,7 +23,7 @@ function daemon(store: StoreServices): Transport {
   );
 }
 
-/** A store whose size rules cost a write to find out, as those of a stock daemon do. */
+/** A store whose size rules are found by a trial write, as those of a stock daemon. */
 function probedByWriting(): { store: StoreServices; probes: () => number } {
   const store = createMemoryStore();
   let probes = 0;
@@ -40,19 +40,19 @@ function probedByWriting(): { store: StoreServices; probes: () => number } {
   return { store: { ...store, directories: probing }, probes: () => probes };
 }
 
-test("a writable daemon tells the size rules of its store", async () => {
+test("a writable daemon reports the size rules of its store", async () => {
   const told = await createClient(CapabilityService, daemon(withSizeRule(createMemoryStore(), "doubled"))).get({});
   expect(told).toMatchObject({ directorySizeRules: [DirectorySizeRule.DOUBLED], mergesPathInfos: true });
 });
 
-test("a read-only daemon claims to accept nothing, and doesn't write to find out", async () => {
+test("a read-only daemon reports no size rules, and makes no trial write", async () => {
   const { store, probes } = probedByWriting();
   const told = await createClient(CapabilityService, daemon(readOnly(store))).get({});
   expect(told).toMatchObject({ directorySizeRules: [], mergesPathInfos: false });
   expect(probes()).toBe(0);
 });
 
-test("a client of a read-only daemon reads from it, and a copy to it is denied before anything moves", async () => {
+test("a client can read from a read-only daemon, and a copy to it is denied before anything is sent", async () => {
   const store = createMemoryStore();
   const info = await importFiles(store, "thing", { "a/b": utf8("b") });
   const remote = connectRemoteStore(daemon(readOnly(store)), { name: "remote" });
@@ -65,7 +65,7 @@ test("a client of a read-only daemon reads from it, and a copy to it is denied b
 
 const never = (): Promise<never> => new Promise(() => {});
 
-/** A daemon that leaves one of its services without an answer, until it is `awake`. */
+/** A daemon that leaves calls to one service unanswered until `wake`. */
 function mute(service: typeof CapabilityService | typeof BlobService): { transport: Transport; wake(): void } {
   let awake = false;
   const store = createMemoryStore();

@@ -25,14 +25,16 @@ import { runCli } from "./run-cli.ts";
 
 const engine = new NodeHashEngine();
 
-/** 12 MB: a large file, and many small ones in some directories. */
+/** Files of 12 MB: one large file, and many small ones in some directories. */
 function firstVersion(): Record<string, Uint8Array> {
   const files: Record<string, Uint8Array> = { "lib/large": pseudoRandom(8_000_000, 1) };
   for (let i = 0; i < 200; i++) files[`share/${i % 10}/${i}`] = pseudoRandom(20_000, 1000 + i);
   return files;
 }
 
-/** Of which one percent is other: in the middle of the large file, and some of the small ones. */
+/**
+ * Files of which one percent differs: bytes in the middle of the large file, and some small files.
+ */
 function secondVersion(): Record<string, Uint8Array> {
   const files = firstVersion();
   files["lib/large"]?.set(pseudoRandom(60_000, 7), 4_000_000);
@@ -40,7 +42,7 @@ function secondVersion(): Record<string, Uint8Array> {
   return files;
 }
 
-/** What comes and goes by way of `fetch`. */
+/** Counts the bytes and calls that go through `fetch`. */
 class Wire {
   bytes = 0;
   calls: string[] = [];
@@ -58,7 +60,7 @@ class Wire {
     return new Response(response.body?.pipeThrough(count) ?? null, response);
   };
 
-  /** What was counted, from now on anew. */
+  /** Returns the counts, and resets them. */
   take(): { bytes: number; nars: number; calls: number } {
     const counted = {
       bytes: this.bytes,
@@ -116,7 +118,7 @@ beforeAll(async () => {
   second = await importFiles(source, "data-2", secondVersion());
 });
 
-/** A store, and where its chunks are. */
+/** Makes a store, and returns its chunk store for tests to damage. */
 function spoilable(): [LocalStoreServices, MemoryChunkStore] {
   const chunks = new MemoryChunkStore();
   return [{ ...createMemoryStore(), blobs: new ChunkedBlobService(chunks, engine) }, chunks];
@@ -124,20 +126,20 @@ function spoilable(): [LocalStoreServices, MemoryChunkStore] {
 
 const keyOf = (content: Uint8Array): string => digestKey(digestOf(content));
 
-/** Of a file, in base64url. */
+/** Encodes a file node in base64url. */
 function urlOf(size: bigint): string {
   return toBase64Url(encodeNode(EMPTY_BYTES, { kind: "file", digest: EMPTY_DIGEST, size, executable: false }));
 }
 
-/** A store that has the first version. */
+/** Makes a store that has the first version. */
 async function withFirst(): Promise<LocalStoreServices> {
   const store = createMemoryStore();
   await importFiles(store, "data-1", firstVersion());
   return store;
 }
 
-describe("the second version of a path, one percent of which is other", () => {
-  test("moves less than an eighth of it as a page does it, where the first one came as a NAR", async () => {
+describe("the second version of a path, which differs in one percent", () => {
+  test("transfers less than an eighth of it with a page's code, if the first version came as a NAR", async () => {
     const wire = new Wire();
     const url = await serve(source);
     const store = createMemoryStore();
@@ -157,7 +159,7 @@ describe("the second version of a path, one percent of which is other", () => {
     expect((await expectWhole(store, second)).node).toEqual(second.node);
   });
 
-  test("moves less than an eighth of it on the command line", async () => {
+  test("transfers less than an eighth of it on the command line", async () => {
     const wire = new Wire();
     vi.stubGlobal("fetch", wire.fetch);
     const dir = await mkdtemp(join(tmpdir(), "tvix-castore-"));
@@ -174,7 +176,7 @@ describe("the second version of a path, one percent of which is other", () => {
     expect((await runCli(["export", ...services, second.storePath])).stdout).toHaveLength(second.narSize);
   });
 
-  test("moves as little where the store is a daemon, which is not read back to be verified", async () => {
+  test("transfers as little to a daemon, and reads no unchanged files back to verify them", async () => {
     const wire = new Wire();
     const to = createMemoryStore();
     await importFiles(to, "data-1", firstVersion());
@@ -192,7 +194,7 @@ describe("the second version of a path, one percent of which is other", () => {
     };
     const daemon = await startServer(
       { host: "127.0.0.1", port: 0 },
-      // What calls read, and not what the daemon itself reads.
+      // This counts the reads of RPC calls, not those of the daemon itself.
       {
         routes: rpcRoutes(
           { ...to, blobs: watched },
@@ -209,12 +211,12 @@ describe("the second version of a path, one percent of which is other", () => {
     const run = await runCli(["copy", ...services, "--from", `nix+${await serve(source)}`, second.storePath]);
     expect(run).toMatchObject({ status: 0, stderr: "" });
     expect(wire.take().nars).toBe(0);
-    // Chunks of the large file that it has, and no file besides.
+    // Chunks of the large file are read, but no small files.
     expect(read.length).toBeLessThan(60);
     await expectWhole(to, second);
   });
 
-  test("keeps the digests that the directories have at the cache", async () => {
+  test("keeps the digests of the cache's directories", async () => {
     const other = createMemoryStore();
     const doubled = await importFiles(other, "data-2", secondVersion(), "doubled");
     expect(doubled.node).not.toEqual(second.node);
@@ -227,8 +229,8 @@ describe("the second version of a path, one percent of which is other", () => {
   });
 });
 
-describe("the NAR stands in", () => {
-  test("where there are no services, which are not asked again", async () => {
+describe("the NAR is used", () => {
+  test("if there are no castore services, and these are tried once", async () => {
     const wire = new Wire();
     const url = await serve(source, null);
     const store = await withFirst();
@@ -243,7 +245,7 @@ describe("the NAR stands in", () => {
     expect(calls).toBeLessThanOrEqual(2);
   });
 
-  test("where the services lack content", async () => {
+  test("if the castore services lack content", async () => {
     const wire = new Wire();
     const store = await withFirst();
     await substitute(store, await serve(source, createMemoryStore()), second, wire.fetch);
@@ -251,7 +253,7 @@ describe("the NAR stands in", () => {
     await expectWhole(store, second);
   });
 
-  test("where the daemon that gets it calculates another NAR", async () => {
+  test("if the target daemon calculates a different NAR", async () => {
     const wire = new Wire();
     const store = await withFirst();
     const other = async () => ({ narSize: first.narSize, narHash: first.narHash });
@@ -260,7 +262,7 @@ describe("the NAR stands in", () => {
     await expectWhole(store, second);
   });
 
-  test("where the services lack a blob", async () => {
+  test("if the castore services lack a blob", async () => {
     const wire = new Wire();
     const [services, partial] = spoilable();
     await importFiles(services, "data-2", secondVersion());
@@ -299,7 +301,7 @@ describe("the NAR stands in", () => {
   });
 });
 
-test("content that is not as its digest says is an error, and nothing shows up", async () => {
+test("content that does not match its digest is an error, and the path stays invisible", async () => {
   const [services, spoilt] = spoilable();
   await importFiles(services, "data-2", secondVersion());
   spoilt.chunks.set(keyOf(pseudoRandom(20_000, 2050)), pseudoRandom(20_000, 1));
@@ -309,7 +311,7 @@ test("content that is not as its digest says is an error, and nothing shows up",
   expect(await store.pathInfos.get(second.storePath.slice(11, 43))).toBeUndefined();
 });
 
-test("a directory that is here without all beneath it does not end in a hole", async () => {
+test("a local directory whose content is incomplete is not used", async () => {
   const wire = new Wire();
   const [store, holed] = spoilable();
   await importFiles(store, "data-2", secondVersion());
@@ -324,7 +326,7 @@ test("a directory that is here without all beneath it does not end in a hole", a
   await expectWhole(store, second);
 });
 
-test("an abort ends it with its reason", async () => {
+test("an abort rejects with its reason", async () => {
   const store = await withFirst();
   const url = await serve(source);
   const controller = new AbortController();

@@ -80,7 +80,7 @@ describe("usage", () => {
     expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
   });
 
-  test("names a scheme that is not built yet", async () => {
+  test("reports a scheme that is not implemented yet", async () => {
     const { status, stderr } = await runCli(["import", "."], { env: { BLOB_SERVICE_ADDR: "objectstore+s3://bucket/prefix" } });
     expect(status).toBe(2);
     expect(stderr).toContain("objectstore+s3");
@@ -100,7 +100,7 @@ describe("usage", () => {
     expect((await output(args)).toString()).toMatch(/^Usage: tvix-store-web /);
   });
 
-  test("tells the version", async () => {
+  test("prints the version", async () => {
     expect((await output(["--version"])).toString()).toMatch(/^tvix-store-web \d+\.\d+\.\d+\n$/);
   });
 });
@@ -135,7 +135,7 @@ describe("import and export", () => {
     expect(json[0].ca).toContain(prefix);
     const version2 = JSON.parse((await output(["path-info", ...services, "--json", "--json-format", "2", path])).toString());
     expect(version2.info[path.slice(11)].ca).toMatchObject({ method: mode });
-    // Through a daemon, too.
+    // The same works through a daemon.
     const daemon = await startDaemon(["-l", "127.0.0.1:0", "--data-dir", join(dir, `data-${prefix.replaceAll(":", "-")}`)]);
     try {
       const remote = servicesAt(`grpc+${daemon.address}`);
@@ -146,7 +146,7 @@ describe("import and export", () => {
     }
   });
 
-  test.each(["path-info-1.json", "path-info-2.json"])("take what Nix 2.34 says in %s, and say the same", async (file) => {
+  test.each(["path-info-1.json", "path-info-2.json"])("read the path infos of Nix 2.34 in %s, and print the same", async (file) => {
     const cases = join(import.meta.dirname, "../fixtures/nix-2.34");
     const root = join(dir, file);
     mkdirSync(join(root, "nix/store"), { recursive: true });
@@ -161,14 +161,14 @@ describe("import and export", () => {
     const said = await output(["path-info", ...store, "--json", "--json-format", format, ...paths]);
     const unknown = (key: string, value: unknown) => (key === "registrationTime" ? null : key === "ultimate" ? false : value);
     expect(JSON.parse(said.toString())).toEqual(JSON.parse(text, unknown));
-    // In format 3 they are read again by another store.
+    // Another store can read them in format 3.
     const version3 = await output(["path-info", ...store, "--json-format", "3", ...paths]);
     const again = servicesAt(`file:${join(root, "again")}`);
     const copied = await output(["copy", ...again, "--root", root, "-"], { stdin: version3 });
     expect(copied.toString().trim().split("\n").sort()).toEqual(paths.sort());
   });
 
-  test("give a text with references its store path, and tell of both", async () => {
+  test("give a text with references its store path, and print both", async () => {
     const [tree, text] = [join(dir, "tree"), join(dir, "text")];
     const path = (await output(["import", ...services, tree])).toString().trim();
     writeFileSync(text, `see ${path}`);
@@ -192,7 +192,7 @@ describe("import and export", () => {
     expect(JSON.parse(object.toString())).toEqual({ [note]: facts });
   });
 
-  test("list a store path, and write its files", async () => {
+  test("list a store path, and print its files", async () => {
     mkdirSync(join(dir, "tree", "sub"));
     writeFileSync(join(dir, "tree", "sub", "more"), "more\n");
     const path = (await output(["import", ...services, join(dir, "tree")])).toString().trim();
@@ -236,7 +236,7 @@ describe("import and export", () => {
     expect([wrong.status, wrong.stdout.length]).toEqual([1, 0]);
   });
 
-  test("take addresses from the environment, flags first", async () => {
+  test("take addresses from flags, or else from the environment", async () => {
     const env = {
       BLOB_SERVICE_ADDR: `objectstore+file://${join(dir, "blobs")}`,
       DIRECTORY_SERVICE_ADDR: `file:${join(dir, "meta")}`,
@@ -272,13 +272,13 @@ describe("import and export", () => {
     expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
   });
 
-  test("fail when no daemon listens", async () => {
+  test("fail if no daemon listens", async () => {
     const { status, stderr } = await runCli(["import", ...servicesAt("grpc+http://127.0.0.1:1"), join(dir, "tree")]);
     expect(status).toBe(1);
     expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
   });
 
-  test("end when nobody reads the output", async () => {
+  test("end if the reader of their output goes away", async () => {
     const path = (await output(["import", ...services, join(dir, "tree")])).toString().trim();
     const stdout = new Writable({
       write: (_part, _encoding, done) => done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" })),
@@ -291,7 +291,7 @@ describe("import and export", () => {
 });
 
 describe("daemon", () => {
-  test("serves what it keeps over restarts, by TCP and by a Unix socket", async () => {
+  test("keeps its content over restarts, and listens on TCP and on a Unix socket", async () => {
     const data = ["--data-dir", join(dir, "data")];
     const first = await startDaemon(["-l", "127.0.0.1:0", ...data]);
     expect(first.address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
@@ -310,7 +310,7 @@ describe("daemon", () => {
     expect(await again.stop()).toBe(0);
   });
 
-  test("preloads a binary cache and serves the viewer", async () => {
+  test("preloads a binary cache, and serves the viewer", async () => {
     const viewer = join(dir, "viewer");
     mkdirSync(viewer);
     writeFileSync(join(viewer, "index.html"), "<p>viewer");
@@ -339,7 +339,7 @@ describe("daemon", () => {
     expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
   });
 
-  test("preloads a cache of its own store directory, and no other", async () => {
+  test("preloads only caches of its own store directory", async () => {
     const hashPart = "m51r8pw89afxi119diyi9alqnn300a6m";
     const text = readFileSync(join(SAMPLE, `${hashPart}.narinfo`), "utf8");
     const url = /^URL: (.*)$/m.exec(text)?.[1] as string;
@@ -354,7 +354,7 @@ describe("daemon", () => {
     expect((await runCli(["daemon", ...args])).status).toBe(1);
   });
 
-  test("fails on a signing key whose halves are not of one key, and does not show it", async () => {
+  test("refuses a signing key whose halves belong to two keys, and does not print it", async () => {
     const [one, other] = [await generateSecretKey("key-1"), await generateSecretKey("key-1")];
     const text = formatSecretKey({ ...one, publicBytes: other.publicBytes });
     const file = join(dir, "key");

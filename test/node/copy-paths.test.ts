@@ -40,7 +40,7 @@ async function copyAll(store: StoreServices, graph: PathGraphEntry[]): Promise<P
   return infos;
 }
 
-test("registers what the graph says", async () => {
+test("registers the path infos of the graph", async () => {
   const store = createMemoryStore();
   const deriver = `/nix/store/${"c".repeat(32)}-a.drv`;
   const signature = `key:${btoa("s".repeat(64))}`;
@@ -52,12 +52,12 @@ test("registers what the graph says", async () => {
     deriver: deriver.slice(11),
     signatures: [signature],
   });
-  // Again, with the files gone: nothing is read, and what is known is kept.
+  // The second import needs no files and keeps the path infos.
   await rm(join(root, "nix"), { recursive: true });
   expect(await copyAll(store, [entry(A, [B, A])])).toMatchObject([{ signatures: [signature] }]);
 });
 
-test("does not register what is not as the graph says", async () => {
+test("refuses files that do not match the graph", async () => {
   const store = createMemoryStore();
   await expect(copyAll(store, [entry(A, [], { narSize: content.narSize + 8 })])).rejects.toMatchObject({ code: "corrupt" });
   writeFileSync(join(root, A, "file"), "CONTENT");

@@ -18,7 +18,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-/** A copy of the data directory as a crash at this moment would leave it: without its owner. */
+/**
+ * Copies the data directory as a crash at this moment would leave it, with the record of its owner
+ * removed.
+ */
 async function crashNow(): Promise<string> {
   const copy = join(dir, `crashed-${crashes++}`);
   const names = (await readdir(dir)).filter((name) => !name.startsWith("crashed-"));
@@ -60,7 +63,7 @@ test("keeps blobs, directories and path infos over a restart", async () => {
   await store.blobs.putMany([content]);
   await store.directories.put([leaf, root]);
   await store.pathInfos.put(info);
-  // What is published must not need that the store is closed in good order.
+  // A crash must not lose what was published.
   const crashed = await crashNow();
   await store.close();
 
@@ -70,12 +73,12 @@ test("keeps blobs, directories and path infos over a restart", async () => {
     expect(await again.directories.get(directoryDigest(root))).toEqual(root);
     expect(await again.blobs.readMany([file.digest])).toEqual([content]);
     await again.close();
-    // As other programs read it.
+    // Other programs read chunks as files.
     expect(await readdir(join(left, "chunks", "b3"))).toHaveLength(1);
   }
 });
 
-test("has what a directory's files refer to on the disk before the directory", async () => {
+test("writes files to the disk before the directory that refers to them", async () => {
   const store = await openEmbeddedStore(dir);
   const left = async () => {
     const again = await openEmbeddedStore(await crashNow());
@@ -90,7 +93,7 @@ test("has what a directory's files refer to on the disk before the directory", a
   await store.close();
 });
 
-test("has what an upload names on the disk with its record", async () => {
+test("writes the blobs of an upload to the disk together with its record", async () => {
   const store = await openEmbeddedStore(dir);
   const uploads = new CacheUploads(store.uploadRecords);
   const nar = { node: file, narHash: infoOf(hashPart("a")).narHash, narSize: 1, compression: "none" } as const;
@@ -103,7 +106,7 @@ test("has what an upload names on the disk with its record", async () => {
   await store.close();
 });
 
-test("lists path infos by hash part, past one batch, and forgets what is deleted", async () => {
+test("lists path infos by hash part, in more than one batch, and forgets deleted ones", async () => {
   const store = await openEmbeddedStore(dir);
   const digits = "0123456789abcdfghijklmnpqrsvwxyz";
   const parts = Array.from({ length: 300 }, (_, i) => `${digits[i % 32]}${digits[i >> 5]}${"0".repeat(30)}`);
@@ -117,7 +120,7 @@ test("lists path infos by hash part, past one batch, and forgets what is deleted
   await store.close();
 });
 
-test("finds spoiled directories and path infos corrupt", async () => {
+test("reports damaged directories and path infos as corrupt", async () => {
   const environment = await LmdbEnvironment.open(join(dir, "store.lmdb"));
   await environment.directories.putMany([{ digest: directoryDigest(root), bytes: encodeDirectory(leaf) }]);
   const paths = environment.database("path-infos");
@@ -133,7 +136,7 @@ test("finds spoiled directories and path infos corrupt", async () => {
   await store.close();
 });
 
-test("refuses a directory that another opener works on, until that one is done", async () => {
+test("refuses a directory that is open elsewhere, until it is closed there", async () => {
   const store = await openEmbeddedStore(dir);
   await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "conflict" });
   await store.blobs.putMany([content]);
@@ -141,26 +144,26 @@ test("refuses a directory that another opener works on, until that one is done",
   await (await openEmbeddedStore(dir)).close();
 });
 
-test("takes over from a process that ended without closing", async () => {
+test("takes over from a process that ended without closing the store", async () => {
   const environment = await LmdbEnvironment.open(join(dir, "store.lmdb"));
   const ended = (await promisify(execFile)(process.execPath, ["-p", "process.pid"])).stdout.trim();
   const owners = environment.database("owner");
   await owners.put(Buffer.from("owner"), Buffer.from(JSON.stringify({ pid: Number(ended), started: "" })));
   await environment.flush();
   await (await openEmbeddedStore(dir)).close();
-  // The number is in use again, by a process that was started at another time.
+  // Another process has the same number now, but it started at a different time.
   await owners.put(Buffer.from("owner"), Buffer.from(JSON.stringify({ pid: process.pid, started: "another boot 1" })));
   await environment.flush();
   await (await openEmbeddedStore(dir)).close();
   await environment.close();
 });
 
-test("lies where the XDG rules put it", () => {
+test("has a default location by the XDG rules", () => {
   expect(defaultDataDir({ XDG_DATA_HOME: "/data", HOME: "/home/u" })).toBe("/data/tvix-store-web");
   expect(defaultDataDir({ XDG_DATA_HOME: "relative", HOME: "/home/u" })).toBe("/home/u/.local/share/tvix-store-web");
 });
 
-test("keeps what clients have put beside path infos over a restart", async () => {
+test("keeps the other files of clients, such as realisations, over a restart", async () => {
   const store = await openEmbeddedStore(dir);
   await new CacheUploads(store.uploadRecords).updateText("realisations/x.doi", () => "first");
   await new CacheUploads(store.uploadRecords).updateText("realisations/x.doi", (earlier) => `${earlier}, second`);

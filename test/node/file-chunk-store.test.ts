@@ -10,7 +10,7 @@ import { StoreError } from "../../src/error.ts";
 import { FileChunkStore } from "../../src/node/objects/file-chunk-store.ts";
 import { compressZstd, decompressZstd } from "../../src/node/zstd.ts";
 
-/** How many of the next writes fail. */
+/** Number of upcoming writes that fail. */
 const disk = vi.hoisted(() => ({ failures: 0 }));
 vi.mock("../../src/node/objects/durable-files.ts", async (original) => {
   const actual = await original<typeof import("../../src/node/objects/durable-files.ts")>();
@@ -34,7 +34,7 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const pathOf = (kind: string, digest: Uint8Array) => join(root, kind, "b3", toHex(digest).slice(0, 4), toHex(digest));
 
 describe("FileChunkStore", () => {
-  test("lays chunks and blobs out as tvix does, once flushed", async () => {
+  test("lays out chunks and blobs as tvix does, after a flush", async () => {
     const store = await FileChunkStore.open(root);
     const [one, two] = [bytes("one"), bytes("two")];
     const whole = digestOf(bytes("onetwo"));
@@ -48,7 +48,8 @@ describe("FileChunkStore", () => {
     );
     await store.flush();
     expect(decompressZstd(await readFile(pathOf("chunks", digestOf(one))), 3, "chunk")).toEqual(one);
-    // Field 2 of StatBlobResponse, twice: a ChunkMeta of 36 bytes, with the digest in field 1 and the size in field 2.
+    // Field 2 of StatBlobResponse, twice. Each is a ChunkMeta of 36 bytes, with the digest in field
+    // 1 and the size in field 2.
     const meta = (part: Uint8Array) => [0x12, 36, 0x0a, 32, ...digestOf(part), 0x10, part.length];
     expect([...(await readFile(pathOf("blobs", whole)))]).toEqual([...meta(one), ...meta(two)]);
     expect(await readFile(pathOf("blobs", digestOf(one)))).toHaveLength(0);
@@ -60,7 +61,7 @@ describe("FileChunkStore", () => {
     expect(await again.hasChunks([digestOf(two), whole])).toEqual([true, false]);
   });
 
-  test("keeps the outboard where tvix's StatBlobResponse has a place for it", async () => {
+  test("keeps the outboard in the field that tvix's StatBlobResponse has for it", async () => {
     const store = await FileChunkStore.open(root);
     const [one, two] = [bytes("one"), bytes("two")];
     const whole = digestOf(bytes("onetwo"));
@@ -70,12 +71,12 @@ describe("FileChunkStore", () => {
       [{ digest: whole, ...entry }],
     );
     await store.flush();
-    // Field 3, after the chunks.
+    // Field 3 follows the chunks.
     expect([...(await readFile(pathOf("blobs", whole))).subarray(-6)]).toEqual([0x1a, 4, ...bytes("tree")]);
     expect(await (await FileChunkStore.open(root)).getBlobs([whole])).toEqual([entry]);
   });
 
-  test("answers what was put before it is on the disk", async () => {
+  test("returns objects before they are on the disk", async () => {
     const store = await FileChunkStore.open(root);
     const chunk = { digest: digestOf(bytes("early")), bytes: bytes("early") };
     await store.put([chunk], [{ digest: chunk.digest, chunks: [] }]);
@@ -87,7 +88,7 @@ describe("FileChunkStore", () => {
     await expect(store.put([chunk], [])).rejects.toMatchObject({ code: "closed" });
   });
 
-  test("reads back everything while batches are being written", async () => {
+  test("returns all objects while batches are being written", async () => {
     const store = await FileChunkStore.open(root);
     const parts = Array.from({ length: 60 }, (_, i) => crypto.getRandomValues(new Uint8Array(65536)).fill(i, 0, 8));
     const chunks = Array.from({ length: 8 }, () => parts).flatMap((all, turn) =>
@@ -107,7 +108,7 @@ describe("FileChunkStore", () => {
     expect(await again.hasChunks(chunks.map(({ digest }) => digest))).toEqual(chunks.map(() => true));
   });
 
-  test("keeps what could not be written, and writes it when that is possible again", async () => {
+  test("keeps objects after a failed write, and writes them later", async () => {
     const store = await FileChunkStore.open(root);
     await rm(join(root, "tmp"), { recursive: true });
     const chunk = { digest: digestOf(bytes("kept")), bytes: bytes("kept") };
@@ -119,7 +120,7 @@ describe("FileChunkStore", () => {
     expect(existsSync(pathOf("chunks", chunk.digest))).toBe(true);
   });
 
-  test("takes nothing more while nothing can be written", async () => {
+  test("accepts no more objects while nothing can be written", async () => {
     const store = await FileChunkStore.open(root);
     const [one, two] = ["one", "two"].map((text) => ({ digest: digestOf(bytes(text)), bytes: bytes(text) })) as [
       StoredChunk,
@@ -137,7 +138,7 @@ describe("FileChunkStore", () => {
     expect(existsSync(pathOf("chunks", two.digest))).toBe(true);
   });
 
-  test("writes all when it is closed while a write is failing", async () => {
+  test("writes everything if it is closed while a write fails", async () => {
     const store = await FileChunkStore.open(root);
     const chunk = { digest: digestOf(bytes("kept")), bytes: bytes("kept") };
     await store.put([chunk], []);
@@ -147,7 +148,7 @@ describe("FileChunkStore", () => {
     expect(existsSync(pathOf("chunks", chunk.digest))).toBe(true);
   });
 
-  test("rejects files that are no chunk or no chunk list as corrupt", async () => {
+  test("reports files that are no chunk or chunk list as corrupt", async () => {
     const store = await FileChunkStore.open(root);
     const chunk = { digest: digestOf(bytes("good")), bytes: bytes("good") };
     await store.put([chunk], [{ digest: chunk.digest, chunks: [] }]);
@@ -158,7 +159,7 @@ describe("FileChunkStore", () => {
     await expect(store.getBlobs([chunk.digest])).rejects.toMatchObject({ code: "corrupt" });
   });
 
-  test("removes what an earlier process left, but not what another is writing", async () => {
+  test("removes temporary files of an earlier process, but not those of a running one", async () => {
     await FileChunkStore.open(root);
     for (const name of ["old", "new"]) await writeFile(join(root, "tmp", name), "");
     await utimes(join(root, "tmp", "old"), 1, 1);
@@ -170,21 +171,21 @@ describe("FileChunkStore", () => {
 });
 
 describe("zstd", () => {
-  test("gives back what was compressed", () => {
+  test("decompresses compressed bytes", () => {
     for (const size of [0, 1, 300, 70_000, 600_000]) {
       const content = new Uint8Array(size).map((_, i) => i % 251);
       expect(Buffer.compare(decompressZstd(compressZstd(content), size, "it"), content)).toBe(0);
     }
   });
 
-  test("reads frames of encoders that don't declare the size", () => {
-    // A window of 1 KiB; a raw block "ab", then the last one, 5 times "c".
+  test("reads frames without a declared size", () => {
+    // A window of 1 KiB. A raw block "ab", then the last block, 5 times "c".
     const frame = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x00, 0x10, 0, 0, 0x61, 0x62, 0x2b, 0, 0, 0x63]);
     expect(decompressZstd(frame, 100, "it")).toEqual(bytes("abccccc"));
     expect(() => decompressZstd(frame, 6, "it")).toThrow(expect.objectContaining({ code: "corrupt" }));
   });
 
-  test("refuses content past the limit without taking memory for it", () => {
+  test("refuses content above the limit without allocating it", () => {
     const huge = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0]);
     expect(() => decompressZstd(huge, 1 << 24, "it")).toThrow(expect.objectContaining({ code: "corrupt" }));
     expect(() => decompressZstd(compressZstd(new Uint8Array(101)), 100, "it")).toThrow(
@@ -192,7 +193,7 @@ describe("zstd", () => {
     );
   });
 
-  test("refuses what is no frame, or a part of one", () => {
+  test("refuses bytes that are no frame, or a part of one", () => {
     const frame = compressZstd(bytes("a frame to be cut"));
     for (let length = 0; length < frame.length; length++) {
       expect(() => decompressZstd(frame.subarray(0, length), 100, "it")).toThrow(expect.objectContaining({ code: "corrupt" }));

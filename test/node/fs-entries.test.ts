@@ -27,7 +27,7 @@ async function entriesOf(path: string, options?: { signal: AbortSignal }): Promi
 
 const show = ({ kind, path }: IngestionEntry) => `${kind} ${path.map((name) => Buffer.from(name).toString("latin1")).join("/")}`;
 
-test("yields what is beneath a directory before it, by the bytes of names", async () => {
+test("yields the content of a directory before it, in the order of the names' bytes", async () => {
   mkdirSync(join(dir, "b"));
   mkdirSync(join(dir, "empty"));
   writeFileSync(join(dir, "b", "z"), "");
@@ -45,7 +45,7 @@ test("yields what is beneath a directory before it, by the bytes of names", asyn
   ]);
 });
 
-test("takes the owner's bit for executable, and symlinks as they are", async () => {
+test("takes the owner's permission for executable, and keeps symlinks unchanged", async () => {
   for (const [name, mode] of [
     ["a", 0o700],
     ["b", 0o655],
@@ -65,7 +65,7 @@ test("takes the owner's bit for executable, and symlinks as they are", async () 
   expect(await entriesOf(join(dir, "d"))).toMatchObject([{ kind: "symlink", path: [] }]);
 });
 
-test("reads files whole, whatever their length", async () => {
+test("reads whole files of any length", async () => {
   const sizes = [0, 1, 128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 3 * 1024 * 1024 + 5];
   const contents = sizes.map((size) => Buffer.alloc(size, `${size} bytes`));
   for (const [i, content] of contents.entries()) writeFileSync(join(dir, `${i}`), content);
@@ -87,7 +87,7 @@ test("refuses pipes, sockets and devices", async () => {
   await expect(entriesOf("/dev/null")).rejects.toMatchObject({ code: "invalid" });
 });
 
-test("says what is missing, and stops when it is told to", async () => {
+test("names a missing file, and stops at an abort", async () => {
   await expect(entriesOf(join(dir, "missing"))).rejects.toMatchObject({ code: "not-found" });
   writeFileSync(join(dir, "large"), "");
   truncateSync(join(dir, "large"), 1024 ** 4);
@@ -119,7 +119,7 @@ function openFilesIn(directory: string): number {
   }).length;
 }
 
-test("refuses trees deeper than a NAR may be", async () => {
+test("refuses a tree that is deeper than a NAR may be", async () => {
   let path = dir;
   for (let depth = 0; depth < 1024; depth++) path = join(path, "d");
   mkdirSync(path, { recursive: true });

@@ -11,7 +11,7 @@ import { createServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-/** The program as its users run it: compiled, in a process of its own. */
+/** Tests the compiled program in its own process, as users run it. */
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 interface StartOptions {
-  /** A command that runs the program. */
+  /** Command that runs the program, such as `unshare`. */
   readonly before?: readonly string[];
   readonly env?: Record<string, string>;
 }
@@ -66,14 +66,14 @@ async function startDaemon({ dataDir = join(dir, "data"), ...options }: StartOpt
   return { ...daemon, address, services };
 }
 
-test("says one line and 2 when it is called wrongly", async () => {
+test("prints one line and exits with 2 for wrong usage", async () => {
   const { status, stdout, stderr } = await run(["import"]);
   expect(status).toBe(2);
   expect(stdout).toHaveLength(0);
   expect(stderr).toMatch(/^tvix-store-web: [^\n]+\n$/);
 });
 
-test("keeps what a daemon confirmed, even when that is killed", { timeout: 60_000 }, async () => {
+test("keeps all confirmed data, even if the daemon is killed", { timeout: 60_000 }, async () => {
   const first = await startDaemon();
   const imported = await run(["import", ...first.services, join(dir, "tree")]);
   expect(imported.stderr).toBe("");
@@ -88,7 +88,7 @@ test("keeps what a daemon confirmed, even when that is killed", { timeout: 60_00
   expect(exported.status).toBe(0);
   expect(exported.stdout.length).toBeGreaterThan(4 * 1024 * 1024);
 
-  // A reader that has enough, like `head`.
+  // This reader stops early, as `head` does.
   const cut = start(["export", ...second.services, path]);
   await once(cut.stdout, "data");
   cut.stdout.destroy();
@@ -100,13 +100,13 @@ test("keeps what a daemon confirmed, even when that is killed", { timeout: 60_00
   expect(await second.stderr).toBe("");
 });
 
-// Some containers let nobody mount. Then the test is listed as skipped.
+// Some containers don't allow mounts. The test is skipped there.
 const canMount = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", tmpdir()]).status === 0;
 
-test.skipIf(!canMount)("lives on a full disk, and tells of it", { timeout: 60_000 }, async () => {
+test.skipIf(!canMount)("keeps working on a full disk, and reports it", { timeout: 60_000 }, async () => {
   const disk = join(dir, "disk");
   mkdirSync(disk);
-  // A disk of its own, which only the daemon sees.
+  // The daemon gets a small disk of its own, which no other process sees.
   const mounted = ["unshare", "-rm", "sh", "-c", `mount -t tmpfs -o size=24m tmpfs ${disk} && exec "$@"`, "sh"];
   const daemon = await startDaemon({ dataDir: join(disk, "data"), before: mounted });
   const put = async (name: string): Promise<number> => {
@@ -117,10 +117,10 @@ test.skipIf(!canMount)("lives on a full disk, and tells of it", { timeout: 60_00
   const name = (i: number): string => `${String(i).padStart(32, "0")}-x.drv`;
   const statuses: number[] = [];
   while (statuses.filter((status) => status !== 201).length < 5) statuses.push(await put(name(statuses.length)));
-  // Insufficient Storage.
+  // 507 is Insufficient Storage.
   expect([...new Set(statuses)].sort()).toEqual([201, 507]);
   expect(statuses.length).toBeGreaterThan(100);
-  // All that it confirmed is there.
+  // The daemon still has all confirmed data.
   for (const [i, status] of statuses.entries()) {
     if (status !== 201) continue;
     const answer = await fetch(`${daemon.address}/log/${name(i)}`);
@@ -130,7 +130,7 @@ test.skipIf(!canMount)("lives on a full disk, and tells of it", { timeout: 60_00
   expect(await daemon.ended).toBe("SIGKILL");
 });
 
-test("is reached through a proxy with TLS, by gRPC and as a binary cache", { timeout: 120_000 }, async () => {
+test("is reachable through a proxy with TLS, by gRPC and as a binary cache", { timeout: 120_000 }, async () => {
   const daemon = await startDaemon({ dataDir: join(dir, "behind-tls") });
   const certificate = join(REPOSITORY, "test/fixtures/certificate.pem");
   const pem = readFileSync(certificate);
@@ -166,7 +166,7 @@ test("is reached through a proxy with TLS, by gRPC and as a binary cache", { tim
   }
   expect(protocols).toContain("http/1.1");
 
-  // Nobody has to trust the certificate.
+  // Without the certificate as a trusted one, the connection fails.
   expect(await run(["export", ...services, path])).toMatchObject({ status: 1 });
 
   proxy.close();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryRecords } from "../../src/node/binary-cache/uploads.ts";
 
-test("records in memory are bounded by their keys and texts together; the least recently used go first", async () => {
+test("the size of records in memory is limited, keys included; the least recently used go first", async () => {
   const records = memoryRecords(20_000);
   await records.put(new Map([["first", "1"]]));
   for (let i = 0; i < 1000; i++) {

@@ -18,7 +18,7 @@ import { runCli, startDaemon } from "./run-cli.ts";
 
 const engine = new NodeHashEngine();
 const SAMPLE_DIR = join(import.meta.dirname, "../fixtures/sample");
-/** Refers to others, which refer to others. */
+/** A path with references that have references in turn. */
 const DEMO = /StorePath: (.*-hello-tvix-demo-1.0)\n/.exec(SAMPLE.join(""))?.[1] as string;
 const HASH_PART = DEMO.slice(11, 43);
 const OTHER_KEY = SAMPLE_KEY.replace(/:(.)/, (_, digit: string) => `:${digit === "A" ? "B" : "A"}`);
@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(() => cache.close());
 
-describe("as path infos", () => {
+describe("as a path info service", () => {
   let content: LocalStoreServices;
   let fetches: number;
   beforeEach(() => {
@@ -52,20 +52,20 @@ describe("as path infos", () => {
     return new NixCachePathInfoService(opened, content, { engine, trust: { keys: parsePublicKeys(keys) } });
   }
 
-  test("a path is imported when it is asked for, alone, and once", async () => {
+  test("imports a path when it is requested, alone, and once", async () => {
     const pathInfos = open();
     const [info, same] = await Promise.all([pathInfos.get(HASH_PART), pathInfos.get(HASH_PART)]);
     expect(info).toMatchObject({ storePath: DEMO, signatures: [expect.stringMatching(/^tvix-store-web-sample-1:/)] });
     expect(same).toBe(info);
     if (!info) throw new Error("it is missing");
     expect(await calculateNar(content, engine, info.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
-    // What there is, the NARInfo, the NAR.
+    // nix-cache-info, the NARInfo and the NAR.
     expect(fetches).toBe(3);
     expect(await pathInfos.get(HASH_PART)).toBe(info);
     expect(fetches).toBe(3);
   });
 
-  test("one who gives up leaves it to the others; the last one ends it", async () => {
+  test("an aborted caller leaves the import to the others; the last abort ends it", async () => {
     const { promise: held, resolve: go } = resolvers();
     const signals: (AbortSignal | null | undefined)[] = [];
     const pathInfos = open(async (url, init) => {
@@ -84,14 +84,14 @@ describe("as path infos", () => {
     second.abort(new Error("enough of it"));
     await expect(patient).rejects.toThrow("enough of it");
     expect(signals[0]?.aborted).toBe(true);
-    // Who asks then does not get the one that was ended.
+    // A later caller does not join the aborted import.
     const again = pathInfos.get(HASH_PART);
     await expect.poll(() => signals.length).toBe(2);
     go(undefined);
     expect(await again).toMatchObject({ storePath: DEMO });
   });
 
-  test("what fails is tried again by the next", async () => {
+  test("a failed import is tried again by the next caller", async () => {
     let fails = true;
     const pathInfos = open(async (url, init) =>
       fails && url.includes("/nar/") ? new Response("", { status: 500 }) : fetch(url, init),
@@ -101,17 +101,17 @@ describe("as path infos", () => {
     expect(await pathInfos.get(HASH_PART)).toMatchObject({ storePath: DEMO });
   });
 
-  test("a path that no key signed is denied, and its NAR not read", async () => {
+  test("a path without a trusted signature is denied, and its NAR is not read", async () => {
     await expect(open(fetch, OTHER_KEY).get(HASH_PART)).rejects.toMatchObject({ name: "StoreError", code: "denied" });
     expect(cache.asked.some((path) => path.startsWith("/nar/"))).toBe(false);
   });
 
-  test("what the last one gives up has ended when it is told so", async () => {
+  test("the last abort rejects after the import has ended", async () => {
     let reading = 0;
     const pathInfos = open(async (url, init) => {
       if (!url.includes("/nar/")) return fetch(url, init);
       reading++;
-      // A body without an end.
+      // This body never ends.
       const body = new ReadableStream<Uint8Array>({
         pull: () => new Promise(() => {}),
         cancel: () => void reading--,
@@ -126,7 +126,7 @@ describe("as path infos", () => {
     expect(reading).toBe(0);
   });
 
-  test("what fails for a while is tried again at once", async () => {
+  test("a temporary failure is retried within the call", async () => {
     const failures = new Map<string, number>();
     const pathInfos = open(async (url, init) => {
       const before = failures.get(url) ?? 0;
@@ -161,7 +161,7 @@ describe("on the command line", () => {
     ...["--path-info-service-addr", pathInfos],
   ];
 
-  test.each(["a binary cache", "a daemon"])("copy --from %s prints the closure, in order, and it is there", async (from) => {
+  test.each(["a binary cache", "a daemon"])("copy --from %s prints the closure in order, and stores it", async (from) => {
     const services = at(`file:${join(dir, "store")}`);
     const other = from === "a daemon" ? `grpc+${cache.address}` : address;
     const first = await runCli(["copy", ...services, "--from", other, DEMO]);
@@ -171,7 +171,7 @@ describe("on the command line", () => {
       const { status, stdout } = await runCli(["export", ...services, path]);
       expect([status, stdout.length]).toEqual([0, (await source.pathInfos.get(path.slice(11, 43)))?.narSize]);
     }
-    // Once more they are there already.
+    // The second time, all paths exist.
     expect((await runCli(["copy", ...services, "--from", other, DEMO])).stdout).toEqual(first.stdout);
   });
 
@@ -196,7 +196,7 @@ describe("on the command line", () => {
     for (const path of closure) expect((await runCli(["export", ...services, path])).status).toBe(1);
   });
 
-  test("copy --from a binary cache goes on without a path that fails, and has a line for each that failed", async () => {
+  test("copy --from a binary cache continues after a failed path, and prints a line for each failure", async () => {
     const server = await startFlakyServer((path) => readFile(join(SAMPLE_DIR, path)).catch(() => undefined));
     const services = at(`file:${join(dir, "store")}`);
     const copy = (script: Script) => {
@@ -204,7 +204,7 @@ describe("on the command line", () => {
       return runCli(["copy", ...services, "--from", from, DEMO]);
     };
     try {
-      // A path in the middle.
+      // This path lies in the middle of the closure.
       const bad = SAMPLE.find((text) => text.includes(`StorePath: ${closure.at(-2)}\n`)) ?? "";
       const failing = await copy({ steps: { [/^URL: (.*)$/m.exec(bad)?.[1] ?? ""]: [404] } });
       expect(failing.status).toBe(1);
@@ -223,18 +223,18 @@ describe("on the command line", () => {
     }
   });
 
-  test("copy --from takes all that is said if no signature is wanted", async () => {
+  test("copy --from accepts unsigned paths if no signatures are required", async () => {
     const services = at(`file:${join(dir, "store")}`);
     const { status } = await runCli(["copy", ...services, "--from", `nix+${cache.address}?require-sigs=false`, DEMO]);
     expect(status).toBe(0);
   });
 
-  test("a daemon with a cache behind it serves what it never had", async () => {
+  test("a daemon with a cache behind it serves paths that it never stored", async () => {
     const daemon = await startDaemon(["-l", "127.0.0.1:0", ...at(`file:${join(dir, "store")}`, address)]);
     const remote = at(`grpc+${daemon.address}`);
     const { status, stdout } = await runCli(["export", ...remote, DEMO]);
     expect([status, stdout.length]).toEqual([0, (await source.pathInfos.get(HASH_PART))?.narSize]);
-    // A path that is put would be nowhere.
+    // This daemon has no place for a path, so an import fails.
     expect((await runCli(["import", ...remote, import.meta.filename])).status).toBe(1);
     const copied = await runCli(["copy", ...at(`file:${join(dir, "other")}`), "--from", `grpc+${daemon.address}`, DEMO]);
     expect(copied.stdout.toString()).toBe(closure.map((path) => `${path}\n`).join(""));
@@ -242,7 +242,7 @@ describe("on the command line", () => {
   });
 });
 
-/** As Promise.withResolvers, which Node 20 has not. */
+/** Replaces Promise.withResolvers, which Node 20 lacks. */
 function resolvers(): { promise: Promise<unknown>; resolve: (value: unknown) => void } {
   let resolve: (value: unknown) => void = () => {};
   const promise = new Promise<unknown>((settle) => {

@@ -38,12 +38,12 @@ async function open() {
   return { journal, store: await FileChunkStore.open(root, { exclusive: true, journal }) };
 }
 
-/** One blob of one chunk. */
+/** Puts one blob of one chunk. */
 function put(store: FileChunkStore, chunk: StoredChunk): Promise<void> {
   return store.put([chunk], [{ digest: chunk.digest, chunks: [] }]);
 }
 
-/** A journal with some chunks and their blobs, and where they go. */
+/** Makes a journal with some chunks and their blobs, and the files that they go to. */
 async function filled(count: number) {
   const journal = new ObjectJournal(environment);
   const batch = new StagedObjects();
@@ -56,7 +56,7 @@ async function filled(count: number) {
   return { journal, batch, files: await ObjectFiles.open(root, { exclusive: true }) };
 }
 
-test("what is small is in the journal once flushed, and is found there by who opens it next", async () => {
+test("small objects are in the journal after a flush, and the next process finds them there", async () => {
   const { store, journal } = await open();
   const chunk = chunkOf("small");
   await put(store, chunk);
@@ -76,7 +76,7 @@ test("what is small is in the journal once flushed, and is found there by who op
   expect(await readFile(join(root, objectPath("blobs", chunk.digest)))).toHaveLength(0);
 });
 
-test("nothing is put into the journal twice", async () => {
+test("no object is put into the journal twice", async () => {
   const { store, journal } = await open();
   for (let i = 0; i < 3; i++) {
     await put(store, chunkOf("once"));
@@ -87,7 +87,7 @@ test("nothing is put into the journal twice", async () => {
   expect(journal.count).toBe(0);
 });
 
-test("what several put at the same time is counted once", async () => {
+test("objects that are put concurrently are counted once", async () => {
   const { store, journal } = await open();
   const chunks = Array.from({ length: 300 }, (_, i) => chunkOf(`${i}`));
   const putAll = async (): Promise<void> => {
@@ -106,7 +106,7 @@ test("what several put at the same time is counted once", async () => {
   expect(journal).toMatchObject({ count: 0, bytes: 0 });
 });
 
-test("what is large gets to its file at once", async () => {
+test("large objects go to their files at once", async () => {
   const { store, journal } = await open();
   const chunks = Array.from({ length: 20 }, () => {
     const bytes = crypto.getRandomValues(new Uint8Array(60_000));
@@ -119,19 +119,19 @@ test("what is large gets to its file at once", async () => {
   await store.close();
 });
 
-test("what is written to the same database after `order` is not there without what was put before", async () => {
+test("a record that is written after `order` never precedes the objects that were put before", async () => {
   const { store, journal } = await open();
   const records = environment.records("test");
   await put(store, chunkOf("before"));
   await store.order();
   await records.put(new Map([["name", "its digest"]]));
-  // One transaction has both.
+  // One transaction writes both.
   expect(journal.count).toBe(2);
   await store.flush();
   await store.close();
 });
 
-test("becomes files when nothing new has come for a second", async () => {
+test("objects become files when no new object has come for a second", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const { store, journal } = await open();
   const [one, two] = [chunkOf("one"), chunkOf("two")];
@@ -143,7 +143,7 @@ test("becomes files when nothing new has come for a second", async () => {
   await vi.advanceTimersByTimeAsync(900);
   expect(journal.count).toBe(4);
   await vi.advanceTimersByTimeAsync(100);
-  // Chunks first, then blobs.
+  // Chunks become files first, then blobs.
   await vi.waitFor(async () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(journal.count).toBe(0);
@@ -153,7 +153,7 @@ test("becomes files when nothing new has come for a second", async () => {
   await store.close();
 });
 
-test("no blob's entry is a file before all chunks are", async () => {
+test("the entry of a blob becomes a file after all chunks", async () => {
   const { journal, files } = await filled(3);
   expect(journal.some(2, 100)).toMatchObject({ chunks: { size: 2 }, blobs: { size: 0 } });
   expect(journal.some(100, 1)).toMatchObject({ chunks: { size: 1 }, blobs: { size: 0 } });
@@ -167,7 +167,7 @@ test("no blob's entry is a file before all chunks are", async () => {
   expect(written.filter((paths) => paths.length > 0)).toEqual([Array(3).fill("chunks"), Array(3).fill("blobs/")]);
 });
 
-test("who puts more than the journal takes waits until there is room", async () => {
+test("a caller waits while the journal is full", async () => {
   const { journal, files } = await filled(3);
   const drain = new JournalDrain(journal, files, { bytes: 1_000_000, count: 5 });
   await drain.makeRoom();
@@ -176,7 +176,7 @@ test("who puts more than the journal takes waits until there is room", async () 
   await drain.close();
 });
 
-test("stays in the journal while files can't be written, and says so to those who wait", async () => {
+test("objects stay in the journal while files can't be written, and waiting callers get the error", async () => {
   const { journal, files, batch } = await filled(3);
   const full = vi.spyOn(files, "write").mockRejectedValue(new StoreError("quota", "the disk is full"));
   const drain = new JournalDrain(journal, files, { bytes: 1_000_000, count: 5 });

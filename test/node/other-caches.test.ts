@@ -15,7 +15,7 @@ import type { TrustPolicy } from "../../src/store/trust.ts";
 
 const FIXTURES = join(import.meta.dirname, "../fixtures");
 const engine = new NodeHashEngine();
-/** Nobody's signature is needed for a path whose content address is right. */
+/** A path with a right content address needs no signature. */
 const NOBODY: TrustPolicy = { keys: [] };
 
 async function importedFromDir(dir: string): Promise<PathInfo[]> {
@@ -24,7 +24,7 @@ async function importedFromDir(dir: string): Promise<PathInfo[]> {
   return infos;
 }
 
-/** The same over HTTP. */
+/** Imports a path of a cache directory over HTTP. */
 async function importedFromHttp(dir: string, storePath: string, trust: TrustPolicy): Promise<PathInfo | undefined> {
   const cache = new BinaryCache("https://cache.test/", {
     fetch: async (request) => {
@@ -40,7 +40,7 @@ async function importedFromHttp(dir: string, storePath: string, trust: TrustPoli
 describe.each(readdirSync(join(FIXTURES, "caches")))("%s", (name) => {
   const dir = join(FIXTURES, "caches", name);
 
-  test("is imported as a directory and over HTTP, without a key", async () => {
+  test("is imported from a directory and over HTTP, without a key", async () => {
     const [info, ...more] = await importedFromDir(dir);
     expect(more).toEqual([]);
     expect(info).toMatchObject({
@@ -51,7 +51,7 @@ describe.each(readdirSync(join(FIXTURES, "caches")))("%s", (name) => {
   });
 });
 
-test("a cache of Nix 2.34 is imported, with paths that refer to themselves and are content-addressed", async () => {
+test("a cache of Nix 2.34 is imported, with self-references and content-addressed paths", async () => {
   const dir = join(FIXTURES, "nix-2.34/cache");
   const infos = await importedFromDir(dir);
   expect(infos).toHaveLength(5);
@@ -61,7 +61,7 @@ test("a cache of Nix 2.34 is imported, with paths that refer to themselves and a
   }
 });
 
-describe("the NARInfo in another form", () => {
+describe("a NARInfo in another form", () => {
   const original = join(FIXTURES, "caches/filehash-hex");
   const narInfoName = "kjm4gb62c7adb0i3xdi62s72dykchqa3.narinfo";
   const text = readFileSync(join(original, narInfoName), "utf8");
@@ -100,7 +100,7 @@ describe("the NARInfo in another form", () => {
     expect(await imported(replaced(tag, `sha256-${base64.slice(0, -1)}`))).toEqual(await imported(text));
   });
 
-  test("a FileHash by another algorithm is checked by it", async () => {
+  test("a FileHash with another algorithm is checked with it", async () => {
     const nar = readFileSync(join(original, /^URL: (.*)$/m.exec(text)?.[1] ?? ""));
     for (const algorithm of ["md5", "sha1", "sha512", "blake3"] as const) {
       const hash = await engine.stream(algorithm);
@@ -111,7 +111,7 @@ describe("the NARInfo in another form", () => {
     await expect(importedFromHttp(dir, storePath, NOBODY)).rejects.toMatchObject({ code: "corrupt" });
   });
 
-  test("FileSize 0 is an unknown size", async () => {
+  test("FileSize 0 means an unknown size", async () => {
     expect(await imported(replaced("FileSize", "0"))).toEqual(await imported(text));
   });
 
@@ -120,7 +120,7 @@ describe("the NARInfo in another form", () => {
     expect((await imported(text.replace("CA: ", `Deriver: ${deriver}\nCA: `))).deriver).toBe(deriver);
   });
 
-  test("a content address of an unknown kind makes the path one that needs a signature", async () => {
+  test("a path with an unknown kind of content address needs a signature", async () => {
     const unknown = replaced("CA", "fixed:tar:sha256:1d2vjjyp7gl8ih8sm50x03ajk64ykrj8ywybz5v02pfabc20a4xa");
     expect((await imported(unknown, "all")).ca).toBeUndefined();
     await expect(importedFromHttp(dir, storePath, NOBODY)).rejects.toMatchObject({ code: "denied" });

@@ -8,7 +8,7 @@ const HEX = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852
 const entry = (references: string[] = [], more = {}) => ({ narHash: HEX, narSize: 0, references, ...more });
 const parse = (json: unknown) => parsePathGraph(JSON.stringify(json));
 
-test("reads every form in which Nix writes path infos, references first", () => {
+test("every form in which Nix writes path infos is read, dependencies first", () => {
   const list = [
     { path: a, ...entry([b, a]), closureSize: 5 },
     { path: b, ...entry([c], { deriver: path("d", "x.drv"), signatures: ["k:sig"], ca: "text:..." }) },
@@ -47,7 +47,7 @@ describe("a hash, signature or content address that is an object", () => {
       expect(read({ narHash: { algorithm: "sha256", format, hash } })?.narHash).toBe(SRI);
   });
 
-  test("of a kind that we don't know leaves the content address out", () => {
+  test("of an unknown kind leaves the content address out", () => {
     for (const ca of [
       { method: "tar", hash: SRI },
       { method: "nar", hash: "sha3-AAAA" },
@@ -70,7 +70,7 @@ describe("a hash, signature or content address that is an object", () => {
     expect(() => read(more)).toThrow(expect.objectContaining({ code: "invalid" }));
   });
 
-  test("is refused in a frame of the future or of another store", () => {
+  test("is refused in a document with a future version or another store directory", () => {
     for (const frame of [
       { version: 4, storeDir: "/nix/store" },
       { version: 2, storeDir: "/gnu/store" },
@@ -78,7 +78,7 @@ describe("a hash, signature or content address that is an object", () => {
       expect(() => parse({ ...frame, info: { [a.slice(11)]: entry() } })).toThrow(expect.objectContaining({ code: "invalid" }));
   });
 
-  test("attributes that look like a frame are none", () => {
+  test("attributes named like the fields of a document are not mistaken for it", () => {
     const json = { version: "1.0", info: { a: 1 }, graph: [{ path: a, ...entry() }] };
     expect(parse(json).map(({ storePath }) => storePath)).toEqual([a]);
   });

@@ -9,7 +9,7 @@ import type { RunningServer } from "../../src/node/server.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
 import { startLiveDaemon } from "../conformance/live-daemon.ts";
 
-/** What a remote may do to a part of a blob on its way. */
+/** Reads ranges from a remote that alters its messages. */
 
 const content = pseudoRandom(3_000_000, 21);
 const range = { offset: 1_500_000, length: 40_000 };
@@ -20,7 +20,7 @@ interface Stat {
   bao: Uint8Array;
 }
 
-/** What is done to the messages of each method, and how often it was called. */
+/** Changes to the messages of each method. `calls` lists the methods that were called. */
 let spoil: { stat?: (stat: Stat) => void; read?: Change; slice?: Change };
 type Change = (data: Uint8Array, at: number) => Uint8Array | undefined | undefined;
 let hasSlices: boolean;
@@ -96,24 +96,24 @@ const flip = (bytes: Uint8Array, at: number, bit = at % 8): void => {
 };
 
 describe("a slice", () => {
-  test("is one call, and as long as it has to be", async () => {
+  test("takes one call, and has the minimal length", async () => {
     let length = 0;
     spoil.slice = (data, at) => {
       length = at + data.length;
     };
     await expectRange(remote);
     expect(calls).toEqual(["ReadSlice"]);
-    // 3 or 4 groups, and at most 8 levels.
+    // 3 or 4 groups, and at most 8 levels of nodes.
     expect(length).toBeLessThan(16 + 4 * 16_384 + 8 * 64);
   });
 
-  test("is refused whatever bit of it is another", async () => {
+  test("is refused with any bit flipped", async () => {
     let length = 0;
     spoil.slice = (data, at) => {
       length = at + data.length;
     };
     await expectRange(remote);
-    // Bytes 8 to 15 are the blob's size, which only a slice with the last group proves.
+    // Bytes 8 to 15 are the blob's size. Only a slice with the last group proves it.
     const header = [0, 1, 2, 3, 4, 5, 6, 7];
     const rest = Array.from({ length: 10 * 64 }, (_, i) => 16 + i);
     const content = Array.from({ length: 30 }, (_, i) => 700 + i * 1601);
@@ -125,19 +125,19 @@ describe("a slice", () => {
     }
   });
 
-  test("whose size is a lie is refused, or has the right bytes all the same", async () => {
+  test("with a wrong size is refused, or still has the right bytes", async () => {
     for (let bit = 0; bit < 64; bit++) {
       spoil.slice = (data, at) => {
         if (at === 0) flip(data, 8 + (bit >> 3), bit % 8);
       };
       await expectRange(connect()).catch((error) => expect(error).toMatchObject({ code: "corrupt" }));
-      // At the end it is proven.
+      // A slice with the end proves the size.
       const end = connect().open(digest, { offset: content.length - 10, length: 1000 });
       await expect(end.then(readAll)).rejects.toMatchObject({ code: "corrupt" });
     }
   });
 
-  test("that ends early, or goes on, is refused", async () => {
+  test("that ends early or has more bytes is refused", async () => {
     for (const change of [
       (data: Uint8Array) => data.subarray(0, -1),
       (data: Uint8Array) => data.subarray(0, 10),
@@ -149,7 +149,7 @@ describe("a slice", () => {
     }
   });
 
-  test("of a missing blob is missing, and of the empty one nothing", async () => {
+  test("of a missing blob is missing, and of the empty blob is empty", async () => {
     expect(await remote.open(digestOf(utf8("nobody wrote this")), range)).toBeUndefined();
     expect(await readAll(await remote.open(EMPTY_DIGEST, range))).toEqual(new Uint8Array(0));
   });
@@ -160,18 +160,18 @@ describe("without slices", () => {
     hasSlices = false;
   });
 
-  test("the chunks that cover the range are read, and a remote is asked for slices once", async () => {
+  test("reads the chunks that cover the range, and asks a remote for slices once", async () => {
     await expectRange(remote);
     expect(calls).toEqual(["ReadSlice", "Stat", "Read"]);
     await expectRange(remote);
     expect(calls.slice(3)).toEqual(["Stat", "Read"]);
   });
 
-  test("chunks are refused whatever bit of the range is another", async () => {
+  test("refuses chunks with any bit of the range flipped", async () => {
     for (const place of [0, 1, 100_000]) {
       let touched = false;
       spoil.read = (data) => {
-        // The chunk begins before the range.
+        // The chunk starts before the range.
         if (!touched) for (let at = place; at < data.length; at += 10_007) flip(data, at);
         touched = true;
       };
@@ -179,27 +179,28 @@ describe("without slices", () => {
     }
   });
 
-  test("an outboard is refused whatever bit of it is another", async () => {
+  test("refuses an outboard with any bit flipped", async () => {
     let length = 0;
     spoil.stat = ({ bao }) => {
       length = bao.length;
     };
     await expectRange(remote);
     expect(length).toBe(16 + 64 * (Math.ceil(content.length / 16_384) - 1));
-    // The first byte is the version: of another one nothing is known, and the whole blob is read.
+    // The first byte is the version. An unknown version means no outboard, so the whole blob is
+    // read.
     for (let place = 1; place < length; place += place < 200 ? 1 : 97) {
       spoil.stat = ({ bao }) => flip(bao, place);
       await expectRefused();
     }
   });
 
-  test("an outboard of another version is none: the whole blob is read and checked", async () => {
+  test("ignores an outboard of another version, and reads and checks the whole blob", async () => {
     spoil.stat = ({ bao }) => flip(bao, 0, 3);
     await expectRange(remote);
     expect(calls).toEqual(["ReadSlice", "Stat", "Read"]);
   });
 
-  test("a list is refused whose sizes are others, and that names other chunks", async () => {
+  test("refuses a chunk list with wrong sizes or digests", async () => {
     let count = 0;
     spoil.stat = ({ chunks }) => {
       count = chunks.length;
@@ -215,19 +216,19 @@ describe("without slices", () => {
         await expectRefused();
       }
     }
-    // Every chunk's digest: the one that is read is not there, or is another's.
+    // Every chunk's digest is changed. The chunk that is read is then missing, or is another one.
     for (const other of [(bytes: Uint8Array) => flip(bytes, 5), (bytes: Uint8Array) => bytes.fill(7)]) {
       spoil.stat = ({ chunks }) => {
         for (const chunk of chunks) other(chunk.digest);
       };
       await expectRefused();
     }
-    // The sum is right, and so is each chunk; but they are not where the list says.
+    // The chunks are right, and so is the sum of their sizes, but their order is wrong.
     spoil.stat = ({ chunks }) => void chunks.reverse();
     await expectRefused();
   });
 
-  test("a remote that tells no outboard has the whole blob read", async () => {
+  test("reads the whole blob if the remote has no outboard", async () => {
     spoil.stat = (stat) => {
       stat.bao = new Uint8Array(0);
     };
@@ -235,7 +236,7 @@ describe("without slices", () => {
     expect(calls).toEqual(["ReadSlice", "Stat", "Read"]);
   });
 
-  test("what is missing is missing", async () => {
+  test("finds a missing blob missing", async () => {
     expect(await remote.open(digestOf(utf8("nobody wrote this")), range)).toBeUndefined();
   });
 });

@@ -43,7 +43,7 @@ interface Answer {
   text: string;
 }
 
-/** `fetch` would not send these headers. */
+/** Sends a request with headers that `fetch` does not allow. */
 async function ask(server: RunningServer, headers: Record<string, string>, method = "GET", path = "/"): Promise<Answer> {
   const request = httpRequest(server.address + path, { method, headers });
   request.end();
@@ -84,7 +84,7 @@ describe("the Host header", () => {
     },
   );
 
-  test("is ours if it is allowed by name, or if the listener is open to others anyway", async () => {
+  test("is accepted if it is allowed by name, or if the daemon listens on a public address", async () => {
     const allowing = await start({ allowHosts: ["Store.example.org"] });
     expect((await ask(allowing, { host: "store.example.org:8000" })).status).toBe(404);
     const open = await start({}, { host: "0.0.0.0", port: 0 });
@@ -133,19 +133,19 @@ describe("pages of other origins", () => {
     },
   );
 
-  test("that the server itself sent may", async () => {
+  test("from the server itself may read and write", async () => {
     const server = await start({}, { host: "0.0.0.0", port: 0 });
     expect((await ask(server, { host: "store.lan:8000", origin: "http://store.lan:8000" })).status).toBe(404);
     expect((await ask(server, { host: "store.lan:8000", origin: "http://store.lan:9000" })).status).toBe(403);
   });
 
-  test("can't be allowed by what is no origin", async () => {
+  test("can't be allowed by an invalid origin", async () => {
     await expect(start({ allowOrigins: ["viewer.example.org"] })).rejects.toSatisfy((error) => isStoreError(error, "invalid"));
   });
 });
 
 describe("one port", () => {
-  test("hands what is no call to the fallback, over either version of HTTP", async () => {
+  test("passes requests that are no calls to the fallback, over both versions of HTTP", async () => {
     const server = await start({
       fallback: (request, answer) => {
         answer.setHeader("x-version", request.httpVersion);
@@ -157,7 +157,7 @@ describe("one port", () => {
     expect(await askHttp2(server, {})).toBe(200);
   });
 
-  test("tells HTTP/2 by its first bytes, however they come", async () => {
+  test("recognises HTTP/2 by its first bytes, however they are split", async () => {
     const server = await start();
     const { port } = new URL(server.address);
     const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -169,7 +169,7 @@ describe("one port", () => {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     const [answer] = await once(socket, "data");
-    // A SETTINGS frame: type 4 in the fourth byte.
+    // A SETTINGS frame has type 4 in its fourth byte.
     expect(answer[3]).toBe(4);
     socket.destroy();
 
@@ -181,7 +181,7 @@ describe("one port", () => {
     post.destroy();
   });
 
-  test("waits only so long for the end of a request's head, but for as long as it takes for a body", async () => {
+  test("limits the time for a request's head, but not for its body", async () => {
     const server = await start({
       headersTimeout: 200,
       fallback: (request, answer) => void request.resume().on("end", () => answer.end("done")),
@@ -210,14 +210,14 @@ describe("one port", () => {
     }
   });
 
-  test("answers gRPC calls of no service with UNIMPLEMENTED", async () => {
+  test("answers gRPC calls to an unknown service with UNIMPLEMENTED", async () => {
     const server = await start();
     const answer = await ask(server, { "content-type": "application/grpc-web+proto" }, "POST", "/no.Such/Method");
     expect(answer.status).toBe(200);
     expect(answer.headers["grpc-status"]).toBe("12");
   });
 
-  test("that is taken is unavailable", async () => {
+  test("that is in use is an `unavailable` error", async () => {
     const server = await start();
     const { port } = new URL(server.address);
     await expect(start({}, { host: "127.0.0.1", port: Number(port) })).rejects.toSatisfy((error) =>
@@ -244,7 +244,7 @@ describe("one port", () => {
 });
 
 describe("closing", () => {
-  test("finishes what runs, and takes nothing new", async () => {
+  test("finishes running calls, and accepts no new ones", async () => {
     const server = await start();
     const client = createClient(BlobService, grpc(server));
     let begun: (() => void) | undefined;
@@ -282,7 +282,7 @@ describe("closing", () => {
     idle.destroy();
   });
 
-  test("gives up on what does not finish", async () => {
+  test("cancels calls that take too long", async () => {
     const server = await start({ closeTimeout: 100, fallback: () => {} });
     const hanging = ask(server, {});
     hanging.catch(() => {});
@@ -291,7 +291,7 @@ describe("closing", () => {
     await expect(hanging).rejects.toThrow();
   });
 
-  test("is told to who watches the server's health", async () => {
+  test("is reported to clients that watch the server's health", async () => {
     const server = await start();
     const client = createClient(Health, grpc(server));
     const seen: HealthCheckResponse_ServingStatus[] = [];

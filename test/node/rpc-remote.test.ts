@@ -84,13 +84,13 @@ async function write(remote: RemoteStore, bytes: Uint8Array, piece = bytes.lengt
   for (let i = 0; i < bytes.length; i += piece) {
     const buffer = bytes.slice(i, i + piece);
     await writer.write(buffer);
-    // The buffer is the caller's again.
+    // The caller may overwrite the buffer after `write`.
     buffer.fill(0xee);
   }
   return writer.close();
 }
 
-/** Content without repetition, so that it is cut into several chunks. */
+/** Content without repetition, so it has several chunks. */
 function noise(length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let state = 7;
@@ -103,7 +103,7 @@ function noise(length: number): Uint8Array {
 
 const file = (text: string): Node => ({ kind: "file", digest: digestOf(utf8(text)), size: BigInt(text.length), executable: false });
 
-/** root/sub/leaf/file, leaves first. */
+/** Directories of root/sub/leaf/file, leaves first. */
 function tree(rule: DirectorySizeRule): Directory[] {
   const leaf = makeDirectory([{ name: utf8("file"), node: file("hello") }]);
   const sub = makeDirectory([{ name: utf8("leaf"), node: directoryNode(leaf, rule) }]);
@@ -148,7 +148,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     const [stat] = await remote.blobs.stat([written.digest]);
     expect(stat?.chunks.length).toBeGreaterThan(1);
     expect(stat?.chunks.reduce((sum, chunk) => sum + chunk.size, 0)).toBe(content.length);
-    // Chunks are blobs to whoever asks.
+    // Each chunk can be read as a blob of its own.
     const chunk = stat?.chunks[1];
     if (!chunk) throw new Error("no chunk");
     expect(await readAll(await remote.blobs.open(chunk.digest))).toHaveLength(chunk.size);
@@ -171,7 +171,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     }
   });
 
-  test("writes and reads many small blobs, in order, with missing ones between", async () => {
+  test("writes and reads many small blobs, in order, with missing ones in between", async () => {
     const blobs = Array.from({ length: 30 }, (_, i) => utf8(`blob ${i}`));
     const digests = await remote.blobs.putMany([...blobs, new Uint8Array(0)]);
     expect(digests).toEqual([...blobs.map(digestOf), EMPTY_DIGEST]);
@@ -187,7 +187,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect((await write(remote, new Uint8Array(0))).digest).toEqual(EMPTY_DIGEST);
   });
 
-  test("gives up a blob without a trace", async () => {
+  test("aborts a blob without leaving anything", async () => {
     const content = noise(3_000_000);
     const writer = await remote.blobs.create();
     await writer.write(content);
@@ -198,7 +198,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await store.blobs.stat([digestOf(content)])).toEqual([undefined]);
   });
 
-  test("an aborted signal is the reason that everything rejects with", async () => {
+  test("an aborted call rejects with the signal's reason", async () => {
     const { digest } = await write(remote, noise(5_000_000));
     const controller = new AbortController();
     const { signal } = controller;
@@ -214,7 +214,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     await expect(remote.pathInfos.get(HASH_A, { signal })).rejects.toBe(reason);
   });
 
-  test.each(["documented", "doubled"] as const)("writes and reads directories with %s sizes as they are", async (rule) => {
+  test.each(["documented", "doubled"] as const)("writes and reads directories with %s sizes unchanged", async (rule) => {
     const directories = tree(rule);
     const root = directoryDigest(directories.at(-1) as Directory);
     expect(await remote.directories.put([...directories.slice(0, 1), ...directories])).toEqual(root);
@@ -226,7 +226,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(read[0]).toEqual(directories.at(-1));
   });
 
-  test("answers undefined for missing directories, and has the empty one", async () => {
+  test("returns undefined for missing directories, and has the empty one", async () => {
     const missing = digestOf(utf8("missing"));
     expect(await remote.directories.get(missing)).toBeUndefined();
     expect(await remote.directories.getClosure(missing)).toBeUndefined();
@@ -234,7 +234,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await collect(await remote.directories.getClosure(EMPTY_DIGEST))).toEqual([{ entries: [] }]);
   });
 
-  test("refuses directories in the wrong order, unconnected ones, and none", async () => {
+  test("refuses directories in the wrong order, unconnected directories, and an empty list", async () => {
     const [leaf, sub, root] = tree("documented") as [Directory, Directory, Directory];
     expect(await codeOf(remote.directories.put([sub, leaf, root]))).toBe("invalid");
     expect(await codeOf(remote.directories.put([leaf, { entries: [] }]))).toBe("invalid");
@@ -242,7 +242,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await store.directories.get(directoryDigest(root))).toBeUndefined();
   });
 
-  test("hands on what the source of directories throws", async () => {
+  test("passes on the error of the source of directories", async () => {
     const [leaf] = tree("documented") as [Directory];
     const failure = new Error("the source broke");
     const broken = async function* () {
@@ -252,7 +252,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     await expect(remote.directories.put(broken())).rejects.toBe(failure);
   });
 
-  test("refuses a Directory past 4 MiB before it is sent", async () => {
+  test("refuses a Directory above 4 MiB before it is sent", async () => {
     const target = new Uint8Array(4000).fill(97);
     const entries = Array.from({ length: 1100 }, (_, i) => ({
       name: utf8(`link-${String(i).padStart(4, "0")}`),
@@ -276,7 +276,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await store.pathInfos.get(HASH_A)).toEqual(info);
   });
 
-  test("has path infos refused that are not so", async () => {
+  test("gets invalid path infos refused", async () => {
     const node = await putTree("documented");
     const info = await pathInfoOf(node);
     const wrong: Partial<PathInfo>[] = [
@@ -291,7 +291,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await collect(store.pathInfos.list())).toEqual([]);
   });
 
-  test("says which size rules it takes: its own first, but either", async () => {
+  test("reports the size rules that it accepts: its own first, but both", async () => {
     expect(await remote.directories.sizeRules()).toEqual(["documented", "doubled"]);
   });
 });
@@ -299,7 +299,7 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
 const EMPTY_FILE: Node = { kind: "file", digest: EMPTY_DIGEST, size: 0n, executable: false };
 
 describe("a remote store", () => {
-  test("starts no blob when it is told to stop while a hash is prepared", async () => {
+  test("starts no blob if it is aborted while a hash is prepared", async () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     let aborted = 0;
@@ -320,7 +320,7 @@ describe("a remote store", () => {
     expect(aborted).toBe(1);
   });
 
-  test("takes the dialect that it is given", async () => {
+  test("uses the given dialect", async () => {
     const transport = (transports["gRPC over HTTP/2"] as () => Transport)();
     const snix = connectRemoteStore(transport, { name: "s", dialect: "snix" });
     const info = await pathInfoOf(await putTree("doubled"));
@@ -359,7 +359,7 @@ describe("a remote store", () => {
 });
 
 describe("the server", () => {
-  test("fills in what a PathInfo without narinfo leaves out", async () => {
+  test("fills in the facts that a PathInfo without narinfo lacks", async () => {
     const client = createClient(PathInfoService, (transports["gRPC over HTTP/2"] as () => Transport)());
     const info = await pathInfoOf(await putTree("documented"));
     await store.pathInfos.put(await pathInfoOf(EMPTY_FILE, { storePath: `/nix/store/${HASH_B}-other` }));
@@ -395,7 +395,7 @@ describe("the server", () => {
     expect(await response.text()).toContain("invalid_argument");
   });
 
-  test("tells a file of another size than its node says from one that is corrupt", async () => {
+  test("distinguishes a file whose size differs from its node's from a corrupt file", async () => {
     const client = createClient(PathInfoService, (transports["gRPC over HTTP/2"] as () => Transport)());
     const [digest] = (await store.blobs.putMany([utf8("hello")])) as [Digest];
     for (const size of [4n, 6n]) {
@@ -437,12 +437,12 @@ describe("the server", () => {
       expect(await ask("Put", { [field]: { file: { ...root.file, colour: "red" } } }, family)).toBe(400);
     });
 
-    test("ignores those of a message that names no content", async () => {
+    test("ignores unknown fields of a message that names no content", async () => {
       expect(await ask("Get", { byOutputHash: btoa("x".repeat(20)), colour: "red" })).toBe(404);
     });
   });
 
-  test("answers no Directory that a gRPC peer could not take", async () => {
+  test("returns no Directory that is too large for a gRPC peer", async () => {
     const target = new Uint8Array(4000).fill(120);
     const entries = Array.from({ length: 1100 }, (_, i) => ({
       name: utf8(String(i)),
@@ -454,7 +454,7 @@ describe("the server", () => {
     expect(await statusOf(found)).toBe(Code.InvalidArgument);
   });
 
-  test("stops an upload that is taken back", async () => {
+  test("stops an upload that is cancelled", async () => {
     const client = createClient(DirectoryService, (transports["gRPC over HTTP/2"] as () => Transport)());
     const controller = new AbortController();
     const leaf = makeDirectory([{ name: utf8("only-here"), node: file("x") }]);

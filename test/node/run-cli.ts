@@ -13,7 +13,7 @@ export interface CliOptions {
   readonly env?: Record<string, string> | undefined;
 }
 
-/** Runs the program in this process. Nothing of the environment leaks in. */
+/** Runs the program in this process, without the environment of the tests. */
 export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
   const stdout = collector();
   const stderr = collector();
@@ -28,13 +28,16 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
 }
 
 export interface RunningDaemon {
-  /** As it was printed. */
+  /** Address that the daemon printed. */
   readonly address: string;
-  /** What SIGTERM does. Resolves to the exit status. */
+  /** Stops the daemon as SIGTERM does. Resolves to the exit status. */
   stop(): Promise<number>;
 }
 
-/** Starts `daemon` with `args`, and waits until it listens. Rejects with what it wrote on standard error if it doesn't. */
+/**
+ * Starts `daemon` with `args`, and waits until it listens. If the daemon ends before, rejects with
+ * its standard error.
+ */
 export async function startDaemon(args: readonly string[], options: CliOptions = {}): Promise<RunningDaemon> {
   const controller = new AbortController();
   const stdout = new PassThrough();
@@ -62,7 +65,7 @@ function collector() {
   const parts: Buffer[] = [];
   const stream = new Writable({
     write(part: Buffer, _encoding, done) {
-      // Copied: the program may use the buffer again once this is done.
+      // The program may use the buffer again after this call, so it is copied.
       parts.push(Buffer.from(part));
       done();
     },

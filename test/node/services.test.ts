@@ -9,7 +9,7 @@ import { openServices } from "../../src/node/services.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-test("stores at several addresses bring content to the disk before what refers to it", async () => {
+test("with several addresses, content is on the disk before the records that refer to it", async () => {
   const dir = await mkdtemp(join(tmpdir(), "tvix-services-"));
   const store = await openServices(
     { blobs: `objectstore+file://${dir}/blobs`, directories: "memory:", pathInfos: "memory:" },

@@ -45,7 +45,7 @@ test("answers HEAD without a body, and refuses other methods", async () => {
   expect(await get("/", {}, "POST")).toMatchObject({ status: 405, headers: { allow: "GET, HEAD" } });
 });
 
-test("says when nothing changed", async () => {
+test("answers 304 if nothing has changed", async () => {
   const etag = (await get("/", {}, "HEAD"))?.headers.etag ?? "";
   expect(await get("/", { "if-none-match": `"other", W/${etag}` })).toMatchObject({ status: 304 });
   expect((await get("/", { "if-none-match": '"other"', "if-modified-since": new Date(2e6).toUTCString() }, "HEAD"))?.status).toBe(

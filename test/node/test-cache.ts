@@ -44,8 +44,8 @@ export interface Answer {
 export const engine: NodeHashEngine = new NodeHashEngine();
 
 /**
- * A binary cache on a store in memory, and a client of it. What is not the cache's to answer is
- * answered with 418.
+ * A binary cache over a store in memory, and a client of it. Requests that the cache does not
+ * handle get the status 418.
  */
 export class TestCache {
   store: StoreServices = createMemoryStore(engine);
@@ -57,8 +57,8 @@ export class TestCache {
   }
 
   /**
-   * Ends the server that runs, and starts one on the same store, without what it remembered of
-   * uploads.
+   * Stops the running server, and starts one on the same store. The new server does not know of
+   * earlier uploads.
    */
   async start(options: Partial<BinaryCacheOptions> = {}): Promise<void> {
     const uploads = new CacheUploads(memoryRecords());

@@ -18,7 +18,10 @@ import type { LocalStoreServices, RemoteStore, StoreServices } from "../../src/s
 import { TreesByRule } from "../../src/store/trees-by-rule.ts";
 import { engine, importFiles } from "../store/fixtures.ts";
 
-/** Stock clients of snix's names check doubled sizes, so under these names our daemon shows such trees. */
+/**
+ * Stock snix clients accept doubled sizes only. Under snix's names our daemon therefore shows trees
+ * with doubled sizes.
+ */
 
 const FILES = { "a/b/c": utf8("c"), "a/b/d": utf8("d"), "a/e": utf8("e") };
 
@@ -72,15 +75,15 @@ test("a tree with documented sizes is shown with doubled ones under snix's names
   validator.finish();
   expect(await calculateNar(asSnix, engine, node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
   for await (const listed of asSnix.pathInfos.list()) expect(listed).toEqual(found);
-  // What is stored stays.
+  // The stored path info does not change.
   expect(await store.pathInfos.get(hashPart())).toEqual(info);
 });
 
-test("a read-only daemon shows doubled sizes without a write", async () => {
+test("a read-only daemon shows doubled sizes without writing", async () => {
   const before = new Map(directories.directories);
   const { node } = (await asSnix.pathInfos.get(hashPart())) as PathInfo;
   expect(node).not.toEqual(info.node);
-  // The daemon reads the tree as a whole, one by one, and for a NAR.
+  // The daemon reads the tree as a whole, one directory at a time, and for a NAR.
   expect(await asSnix.calculateNar(node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
   for await (const one of (await asSnix.directories.getClosure(directory(info).digest)) ?? []) expect(one).toBeDefined();
   expect(directories.directories).toEqual(before);
@@ -106,7 +109,7 @@ test.each([
   expect(listed).toEqual([info]);
 });
 
-test("a few trees at a time are encoded anew", async () => {
+test("only a few trees are encoded anew at the same time", async () => {
   const infos: PathInfo[] = [];
   for (let i = 0; i < 30; i++) infos.push(await importFiles(store, `tree-${i}`, { [`${i}/b/c`]: utf8("c") }));
   let running = 0;
@@ -123,7 +126,7 @@ test("a few trees at a time are encoded anew", async () => {
   expect(most).toBeLessThanOrEqual(4);
 });
 
-test("in memory, the tree that was not used for longest goes first, as a whole, and comes back when it is asked for", async () => {
+test("in memory, the least recently used tree is evicted as a whole, and made again when it is requested", async () => {
   const derived = new DerivedDirectories(readOnly(store).directories, { inMemory: true, limit: 1500 });
   const trees = new TreesByRule(store, derived, "doubled");
   const [first, second, third] = await Promise.all(
@@ -143,12 +146,12 @@ test("in memory, the tree that was not used for longest goes first, as a whole, 
   expect([await closure(a), await closure(b), await closure(c)]).toEqual([3, 0, 3]);
 });
 
-test("in memory, a tree that is too large is shown as it is stored", async () => {
+test("in memory, a tree that is too large is shown as stored", async () => {
   const derived = new DerivedDirectories(readOnly(store).directories, { inMemory: true, limit: 500 });
   expect(await new TreesByRule(store, derived, "doubled").node(info.node)).toEqual(info.node);
 });
 
-/** The same store with another `DirectoryService.put`. */
+/** The same store with a different `DirectoryService.put`. */
 function withPut(base: StoreServices, put: StoreServices["directories"]["put"]): StoreServices {
   const { directories } = base;
   return {
@@ -162,12 +165,12 @@ function withPut(base: StoreServices, put: StoreServices["directories"]["put"]):
   };
 }
 
-test("a tree that has doubled sizes already is shown as it is", async () => {
+test("a tree with doubled sizes is shown as stored", async () => {
   const doubled = await importFiles(store, "doubled", FILES, "doubled");
   expect(await asSnix.pathInfos.get(doubled.storePath.slice(11, 43))).toEqual(doubled);
 });
 
-test("a path that has lost a directory is shown as it is stored", async () => {
+test("a path that lacks a directory is shown as stored", async () => {
   const root = await store.directories.get(directory(info).digest);
   const child = root?.entries[0]?.node;
   if (child?.kind !== "directory") throw new Error("it has no directory");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { concatBytes, decodeUtf8 } from "../../src/bytes.ts";
 import { NarParser } from "../../src/nix/nar-parser.ts";
 
-/** Writes what `nar` holds to `root`, as `nix-store --restore` does. */
+/** Writes the content of `nar` to `root`, as `nix-store --restore` does. */
 export function unpackNar(nar: Uint8Array, root: string): void {
   const names: string[] = [];
   const depth: number[] = [];

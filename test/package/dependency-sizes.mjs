@@ -1,7 +1,6 @@
 // @ts-check
-// Prints the size of each npm package in each script of `dist`: `node
-// test/package/dependency-sizes.mjs`. A size covers the package's modules alone, minified and
-// gzipped, in kB.
+// Prints the size of each npm package in each script of `dist`, in kB. A size covers the package's
+// modules alone, minified and gzipped. Run it with `node test/package/dependency-sizes.mjs`.
 
 import { gzipSync } from "node:zlib";
 import { rolldown } from "rolldown";
