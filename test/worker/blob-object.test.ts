@@ -17,7 +17,7 @@ function code(work: () => unknown): unknown {
 }
 
 describe("a blob's object", () => {
-  test("has the bytes that the format says", () => {
+  test("has the bytes that the format prescribes", () => {
     const bytes = encodeBlob({ chunks: CHUNKS, bao: new Uint8Array([1, 2, 3]) });
     expect(bytes.length).toBe(4 + 3 * 40 + 3);
     expect([...bytes.subarray(0, 4)]).toEqual([3, 0, 0, 0]);
@@ -39,19 +39,19 @@ describe("a blob's object", () => {
     expect(decodeBlob(shifted.subarray(5, 5 + bytes.length), BLOB_DIGEST)).toEqual(entry);
   });
 
-  test("that is damaged is corrupt", () => {
+  test("is corrupt if it is damaged", () => {
     const bytes = encodeBlob({ chunks: CHUNKS });
     expect(code(() => decodeBlob(new Uint8Array(0), BLOB_DIGEST))).toBe("corrupt");
     expect(code(() => decodeBlob(bytes.subarray(0, 3), BLOB_DIGEST))).toBe("corrupt");
     expect(code(() => decodeBlob(bytes.subarray(0, -1), BLOB_DIGEST))).toBe("corrupt");
     const many = bytes.slice();
-    // More chunks than there are bytes.
+    // This claims more chunks than the object can hold.
     many.fill(0xff, 0, 4);
     expect(code(() => decodeBlob(many, BLOB_DIGEST))).toBe("corrupt");
   });
 });
 
-test("a chunk list of the first version comes back, unless it is cut", () => {
+test("a chunk list of version 1 is read, unless it is cut short", () => {
   const list = encodeBlob({ chunks: CHUNKS }).slice(4);
   expect(decodeChunkList(list, BLOB_DIGEST)).toEqual(CHUNKS.map(({ digest, size }) => ({ digest: asDigest(digest), size })));
   expect(code(() => decodeChunkList(list.subarray(1), BLOB_DIGEST))).toBe("corrupt");

@@ -2,7 +2,10 @@ import { describe, expect, test } from "vitest";
 import { ReadBuffers, readByteStream } from "../../src/byte-stream.ts";
 import { iterate } from "../../src/stream.ts";
 
-/** Chromium is started with it (vite.config.ts); other engines collect when they like. */
+/**
+ * Chromium offers this function because of a flag in vite.config.ts. Other engines choose when they
+ * collect.
+ */
 const { gc } = globalThis as { gc?: () => void };
 
 const SIZE = 64 * 1024 * 1024;
@@ -11,7 +14,7 @@ describe.each([
   ["as bytes, where the engine can", readBytes],
   ["as whatever comes", (stream: ReadableStream<Uint8Array>) => iterate(stream)],
 ])("a blob that nothing but its reading holds, %s", (_, read) => {
-  test("is read to its end, whatever is collected meanwhile", async () => {
+  test("is read to its end, although garbage is collected meanwhile", async () => {
     const timer = setInterval(() => gc?.(), 2);
     let length = 0;
     try {

@@ -56,7 +56,7 @@ interface World {
   readonly a: PathInfo;
   readonly b: PathInfo;
   readonly c: PathInfo;
-  /** Has them all. */
+  /** A remote store that has all three paths. */
   readonly remote: RemoteStore;
 }
 
@@ -87,7 +87,7 @@ async function repaired(store: PackedStore, remote: RemoteStore): Promise<number
   );
 }
 
-/** As another tab: from what is stored, not from what is in memory. */
+/** Opens the store as another tab: from storage, without state in memory. */
 async function reopened({ store, name }: World): Promise<PackedStore> {
   return open(store.storage, name);
 }
@@ -100,7 +100,10 @@ interface Expected {
   readonly broken: readonly PathInfo[];
 }
 
-/** The damage is told as it is, what is not concerned reads as before, and a remote that has all makes all of it whole. */
+/**
+ * Expects that the damage is reported, that undamaged paths are readable, and that a repair from a
+ * complete remote restores everything.
+ */
 async function expectDamage(w: World, { corrupt = [], missing = [], broken }: Expected): Promise<void> {
   const store = await reopened(w);
   for (const info of [w.a, w.b, w.c]) {
@@ -112,13 +115,13 @@ async function expectDamage(w: World, { corrupt = [], missing = [], broken }: Ex
   expect(byName(report.missing)).toEqual(byName(missing.map(({ named }) => named)));
   expect([...report.storePaths].sort()).toEqual(broken.map(({ storePath }) => storePath).sort());
   expect(await repaired(store, w.remote)).toBe(broken.length);
-  // As a message makes it do.
+  // A message from another tab would cause this refresh.
   await w.store.refresh();
   for (const each of [store, w.store, await reopened(w)]) {
     for (const info of [w.a, w.b, w.c]) await expectWhole(each, info);
     await expectClean(each);
   }
-  // Good objects have taken the places of damaged ones, for good.
+  // Good objects have permanently replaced the damaged ones.
   await collect(store);
   for (const info of [w.a, w.b, w.c]) await expectWhole(store, info);
   await expectClean(store);
@@ -150,7 +153,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await expectDamage(w, { corrupt: [chunk], broken: [w.a] });
   });
 
-  test("a flipped bit in a text that two paths have", async () => {
+  test("a flipped bit in a text that two paths share", async () => {
     const w = await world(storage);
     const chunk = textOf(w.store, "shared");
     await flip(w.store, w.name, chunk);
@@ -165,7 +168,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await flip(w.store, w.name, chunk);
     const store = await reopened(w);
     expect(await failure(readAll(await reader(store).blobs.open(blob.digest)))).toBe("corrupt");
-    // A range that lies in another chunk is none of it.
+    // This range lies in an undamaged chunk.
     const head = await readAll(await reader(store).blobs.open(blob.digest, { offset: 0, length: 100 }));
     expect(head).toEqual(A.large.slice(0, 100));
     await expectDamage(w, { corrupt: [chunk, blob], broken: [w.a] });
@@ -188,14 +191,14 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     }
   });
 
-  test("a chunk list that says it is longer than it is", async () => {
+  test("a chunk list that claims to be longer than it is", async () => {
     const w = await world(storage);
     const blob = place(w.store, BLOB, digestOf(A.large));
     await changePack(w.store, w.name, blob.pack, (bytes) => bytes.map((byte, i) => (i === blob.offset + 3 ? 0xff : byte)));
     await expectDamage(w, { corrupt: [blob], broken: [w.a] });
   });
 
-  test("a flipped bit in the root directory, and in one below", async () => {
+  test("a flipped bit in the root directory, and in a directory below it", async () => {
     const w = await world(storage);
     const root = place(w.store, DIRECTORY, rootOf(w.b));
     await flip(w.store, w.name, root);
@@ -207,7 +210,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await expectDamage(w, { corrupt: [root, inner], broken: [w.a, w.b] });
   });
 
-  test("a pack that is cut short lacks what was at its end", async () => {
+  test("a pack that is cut short lacks the objects at its end", async () => {
     const w = await world(storage);
     const root = place(w.store, DIRECTORY, rootOf(w.c));
     await changePack(w.store, w.name, root.pack, (bytes) => bytes.slice(0, -1));
@@ -217,7 +220,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await expectDamage(w, { corrupt: [root], broken: [w.c] });
   });
 
-  test("a pack that is gone lacks all that was in it, and is counted", async () => {
+  test("a missing pack lacks all its objects, and is counted", async () => {
     const w = await world(storage);
     const { pack } = textOf(w.store, "of b");
     const lost = [CHUNK, DIRECTORY, BLOB].flatMap((kind) => objects(w.store, kind as never)).filter((each) => each.pack === pack);
@@ -232,7 +235,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     expect(await (await reopened(w)).missingPacks()).toBe(0);
   });
 
-  test("an index record that is gone: what it had is missing", async () => {
+  test("a missing index record: its objects are missing", async () => {
     const w = await world(storage);
     const { key } = textOf(w.store, "of c");
     const missing = [place(w.store, DIRECTORY, rootOf(w.c))];
@@ -242,9 +245,9 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await expectDamage(w, { missing, broken: [w.c] });
   });
 
-  test("an index record that is gone, of chunks of which the list is still there", async () => {
+  test("a missing index record of chunks whose chunk list still exists", async () => {
     const w = await world(storage);
-    // Of the same content, but for the end: the other chunks are in the first pack.
+    // The content differs only at its end, so the other chunks are in the first pack.
     const longer = { large: new Uint8Array([...A.large, 1, 2, 3]) };
     const d = await importTree(w.store, longer, "d");
     const { key } = textOf(w.store, "of a");
@@ -261,7 +264,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     expect(byName(report.missing)).toEqual(byName([...missing, root].map(({ named }) => named)));
     expect(report.corrupt).toEqual([blob.named]);
     expect([...report.storePaths].sort()).toEqual([w.a.storePath, d.storePath].sort());
-    // This remote does not know it.
+    // The remote lacks this path.
     expect(await repaired(store, w.remote)).toBe(1);
     expect((await verified(store)).report.storePaths.length).toBeLessThan(2);
     for (const info of [w.a, w.b, w.c]) await expectWhole(store, info);
@@ -296,7 +299,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     }
   });
 
-  test("what is damaged and not referred to any more goes with the garbage", async () => {
+  test("damaged objects without references are collected as garbage", async () => {
     const w = await world(storage);
     const chunk = textOf(w.store, "of a");
     await flip(w.store, w.name, chunk);
@@ -306,7 +309,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await expectClean(w.store);
   });
 
-  test("what a remote lacks stays as it is, and the rest is fetched", async () => {
+  test("damage that a remote can't repair stays, and the rest is fetched", async () => {
     const w = await world(storage);
     const [inA, inC] = [textOf(w.store, "below a"), textOf(w.store, "of c")];
     await flip(w.store, w.name, inA);
@@ -321,10 +324,10 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await expectClean(w.store);
   });
 
-  test("what is damaged in one place and whole in another one", async () => {
+  test("an object that is damaged in one place and intact in another", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
-    // Neither knows of the other.
+    // Neither import sees the objects of the other.
     const [one, two] = [await unfinishedImport(store, C, "c"), await unfinishedImport(store, { ...C, more: "more" }, "more")];
     await one.end();
     await two.end();
@@ -335,21 +338,21 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     const { report } = await verified(store);
     expect(report.corrupt).toEqual([chunk.named]);
     expect(report.storePaths.length).toBe(2);
-    // There is nothing that it would have to give.
+    // The remote lacks the blobs. The intact copy makes the repair possible.
     expect(await repaired(store, { ...(await makeRemote(A, B, C)), blobs: createMemoryStore(engine).blobs })).toBeGreaterThan(0);
     await expectWhole(store, one.value);
     await expectWhole(store, two.value);
     await expectClean(store);
   });
 
-  test("what another tab imports while the store is verified is no damage", async () => {
+  test("objects that another tab imports during verification are not reported as missing", async () => {
     const w = await world(storage);
     const other = await reopened(w);
     const database = w.store.database;
     const snapshot = database.snapshot.bind(database);
     let imported: PathInfo | undefined;
     database.snapshot = async (names, work) => {
-      // All objects have been read.
+      // At this point all objects have been read.
       if (names.includes("pathInfos") && !imported) imported = await importTree(other, { d: "of d", sub: { large: long(9) } }, "d");
       return snapshot(names, work);
     };
@@ -359,7 +362,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     expect(roots).toEqual([]);
   });
 
-  test("a tree whose directories have the same child many times is walked once, damaged or not", async () => {
+  test("a tree whose directories repeat the same child is walked once, damaged or not", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     const small = await importTree(store, { large: long(1) }, "deep");
@@ -377,7 +380,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     });
     const [stat] = await reader(store).blobs.stat([digestOf(long(1))]);
     const chunk = place(store, CHUNK, stat?.chunks[0]?.digest as Digest);
-    // Some 2 ** 48 ways lead to it.
+    // Some 2 ** 48 ways lead to this chunk.
     await flip(store, name, chunk);
     expect((await verified(store)).report.storePaths).toEqual([deep.storePath]);
   });
@@ -402,14 +405,14 @@ describe.each(STORAGES)("damage to path infos: packs in %s", (storage) => {
     expect(report).toMatchObject({ corrupt: [{ kind: "path-info", name: hashPart }], missing: [], storePaths: [hashPart] });
     const { storePaths, logical } = await storageUsage(store);
     expect(storePaths).toBe(3);
-    // It may count as far as it says how long it is.
+    // The damaged path info may count if its size is readable.
     expect([0, w.a.narSize]).toContain(logical - w.b.narSize - w.c.narSize);
     expect(await reader(store).pathInfos.delete(hashPart)).toBe(true);
     await expectClean(store);
   });
 });
 
-test("a transaction of a repair that is not done yet leaves the store as it was", async () => {
+test("a repair in progress leaves the store unchanged until its transaction ends", async () => {
   const w = await world("indexeddb");
   const chunk = textOf(w.store, "of c");
   await flip(w.store, w.name, chunk);

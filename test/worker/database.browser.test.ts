@@ -12,7 +12,7 @@ afterEach(async () => {
   await closeAll();
 });
 
-/** From here on every connection that is opened is noted. */
+/** Records every connection that is opened from now on. */
 function watchConnections(): IDBDatabase[] {
   connections.length = 0;
   const open = IDBFactory.prototype.open;
@@ -56,14 +56,14 @@ describe("a connection that is lost", () => {
     store.packs.indexeddb.close();
     await expectWhole(store, info);
     expect(connections.length).toBe(2);
-    // For writing, too.
+    // Writing opens the connection again too.
     lose(connections[1] as IDBDatabase);
     const other = await importTree(store, { more: "more" });
     await expectWhole(store, other);
     await expectClean(store, await open("indexeddb", name));
   });
 
-  test("is opened again once for all who ask at the same time", async () => {
+  test("is opened again once for concurrent operations", async () => {
     const connections = watchConnections();
     const store = await open("indexeddb");
     const info = await importTree(store, TREE);
@@ -73,7 +73,7 @@ describe("a connection that is lost", () => {
     expect(connections.length).toBe(2);
   });
 
-  test("in the middle of an import is not noticed by it", async () => {
+  test("in the middle of an import does not affect the import", async () => {
     const connections = watchConnections();
     const store = await open("indexeddb");
     const importing = await unfinishedImport(store, { ...TREE, longer: long(2, 3_000_000) });
@@ -83,13 +83,13 @@ describe("a connection that is lost", () => {
     await expectClean(store);
   });
 
-  test("within a transaction fails that one, and leaves nothing of it", async () => {
+  test("within a transaction fails it, and leaves nothing of it", async () => {
     const connections = watchConnections();
     const store = await open("indexeddb");
     const { database } = store;
     const lost = database.write(["meta"], "strict", async (transaction) => {
       await transaction.objectStore("meta").put(7, "roots");
-      // What a browser does to the transactions of a connection that it drops.
+      // A browser aborts the transactions of a connection that it drops.
       transaction.abort();
       connections[0]?.close();
       await transaction.objectStore("meta").put(8, "roots");
@@ -98,7 +98,7 @@ describe("a connection that is lost", () => {
     expect(await store.count("roots")).toBe(0);
   });
 
-  test("is not given up for the late word of an earlier one", async () => {
+  test("is not closed because of a late event of an earlier connection", async () => {
     const connections = watchConnections();
     const store = await open("indexeddb");
     const info = await importTree(store, TREE);
@@ -117,11 +117,14 @@ function deleteDatabase(name: string): Promise<unknown> {
 }
 
 async function exists(name: string): Promise<boolean> {
-  // WebKit lists one whose first version was never made.
+  // WebKit also lists a database whose first version was never completed.
   return (await indexedDB.databases()).some((found) => found.name === databaseName(name) && found.version);
 }
 
-/** What a browser does that clears this site's data: no connection is asked. */
+/**
+ * Deletes the database as a browser does that clears the site's data, without a `versionchange`
+ * event.
+ */
 async function clear(name: string, connection: IDBDatabase | undefined, how: "told" | "silent"): Promise<void> {
   connection?.close();
   if (how === "told") connection?.dispatchEvent(new Event("close"));
@@ -129,7 +132,7 @@ async function clear(name: string, connection: IDBDatabase | undefined, how: "to
 }
 
 describe("a database that the browser has deleted", () => {
-  test.each(["told", "silent"] as const)("closes the store, and is not made again by it: %s", async (how) => {
+  test.each(["told", "silent"] as const)("closes the store, which does not create it again: %s", async (how) => {
     const connections = watchConnections();
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
@@ -151,7 +154,7 @@ describe("a database that the browser has deleted", () => {
     await expectClean(again);
   });
 
-  test("closes the store though another tab has made a new one of the same name", async () => {
+  test("closes the store, although another tab has created a new one with the same name", async () => {
     const connections = watchConnections();
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
@@ -165,7 +168,7 @@ describe("a database that the browser has deleted", () => {
     await expectClean(again);
   });
 
-  test("fails an import that is under way, and a transaction that never ends", async () => {
+  test("fails a running import, and a transaction that never ends", async () => {
     const connections = watchConnections();
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
@@ -178,7 +181,7 @@ describe("a database that the browser has deleted", () => {
     expect(await again.count("generation")).toBe(0);
   });
 
-  test("fails a transaction that never ends though the database is still there", async () => {
+  test("fails a transaction that never ends, although the database still exists", async () => {
     const connections = watchConnections();
     const store = await open("indexeddb");
     const endless = failure(store.database.read("meta", () => new Promise(() => {})));
@@ -189,7 +192,7 @@ describe("a database that the browser has deleted", () => {
     expect(await store.count("roots")).toBe(0);
   });
 
-  test("is taken for deleted if the browser gives no answer at all, as Chromium does when it clears a site's data", async () => {
+  test("is assumed if the browser never answers, as in Chromium when it clears a site's data", async () => {
     const connections = watchConnections();
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
@@ -204,7 +207,7 @@ describe("a database that the browser has deleted", () => {
     expect(store.database.isEvicted).toBe(true);
   });
 
-  test("is not taken for deleted as long as it is there", async () => {
+  test("is not assumed while the database exists", async () => {
     const connections = watchConnections();
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
@@ -218,7 +221,10 @@ describe("a database that the browser has deleted", () => {
   });
 });
 
-/** A connection of version 1, as an older page has it, which does not let go. */
+/**
+ * Opens a connection of version 1, as an older page has it. The connection ignores upgrade
+ * requests.
+ */
 async function holdOldVersion(name: string): Promise<IDBDatabase> {
   const opening = indexedDB.open(databaseName(name), 1);
   opening.onupgradeneeded = () => opening.result.createObjectStore("pathInfos");
@@ -226,7 +232,7 @@ async function holdOldVersion(name: string): Promise<IDBDatabase> {
 }
 
 describe("a database that can't be opened yet", () => {
-  test("because another tab has an older version open says so, and is opened when that tab is closed", async () => {
+  test("because another tab has an older version open reports this, and opens when that tab closes it", async () => {
     const name = crypto.randomUUID();
     const old = await holdOldVersion(name);
     const told: string[] = [];
@@ -239,7 +245,7 @@ describe("a database that can't be opened yet", () => {
     expect(told.filter((what) => what === "waiting for another tab")).toHaveLength(1);
   });
 
-  test("because it is being deleted says that it waits", async () => {
+  test("because it is being deleted reports that it waits", async () => {
     const name = crypto.randomUUID();
     const old = await holdOldVersion(name);
     indexedDB.deleteDatabase(databaseName(name));
@@ -252,7 +258,7 @@ describe("a database that can't be opened yet", () => {
     await database.close();
   });
 
-  test("can be closed; when it comes, its connection is let go", async () => {
+  test("can be closed; a connection that opens later is closed too", async () => {
     const name = crypto.randomUUID();
     const old = await holdOldVersion(name);
     const database = new StoreDatabase(name);
@@ -260,12 +266,12 @@ describe("a database that can't be opened yet", () => {
     await database.close();
     old.close();
     expect(await id).toBe("closed");
-    // Nobody holds it open.
+    // No connection remains, so the deletion does not wait.
     await deleteDatabase(name);
     expect(await exists(name)).toBe(false);
   });
 
-  test("to be deleted says so too", async () => {
+  test("that is to be deleted reports that it waits too", async () => {
     const name = crypto.randomUUID();
     const old = await holdOldVersion(name);
     const told: string[] = [];
@@ -277,8 +283,8 @@ describe("a database that can't be opened yet", () => {
   });
 });
 
-describe("closed", () => {
-  test("for good when another one wants to upgrade the database", async () => {
+describe("a store is closed", () => {
+  test("for good when another connection upgrades the database", async () => {
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
     const info = await importTree(store, TREE);
@@ -288,13 +294,13 @@ describe("closed", () => {
     expect(await failure(expectWhole(store, info))).toBe("closed");
     expect(await failure(importTree(store, { more: "more" }))).toBe("closed");
     upgraded.close();
-    // It is of a later version now, which nobody knows how to read.
+    // The database now has a later version, which this code can't read.
     expect(await failure(store.database.read("meta", (meta) => meta.get("id")))).toBe("closed");
     const database = new StoreDatabase(name);
     expect(await failure(database.read("meta", (meta) => meta.get("id")))).toBe("unavailable");
   });
 
-  test("for good when the store is deleted, an import at the end of its work too", async () => {
+  test("for good when the store is deleted, even for an import that is almost finished", async () => {
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
     const importing = await unfinishedImport(store, TREE);
@@ -314,7 +320,7 @@ describe("closed", () => {
   });
 });
 
-test("a transaction whose work fails leaves nothing, and rejects with what failed", async () => {
+test("a transaction whose work fails leaves nothing, and rejects with the error", async () => {
   const store = await open("indexeddb");
   const { database } = store;
   const problem = new Error("the work failed");

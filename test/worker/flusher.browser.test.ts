@@ -16,7 +16,7 @@ interface FakeWorker {
   isTerminated: boolean;
 }
 
-/** From here on workers do nothing by themselves. @returns those that are started */
+/** Replaces workers by fakes that do nothing on their own. Returns the list of started fakes. */
 function fakeWorkers(): FakeWorker[] {
   const started: FakeWorker[] = [];
   class Fake implements FakeWorker {
@@ -38,7 +38,7 @@ function fakeWorkers(): FakeWorker[] {
   return started;
 }
 
-/** Fakes never look at it. */
+/** A placeholder. The fakes don't use it. */
 const FILE = {} as FileSystemFileHandle;
 
 function say(worker: FakeWorker | undefined, data: unknown): void {
@@ -49,7 +49,7 @@ function fail(worker: FakeWorker | undefined): void {
   worker?.onerror?.(new Event("error", { cancelable: true }));
 }
 
-/** As it stands when everything has run that could. */
+/** Returns the state of a promise after everything that can run has run. */
 async function state(promise: Promise<unknown>): Promise<unknown> {
   const waits = new Promise((resolve) => setTimeout(resolve, 50, "waits"));
   const outcome = promise.then(
@@ -60,7 +60,7 @@ async function state(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe("a flush rejects when the flusher is closed", () => {
-  test("while the worker starts", async () => {
+  test("while its worker starts", async () => {
     const workers = fakeWorkers();
     const flusher = new Flusher();
     const flushing = flusher.flush(FILE);
@@ -70,7 +70,7 @@ describe("a flush rejects when the flusher is closed", () => {
     expect(workers[0]?.isTerminated).toBe(true);
   });
 
-  test("in the moment in which the worker is ready", async () => {
+  test("at the moment when its worker is ready", async () => {
     const workers = fakeWorkers();
     const flusher = new Flusher();
     const flushing = flusher.flush(FILE);
@@ -79,7 +79,7 @@ describe("a flush rejects when the flusher is closed", () => {
     expect(await state(flushing)).toBe("closed");
   });
 
-  test("while the worker flushes, and another flush starts another worker", async () => {
+  test("while its worker flushes, and the next flush starts another worker", async () => {
     const workers = fakeWorkers();
     const flusher = new Flusher();
     const flushing = flusher.flush(FILE);
@@ -97,7 +97,7 @@ describe("a flush rejects when the flusher is closed", () => {
   });
 });
 
-test("a worker that fails at work rejects what it had, and is replaced", async () => {
+test("a worker that fails rejects its flushes, and is replaced", async () => {
   const workers = fakeWorkers();
   const flusher = new Flusher();
   const flushing = flusher.flush(FILE);
@@ -113,19 +113,19 @@ test("a worker that fails at work rejects what it had, and is replaced", async (
   flusher.close();
 });
 
-test("without a worker this thread tries by itself, and starts no second one", async () => {
+test("if no worker starts, this thread flushes itself, and starts no second worker", async () => {
   const workers = fakeWorkers();
   const flusher = new Flusher();
   for (const _ of [1, 2]) {
     const flushing = flusher.flush(FILE);
     fail(workers[0]);
-    // A page has no synchronous access to files.
+    // A page has no synchronous access to files, so the flush fails here.
     expect(await state(flushing)).toBe("unavailable");
   }
   expect(workers).toHaveLength(1);
 });
 
-test.skipIf(!OPFS)("a pack that was released and opened again while its first opening failed stays known (OPFS)", async () => {
+test.skipIf(!OPFS)("a pack that is opened again while its first opening fails can still be deleted (OPFS)", async () => {
   const worker = new OriginalWorker(new URL("./reopened-pack.browser.ts", import.meta.url), { type: "module" });
   try {
     const answer = await new Promise((resolve, reject) => {

@@ -22,7 +22,7 @@ async function failure(source: FolderSource): Promise<{ code: string; message: s
   return error;
 }
 
-/** A handle that lists what `entries` yields. */
+/** Makes a directory handle that lists the items of `entries`. */
 function directory(entries: () => AsyncIterable<[string, unknown]>): FileSystemDirectoryHandle {
   return { kind: "directory", name: "fake", entries } as unknown as FileSystemDirectoryHandle;
 }
@@ -30,12 +30,12 @@ function directory(entries: () => AsyncIterable<[string, unknown]>): FileSystemD
 const levels = (count: number): string => Array.from({ length: count }, () => "d").join("/");
 
 describe("a list of files", () => {
-  test("comes depth first, directories after what is in them", async () => {
+  test("is yielded depth first, directories after their content", async () => {
     expect(await paths(list("a/b/c", "z", "a/d", "a/b/e"))).toEqual(["a/b/c", "a/b/e", "a/b", "a/d", "a", "z", ""]);
     expect(await paths(list())).toEqual([""]);
   });
 
-  test("may be as deep as a tree may, and no deeper, however deep it is", async () => {
+  test("may be as deep as a tree may be, and no deeper", async () => {
     expect(await paths(list(levels(1024)))).toHaveLength(1025);
     for (const depth of [1025, 200_000]) expect(await failure(list(levels(depth)))).toMatchObject({ code: "invalid" });
   });
@@ -57,7 +57,7 @@ describe("a list of files", () => {
   ])("is refused for %j: %s", async (path) => {
     const { code, message } = await failure(list("fine/file", path));
     expect(code).toBe("invalid");
-    // Names the file, if not in all its length.
+    // The message names the file, possibly shortened.
     expect(message).toContain(JSON.stringify(path).slice(1, 4));
   });
 
@@ -71,14 +71,14 @@ describe("a list of files", () => {
 });
 
 describe("a directory handle", () => {
-  test("that contains itself, as through a symlink, ends with an error", async () => {
+  test("that contains itself, as through a symlink, is refused", async () => {
     const loop: FileSystemDirectoryHandle = directory(async function* () {
       yield ["loop", loop];
     });
     expect(await failure({ handle: loop })).toMatchObject({ code: "invalid" });
   });
 
-  test("of a directory that is gone names it", async () => {
+  test("of a missing directory names it", async () => {
     const gone = directory(async function* () {
       yield* [];
       throw new DOMException("it is gone", "NotFoundError");

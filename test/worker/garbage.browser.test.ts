@@ -56,7 +56,7 @@ async function expectBlob(store: PackedStore, { digest }: FileNode, content: Uin
   expect(found && equalBytes(found, content)).toBe(true);
 }
 
-/** Each pack is referred to, and each one referred to is there. */
+/** Expects that every pack has a record, and every record's pack exists. */
 async function expectNoSpareParts(...stores: readonly PackedStore[]): Promise<void> {
   for (const store of stores) {
     await expect
@@ -71,11 +71,11 @@ async function expectNoSpareParts(...stores: readonly PackedStore[]): Promise<vo
 
 const chunkOf = (text: string): ReturnType<typeof digestOf> => digestOf(utf8(text));
 
-/** Text that is no smaller when it is stored. */
+/** Incompressible bytes, so that their size in a pack is known. */
 const filling = (seed: number): Uint8Array => long(seed, 3_000_000);
 
 describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
-  test("keeps what path infos and pins reach, and drops the rest", async () => {
+  test("keeps objects that path infos and pins reach, and drops the rest", async () => {
     const store = await open(storage);
     const kept = await importTree(store, { a: "kept", large: long(1), sub: { b: "below" } }, "kept");
     const pinned = await importTree(store, { c: "pinned", other: long(2) }, "pinned");
@@ -114,7 +114,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     expect(await packIds(store)).toEqual([]);
   });
 
-  test("rewrites packs that are mostly dead, so that their room is there again", async () => {
+  test("rewrites packs that are mostly garbage, so their storage is freed", async () => {
     const store = await open(storage);
     const both = await importTree(store, { kept: long(1), dropped: filling(2) }, "both");
     const kept = await importTree(store, { kept: long(1) }, "kept");
@@ -138,7 +138,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     await expectClean(store);
   });
 
-  test("leaves packs alone that are mostly alive", async () => {
+  test("keeps packs that are mostly in use", async () => {
     const store = await open(storage);
     const both = await importTree(store, { kept: filling(1), dropped: "dropped" }, "both");
     const kept = await importTree(store, { kept: filling(1) }, "kept");
@@ -151,7 +151,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     await expectClean(store);
   });
 
-  test("makes one pack of many small ones", async () => {
+  test("joins many small packs into one", async () => {
     const store = await open(storage);
     const infos: PathInfo[] = [];
     for (let i = 0; i < 9; i++) infos.push(await importTree(store, { text: `text ${i}`, same: "same" }, `tree${i}`));
@@ -163,7 +163,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     await expectNoSpareParts(store);
   });
 
-  test.each(["marking", "rewriting"])("an abort while %s loses nothing, and the next run goes on", async (when) => {
+  test.each(["marking", "rewriting"])("an abort while %s loses nothing, and the next run completes the work", async (when) => {
     const store = await open(storage);
     const both = await importTree(store, { kept: long(1), dropped: filling(2) }, "both");
     const kept = await importTree(store, { kept: long(1) }, "kept");
@@ -186,7 +186,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     await expectNoSpareParts(store);
   });
 
-  test("another tab reads on while packs are rewritten under it", async () => {
+  test("another tab can read while packs are rewritten", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(storage, name), await open(storage, name)];
     const kept: PathInfo[] = [];
@@ -213,7 +213,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     await expectClean(mine, other);
   });
 
-  test("reads that have found their packs when those go away find them again, all of them", async () => {
+  test("concurrent reads whose packs have been rewritten find their objects again", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(storage, name), await open(storage, name)];
     const both = await importTree(mine, { kept: "kept", dropped: filling(2) }, "both");
@@ -236,14 +236,14 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     go[0]?.pass();
     const [found] = await first;
     expect(found && equalBytes(found, utf8("kept"))).toBe(true);
-    // The index has been read again by then.
+    // By now the first read has refreshed the index.
     go[1]?.pass();
     const [again] = await second;
     expect(again && equalBytes(again, utf8("kept"))).toBe(true);
     await expectWhole(other, kept);
   });
 
-  test("a directory that is damaged stops it before anything is deleted", async () => {
+  test("a damaged directory stops the collection before anything is deleted", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     const kept = await importTree(store, { sub: { sub: { a: "a", large: long(1) } } }, "kept");
@@ -262,7 +262,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     await expectWhole(store, kept);
   });
 
-  test("a directory that is missing stops it before anything is deleted", async () => {
+  test("a missing directory stops the collection before anything is deleted", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     const kept = await importTree(store, { a: "a" }, "kept");
@@ -287,7 +287,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     expect(hasObject(later, CHUNK, chunkOf("dropped"))).toBe(false);
   });
 
-  test("a path info that is damaged stops it before anything is deleted", async () => {
+  test("a damaged path info stops the collection before anything is deleted", async () => {
     const store = await open(storage);
     await importTree(store, { a: "a" }, "kept");
     await forget(store, await importTree(store, { b: "dropped" }, "dropped"));
@@ -303,7 +303,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     expect((await collect(store)).objects).toBe(2);
   });
 
-  test("a damaged chunk, and a pack that is cut short, are left for `verify`, and all else is collected", async () => {
+  test("a damaged chunk and a truncated pack are left for `verify`, and all else is collected", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     const blobs = Array.from({ length: 10 }, (_, i) => utf8(`blob ${i}`));
@@ -322,7 +322,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     await expectNoSpareParts(store);
   });
 
-  test("an empty directory that was never written as an object is no damage", async () => {
+  test("an empty directory that was never stored as an object is no damage", async () => {
     const store = await open(storage);
     const nar = await importTree(await open(storage), {}, "empty");
     await packedReader(store, engine).pathInfos.put(nar);
@@ -334,7 +334,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
   });
 });
 
-/** The same tab, and another one. */
+/** Where the session runs: in the collecting tab or in another one. */
 const WHERE = ["the same tab", "another tab"] as const;
 
 async function twoTabs(storage: Storage, where: (typeof WHERE)[number]): Promise<[collector: PackedStore, writer: PackedStore]> {
@@ -343,7 +343,7 @@ async function twoTabs(storage: Storage, where: (typeof WHERE)[number]): Promise
   return [collector, where === "another tab" ? await open(storage, name) : collector];
 }
 
-describe.each(STORAGES)("what a session relies on and is collected beside it: packs in %s", (storage) => {
+describe.each(STORAGES)("objects that a session relies on while they are collected: packs in %s", (storage) => {
   const TREE = {
     text: "text",
     empty: "",
@@ -353,7 +353,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
   };
 
   describe.each(WHERE)("in %s", (where) => {
-    test("an import that found all of its tree there is whole", async () => {
+    test("an import whose whole tree existed is complete", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       await forget(collector, await importTree(collector, TREE));
       const importing = await unfinishedImport(writer, TREE);
@@ -367,7 +367,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       await expectNoSpareParts(writer, collector);
     });
 
-    test("a directory brings all that is beneath it, though the session asked for nothing else", async () => {
+    test("a known directory also keeps everything beneath it", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       const info = await importTree(collector, TREE);
       const { node } = info;
@@ -389,7 +389,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       await expectNoSpareParts(writer, collector);
     });
 
-    test("all that it leads to can be read before the commit, as a pull does that verifies what it has", async () => {
+    test("everything beneath a known directory can be read before the commit, as by a pull with verification", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       const info = await importTree(collector, TREE);
       const { node } = info;
@@ -439,7 +439,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       }
     });
 
-    test("only a part of it was dead", async () => {
+    test("an import is complete if only a part of its tree was garbage", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       const kept = await importTree(collector, TREE.sub, "kept");
       await forget(collector, await importTree(collector, { ...TREE, filling: filling(3) }));
@@ -454,13 +454,14 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       await expectNoSpareParts(writer, collector);
     });
 
-    test("collected again between two tries of the commit", async () => {
+    test("an import is complete if garbage is collected again between two attempts of its commit", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       const kept = await importTree(collector, TREE.sub, "kept");
       await forget(collector, await importTree(collector, TREE));
       const importing = await unfinishedImport(writer, TREE);
       await collect(collector);
-      // The first try finds that something is gone, and looks where the rest is; before the second one, that goes too.
+      // The first attempt finds that objects are gone, and looks for the others. Before the second
+      // attempt, those are collected too.
       const first = holdWrite(writer, "pathInfos");
       const ending = importing.end();
       await first.reached;
@@ -477,7 +478,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       }
     });
 
-    test("packs that were only rewritten are relied on where they are now", async () => {
+    test("packs that were only rewritten are used at their new places", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       const infos: PathInfo[] = [];
       for (let i = 0; i < 8; i++) infos.push(await importTree(collector, { [`f${i}`]: long(i + 1) }, `tree${i}`));
@@ -487,12 +488,12 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       const { bytes } = (await storageUsage(collector)).packs;
       await importing.end();
       for (const store of [writer, collector]) for (const info of [...infos, importing.value]) await expectWhole(store, info);
-      // Nothing was copied but the new root.
+      // The commit wrote only the new root.
       expect((await storageUsage(collector)).packs.bytes - bytes).toBeLessThan(2000);
       await expectClean(writer, collector);
     });
 
-    test("what is published between the marks and their transaction is kept", async () => {
+    test("content that is published between marking and the collector's transaction is kept", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       await importTree(collector, { other: "other" }, "other");
       await forget(collector, await importTree(collector, TREE));
@@ -511,7 +512,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       }
     });
 
-    test("what is published after the collector read the index, and before it counted, is kept", async () => {
+    test("content that is published after the collector read the index, and before it counted, is kept", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       await forget(collector, await importTree(collector, { large: long(1) }));
       const [reached, go] = [gate(), gate()];
@@ -524,7 +525,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       };
       const collecting = collect(collector);
       await reached.passed;
-      // Most of its chunks are those that are dead.
+      // Most chunks of this blob are garbage.
       const blob = concatBytes([long(1), utf8("with an end")]);
       const pinned = await pinBlob(writer, blob, "pin");
       const info = await importTree(writer, { sub: { large: blob } }, "new");
@@ -537,7 +538,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       }
     });
 
-    test("what is published and deleted again while garbage is marked leaves nothing that is not whole", async () => {
+    test("content that is published and deleted while garbage is marked leaves no incomplete objects", async () => {
       const [collector, writer] = await twoTabs(storage, where);
       await forget(collector, await importTree(collector, { large: long(1), text: "text" }));
       const trimming = holdWrite(collector, "packs");
@@ -548,13 +549,13 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
       trimming.go();
       await collecting;
       await expectClean(collector, writer);
-      // Whoever finds a part of it relies on it.
+      // An import that finds a part of the tree relies on the whole of it.
       const info = await importTree(writer, tree, "again");
       for (const store of [writer, collector]) await expectWhole(store, info);
     });
   });
 
-  test("a path that gets a signature while it is deleted and collected has its content", async () => {
+  test("a path that gets a signature while it is deleted and collected keeps its content", async () => {
     const [collector, writer] = await twoTabs(storage, "another tab");
     const info = await importTree(collector, TREE);
     const signing = await session(
@@ -571,7 +572,7 @@ describe.each(STORAGES)("what a session relies on and is collected beside it: pa
     }
   });
 
-  test("room that a session kept from being freed is free when it ends, in whichever tab it was", async () => {
+  test("storage that a session kept from being freed is freed when the session ends, in any tab", async () => {
     const [collector, writer] = await twoTabs(storage, "another tab");
     await forget(collector, await importTree(collector, { large: filling(1) }));
     const { end } = await session(writer, async () => {});

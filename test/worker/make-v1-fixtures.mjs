@@ -1,10 +1,12 @@
 // @ts-check
 /**
- * Makes v1-early.json and v1-late.json: all records of databases of version 1, as the code of its time wrote them. That code is taken
- * from this repository's history, bundled, and run in Chromium: it imports `V1_TREES`, and deletes the last of them. The records are
- * read without it. Of long values, which are pieces of `V1_LONG`, only offset and length are kept.
+ * Makes v1-early.json and v1-late.json: all records of databases of version 1, as the code of that
+ * time wrote them. The script takes this code from the repository's history, bundles it and runs it
+ * in Chromium. It imports `V1_TREES`, and deletes the last of them. Then it reads the records
+ * without that code. For long values, which are parts of `V1_LONG`, it keeps only offset and
+ * length.
  *
- *   node test/worker/make-v1-fixtures.mjs
+ * Run it with `node test/worker/make-v1-fixtures.mjs`.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -17,7 +19,7 @@ import { chromiumPath } from "../setup/browser-paths.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** The last commit before blobs had outboards, and the last one before there were packs. */
+/** The last commit before blobs had outboards, and the last one before packs. */
 const VERSIONS = { "v1-early": "84a5d24", "v1-late": "1c608f5" };
 
 for (const [name, commit] of Object.entries(VERSIONS)) {
@@ -40,7 +42,10 @@ for (const [name, commit] of Object.entries(VERSIONS)) {
   }
 }
 
-/** @param {string} script exports `makeFixture` */
+/**
+ * Runs a script in a page, and returns its fixture.
+ * @param {string} script exports `makeFixture`
+ */
 async function runInPage(script) {
   const server = createServer((request, response) => {
     const isScript = request.url === "/page.js";

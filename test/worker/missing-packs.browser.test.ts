@@ -22,7 +22,7 @@ const B = { more: "more", sub: { text: "below" } } satisfies Tree;
 
 type Store = Awaited<ReturnType<typeof open>>;
 
-/** Takes packs away, as a browser does that clears this site's files and keeps its databases. */
+/** Deletes packs, as a browser does that clears this site's files and keeps its databases. */
 async function losePacks(store: Store, ids?: readonly string[]): Promise<void> {
   for (const id of ids ?? (await packIds(store))) {
     for (const packs of [store.packs.indexeddb, store.packs.opfs]) expect((await packs?.delete(id)) ?? true).toBe(true);
@@ -30,12 +30,12 @@ async function losePacks(store: Store, ids?: readonly string[]): Promise<void> {
 }
 
 describe.each(STORAGES)("packs that are missing from %s", (storage) => {
-  test("are not relied on: what is imported again is written again", async () => {
+  test("are not relied on: content is written again when it is imported again", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     const a = await importTree(store, A, "a");
     await losePacks(store);
-    // A read finds it out.
+    // A read detects the loss.
     expect(await failure(expectWhole(store, a))).toBe("corrupt");
     await expectWhole(store, await importTree(store, A, "a"));
     const other = await open(storage, name);
@@ -43,20 +43,20 @@ describe.each(STORAGES)("packs that are missing from %s", (storage) => {
     expect(await other.missingPacks()).toBe(1);
   });
 
-  test("are not relied on by who opens the store and counts them", async () => {
+  test("are not relied on by a tab that counts packs when it opens the store", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     const a = await importTree(store, A, "a");
     await losePacks(store);
     const other = await open(storage, name);
     expect(await other.missingPacks()).toBe(1);
-    // The same content under another path, of which nobody has tried to read anything.
+    // The same content under another path. No read has failed before.
     await expectWhole(other, await importTree(other, A, "again"));
     await expectWhole(other, a);
     await expectWhole(await open(storage, name), a);
   });
 
-  test("are found before a commit that relies on them; then it writes what it can still read, or fails", async () => {
+  test("are detected before a commit that relies on them; it then writes what it can still read, or fails", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     await importTree(store, A, "a");
@@ -73,7 +73,7 @@ describe.each(STORAGES)("packs that are missing from %s", (storage) => {
   test("of a session itself fail its commit", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
-    // Longer than a pack, so that the first one is ended.
+    // The content is longer than a pack, so the first pack is complete.
     const importing = await unfinishedImport(store, { first: long(3, 20_000_000), second: long(4, 20_000_000) }, "long");
     const lost = await Promise.all((await packIds(store)).map((id) => (store.packs.opfs ?? store.packs.indexeddb).delete(id)));
     expect(lost).toContain(true);
@@ -83,7 +83,7 @@ describe.each(STORAGES)("packs that are missing from %s", (storage) => {
     expect((await verified(other)).report).toMatchObject({ corrupt: [], missing: [], objects: 0 });
   });
 
-  test("lose nothing that is whole elsewhere when garbage is collected", async () => {
+  test("don't cost intact objects when garbage is collected", async () => {
     const name = crypto.randomUUID();
     const store = await open(storage, name);
     const a = await importTree(store, A, "a");

@@ -9,7 +9,7 @@ interface TestRecord {
 
 const record = (name: string, alive = true): TestRecord => ({ name, alive });
 
-/** `count` digests of a generator that repeats itself only after 2 ** 64 steps. */
+/** Returns `count` digests of a generator with a period of 2 ** 64. */
 function randomDigests(count: number, seed: bigint): Digest[] {
   const words = new BigUint64Array(4 * count);
   let state = seed;
@@ -32,7 +32,7 @@ function digestOfWords(...words: number[]): Digest {
 
 const KINDS: readonly ObjectKind[] = [CHUNK, DIRECTORY, BLOB];
 
-test("200,000 objects are found, each as it was added, and no others", () => {
+test("200,000 objects are found with their locations, and no others", () => {
   const COUNT = 200_000;
   const digests = randomDigests(COUNT, 1n);
   const records = Array.from({ length: 100 }, (_, i) => record(`r${i}`));
@@ -45,7 +45,7 @@ test("200,000 objects are found, each as it was added, and no others", () => {
   for (const [i, digest] of digests.entries()) {
     const entry = table.find(digest, kindOf(i));
     const { record, kind, offset, length } = table.location(entry);
-    // One `expect` for each of them would take a minute.
+    // One `expect` per object would take a minute.
     if (
       entry !== i ||
       record !== records[i % 100] ||
@@ -62,7 +62,7 @@ test("200,000 objects are found, each as it was added, and no others", () => {
   }
 });
 
-test("the largest offset and length there can be are kept, for every kind", () => {
+test("the largest possible offset and length are kept, for every kind", () => {
   const table = new ObjectTable<TestRecord>();
   const [digest] = randomDigests(1, 3n) as [Digest];
   const owner = record("owner");
@@ -73,7 +73,7 @@ test("the largest offset and length there can be are kept, for every kind", () =
   }
 });
 
-test("digests that differ in one word only are told apart, also where they fall together in the hash table", () => {
+test("digests that differ in one word are distinguished, also in the same slot of the hash table", () => {
   const table = new ObjectTable<TestRecord>();
   const owner = record("owner");
   const digests = [digestOfWords(5)];
@@ -83,14 +83,14 @@ test("digests that differ in one word only are told apart, also where they fall 
     words[word] = 1;
     digests.push(digestOfWords(...words));
   }
-  // The same slot in a table of any size up to 2 ** 16.
+  // These fall into the same slot in a table of any size up to 2 ** 16.
   for (let i = 1; i < 500; i++) digests.push(digestOfWords(5 + i * 2 ** 16));
   for (const [i, digest] of digests.entries()) table.add(digest, CHUNK, owner, i, 1);
   for (const [i, digest] of digests.entries()) expect(table.find(digest, CHUNK)).toBe(i);
   expect(table.find(digestOfWords(5, 0, 0, 0, 0, 0, 0, 2), CHUNK)).toBe(NONE);
 });
 
-test("a digest may be a view, or lie at an odd offset", () => {
+test("a digest may be a view at an odd offset", () => {
   const table = new ObjectTable<TestRecord>();
   const [digest] = randomDigests(1, 4n) as [Digest];
   const shifted = new Uint8Array(40);
@@ -109,7 +109,7 @@ describe("an object in several records", () => {
   }
   const owners = (): Set<string> => new Set(digests.map((digest) => table.location(table.find(digest, CHUNK)).record.name));
 
-  test("is found in the first one that is alive", () => {
+  test("is found in the first record that is alive", () => {
     expect(owners()).toEqual(new Set(["first"]));
     first.alive = false;
     expect(owners()).toEqual(new Set(["second"]));
@@ -122,7 +122,7 @@ describe("an object in several records", () => {
     expect(owners()).toEqual(new Set(["first"]));
   });
 
-  test("is shown to `accept` in each of them, dead ones too", () => {
+  test("is passed to `accept` for each record, dead ones too", () => {
     second.alive = false;
     const seen: [string, number][] = [];
     const entry = table.find(digests[7] as Digest, CHUNK, (owner, number) => {
@@ -139,7 +139,7 @@ describe("an object in several records", () => {
     second.alive = true;
   });
 
-  test("stays in a compacted table as far as its records are alive, in their order", () => {
+  test("keeps its live records in a compacted table, in their order", () => {
     first.alive = false;
     const small = table.compacted();
     expect(small.count).toBe(4000);
@@ -154,13 +154,13 @@ describe("an object in several records", () => {
     });
     expect(alive).toEqual([7, 2007]);
     first.alive = true;
-    // What was dropped is gone for good, whatever becomes of its record.
+    // A compacted table never has the dropped records, even if they become alive again.
     expect(small.location(small.find(digests[7] as Digest, CHUNK)).record.name).toBe("second");
     expect(table.location(table.find(digests[7] as Digest, CHUNK)).record.name).toBe("first");
   });
 });
 
-test("an object takes 56 bytes at most, in arrays of numbers", () => {
+test("an object takes at most 56 bytes, in arrays of numbers", () => {
   const COUNT = 200_000;
   const digests = randomDigests(COUNT, 6n);
   const owner = record("owner");
@@ -181,7 +181,7 @@ test("an object takes 56 bytes at most, in arrays of numbers", () => {
     globalThis.Uint32Array = Original;
   }
   expect(table.count).toBe(COUNT);
-  // Segments, all of one size, stay; of hash tables, each twice the one before, the last one does.
+  // All segments stay in use. Hash tables double in size, and only the last one stays in use.
   const segment = 4096 * 44;
   const segments = made.filter((length) => length === segment).length;
   expect(segments).toBe(Math.ceil(COUNT / 4096));

@@ -18,7 +18,7 @@ const STREAM = { label: 'the stream for "x"' };
 const ABORT = new DOMException("the user left", "AbortError");
 
 describe("bytes from outside", () => {
-  test("pass if there are as many as the Blob has, or of a stream any number", async () => {
+  test("pass if a Blob has exactly its size, or if they come from a stream", async () => {
     expect(await readAll(outsideBytes(pieces([4, 0, 6]), BLOB))).toBe(10);
     expect(await readAll(outsideBytes(pieces([]), { ...BLOB, blob: new Blob([]) }))).toBe(0);
     expect(await readAll(outsideBytes(pieces([4, 7]), STREAM))).toBe(11);
@@ -35,7 +35,7 @@ describe("bytes from outside", () => {
     });
   });
 
-  test("are looked for once more at the end", async () => {
+  test("are checked once more at the end", async () => {
     const blob = new Blob([new Uint8Array(10)]);
     const gone = new DOMException("it is gone", "NotFoundError");
     blob.slice = () => Object.assign(new Blob([]), { arrayBuffer: () => Promise.reject(gone) });
@@ -59,12 +59,12 @@ describe("bytes from outside", () => {
     }
   });
 
-  test("that fail with a StoreError do so unchanged", async () => {
+  test("that fail with a StoreError pass it on unchanged", async () => {
     const failure = new StoreError("denied", "no more of it");
     for (const source of [BLOB, STREAM]) await expect(readAll(outsideBytes(pieces([4], failure), source))).rejects.toBe(failure);
   });
 
-  test("reject with the reason of an abort, whatever the source says to it", async () => {
+  test("reject with the reason of an abort, whatever the source does then", async () => {
     const reason = { why: "enough" };
     for (const source of [BLOB, STREAM]) {
       const reading = readAll(outsideBytes(pieces([4], new TypeError("cancelled")), source, AbortSignal.abort(reason)));
@@ -72,11 +72,11 @@ describe("bytes from outside", () => {
     }
   });
 
-  test("of a stream that its owner aborted reject with that; nobody but us reads a Blob", async () => {
+  test("of a stream reject with its owner's AbortError, but a Blob has no other owner", async () => {
     await expect(readAll(outsideBytes(pieces([4], ABORT), STREAM))).rejects.toBe(ABORT);
     const late = new DOMException("late", "TimeoutError");
     await expect(readAll(outsideBytes(pieces([4], late), STREAM))).rejects.toBe(late);
-    // What Firefox says of a file that is gone.
+    // Firefox reports this error for a file that is gone.
     await expect(readAll(outsideBytes(pieces([4], ABORT), BLOB))).rejects.toMatchObject({ code: "unavailable", cause: ABORT });
   });
 });

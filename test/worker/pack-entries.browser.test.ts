@@ -39,7 +39,7 @@ function code(record: unknown): unknown {
   return "no error";
 }
 
-test("entries come back as they were, in 40 bytes each, from a view too", () => {
+test("entries are read back unchanged, from 40 bytes each, from a view too", () => {
   const record = recordOf(ENTRIES);
   expect(record.entries.length).toBe(40 * ENTRIES.length);
   expect(ENTRY_LENGTH).toBe(40);
@@ -48,7 +48,7 @@ test("entries come back as they were, in 40 bytes each, from a view too", () => 
   const shifted = new Uint8Array(record.entries.length + 9);
   shifted.set(record.entries, 7);
   expect(read({ ...record, entries: shifted.subarray(7, 7 + record.entries.length) })).toEqual(expected);
-  // Digest, offset, and length with the kind above it, little-endian.
+  // Digest, offset, and length with the kind in its top bits, little-endian.
   expect([...record.entries.subarray(80 + 32, 120)]).toEqual([10, 0, 0, 0, 90, 0, 0, 0x80]);
 });
 
@@ -68,7 +68,7 @@ describe("a damaged record is corrupt", () => {
   test.each(damaged)("%s", (_, record) => {
     expect(code(record)).toBe("corrupt");
   });
-  test("but not the one they were made of", () => {
+  test("an undamaged record is not corrupt", () => {
     expect(code(good)).toBe("no error");
   });
 });

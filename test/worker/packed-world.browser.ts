@@ -1,4 +1,7 @@
-/** Stores with known content for tests of the storage engine, and the means to look into them and to damage them. */
+/**
+ * Stores with known content for tests of the storage engine, and functions to inspect and damage
+ * them.
+ */
 
 import { expect } from "vitest";
 import { equalBytes } from "../../src/bytes.ts";
@@ -30,19 +33,19 @@ async function* pieces(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array>
   for (const part of parts) yield part.slice();
 }
 
-/** Within a session. */
+/** Writes a tree within a session. */
 export async function putTree(services: LocalStoreServices, root: Tree | string | Uint8Array, name = "tree"): Promise<PathInfo> {
   return importNar(services, engine, pieces(narOf(root)), { name });
 }
 
-/** In a session of its own. */
+/** Imports a tree as a store path, in a session of its own. */
 export async function importTree(store: PackedStore, root: Tree | string | Uint8Array, name = "tree"): Promise<PathInfo> {
   return writePacked(store, engine, { durability: "relaxed" }, (services) => putTree(services, root, name));
 }
 
 const opened: PackedStore[] = [];
 
-/** Another one of the same name is another tab. */
+/** Opens a store. A second one with the same name stands for another tab. */
 export async function open(storage: Storage, name?: string): Promise<PackedStore> {
   const store = await openPacked(storage, name);
   opened.push(store);
@@ -60,7 +63,7 @@ export function reader(store: PackedStore): LocalStoreServices {
   return packedReader(store, engine);
 }
 
-/** Reads all of a store path, and compares it with its NAR hash. */
+/** Reads a whole store path, and compares its NAR hash. */
 export async function expectWhole(store: PackedStore, info: PathInfo): Promise<void> {
   const stored = await reader(store).pathInfos.get(info.storePath.slice("/nix/store/".length, "/nix/store/".length + 32));
   expect(stored).toEqual(info);
@@ -72,7 +75,10 @@ export async function verified(store: PackedStore): ReturnType<typeof verifyStor
   return store.locks.collecting(undefined, () => store.holding(() => verifyStore(store, engine, {})));
 }
 
-/** Nothing corrupt, nothing missing, and nothing in the index, dead or alive, that lacks what it refers to. */
+/**
+ * Expects no corrupt and no missing objects. Expects also that every object of the index, dead or
+ * alive, has its references in the index.
+ */
 export async function expectClean(...stores: readonly PackedStore[]): Promise<void> {
   for (const store of stores) {
     const { report, roots } = await verified(store);
@@ -82,7 +88,10 @@ export async function expectClean(...stores: readonly PackedStore[]): Promise<vo
   }
 }
 
-/** What objects of the index refer to and is not in it: a session that finds one of them would rely on the others. */
+/**
+ * Lists the references of indexed objects that are not in the index. A session that finds one of
+ * these objects would rely on its references.
+ */
 export async function lacking(store: PackedStore): Promise<string[]> {
   const found: string[] = [];
   const isBlob = (digest: Digest): boolean => hasObject(store, BLOB, digest) || hasObject(store, CHUNK, digest);
@@ -112,7 +121,7 @@ export async function forget(store: PackedStore, ...infos: readonly PathInfo[]):
   }
 }
 
-/** Of all packs that there are, referred to or not. */
+/** Ids of all existing packs, whether the index has them or not. */
 export async function packIds(store: PackedStore): Promise<string[]> {
   return [...(await store.packs.indexeddb.list()), ...((await store.packs.opfs?.list()) ?? [])].sort();
 }
@@ -121,7 +130,7 @@ export async function recordKeys(store: PackedStore): Promise<string[]> {
   return store.database.read("packs", (packs) => packs.getAllKeys());
 }
 
-/** The code of the StoreError that `promise` rejects with. */
+/** Returns the code of the StoreError that `promise` rejects with. */
 export async function failure(promise: Promise<unknown>): Promise<string> {
   try {
     await promise;
@@ -131,7 +140,7 @@ export async function failure(promise: Promise<unknown>): Promise<string> {
   return "none";
 }
 
-/** A promise, and what settles it. */
+/** Makes a promise, and a function that resolves it. */
 export function gate(): { readonly passed: Promise<void>; readonly pass: () => void } {
   let pass = (): void => {};
   const passed = new Promise<void>((resolve) => {
@@ -140,7 +149,7 @@ export function gate(): { readonly passed: Promise<void>; readonly pass: () => v
   return { passed, pass };
 }
 
-/** Holds up the next transaction of `store` that writes to `name`, until `go` is called. */
+/** Delays the next transaction of `store` that writes to `name`, until `go` is called. */
 export function holdWrite(store: PackedStore, name: StoreName): { readonly reached: Promise<void>; readonly go: () => void } {
   const { database } = store;
   const [reached, going] = [gate(), gate()];
@@ -155,7 +164,7 @@ export function holdWrite(store: PackedStore, name: StoreName): { readonly reach
   return { reached: reached.passed, go: going.pass };
 }
 
-/** A session that has done `work` and waits with what is to follow until `end` is called. */
+/** Starts a session that does `work`, and waits until `end` is called before it does the rest. */
 export async function session<T>(
   store: PackedStore,
   work: (services: LocalStoreServices) => Promise<T>,
@@ -177,7 +186,7 @@ export async function session<T>(
   });
 }
 
-/** Imports all of a tree, but for its PathInfo, which is put by `end`. */
+/** Imports a whole tree except for its PathInfo, which `end` puts. */
 export async function unfinishedImport(
   store: PackedStore,
   root: Tree | string | Uint8Array,
@@ -210,7 +219,7 @@ export interface Place {
   /** Key of the index record. */
   readonly key: string;
   readonly digest: Digest;
-  /** As a report has it. */
+  /** Kind and name as in a report. */
   readonly named: { kind: "chunk" | "directory" | "blob"; name: string };
 }
 
@@ -222,7 +231,7 @@ export function place(store: PackedStore, kind: ObjectKind, digest: Digest): Pla
   return { kind, pack: record.pack, storage: record.storage, offset, length, key: record.key, digest, named };
 }
 
-/** All objects of a kind that this store has. */
+/** All objects of a kind in this store. */
 export function objects(store: PackedStore, kind: ObjectKind): Place[] {
   const found: Place[] = [];
   for (let entry = 0; entry < store.table.count; entry++) {
@@ -243,7 +252,10 @@ async function packFile(store: PackedStore, name: string, id: string): Promise<F
   return (await all.getDirectoryHandle(name)).getFileHandle(`${id}.pack`);
 }
 
-/** Changes the bytes of a pack behind the store's back. @param name of the store, which a file system takes as it is */
+/**
+ * Changes the bytes of a pack without the store's knowledge.
+ * @param name of the store; the file system must accept it unchanged
+ */
 export async function changePack(
   store: PackedStore,
   name: string,

@@ -1,4 +1,7 @@
-/** A worker that opens a pack again while the first attempt to open it is still under way, and fails; then it deletes the pack. */
+/**
+ * A worker that opens a pack twice. The first attempt fails while the second one is under way. Then
+ * the worker deletes the pack.
+ */
 
 import { OpfsPacks } from "../../src/worker/opfs-packs.ts";
 import { PackGone } from "../../src/worker/storage-error.ts";
@@ -13,7 +16,7 @@ async function run(): Promise<unknown> {
   await writer.append(new Uint8Array(3));
   await writer.finish("never");
 
-  // Holds up the first attempt until the second one is through.
+  // Delays the first attempt until the second one has succeeded.
   const { getFileHandle } = FileSystemDirectoryHandle.prototype;
   let fail = (): void => {};
   const held = new Promise<never>((_, reject) => {

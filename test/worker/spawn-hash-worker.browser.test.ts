@@ -1,11 +1,17 @@
 import { expect, test } from "vitest";
 
-/** How long it has to go well, in milliseconds: Firefox 153 collected such workers within 6 seconds. */
+/**
+ * Milliseconds for which the workers must survive. Firefox 153 collected such workers within 6
+ * seconds.
+ */
 const DURATION = 8000;
-/** A round takes some 10 ms; starting, and a busy machine, more. */
+/**
+ * Milliseconds without a round that count as a failure. A round takes some 10 ms; starting, and a
+ * busy machine, take more.
+ */
 const SILENCE = 5000;
 
-test("hash workers that work are not collected, though nothing holds their pool", async () => {
+test("working hash workers are not garbage-collected, although nothing refers to their pool", async () => {
   const worker = new Worker(new URL("./unheld-pool.browser.ts", import.meta.url), { type: "module" });
   let heard = performance.now();
   let rounds = 0;

@@ -1,10 +1,10 @@
-/** Trees for tests of the storage engine, the same in every runtime. */
+/** Trees for tests of the storage engine. They are the same in every runtime. */
 
 import { utf8 } from "../../src/bytes.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
-/** Names and what they stand for; a string is a file's text. */
+/** Entries of a directory by name. A string is the text of a file. */
 export interface Tree {
   readonly [name: string]: Tree | string | Uint8Array;
 }
@@ -37,10 +37,10 @@ export function narOf(root: Tree | string | Uint8Array): Uint8Array<ArrayBuffer>
   return parts;
 }
 
-/** What the databases of earlier versions hold (`make-v1-fixtures.mjs`). */
+/** Content of the databases of earlier versions: see make-v1-fixtures.mjs. */
 export const V1_LONG: Uint8Array = long(77, 1_000_000);
 
-/** The last one was deleted again, so that its content is garbage. */
+/** Trees of these databases. The last one was deleted, so its content is garbage. */
 export const V1_TREES: readonly { readonly name: string; readonly root: Tree | string | Uint8Array }[] = [
   { name: "tree", root: { empty: "", large: V1_LONG, none: {}, sub: { sub: { text: "below" }, text: "shared" }, text: "text" } },
   { name: "other", root: { large: V1_LONG.subarray(0, 700_000), text: "shared" } },

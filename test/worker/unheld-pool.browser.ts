@@ -1,9 +1,15 @@
-/** A worker in which nothing but an async function holds a pool. It tells each round, and works until it is ended. */
+/**
+ * A worker in which only a running async function refers to a pool. It reports each round, and
+ * works until it is terminated.
+ */
 
 import { HashPool } from "../../src/hash/pool.ts";
 import { spawnHashWorker } from "../../src/worker/spawn-hash-worker.ts";
 
-/** Each kind of work in turn, so that one of the workers has nothing to do at times; and rubbish enough to be collected. */
+/**
+ * Does each kind of work in turn, so that some hash workers are idle at times. It also makes
+ * garbage, to trigger garbage collection.
+ */
 async function hashOnAndOn(): Promise<void> {
   const pool = new HashPool(2, () => spawnHashWorker(new URL("../../src/worker/hash-worker.ts", import.meta.url).href));
   const big = new Uint8Array(16 * 1024 * 1024);

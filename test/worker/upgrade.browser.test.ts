@@ -43,7 +43,7 @@ async function open(name: string): Promise<PackedStore> {
   return store;
 }
 
-/** What `plain` of v1-fixture-page.mjs wrote. */
+/** Decodes a value that `plain` of v1-fixture-page.mjs encoded. */
 function revived(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(revived);
   if (typeof value !== "object" || value === null) return value;
@@ -57,7 +57,7 @@ function revived(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value.object as object).map(([key, each]) => [key, revived(each)]));
 }
 
-/** A database as version 1 left it, with more chunks beside it that nothing refers to. */
+/** Makes a database of version 1, with additional chunks that nothing refers to. */
 async function makeV1(records: (typeof early)["records"], fillers = 0): Promise<string> {
   const name = crypto.randomUUID();
   const request = indexedDB.open(databaseName(name), 1);
@@ -84,7 +84,10 @@ async function makeV1(records: (typeof early)["records"], fillers = 0): Promise<
   return name;
 }
 
-/** From the `after`th transaction on that takes records out of the old object store `name`, all are refused, as if the tab were gone. */
+/**
+ * Makes transactions fail that take records from the old object store `name`, as if the tab were
+ * killed. The first `after` of them succeed.
+ */
 function stopAt(name: string, after = 0): void {
   const original = IDBDatabase.prototype.transaction;
   let count = 0;
@@ -113,7 +116,7 @@ async function expectAll(store: PackedStore): Promise<void> {
     expect(info.narSize).toBe(nar.reduce((sum, { length }) => sum + length, 0));
     const { narHash, narSize } = await calculateNar(reader(store), engine, info.node);
     expect({ name, narHash, narSize }).toEqual({ name, narHash: info.narHash, narSize: info.narSize });
-    // As it is imported now, it is the same path.
+    // A new import gives the same path.
     expect((await importTree(store, root, name)).storePath).toBe(info.storePath);
   }
   await expectClean(store);
@@ -124,7 +127,7 @@ async function legacyRecords(store: PackedStore): Promise<number[]> {
   return Promise.all(LEGACY_STORES.map((name) => store.database.read(name, (records) => records.count())));
 }
 
-test("the fixtures are what they should be", () => {
+test("the fixtures have the expected record formats", () => {
   const blobs = (records: (typeof early)["records"]): unknown[] => records.blobs.map(([, value]) => revived(value));
   expect(blobs(early.records).length).toBe(2);
   expect(blobs(early.records).every((value) => value instanceof Uint8Array)).toBe(true);
@@ -134,14 +137,14 @@ test("the fixtures are what they should be", () => {
 describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { records }) => {
   const fixture = records as (typeof early)["records"];
 
-  test("has all of its paths when it is opened, in packs, and nothing is left in the old place", async () => {
+  test("has all its paths in packs after it is opened, and the old object stores are empty", async () => {
     const name = await makeV1(fixture);
     const store = await open(name);
     expect(await legacyRecords(store)).toEqual([0, 0, 0]);
     expect([...store.records].length).toBeGreaterThan(0);
     await expectAll(store);
     expect(await store.database.read("meta", (meta) => meta.get("id"))).toMatch(/^[0-9a-f-]{36}$/);
-    // Garbage of that time is garbage now.
+    // Garbage of version 1 is still there until it is collected.
     expect(hasObject(store, CHUNK, digestOf(utf8("deleted")))).toBe(true);
     await collect(store);
     expect(hasObject(store, CHUNK, digestOf(utf8("deleted")))).toBe(false);
@@ -149,7 +152,7 @@ describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { rec
     await expectAll(await open(name));
   });
 
-  test.each(["chunks", "blobs", "directories"])("may be killed before it has moved its %s", async (legacy) => {
+  test.each(["chunks", "blobs", "directories"])("can be opened after a crash before its %s were moved", async (legacy) => {
     const name = await makeV1(fixture);
     stopAt(legacy);
     expect(await failure(open(name))).toBe("unavailable");
@@ -161,7 +164,7 @@ describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { rec
     await expectAll(await open(name));
   });
 
-  test("may be killed when it has moved some records of a kind", async () => {
+  test("can be opened after a crash that left some records of a kind unmoved", async () => {
     const name = await makeV1(fixture, 5000);
     stopAt("chunks", 1);
     expect(await failure(open(name))).toBe("unavailable");
@@ -189,7 +192,7 @@ describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { rec
     await expectAll(store);
   });
 
-  test("may be opened by several tabs at once, and by one that has it open still", async () => {
+  test("can be opened by several tabs at once, while an older page has it open", async () => {
     const name = await makeV1(fixture, 100);
     const old = await new Promise<IDBDatabase>((resolve, reject) => {
       const request = indexedDB.open(databaseName(name));
@@ -206,7 +209,7 @@ describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { rec
     for (const store of stores) await expectAll(store);
   });
 
-  test.each(STORAGES)("is moved to %s by a store that is opened with it", async (storage) => {
+  test.each(STORAGES)("is moved to the storage with which the store is opened: %s", async (storage) => {
     const name = await makeV1(fixture);
     const store = await openStore(name, { storage, workers: 1 });
     opened.push(store);
@@ -225,7 +228,7 @@ describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { rec
   });
 });
 
-test("the upgrade tells how far it is, and ends at an abort, to go on the next time", async () => {
+test("the upgrade reports progress, stops at an abort, and continues at the next opening", async () => {
   const name = await makeV1(early.records, 20_000);
   const controller = new AbortController();
   const reason = { why: "the user left" };
@@ -238,7 +241,7 @@ test("the upgrade tells how far it is, and ends at an abort, to go on the next t
   const upgrading = told.filter(({ phase }) => phase === "upgrading");
   const { loaded, total } = upgrading.at(-1) ?? {};
   expect(loaded).toBe(total);
-  // The first attempt moved some.
+  // The first attempt has moved some of the chunks.
   expect(total).toBeLessThan(20_000);
   expect(total).toBeGreaterThan(10_000);
   await expectAll(store);

@@ -1,4 +1,6 @@
-/** The page's part of make-v1-fixtures.mjs, where `old` is the code of an earlier commit. */
+/**
+ * The part of make-v1-fixtures.mjs that runs in the page. `old` is the code of an earlier commit.
+ */
 import { InlineHashEngine } from "old/hash/inline-engine.ts";
 import { importNar } from "old/store/import.ts";
 import { StoreDatabase } from "old/worker/indexeddb.ts";
@@ -43,7 +45,7 @@ function dump(name) {
   });
 }
 
-/** As JSON has it. */
+/** Encodes a value for JSON. */
 function plain(value) {
   if (typeof value === "bigint") return { bigint: String(value) };
   if (value instanceof ArrayBuffer) return plain(new Uint8Array(value));

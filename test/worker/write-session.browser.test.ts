@@ -34,7 +34,7 @@ afterEach(closeAll);
 const TREE = { a: "text", large: long(1), sub: { b: "more", empty: {} } };
 
 describe.each(STORAGES)("sessions: packs in %s", (storage) => {
-  test("nothing is visible before the commit, in any tab, and everything after it, in tabs opened before and since", async () => {
+  test("nothing is visible before the commit, and everything is visible after it, in every tab", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(storage, name), await open(storage, name)];
     const importing = await unfinishedImport(mine, TREE);
@@ -52,7 +52,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     await expectClean(mine, other);
   });
 
-  test("what was put after the last PathInfo is taken back at the end", async () => {
+  test("objects that were put after the last PathInfo are dropped at the end", async () => {
     const store = await open(storage);
     await writePacked(store, engine, { durability: "strict" }, async (services) => {
       await putTree(services, { kept: "kept" });
@@ -64,7 +64,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect(hasObject(store, CHUNK, digestOf(pseudoRandom(100, 1)))).toBe(false);
   });
 
-  test("a session that fails leaves no pack behind, however much it wrote", async () => {
+  test("a failed session leaves no pack, however much it wrote", async () => {
     const store = await open(storage);
     const writing = writePacked(store, engine, { durability: "relaxed" }, async (services) => {
       await services.blobs.putMany([pseudoRandom(100, 1)]);
@@ -78,7 +78,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect(await recordKeys(store)).toEqual([]);
   });
 
-  test("an aborted import leaves no pack behind, and what is imported next is whole", async () => {
+  test("an aborted import leaves no pack, and the next import is complete", async () => {
     const store = await open(storage);
     const controller = new AbortController();
     const reason = { why: "enough" };
@@ -95,7 +95,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect((await packIds(store)).length).toBe(1);
   });
 
-  test("a commit whose change throws leaves nothing, and the session is over", async () => {
+  test("a commit that fails leaves nothing, and ends its session", async () => {
     const store = await open(storage);
     const problem = new StoreError("conflict", "not this one");
     const writing = writePacked(store, engine, { durability: "strict" }, async (services, session) => {
@@ -105,7 +105,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
         throw problem;
       });
       await expect(commit).rejects.toBe(problem);
-      // Its packs may have gone further than it was told; nothing may build on them.
+      // The failed commit may have succeeded in storage. Further objects must not rely on it.
       await expect(services.blobs.putMany([pseudoRandom(100, 2)])).rejects.toBe(problem);
       await session.commit([], async () => {});
     });
@@ -113,11 +113,11 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect(await recordKeys(store)).toEqual([]);
     expect(await store.database.read("pathInfos", (infos) => infos.getAllKeys())).toEqual([]);
     expect(await store.has(CHUNK, [digestOf(pseudoRandom(100, 1))])).toEqual([false]);
-    // Without anybody's asking: the session knew that something may be left.
+    // The session knows that packs may be left over, and has them removed.
     await expect.poll(() => packIds(store)).toEqual([]);
   });
 
-  test("an abort of the transaction is an error that says so, and leaves nothing", async () => {
+  test("an aborted transaction gives a clear error, and leaves nothing", async () => {
     const store = await open(storage);
     const writing = writePacked(store, engine, { durability: "strict" }, async (services, session) => {
       await services.blobs.putMany([pseudoRandom(100, 1)]);
@@ -128,10 +128,10 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect(await importTree(store, TREE).then((info) => expectWhole(store, info))).toBeUndefined();
   });
 
-  test("sessions at the same time don't see each other, and both trees are whole", async () => {
+  test("concurrent sessions don't see each other's objects, and both trees are complete", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(storage, name), await open(storage, name)];
-    // Longer than what is buffered.
+    // This is longer than the buffer.
     const shared = { large: long(3, 2_500_000), text: "shared" };
     const running = await Promise.all([
       unfinishedImport(mine, { shared, one: "1" }, "one"),
@@ -140,7 +140,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     ]);
     const during = await packIds(mine);
     expect(during.length).toBe(3);
-    // Nobody is allowed to take unfinished packs for garbage.
+    // Unfinished packs must not be treated as garbage.
     await Promise.all([mine.sweep(), other.sweep()]);
     expect(await packIds(mine)).toEqual(during);
     await Promise.all(running.map(({ end }) => end()));
@@ -148,20 +148,20 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     await expectClean(mine, other);
   });
 
-  test("what is there already is not written again", async () => {
+  test("existing objects are not written again", async () => {
     const store = await open(storage);
     await importTree(store, TREE, "one");
     const before = (await packIds(store)).length;
     await importTree(store, TREE, "two");
     expect((await packIds(store)).length).toBe(before);
     const again = await importTree(store, { ...TREE, another: "another" }, "three");
-    // The text, and the root that names it.
+    // The text, and the root directory that names it.
     const added = objects(store, CHUNK).filter(({ digest }) => equalBytes(digest, hashOf("another")));
     expect(added.map(({ key }) => store.record(key)?.count)).toEqual([2]);
     await expectWhole(store, again);
   });
 
-  test("a session reads what it wrote: buffered, in the pack at hand, in one that is ended", async () => {
+  test("a session reads its own objects: from the buffer, from the current pack, and from a finished pack", async () => {
     const store = await open(storage);
     await store.locks.writing(undefined, () =>
       store.holding(async () => {
@@ -179,7 +179,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
         expect(await store.has(CHUNK, digests)).toEqual(digests.map(() => false));
         await session.commit([], async () => {});
         expect(await store.has(CHUNK, digests)).toEqual(digests.map(() => true));
-        // One committed pack, one at hand, and one object that is in neither.
+        // One object is in a committed pack, one in the current pack, and one in neither.
         const more = pseudoRandom(500, 77);
         const digest = digestOf(more);
         await session.write([{ kind: CHUNK, digest, bytes: more }]);
@@ -193,7 +193,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect((await packIds(store)).length).toBe(1);
   });
 
-  test("a session reads what it wrote while it writes on, and packs are flushed", async () => {
+  test("a session reads its own objects while it writes more, and packs are flushed", async () => {
     const store = await open(storage);
     const seed = pseudoRandom(4 * 1024 * 1024, 5);
     const parts = Array.from({ length: 18 }, (_, i) => concatBytes([new Uint8Array([i]), seed]));
@@ -208,7 +208,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
       });
       const reading = Array.from({ length: 3 }, async () => {
         while (!isOver) {
-          // Of the pack at hand, which may be ended before it is read.
+          // The current pack may be finished before it is read.
           const found = await session.read(
             CHUNK,
             [7, 8, 15].map((i) => digests[i] as Digest),
@@ -224,25 +224,25 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     await expectClean(store);
   });
 
-  test("a reader that knows an old index finds what others wrote since, while they write on", async () => {
+  test("a reader with an old index finds objects that others wrote since, while they write more", async () => {
     const name = crypto.randomUUID();
     const [writer, other] = [await open(storage, name), await open(storage, name)];
     const infos = [];
     for (let i = 0; i < 5; i++) {
       infos.push(await importTree(writer, { [`f${i}`]: long(i + 10) }, `tree${i}`));
-      // Many at once, of which each may find that it has to look again.
+      // Many concurrent reads may each find that the index must be refreshed.
       await Promise.all(infos.map((info) => expectWhole(other, info)));
     }
   });
 
-  test("who asks while the index is being read sees what was committed before the question", async () => {
+  test("a request during a refresh of the index sees everything that was committed before the request", async () => {
     const name = crypto.randomUUID();
     const [writer, other] = [await open(storage, name), await open(storage, name)];
     await importTree(writer, { a: "1" });
     const { database } = other;
     const snapshot = database.snapshot.bind(database);
     const [looked, go] = [gate(), gate()];
-    // The first look ends late: after it has been overtaken.
+    // The first refresh ends late, after the second one.
     database.snapshot = async (names, work) => {
       const seen = await snapshot(names, work);
       database.snapshot = snapshot;
@@ -260,13 +260,13 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     await expectWhole(other, info);
   });
 
-  test("a commit is not undone by a look at the index that began before it", async () => {
+  test("a refresh that began before a commit does not undo the commit", async () => {
     const store = await open(storage);
     const importing = await unfinishedImport(store, { b: "2" });
     const { database } = store;
     const snapshot = database.snapshot.bind(database);
     const [looked, go] = [gate(), gate()];
-    // Another tab has changed something, or so it seems.
+    // Pretends that another tab has changed something.
     await database.write(["meta"], "relaxed", async (transaction) => {
       await transaction.objectStore("meta").put(1000, "generation");
     });
@@ -282,11 +282,11 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     await importing.end();
     go.pass();
     await refreshing;
-    // Without looking again.
+    // The new object is visible without another refresh.
     expect(hasObject(store, CHUNK, hashOf("2"))).toBe(true);
   });
 
-  test("two tabs that open an empty store at once agree on what it is", async () => {
+  test("two tabs that open a new store at the same time agree on its identity", async () => {
     const name = crypto.randomUUID();
     const stores = await Promise.all([open(storage, name), open(storage, name), open(storage, name)]);
     const ids = await Promise.all(stores.map((store) => store.database.read("meta", (meta) => meta.get("id"))));
@@ -294,7 +294,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
     expect(typeof ids[0]).toBe("string");
   });
 
-  test("packs are ended before they are longer than 32 MiB, and are committed together", async () => {
+  test("packs end before they exceed 32 MiB, and are committed together", async () => {
     const name = crypto.randomUUID();
     const [mine, other] = [await open(storage, name), await open(storage, name)];
     const COUNT = 40;
@@ -310,7 +310,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
       }
       expect((await packIds(mine)).length).toBe(2);
       expect(await other.has(CHUNK, digests.slice(0, 2))).toEqual([false, false]);
-      // Of the pack that is ended, and of the one at hand.
+      // One object is in the finished pack, the other in the current one.
       const found = await session.read(CHUNK, [digests[0] as Digest, digests[COUNT - 1] as Digest]);
       expect(found.map((bytes) => bytes?.[0])).toEqual([0, COUNT - 1]);
       await session.commit([], async () => {});
@@ -329,7 +329,7 @@ function hashOf(text: string): Digest {
   return digestOf(utf8(text));
 }
 
-test("the empty directory takes no room, and is no lost pack", async () => {
+test("the empty directory is not stored, and does not count as a missing pack", async () => {
   const store = await open("indexeddb");
   const info = await importTree(store, {});
   await expectWhole(store, info);
