@@ -9,10 +9,12 @@ const DOC = "/nix/store/5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3-hello-tvix-1.0-doc";
 const ADDRESSED = "/nix/store/v0vs3yl60arf6rv126948zlh7sz3a3cj-hello-tvix-1.0-source";
 const KEY_NAME = "tvix-store-web-sample-1";
 const KEY = (await readFile(join(ROOT, "test/fixtures/sample/public-key"), "utf8")).trim();
-/** Another key of the same name. */
+/** A different key with the same name. */
 const WRONG = KEY.replace(/:(.)/, (_, digit: string) => `:${digit === "A" ? "B" : "A"}`);
 
-/** The viewer in a browser of its own, and the address of test/fixtures, which are on another origin. */
+/**
+ * Opens the viewer in a browser of its own. `fixturesUrl` serves test/fixtures from another origin.
+ */
 const test = base.extend<{ page: Page; fixturesUrl: string }>({
   page: async ({ daemon, dir }, use) => {
     const context: BrowserContext = await openBrowser(join(dir, "profile"));
@@ -38,7 +40,7 @@ async function openForm(page: Page, cache: string, storePaths: string): Promise<
   return form;
 }
 
-/** The names of all store paths, as the store itself says. */
+/** Names of all store paths in the store. */
 async function stored(page: Page): Promise<string[]> {
   return page.locator("tvix-store-viewer").evaluate(async (viewer) => {
     const paths: string[] = [];
@@ -52,7 +54,7 @@ async function openInfo(page: Page): Promise<Locator> {
   return page.getByRole("tabpanel");
 }
 
-test("a closure comes from an xz-compressed cache with the right key alone, and says who signed it", async ({
+test("a closure is imported from an xz-compressed cache only with the right key, and shows its signer", async ({
   page,
   fixturesUrl,
 }) => {
@@ -71,7 +73,7 @@ test("a closure comes from an xz-compressed cache with the right key alone, and 
   await expect(form.getByRole("alert")).toContainText("whose key is not among the trusted ones");
   expect(await stored(page)).toEqual([]);
 
-  // Typed and not added: it is taken with the rest.
+  // The key was typed but not added. The import uses it too.
   await form.getByLabel("Add a public key").fill(KEY);
   await form.getByRole("button", { name: "Import 1 path" }).click();
   await expect(form.getByText(/^Imported 2 paths: \d+ KiB of NARs\.$/)).toBeVisible();
@@ -98,7 +100,7 @@ test("a closure comes from an xz-compressed cache with the right key alone, and 
   await expect(signatures).toContainText("wrong");
 });
 
-test("unsigned paths come when the reader says so; what is content-addressed needs no key", async ({ page, fixturesUrl }) => {
+test("unsigned paths are imported on request, and content-addressed ones need no key", async ({ page, fixturesUrl }) => {
   const form = await openForm(page, `${fixturesUrl}sample/`, `${ADDRESSED}\nwhat`);
   await expect(form.getByText("“what” is not a store path.")).toBeVisible();
   await expect(form.getByRole("button", { name: "Import 2 paths" })).toBeDisabled();
@@ -117,7 +119,7 @@ test("unsigned paths come when the reader says so; what is content-addressed nee
   await expect(info.getByRole("list", { name: "Signatures" })).toContainText("key not known");
 });
 
-test("a path that fails leaves out those that refer to it alone, and each is told", async ({ page, fixturesUrl }) => {
+test("a failed path leaves out only the paths that refer to it, and all of these are listed", async ({ page, fixturesUrl }) => {
   const narInfo = await readFile(join(ROOT, "test/fixtures/sample", `${ADDRESSED.slice(11, 43)}.narinfo`), "utf8");
   const nar = /^URL: (.*)$/m.exec(narInfo)?.[1] ?? "";
   await page.route(`**/${nar}`, (route) => route.fulfill({ status: 404, headers: { "access-control-allow-origin": "*" } }));
@@ -130,7 +132,7 @@ test("a path that fails leaves out those that refer to it alone, and each is tol
   expect(await stored(page)).toHaveLength(2);
 });
 
-test("an import is cancelled, and what is no cache is said", async ({ page, fixturesUrl }) => {
+test("an import can be cancelled, and an address that is no cache is an error", async ({ page, fixturesUrl }) => {
   await page.route("**/nar/**", () => {});
   const form = await openForm(page, `${fixturesUrl}sample/`, DOC);
   await form.getByLabel("Take paths that none of these keys signed").check();
@@ -139,7 +141,7 @@ test("an import is cancelled, and what is no cache is said", async ({ page, fixt
   await expect(form.getByText("Cancelled. Store paths that were complete by then are kept.")).toBeVisible();
   expect(await stored(page)).toEqual([]);
 
-  // What the path refers to comes first, and whole.
+  // The dependencies are imported first, and are complete.
   await page.unroute("**/nar/**");
   const narInfo = await readFile(join(ROOT, "test/fixtures/sample", `${DOC.slice(11, 43)}.narinfo`), "utf8");
   await page.route(`**/${/^URL: (.*)$/m.exec(narInfo)?.[1]}`, () => {});

@@ -2,16 +2,16 @@ import { join } from "node:path";
 import type { TvixStoreViewer } from "../../src/elements/index.ts";
 import { expect, openBrowser, test } from "./fixtures.ts";
 
-/** Of the paths that are pulled. */
+/** Number of paths that are pulled. */
 const PATHS = 5;
 
-test("a pull that is cancelled keeps the store paths that had come, and says so", async ({ libraryPage, daemon, dir }) => {
+test("a cancelled pull keeps the complete store paths, and says so", async ({ libraryPage, daemon, dir }) => {
   const storePaths = await libraryPage.evaluate(
     async ({ url, count }) => {
       const store = await window.tvix.openStore(crypto.randomUUID(), { workers: 1 });
       const infos = [];
       for (let i = 0; i < count; i++) {
-        // Each with content that no other has, and long enough for a request of its own.
+        // Content that no other path has, long enough for a request of its own.
         const content = crypto.getRandomValues(new Uint8Array(60_000));
         infos.push(await store.importFile(new Blob([content]), { name: `file-${i}` }));
       }
@@ -34,7 +34,7 @@ test("a pull that is cancelled keeps the store paths that had come, and says so"
         for await (const _ of (viewer as TvixStoreViewer).store?.pathInfos() ?? []) count++;
         return count;
       });
-    // The daemon goes silent after some of the content.
+    // The daemon stops answering after some of the content.
     let reads = 0;
     await page.route("**/tvix.castore.v1.BlobService/Read", async (route) => {
       if (reads++ < PATHS - 2) await route.continue();

@@ -14,13 +14,13 @@ interface OpenTab {
 declare global {
   interface Window {
     tab: OpenTab;
-    /** The code of the StoreError that a call rejects with, or else what it comes to. */
+    /** Returns the code of the StoreError that a call rejects with, or else its result. */
     outcomeOf: (call: () => Promise<unknown>) => Promise<string>;
   }
 }
 
 const NAME = "cleared";
-/** In which a call has to be answered, in milliseconds. */
+/** Milliseconds within which a call must settle. */
 const PATIENCE = 10_000;
 
 async function openTab(context: BrowserContext, url: string, nar: string): Promise<Page> {
@@ -46,7 +46,7 @@ async function loadPage(page: Page, url: string, nar: string): Promise<void> {
   }, PATIENCE);
 }
 
-/** @returns what was lost */
+/** @returns the losses that the store reports */
 async function openStore(page: Page): Promise<OpenTab["store"]["losses"]> {
   return page.evaluate(async (name) => {
     const tab: OpenTab = { store: await window.tvix.openStore(name, { workers: 1 }), changes: 0 };
@@ -65,7 +65,7 @@ async function importPicked(page: Page, name = "tree"): Promise<string> {
   }, name);
 }
 
-/** The NAR hash of what the store renders, or why it does not. */
+/** Returns the hash of the rendered NAR, or the code of the error. */
 async function rendered(page: Page, storePath: string): Promise<string> {
   return page.evaluate(async (path) => {
     return window.outcomeOf(async () => {
@@ -78,7 +78,7 @@ async function rendered(page: Page, storePath: string): Promise<string> {
   }, storePath);
 }
 
-/** What each kind of call comes to. */
+/** Returns the outcome of each kind of call. */
 async function everyCall(page: Page, storePath: string): Promise<Record<string, string>> {
   return page.evaluate(async (path) => {
     const { store } = window.tab;
@@ -109,7 +109,10 @@ async function everyCall(page: Page, storePath: string): Promise<Record<string, 
   }, storePath);
 }
 
-/** @param what storage types of the DevTools protocol, or `header` for an answer with Clear-Site-Data */
+/**
+ * @param what storage types of the DevTools protocol, or `header` for a response with
+ *   Clear-Site-Data
+ */
 async function clearData(page: Page, what: string): Promise<void> {
   if (what === "header") {
     await page.evaluate(async () => (await fetch("/clear")).text());
@@ -120,7 +123,10 @@ async function clearData(page: Page, what: string): Promise<void> {
   await session.detach();
 }
 
-/** Passes requests on to `target`, but for one. Playwright's own answers clear nothing. */
+/**
+ * Starts a proxy to `target` that answers one address itself, with Clear-Site-Data. The header has
+ * no effect in responses that Playwright makes.
+ */
 async function clearingServer(target: string): Promise<{ url: string; close(): void }> {
   const server = createServer((incoming, answer) => {
     if (incoming.url === "/clear") {
@@ -134,7 +140,7 @@ async function clearingServer(target: string): Promise<{ url: string; close(): v
     passed.on("error", () => answer.destroy()).end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  // Only what counts as secure may clear its data, as this name does.
+  // Only a secure context may clear its data. A page at this host name is one.
   return { url: `http://localhost:${(server.address() as AddressInfo).port}`, close: () => server.close() };
 }
 
@@ -146,7 +152,7 @@ async function isClean(page: Page): Promise<void> {
 interface World {
   context: BrowserContext;
   url: string;
-  /** A NAR, and what it is as a store path. */
+  /** A NAR, and its store path. */
   nar: string;
   storePath: string;
   narHash: string;
@@ -177,7 +183,8 @@ for (const what of ["all", "indexeddb", "header"]) {
       for (const page of pages) expect(await rendered(page, storePath)).toBe(narHash);
 
       await clearData(first, what);
-      // In the moment in which it is cleared, a pack may still be open. What is read is right, or is not read.
+      // While the data is being cleared, a pack may still be open. A read gives the right bytes, or
+      // fails.
       expect([narHash, "closed", "unavailable", "corrupt"]).toContain(await rendered(second, storePath));
       for (const page of pages) {
         await expect.poll(() => page.evaluate(() => window.tab.store.losses.evicted)).toBe(true);
@@ -186,7 +193,8 @@ for (const what of ["all", "indexeddb", "header"]) {
         expect(await page.evaluate(() => window.tab.changes)).toBeGreaterThan(0);
       }
 
-      // In the same page, whose locks are not its new worker's in Chromium; in a page that is loaded again; and in a new one.
+      // The store opens again in the same page, in a reloaded page and in a new page. In Chromium
+      // the same page does not share locks with its new worker.
       expect(await openStore(first)).toEqual({ evicted: true, missingPacks: 0 });
       await loadPage(second, url, nar);
       expect((await openStore(second)).missingPacks).toBe(0);
@@ -196,7 +204,7 @@ for (const what of ["all", "indexeddb", "header"]) {
       for (const page of [first, second, third]) expect(await rendered(page, storePath)).toBe(narHash);
       expect(await importPicked(third, "other")).not.toBe(storePath);
       await third.evaluate(() => window.tab.store.collectGarbage());
-      // Long enough for a worker to be declared dead.
+      // This is long enough for a worker to be declared dead.
       await first.waitForTimeout(4000);
       for (const page of [first, second, third]) {
         expect(await rendered(page, storePath)).toBe(narHash);
@@ -214,7 +222,7 @@ worldly("a page that is loaded again after the data was cleared tells that it wa
   await expect.poll(() => page.evaluate(() => window.tab.store.losses.evicted)).toBe(true);
   await loadPage(page, url, nar);
   expect(await openStore(page)).toEqual({ evicted: true, missingPacks: 0 });
-  // It is told once.
+  // The loss is reported once.
   await loadPage(page, url, nar);
   expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0 });
 });
@@ -225,7 +233,7 @@ worldly("a store that was closed when the data was cleared tells the page that h
   await page.evaluate(() => window.tab.store.close());
   await clearData(page, "all");
   expect(await openStore(page)).toEqual({ evicted: true, missingPacks: 0 });
-  // Deleted on purpose, here or in another page, is not lost.
+  // A store that was deleted deliberately, here or in another page, is not lost.
   const other = await context.newPage();
   await loadPage(other, url, nar);
   await other.evaluate((name) => window.tvix.deleteStore(name), NAME);
@@ -236,7 +244,7 @@ for (const what of ["all", "indexeddb", "file_systems"]) {
   worldly(`an import under way when the data is cleared (${what}) fails whole, or succeeds whole`, async ({ world }) => {
     const { context, url, nar, storePath, narHash } = world;
     const page = await openTab(context, url, nar);
-    // It has written packs of its own, and relies on some that were there.
+    // The import has written its own packs, and relies on some that existed.
     await page.evaluate(() => window.tab.store.importFile(new Blob(["known"]), { name: "known" }));
     const importing = await page.evaluateHandle(async () => {
       const file = (document.querySelector("#file") as HTMLInputElement).files?.[0] as File;
@@ -263,7 +271,8 @@ for (const what of ["all", "indexeddb", "file_systems"]) {
     await clearData(page, what);
     await importing.evaluate(({ goOn }) => goOn());
     const outcome = await importing.evaluate(({ outcome }) => outcome);
-    // The files can be made anew, if nothing was written before they were cleared; the database can't.
+    // If nothing was written before, the store can create the files again. It can't create the
+    // database again.
     if (what !== "file_systems" || outcome !== storePath) expect(["closed", "unavailable", "conflict"]).toContain(outcome);
 
     await loadPage(page, url, nar);
@@ -283,7 +292,7 @@ worldly("where only the files are cleared, what is imported again is written aga
   const pages = [await openTab(context, url, nar), await openTab(context, url, nar)] as const;
   const [first] = pages;
   expect(await importPicked(first)).toBe(storePath);
-  // One has read it, and has handles open; the other has not.
+  // The first page has read the path and has handles open. The other page has not.
   expect(await rendered(first, storePath)).toBe(narHash);
   await clearData(first, "file_systems");
   for (const page of pages) {

@@ -24,11 +24,11 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface Daemon {
   readonly url: string;
-  /** Sends SIGTERM and answers the exit status. */
+  /** Sends SIGTERM, and resolves to the exit status. */
   stop(): Promise<number | null>;
 }
 
-/** Starts the built daemon on a free port, and waits until it says that it listens. */
+/** Starts the built daemon on a free port, and waits until it listens. */
 export async function startDaemon(dataDir: string, ...args: string[]): Promise<Daemon> {
   const child: ChildProcess = spawn(
     process.execPath,
@@ -51,7 +51,7 @@ export async function startDaemon(dataDir: string, ...args: string[]): Promise<D
   throw new Error(`the daemon ended before it listened, with status ${await exit}`);
 }
 
-/** A browser with a profile in `profileDir`, as a person has one: what it stores stays. */
+/** Opens a browser with a permanent profile in `profileDir`, as a person has one. */
 export async function openBrowser(profileDir: string): Promise<BrowserContext> {
   const context = await chromium.launchPersistentContext(profileDir, {
     executablePath: chromiumPath(),
@@ -62,7 +62,7 @@ export async function openBrowser(profileDir: string): Promise<BrowserContext> {
   return context;
 }
 
-/** The viewer, once it is there without a network too. */
+/** Opens the viewer, and waits until it also works offline. */
 export async function openViewer(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();
   await page.goto(url);
@@ -72,7 +72,7 @@ export async function openViewer(context: BrowserContext, url: string): Promise<
 
 const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
 
-/** Serves the files of the repository: a page that uses the package without a bundler. */
+/** Serves the files of the repository, for a page that uses the package without a bundler. */
 async function serveRepository(): Promise<{ url: string; close(): void }> {
   const server = createServer(async (request, answer) => {
     const path = join(ROOT, normalize(new URL(request.url ?? "/", "http://localhost").pathname));
@@ -90,11 +90,11 @@ async function serveRepository(): Promise<{ url: string; close(): void }> {
 }
 
 interface Fixtures {
-  /** A folder of the test's own. */
+  /** A temporary directory of the test. */
   dir: string;
-  /** test/e2e/page.html, in which `tvix` is the package. */
+  /** The page test/e2e/page.html, in which `tvix` is the package. */
   libraryPage: Page;
-  /** A daemon over an empty store. */
+  /** A daemon with an empty store. */
   daemon: Daemon;
 }
 
@@ -108,7 +108,7 @@ export const test = base.extend<Fixtures, { repository: string; browserContext: 
     },
     { scope: "worker" },
   ],
-  // A browser with a persistent profile, for all tests that don't need one of their own.
+  // A browser with a permanent profile. Tests that don't need one of their own share it.
   browserContext: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright wants to see a pattern.
     async ({}, use) => {

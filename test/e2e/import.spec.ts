@@ -8,7 +8,7 @@ import { expect, test } from "./fixtures.ts";
 
 const PICKED = ["wide", "deep", "sort-order", "hard-links", "executables", "symlinks", "empty"] as const;
 
-/** Takes from a tree what a picked folder can't tell of. */
+/** Removes entries that a picked folder can't represent. */
 async function leavePickable(tree: string): Promise<void> {
   const run = promisify(execFile);
   await run("find", [tree, "-type", "l", "-delete"]);
@@ -31,7 +31,8 @@ for (const kind of TREE_KINDS) {
           const store = await window.tvix.openStore(`import-${as}-${name}`, { workers: 1 });
           const file = (document.querySelector("#file") as HTMLInputElement).files?.[0];
           if (!file) throw new Error("no file");
-          // One as a stream, the other as a Blob, which the worker reads by itself.
+          // A tar is imported from a stream. A NAR is imported from a Blob, which the worker reads
+          // itself.
           const imported = as === "tar" ? await store.importTar(file.stream(), { name }) : await store.importNar(file, { name });
           const digest = await crypto.subtle.digest(
             "SHA-256",
@@ -72,7 +73,7 @@ for (const kind of PICKED) {
   });
 }
 
-test("a directory handle tells of empty directories", async ({ libraryPage: page, dir }) => {
+test("a directory handle shows empty directories too", async ({ libraryPage: page, dir }) => {
   const info = await page.evaluate(async () => {
     const store = await window.tvix.openStore(crypto.randomUUID(), { workers: 1 });
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("tree", { create: true });

@@ -10,13 +10,16 @@ import { expect, test } from "./fixtures.ts";
 const MiB = 1024 * 1024;
 const SIZE = 1024 * MiB;
 
-/** Writes a NAR of a directory with one file of `SIZE` random bytes, and answers its SHA-256 in SRI form. */
+/**
+ * Writes the NAR of a directory with one file of `SIZE` random bytes. Returns its SHA-256 in SRI
+ * form.
+ */
 async function writeLargeNar(path: string): Promise<string> {
   const hash = createHash("sha256");
   const file = createWriteStream(path);
   let full = false;
   const writer = new NarWriter((bytes) => {
-    // A copy, because the piece's buffer is filled anew before the disk is done with it.
+    // The buffer is filled again before the disk has written it, so this is a copy.
     const copy = Buffer.from(bytes);
     hash.update(copy);
     full = !file.write(copy);
@@ -37,7 +40,10 @@ async function writeLargeNar(path: string): Promise<string> {
   return `sha256-${hash.digest("base64")}`;
 }
 
-/** Memory of the largest renderer process, in bytes: the page and its workers, their heaps and buffers included. */
+/**
+ * Memory of the largest renderer process, in bytes. It includes the page, its workers, their heaps
+ * and buffers.
+ */
 async function rendererMemory(): Promise<number> {
   let largest = 0;
   for (const pid of await readdir("/proc")) {
@@ -45,16 +51,19 @@ async function rendererMemory(): Promise<number> {
     try {
       if (!(await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("--type=renderer")) continue;
       const status = await readFile(`/proc/${pid}/status`, "utf8");
-      // Without what it shares with other processes, such as the program itself.
+      // RssAnon excludes memory that is shared with other processes, such as the program itself.
       largest = Math.max(largest, Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
     } catch {
-      // It ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return largest;
 }
 
-test("a file of 1 GiB is imported in less than 256 MiB, and rendered without being held", async ({ libraryPage: page, dir }) => {
+test("a file of 1 GiB is imported in less than 256 MiB, and rendered without being held in memory", async ({
+  libraryPage: page,
+  dir,
+}) => {
   test.setTimeout(600_000);
   const path = join(dir, "large.nar");
   const narHash = await writeLargeNar(path);
@@ -97,6 +106,6 @@ test("a file of 1 GiB is imported in less than 256 MiB, and rendered without bei
     `1 GiB imported in ${importSeconds.toFixed(1)} s; renderer: ${Math.round(before / MiB)} MiB before, ${Math.round(afterImport / MiB)} at most during it, ${Math.round(peak / MiB)} while rendering`,
   );
   expect(afterImport - before).toBeLessThan(256 * MiB);
-  // What was sent to the page lies about until its garbage is collected; but it is not the file.
+  // Bytes that the page received remain until garbage collection, but they are less than the file.
   expect(peak - before).toBeLessThan(SIZE);
 });

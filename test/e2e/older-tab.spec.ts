@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { expect, openBrowser, test } from "./fixtures.ts";
 
-test("the viewer says that a tab with an older version holds it up, and goes on when that tab is closed", async ({
+test("the viewer reports that a tab with an older version blocks it, and continues when that tab closes", async ({
   daemon,
   dir,
 }) => {
   const context = await openBrowser(join(dir, "profile"));
   try {
     const older = await context.newPage();
-    // Anything of this origin that does not open the store itself.
+    // Any address of this origin that does not open the store itself.
     await older.goto(`${daemon.url}/nix-cache-info`);
     await older.evaluate(
       () =>

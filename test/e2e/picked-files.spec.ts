@@ -7,7 +7,7 @@ import { expect, test } from "./fixtures.ts";
 const SHORT = "some content\n";
 const LONG = "some content\n".repeat(50_000);
 
-/** What happens to a file between the moment when it is picked and the one when it is read. */
+/** Changes to a file between the moment when it is picked and the moment when it is read. */
 const CHANGES: Record<string, (path: string, content: string) => Promise<void>> = {
   "is gone": (path) => rm(path),
   "is emptied": (path) => truncate(path, 0),
@@ -37,7 +37,7 @@ interface Outcome {
 
 type Import = "folder" | "tar" | "nar" | "nario" | "file" | "blob";
 
-/** Imports what the page's inputs hold. */
+/** Imports the selected files of the page's inputs. */
 async function importPicked(page: Page, what: Import): Promise<Outcome> {
   return page.evaluate(async (kind) => {
     const files = (id: string): FileList => (document.querySelector(id) as HTMLInputElement).files as FileList;
@@ -62,7 +62,10 @@ async function importPicked(page: Page, what: Import): Promise<Outcome> {
   }, what);
 }
 
-/** As a page does that shows what was picked. In Chromium a file's size is looked up then, and not when it is picked. */
+/**
+ * Shows the sizes of picked files, as some pages do. Chromium looks up a file's size at this point,
+ * and not when the file is picked.
+ */
 async function showSizes(page: Page, input: string): Promise<void> {
   await page.evaluate((id) => {
     for (const file of (document.querySelector(id) as HTMLInputElement).files ?? []) document.title = `${file.size}`;
@@ -72,7 +75,7 @@ async function showSizes(page: Page, input: string): Promise<void> {
 for (const [change, apply] of Object.entries(CHANGES)) {
   for (const [length, content] of Object.entries({ short: SHORT, long: LONG })) {
     for (const shown of [true, false]) {
-      // Of these the browser can't know: it had not looked at the size before.
+      // The browser can't detect these changes, because it had not looked up the size before.
       if (!shown && change.includes("the time that it had")) continue;
       const when = shown ? "after the page showed its size" : "at once";
       test(`a ${length} file of a picked folder that ${change} ${when} is an error`, async ({ libraryPage: page, dir }) => {
@@ -94,7 +97,7 @@ for (const [change, apply] of Object.entries(CHANGES)) {
   }
 }
 
-test("an empty file of a picked folder that is gone is an error, and one that is there is not", async ({
+test("an empty file of a picked folder is an error if it is gone, and imported if it exists", async ({
   libraryPage: page,
   dir,
 }) => {
@@ -120,10 +123,10 @@ for (const kind of ["tar", "nar", "nario", "file", "blob"] as const) {
       await utimes(path, LONG_AGO, LONG_AGO);
       await page.setInputFiles("#file", path);
       await showSizes(page, "#file");
-      // As many bytes, whatever they are.
+      // The content has the same number of bytes.
       await apply(path, "x".repeat(content.length));
       const { error, ...left } = await importPicked(page, kind);
-      // What is at the start of a file may be no NAR or nario, which is found before its end is seen.
+      // Wrong bytes at the start of a NAR or nario are detected before the end of the file.
       const codes = kind === "nar" || kind === "nario" ? ["unavailable", "invalid"] : ["unavailable"];
       expect(codes, change).toContain(error?.code);
       if (error?.code === "unavailable") expect(error.message, change).toContain("picked.bin");

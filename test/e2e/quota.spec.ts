@@ -10,7 +10,7 @@ async function setQuota(page: Page, session: CDPSession, quotaSize: number): Pro
   await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(page.url()).origin, quotaSize });
 }
 
-/** What came of importing the picked file: the NAR's hash, or the error's code. */
+/** Imports the picked file. Returns the hash of the NAR, or the code of the error. */
 async function importPicked(page: Page, name: string): Promise<string> {
   return page.evaluate(async (as) => {
     const store = Reflect.get(window, "store") as Awaited<ReturnType<typeof window.tvix.openStore>>;
@@ -25,7 +25,7 @@ async function importPicked(page: Page, name: string): Promise<string> {
   }, name);
 }
 
-/** All that is listed, each with the hash of its NAR as it is rendered. */
+/** All store paths with the hashes of their rendered NARs. */
 async function rendered(page: Page): Promise<Record<string, string>> {
   return page.evaluate(async () => {
     const store = Reflect.get(window, "store") as Awaited<ReturnType<typeof window.tvix.openStore>>;
@@ -40,7 +40,7 @@ async function rendered(page: Page): Promise<Record<string, string>> {
 }
 
 for (const storage of ["auto", "indexeddb"] as const) {
-  test(`an import that meets the quota leaves the store as it was (${storage})`, async ({ repository, dir }) => {
+  test(`an import that exceeds the quota leaves the store unchanged (${storage})`, async ({ repository, dir }) => {
     const large: TreeNode = {
       kind: "directory",
       entries: [
@@ -56,7 +56,8 @@ for (const storage of ["auto", "indexeddb"] as const) {
     await writeFile(join(dir, "large.nar"), largeNar);
     await writeFile(join(dir, "small.nar"), smallNar);
 
-    // One of its own: Chromium believes for a while what room a database was last told to have.
+    // This test needs a browser of its own, because Chromium remembers an earlier quota for a
+    // while.
     const context = await openBrowser(join(dir, "profile"));
     try {
       const page = await context.newPage();
@@ -74,7 +75,7 @@ for (const storage of ["auto", "indexeddb"] as const) {
       expect(await importPicked(page, "large")).toBe("quota");
       expect(await rendered(page)).toEqual({ [smallPath.storePath]: smallPath.narHash });
 
-      // What the import had written is garbage.
+      // The objects of the failed import are garbage.
       await page.evaluate(async () => {
         await (Reflect.get(window, "store") as Awaited<ReturnType<typeof window.tvix.openStore>>).collectGarbage();
       });

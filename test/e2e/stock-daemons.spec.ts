@@ -5,7 +5,7 @@ import { EARLY_TVIX, LATE_TVIX, SNIX, StrictPeer } from "../peers/strict-peer.ts
 import { nix } from "../setup/tools.ts";
 import { expect, startDaemon, test } from "./fixtures.ts";
 
-/** A page that syncs with stock daemons, which speak gRPC only, through ours in front of them. */
+/** A page syncs with stock daemons, which speak only gRPC, through our daemon. */
 
 async function standIn(peer: StrictPeer): Promise<SnixServer> {
   const server = await peer.listen();
@@ -13,7 +13,7 @@ async function standIn(peer: StrictPeer): Promise<SnixServer> {
 }
 
 interface Peer {
-  /** Whether each way to talk to our daemon is tried, which takes a while. */
+  /** Whether the page tries every protocol of our daemon, which takes a while. */
   readonly everyWay: boolean;
   start(dir: string): Promise<SnixServer>;
 }
@@ -77,7 +77,7 @@ for (const [name, { everyWay, start }] of Object.entries(PEERS)) {
         const what = `${protocol}, ${dialect}`;
         expect(result.same, what).toBe(true);
         expect(result.hashes[1], what).toBe(result.hashes[0]);
-        // Five directories, and two blobs besides the empty one.
+        // Five directories, and two blobs in addition to the empty one.
         expect(result.pushed, what).toMatchObject({ paths: 1, objects: 7 });
         expect(result.pulled, what).toMatchObject({ paths: 1, objects: 7 });
         for (const nothing of [result.pushedAgain, result.pushedBack, result.pulledAgain])

@@ -6,7 +6,7 @@ import { expect, openBrowser, ROOT, startDaemon, test } from "./fixtures.ts";
 
 declare global {
   interface Window {
-    /** How often the page asked the browser to keep its data. */
+    /** Number of times that the page asked the browser to keep its data. */
     persistAsked: number;
   }
 }
@@ -40,7 +40,7 @@ function figure(panel: Locator, term: string): Locator {
   return panel.locator(`dt:text-is("${term}") + dd`);
 }
 
-/** Bytes of all objects, as the store itself says. */
+/** Size of all objects in bytes, as the store reports it. */
 async function stored(page: Page): Promise<number> {
   return page
     .locator("tvix-store-viewer")
@@ -58,7 +58,7 @@ async function packs(page: Page): Promise<{ name: string; size: number }[]> {
   });
 }
 
-/** Closes the store, and turns a byte in the middle of its largest pack over. */
+/** Closes the store, and inverts a byte in the middle of its largest pack. */
 async function damage(page: Page): Promise<void> {
   await page.locator("tvix-store-viewer").evaluate((viewer) => (viewer as TvixStoreViewer).store?.close());
   const [largest] = (await packs(page)).sort((a, b) => b.size - a.size);
@@ -74,7 +74,10 @@ async function damage(page: Page): Promise<void> {
   }, largest?.name ?? "");
 }
 
-test("the panel shows what the store takes, collects garbage, checks, and asks the browser", async ({ daemon, dir }) => {
+test("the panel shows the store's usage, collects garbage, verifies, and asks the browser to keep data", async ({
+  daemon,
+  dir,
+}) => {
   const context = await openBrowser(join(dir, "profile"));
   try {
     const page = await openViewer(context, daemon.url);
@@ -94,7 +97,7 @@ test("the panel shows what the store takes, collects garbage, checks, and asks t
     await panel.getByRole("button", { name: "Check everything" }).click();
     await expect(panel.getByText(/^Everything is as it should be: \d+ objects/)).toBeVisible();
 
-    // Deleted behind the panel's back: the figures follow, and the garbage stays until it is collected.
+    // A deletion without the panel changes the figures, but leaves the garbage until a collection.
     await page.locator("tvix-store-viewer").evaluate(async (viewer) => {
       const { store } = viewer as TvixStoreViewer;
       for await (const { storePath } of store?.pathInfos() ?? []) {
@@ -112,7 +115,7 @@ test("the panel shows what the store takes, collects garbage, checks, and asks t
     await expect(panel.getByText("There was no garbage.")).toBeVisible();
     await panel.getByRole("button", { name: "Close" }).click();
 
-    // What the viewer deletes is freed at once.
+    // A deletion in the viewer frees the storage at once.
     await page.getByRole("listbox", { name: "Store paths" }).getByRole("option").first().click();
     await page.getByRole("button", { name: "Delete…" }).click();
     await page.getByRole("button", { name: "Delete", exact: true }).click();
@@ -131,7 +134,7 @@ test("the panel shows what the store takes, collects garbage, checks, and asks t
   }
 });
 
-test("a byte of a pack turns over: the damage is named, and repaired from the daemon", async ({ dir }) => {
+test("an inverted byte in a pack is reported and repaired from the daemon", async ({ dir }) => {
   const daemon = await startDaemon(join(dir, "daemon"), "--preload", join(ROOT, "test/fixtures/sample"));
   const context = await openBrowser(join(dir, "profile"));
   try {
@@ -148,7 +151,7 @@ test("a byte of a pack turns over: the damage is named, and repaired from the da
     );
     await expect(panel.getByRole("list", { name: "Affected store paths" }).getByRole("link").first()).toHaveText(/^\/nix\/store\//);
 
-    // A check that fails to repair keeps what was found in sight.
+    // A failed repair leaves the findings visible.
     await page.route("**/tvix.**", (route) => route.abort());
     await panel.getByRole("button", { name: "Fetch again from the daemon" }).click();
     await expect(panel.locator(".task").getByRole("alert")).toBeVisible();
@@ -165,7 +168,7 @@ test("a byte of a pack turns over: the damage is named, and repaired from the da
   }
 });
 
-test("a pack that is gone is told of at once, and fetched again", async ({ dir }) => {
+test("a missing pack is reported at once, and its objects are fetched again", async ({ dir }) => {
   const daemon = await startDaemon(join(dir, "daemon"), "--preload", join(ROOT, "test/fixtures/sample"));
   const context = await openBrowser(join(dir, "profile"));
   try {

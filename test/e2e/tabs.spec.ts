@@ -39,7 +39,7 @@ async function importPicked(page: Page, as: "file" | "stream"): Promise<string> 
   }, as);
 }
 
-/** Collects garbage again and again, until it is told to stop; answers how often. */
+/** Collects garbage repeatedly until it is told to stop. Returns the number of collections. */
 async function collectOnAndOn(page: Page): Promise<number> {
   return page.evaluate(async () => {
     window.held.stop = false;
@@ -85,13 +85,13 @@ for (const storage of ["auto", "indexeddb"] as const) {
         });
         expect(await collecting).toBeGreaterThan(0);
 
-        // Nothing of it was taken for garbage, whichever tab looks.
+        // No object of the tree was collected, in any tab.
         for (const page of pages) expect(await renderedHash(page, storePath)).toBe(narHash);
         await third.evaluate(() => window.held.store.collectGarbage());
         for (const page of pages) expect(await renderedHash(page, storePath)).toBe(narHash);
         await expect.poll(() => third.evaluate(() => window.held.changes)).toBeGreaterThan(0);
 
-        // The next round writes all of it again, while what this one wrote is collected.
+        // The next round writes everything again while the objects of this round are collected.
         await second.evaluate((gone) => window.held.store.delete(gone), storePath);
         expect(await first.evaluate(async (gone) => (await window.held.store.pathInfo(gone)) === undefined, storePath)).toBe(true);
       }

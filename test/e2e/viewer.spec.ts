@@ -4,7 +4,7 @@ import type { Page } from "@playwright/test";
 import { nix, nixLine } from "../setup/tools.ts";
 import { type Daemon, expect, openBrowser, openViewer, ROOT, startDaemon, test } from "./fixtures.ts";
 
-/** A folder as a person has one, and what Nix makes of it. */
+/** Makes a folder such as a person has, and gets its store path and NAR from Nix. */
 async function makeFolder(dir: string): Promise<{ folder: string; storePath: string; nar: Buffer }> {
   const folder = join(dir, "site");
   await mkdir(join(folder, "pages/deep"), { recursive: true });
@@ -36,7 +36,7 @@ async function downloadNar(page: Page): Promise<Buffer> {
   return readFile(await (await download).path());
 }
 
-test("the sample: paths are listed, a file opens, its NARInfo shows, a path is deleted", async ({ daemon, dir }) => {
+test("in the sample, paths are listed, a file opens, its NARInfo shows, and a path is deleted", async ({ daemon, dir }) => {
   const context = await openBrowser(join(dir, "profile"));
   try {
     const page = await openViewer(context, daemon.url);
@@ -68,7 +68,7 @@ test("the sample: paths are listed, a file opens, its NARInfo shows, a path is d
 });
 
 for (const protocol of ["connect", "grpc-web"] as const) {
-  test(`a folder goes through a daemon into another browser, and stays there offline: ${protocol}`, async ({ dir }) => {
+  test(`a folder goes through a daemon into another browser, and is available offline there: ${protocol}`, async ({ dir }) => {
     const { folder, storePath, nar } = await makeFolder(dir);
     const dataDir = join(dir, "daemon");
     let daemon: Daemon = await startDaemon(dataDir);
@@ -105,7 +105,7 @@ for (const protocol of ["connect", "grpc-web"] as const) {
     await expect(pull.getByText(/^Pulled/)).toBeVisible();
     await second.close();
 
-    // No daemon any more, and no network either.
+    // There is no daemon and no network any more.
     expect(await daemon.stop()).toBe(0);
     const offline = await openBrowser(join(dir, "second"));
     await offline.setOffline(true);

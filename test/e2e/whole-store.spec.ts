@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { nix } from "../setup/tools.ts";
 import { expect, openBrowser, openViewer, test } from "./fixtures.ts";
 
-test("all store paths go into one file, and from it into Nix and into another browser", async ({ daemon, dir }) => {
+test("all store paths are saved to one file, and loaded from it into Nix and into another browser", async ({ daemon, dir }) => {
   const file = join(dir, "store.nario");
   const first = await openBrowser(join(dir, "first"));
   const saving = await openViewer(first, daemon.url);
