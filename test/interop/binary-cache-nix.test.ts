@@ -6,18 +6,24 @@ import { type RunningDaemon, startDaemon } from "../node/run-cli.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 import { nixPathInfos, type ShownPathInfo } from "./nix-path-infos.ts";
 
-/** Real Nix on both sides of the daemon's binary cache, compared with what it does with a `file://` cache of the same paths. */
+/**
+ * Real Nix uploads to and downloads from the daemon's binary cache. The results are compared with a
+ * `file://` cache of the same paths.
+ */
 
 const SAMPLE = new URL("../fixtures/sample", import.meta.url).href;
-/** With its closure: a self reference, a source, a signature on each. */
+/** A path with a closure that includes a self-reference and a source. Each path is signed. */
 const DEMO = "/nix/store/lz9pmfjncd98r5n5n2svwg8qzg5zns5r-hello-tvix-demo-1.0";
-/** And how it was built. Nix takes the name of a derivation for its outputs unless it is told. */
+/**
+ * Arguments for the derivation of this path. Without the flag Nix would take the derivation's
+ * outputs.
+ */
 const DERIVATION = ["--derivation", "/nix/store/hl2gjvf23xzf8wcvhidvw7a46jkfyfcn-hello-tvix-demo-1.0.drv"];
 
 let dir: string;
 let key: string;
 const daemons: RunningDaemon[] = [];
-/** The store that copies to the daemon; Nix remembers in it what it has put there. */
+/** Store that copies to the daemon. Nix remembers in it what it has uploaded. */
 let uploader: string;
 
 beforeAll(async () => {
@@ -40,18 +46,18 @@ async function start(data: string, ...args: string[]): Promise<RunningDaemon> {
   return daemon;
 }
 
-/** As text, of the commands that only read a cache. */
+/** Runs a command that only reads a cache, and returns its output as text. */
 const shown = async (args: [string, ...string[]], store: string): Promise<string> =>
   (await nix(["nix", ...args], { dir: store })).toString();
 
 describe.each(["xz", "zstd", "gzip", "bzip2", "none"])("copied with compression %s", (compression) => {
-  test("a closure is the same as in a file cache, with Nix's memory of it and without", { timeout: 180_000 }, async () => {
+  test("a closure is the same as in a file cache, with and without Nix's cached lookups", { timeout: 180_000 }, async () => {
     const data = `data-${compression}`;
     let daemon = await start(data);
     const port = new URL(daemon.address).port;
     for (const path of [[DEMO], DERIVATION])
       await nix(["nix", "copy", "--to", `${daemon.address}?compression=${compression}`, ...path], { dir: uploader });
-    // What it knows of the cache has to hold after a restart as well.
+    // The facts that Nix remembers must still be right after a restart.
     await daemon.stop();
     daemon = await start(data, "-l", `127.0.0.1:${port}`);
 
@@ -63,7 +69,7 @@ describe.each(["xz", "zstd", "gzip", "bzip2", "none"])("copied with compression 
           [cache, SAMPLE].map(async (store) => contentOf(await nixPathInfos(["--store", store, "-r", ...path], reader))),
         );
         expect(ours).toEqual(theirs);
-        // Or Nix would not have asked for what it remembers.
+        // A different URL would show that Nix did not use its cached lookups.
         const [info] = await nixPathInfos(["--store", cache, ...path], reader);
         expect(info?.url).toMatch(memory === "warm" ? /^nar\/[0-9a-z]{52}\.nar/ : /^nar\/tvix-castore\//);
       }
@@ -93,12 +99,12 @@ describe.each(["xz", "zstd", "gzip", "bzip2", "none"])("copied with compression 
   });
 });
 
-/** What both kinds of cache have to say the same. Where the NAR lies is each one's own. */
+/** Facts that must be the same in both kinds of cache. Each cache has its own URLs for NARs. */
 function contentOf(infos: readonly ShownPathInfo[]): ShownPathInfo[] {
   return infos.map(({ url: _url, downloadHash: _hash, downloadSize: _size, compression: _compression, ...rest }) => rest);
 }
 
-test("cat-store gives a file as a file cache does", { timeout: 60_000 }, async () => {
+test("store cat prints a file as from a file cache", { timeout: 60_000 }, async () => {
   const daemon = await start("data-none");
   const [file] = (await shown(["store", "ls", "-R", "--store", SAMPLE, DEMO], uploader))
     .split("\n")
@@ -113,7 +119,7 @@ test("cat-store gives a file as a file cache does", { timeout: 60_000 }, async (
   await daemon.stop();
 });
 
-test("what nobody signed is refused by a reader, until the daemon signs it", { timeout: 120_000 }, async () => {
+test("a reader refuses an unsigned path until the daemon signs it", { timeout: 120_000 }, async () => {
   const secret = join(dir, "secret-key");
   const publicKey = join(dir, "public-key");
   await nix(["nix-store", "--generate-binary-cache-key", "daemon-1", secret, publicKey], { dir: uploader });
@@ -135,7 +141,7 @@ test("what nobody signed is refused by a reader, until the daemon signs it", { t
   }
 });
 
-test("the log of a build goes there and back", { timeout: 120_000 }, async () => {
+test("a build log is uploaded and downloaded", { timeout: 120_000 }, async () => {
   const daemon = await start("data-log");
   await writeFile(join(dir, "logged.nix"), UNSIGNED);
   const derivation = await nixLine(["nix-instantiate", join(dir, "logged.nix")], { dir: uploader });
@@ -147,7 +153,7 @@ test("the log of a build goes there and back", { timeout: 120_000 }, async () =>
   await daemon.stop();
 });
 
-test("a read-only daemon is read and not written", { timeout: 60_000 }, async () => {
+test("a read-only daemon can be read from, and refuses uploads", { timeout: 60_000 }, async () => {
   const daemon = await start("data-none", "--read-only");
   await shown(["path-info", "--store", daemon.address, DEMO], uploader);
   await writeFile(join(dir, "another.nix"), UNSIGNED.replace("unsigned", "another"));

@@ -7,14 +7,14 @@ import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 import { type PlainCache, startPlainCache } from "./plain-cache.ts";
 
 /**
- * Nix's commands on the daemon's binary cache, each beside the same command on a plain web server:
- * it has to end in the same way, and to print the same.
+ * Runs commands of Nix on the daemon's binary cache and on a plain web server. Both must end with
+ * the same result, and print the same.
  */
 
 let dir: string;
 let daemon: RunningDaemon;
 let plain: PlainCache;
-/** Names of the expression's attributes, and their paths and derivations. */
+/** Store paths and derivations by the names of the expression's attributes. */
 const paths = new Map<string, string>();
 const derivations = new Map<string, string>();
 
@@ -40,8 +40,8 @@ afterAll(async () => {
 });
 
 /**
- * With `CACHE`, `KEY`, names of paths (`lib`), and names of derivations (`lib.drv`) in place of
- * what they are.
+ * Commands with placeholders: `CACHE`, `KEY`, names of paths (`lib`) and names of derivations
+ * (`lib.drv`).
  */
 const COMMANDS: readonly (readonly [program: string, ...args: string[]])[] = [
   ["nix", "store", "ping", "--store", "CACHE"],
@@ -64,14 +64,14 @@ const COMMANDS: readonly (readonly [program: string, ...args: string[]])[] = [
   ["nix", "why-depends", "--store", "CACHE", "outer", "lib"],
   ["nix", "store", "verify", "--store", "CACHE", "--no-trust", "--recursive", "outer"],
   ["nix", "store", "make-content-addressed", "--from", "CACHE", "--to", "CACHE", "lib"],
-  // It refers to itself.
+  // This path refers to itself.
   ["nix", "store", "make-content-addressed", "--to", "CACHE", "plus"],
   ["nix", "store", "copy-log", "--from", "CACHE", "plus.drv"],
   ["nix", "store", "add-path", "--store", "CACHE", "FILE"],
   ["nix", "store", "add-file", "--store", "CACHE", "FILE"],
 ];
 
-/** What a binary cache can't do. */
+/** Commands that a binary cache does not support. */
 const FAILING: typeof COMMANDS = [
   ["nix", "path-info", "--store", "CACHE", "/nix/store/00000000000000000000000000000000-missing"],
   ["nix", "path-info", "--store", "CACHE", "--all"],
@@ -94,7 +94,7 @@ test.each(titled(FAILING))("fails: %s", { timeout: 60_000 }, async (_, command) 
   expect(ours).toMatch(/^failed/);
 });
 
-test("paths are substituted, with the signatures that were added", { timeout: 120_000 }, async () => {
+test("paths are substituted with the signatures that were added", { timeout: 120_000 }, async () => {
   const key = await nixLine(["nix", "key", "convert-secret-to-public"], {
     dir: join(dir, "builder"),
     input: await nix(["cat", join(dir, "key")], { dir: join(dir, "builder") }),
@@ -110,13 +110,13 @@ test("paths are substituted, with the signatures that were added", { timeout: 12
       expect(found).toBe(paths.get(attribute));
       await nix(["nix", "store", "verify", "--recursive", "--option", "trusted-public-keys", key, found], store);
     }
-    // Nobody signed it, so it is built.
+    // This path is unsigned, so Nix would build it.
     await expect(nix(["nix-build", "--no-out-link", ...options, join(dir, "x.nix"), "-A", "question"], store)).rejects.toThrow();
     await nix(["nix-build", "--no-out-link", ...options.slice(0, -2), join(dir, "x.nix"), "-A", "question"], store);
   }
 });
 
-test("a log is found by the name of its derivation, whatever is in that", { timeout: 60_000 }, async () => {
+test("a log is found by the name of its derivation, even with special characters", { timeout: 60_000 }, async () => {
   for (const name of ["plus", "question"]) {
     const derivation = derivations.get(name) ?? "";
     await nix(["nix", "copy", "--to", daemon.address, "--derivation", derivation], { dir: join(dir, "builder") });
@@ -124,7 +124,7 @@ test("a log is found by the name of its derivation, whatever is in that", { time
   }
 });
 
-/** What a command prints, or that it fails. */
+/** Returns the output of a command, or its failure. */
 async function outcome([program, ...args]: readonly [string, ...string[]], address: string): Promise<string> {
   const replaced = args.map((arg) => {
     const [name = "", ...inner] = arg.split("/");

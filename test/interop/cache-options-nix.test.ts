@@ -8,8 +8,8 @@ import { isNixFrom, nix, nixLine, removeNixStore } from "../setup/tools.ts";
 import { type PlainCache, startPlainCache } from "./plain-cache.ts";
 
 /**
- * The options of Nix's HTTP stores that change what it sends: how NARs and other files are
- * compressed, listings, debug information.
+ * Options of Nix's HTTP stores that change its uploads: compression of NARs and other files,
+ * listings, debug information.
  */
 
 const BUILD_ID = "0123456789abcdef0123456789abcdef01234567";
@@ -51,7 +51,7 @@ describe.each(COMPRESSIONS)("everything compressed with %s", (compression) => {
     await plain.close();
   });
 
-  test("is taken, and is read with Nix's memory of it and without", { timeout: 60_000 }, async () => {
+  test("is accepted, and can be read with and without Nix's cached lookups", { timeout: 60_000 }, async () => {
     for (const { address } of [daemon, plain]) {
       const to = `${address}?${options}`;
       await nix(["nix", "copy", "--to", to, path], builder());
@@ -59,8 +59,8 @@ describe.each(COMPRESSIONS)("everything compressed with %s", (compression) => {
       await nix(["nix", "store", "copy-log", "--to", to, derivation], builder());
     }
     const cache = daemon.address;
-    // Nix 2.8 aborts when it reads lzma, from any cache. Without its memory it gets what is not
-    // compressed.
+    // Nix 2.8 aborts when it reads lzma from any cache. Without cached lookups it gets uncompressed
+    // NARs.
     const canRead = String(compression) !== "lzma" || (await isNixFrom(2, 34));
     for (const store of canRead ? ["builder", "reader"] : ["reader"]) {
       const run = { dir: join(dir, store) };
@@ -74,26 +74,26 @@ describe.each(COMPRESSIONS)("everything compressed with %s", (compression) => {
     const answer = await fetch(cache + address);
     const { archive, member }: { archive: string; member: string } = JSON.parse(await answer.text());
     expect(member).toBe(JSON.parse(plain.files.get(address)?.toString() ?? "").member);
-    // A debugger gets the NAR from here.
+    // A debugger downloads the NAR from this address.
     expect((await fetch(new URL(archive, answer.url), { method: "HEAD" })).status).toBe(200);
-    // Every address that a plain server has is there. gzip's files differ from one second to the
-    // next.
+    // Every address of a plain server exists here too. The files that gzip makes differ from one
+    // second to the next.
     const files = [...plain.files.keys()].filter((file) => file !== "/nix-cache-info" && !file.startsWith("/nar/"));
     expect(files.length).toBeGreaterThan(4);
     for (const file of files) expect([file, (await fetch(cache + file)).status]).toEqual([file, 200]);
   });
 });
 
-test("what can't be decompressed here is refused in one line, and at once", { timeout: 60_000 }, async () => {
+test("a compression that the daemon can't read is refused at once, with one line", { timeout: 60_000 }, async () => {
   const daemon = await startDaemon(["-l", "127.0.0.1:0", "--data-dir", join(dir, "data-refused")]);
-  // With Unix's compress(1), which Nix knows and curl does not read.
+  // This is the format of Unix's compress(1). Nix can write it, and curl can't read it.
   const copied = nix(["nix", "copy", "--to", `${daemon.address}?compression=compress`, path], builder());
   await expect(copied).rejects.toThrow(/neither a NAR nor compressed with|the compression "compress" is not supported/);
   const log = nix(["nix", "store", "copy-log", "--to", `${daemon.address}?log-compression=compress`, derivation], builder());
-  // Nix 2.8 sends logs as they are.
+  // Nix 2.8 uploads logs uncompressed.
   if (await isNixFrom(2, 34)) await expect(log).rejects.toThrow(/Content-Encoding compress/);
   else await log;
-  // A listing is not read here.
+  // The daemon does not read uploaded listings.
   await nix(["nix", "copy", "--to", `${daemon.address}?ls-compression=compress&write-nar-listing=true`, path], builder());
   await daemon.stop();
 });

@@ -28,7 +28,7 @@ async function cli(args: string[], stdin?: string): Promise<Buffer> {
 }
 
 describe.each(TREE_KINDS)("the tree %s", (kind) => {
-  test("has Nix's store path, and Nix's NAR", { timeout: 60_000 }, async () => {
+  test("has the store path and the NAR that Nix gives it", { timeout: 60_000 }, async () => {
     const tree = await makeTree(kind, dir);
     const path = (await cli(["import", tree])).toString().trimEnd();
     if (await isTooDeepForNix(kind)) {
@@ -41,7 +41,7 @@ describe.each(TREE_KINDS)("the tree %s", (kind) => {
   });
 });
 
-test("copy takes a closure with its references from Nix's JSON", { timeout: 60_000 }, async () => {
+test("copy imports a closure with its references from Nix's JSON", { timeout: 60_000 }, async () => {
   const source = join(dir, "closure");
   mkdirSync(source);
   writeFileSync(join(source, "default.nix"), CLOSURE);

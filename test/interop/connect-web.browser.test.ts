@@ -9,8 +9,9 @@ import { createBrowserTransport } from "../../src/wire/transport.ts";
 import { STORE_DAEMONS } from "../conformance/daemon-urls.ts";
 
 /**
- * A page of somebody else's, with connect-web as it comes, reads from our daemon: across origins, by both protocols, under both
- * families of names. (It can't write: its transports refuse client streaming, which is why ours are not its.)
+ * A third party's page with the unchanged connect-web reads from our daemon: across origins, with
+ * both protocols, under both families of names. It can't write, because connect-web's transports
+ * refuse client streaming. For this reason we have transports of our own.
  */
 test.each([
   ["Connect", createConnectTransport],

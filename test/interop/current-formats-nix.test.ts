@@ -10,10 +10,10 @@ import { PATH_INFO_SCHEMAS, schemaErrors } from "../nix/nix-schemas.ts";
 import { type RunningDaemon, runCli, startDaemon } from "../node/run-cli.ts";
 import { isNixFrom, nixLine, removeNixStore } from "../setup/tools.ts";
 
-/** Content addresses and JSON that came with newer versions of Nix, with real Nix of one of these. */
+/** Compares content addresses and JSON formats of newer versions of Nix with the real program. */
 
 const isCurrent = await isNixFrom(2, 34);
-/** Comes first, because Nix reads `--hash-algo blake3` when it gets there. */
+/** Must come before the subcommand: Nix needs the feature when it reads `--hash-algo blake3`. */
 const FEATURES = ["--option", "experimental-features", "nix-command git-hashing blake3-hashes"] as const;
 
 let dir: string;
@@ -45,7 +45,7 @@ async function cli(...args: string[]): Promise<string> {
   return stdout.toString().trim();
 }
 
-/** What Nix says, without what we don't know. */
+/** Nix's output without the facts that we don't know. */
 function known(json: string): unknown {
   return JSON.parse(json, (key, value: unknown) => (key === "registrationTime" ? null : key === "ultimate" ? false : value));
 }
@@ -75,7 +75,7 @@ describe.runIf(isCurrent)("with Nix 2.34 or later", { timeout: 120_000 }, () => 
     await inReader("nix", "store", "verify", "--no-trust", path, ours);
   });
 
-  test("a path that refers to itself is taken, and rendered for others", async () => {
+  test("a path that refers to itself is imported, and rendered for others", async () => {
     const expression = join(dir, "self.nix");
     await writeFile(expression, SELF);
     const built = await inWriter("nix-build", "--no-out-link", expression);
@@ -88,12 +88,12 @@ describe.runIf(isCurrent)("with Nix 2.34 or later", { timeout: 120_000 }, () => 
     await inReader("nix", "copy", "--from", daemon.address, path);
   });
 
-  test("format 3 is of Nix's schema", async () => {
+  test("format 3 follows Nix's schema", async () => {
     const path = await cli("import", "--name", "third", "--mode", "git", join(dir, "tree"));
     expect(schemaErrors(PATH_INFO_SCHEMAS[3], JSON.parse(await cli("path-info", "--json-format", "3", path)))).toEqual([]);
   });
 
-  test("what nix derivation show prints is read, and written again", async () => {
+  test("the output of nix derivation show is read, and written again", async () => {
     const expression = join(dir, "structured.nix");
     await writeFile(expression, STRUCTURED);
     const drv = await inWriter("nix-instantiate", expression);

@@ -7,7 +7,10 @@ import { type RunningDaemon, runCli, startDaemon } from "../node/run-cli.ts";
 import { EARLY_TVIX, LATE_TVIX, SNIX, StrictPeer } from "../peers/strict-peer.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 
-/** Real Nix copies through our daemon, which has a stock daemon behind it. `snix.test.ts` does this with a real one. */
+/**
+ * Real Nix copies through our daemon to an imitation of a stock daemon. snix.test.ts does this with
+ * a real one.
+ */
 
 let dir: string;
 let source: string;

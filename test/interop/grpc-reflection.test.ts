@@ -9,8 +9,8 @@ import { type RunningServer, startServer } from "../../src/node/server.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 
 /**
- * A client of other people's making, that has none of our files: what it knows of the services it learns by reflection. Of reflection
- * itself it knows what gRPC's documentation says.
+ * A generic client that has none of our proto files. It learns the services by reflection. It knows
+ * reflection itself from gRPC's documentation.
  */
 
 const CONTENT = "x86_64-linux";
@@ -57,7 +57,7 @@ afterAll(async () => {
   await server.close();
 });
 
-/** One bidirectional call, all of `requests` on it. */
+/** Makes one bidirectional call with all of `requests`. */
 async function reflect(version: string, requests: Fields[]): Promise<ReflectionAnswer[]> {
   const { root } = protobuf.parse(REFLECTION);
   const request = root.lookupType("Request");
@@ -68,7 +68,8 @@ async function reflect(version: string, requests: Fields[]): Promise<ReflectionA
     (bytes) => response.toObject(response.decode(bytes)) as ReflectionAnswer,
   );
   const answers: ReflectionAnswer[] = [];
-  // One at a time: the server has to answer each before the next one comes.
+  // The client sends one request at a time, so the server must answer each before the next one
+  // comes.
   call.write(requests[0] ?? {});
   await new Promise<void>((resolve, reject) => {
     call.on("data", (answer: ReflectionAnswer) => {
@@ -82,7 +83,10 @@ async function reflect(version: string, requests: Fields[]): Promise<ReflectionA
   return answers;
 }
 
-/** The types and services of every file that declares one of `symbols`, or that those files import. */
+/**
+ * Loads the types and services of the files that declare `symbols`, and of the files that these
+ * import.
+ */
 async function learn(version: string, symbols: string[]): Promise<protobuf.Root> {
   const answers = await reflect(
     version,
@@ -100,7 +104,7 @@ async function learn(version: string, symbols: string[]): Promise<protobuf.Root>
   return root;
 }
 
-/** A caller of one method by its name, as generic clients have it. */
+/** Makes a caller for a method by its name, as generic clients do. */
 function method(root: protobuf.Root, service: string, name: string) {
   const found = root.lookupService(service).methods[name];
   if (!found) throw new Error(`${service} has no ${name}`);
@@ -172,7 +176,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     expect(answer?.originalRequest).toEqual({ listServices: "*" });
   });
 
-  test("knows files by name, and by each thing that they declare", async () => {
+  test("finds a file by its name, and by each thing that it declares", async () => {
     const store = "tvix.store.v1";
     const found = [
       { fileByFilename: "tvix/store/v1/pathinfo.proto" },
@@ -201,7 +205,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     }
   });
 
-  test("says NOT_FOUND for what it does not know, and goes on", async () => {
+  test("answers NOT_FOUND for unknown names, and continues", async () => {
     const answers = await reflect(version, [
       { fileByFilename: "no/such.proto" },
       { fileContainingSymbol: "no.such.Symbol" },
@@ -221,7 +225,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     expect(answers[4]?.allExtensionNumbersResponse?.baseTypeName).toBe("tvix.store.v1.PathInfo");
   });
 
-  test.each(["tvix", "snix"])("is enough to write and read a blob under %s's names", async (family) => {
+  test.each(["tvix", "snix"])("is sufficient to write and read a blob under %s's names", async (family) => {
     const service = `${family}.castore.v1.BlobService`;
     const root = await learn(version, [service]);
     const put = method(root, service, "Put");
@@ -301,7 +305,7 @@ describe.each(["tvix", "snix"])("status codes under %s's names", (family) => {
     expect(await put({ [nodeField]: { symlink }, narinfo: { narSize: 1, narSha256: MISSING } })).toBe(status.INVALID_ARGUMENT);
     expect(await put({ [nodeField]: { file } })).toBe(status.FAILED_PRECONDITION);
 
-    // Without narinfo it is calculated, and a second one takes the place of the first.
+    // Without narinfo the daemon calculates it, and a second Put replaces the first path info.
     const stored = await pathInfo("Put").unary({ [nodeField]: { symlink } });
     const again = await pathInfo("Put").unary(stored);
     expect(again).toEqual(stored);
@@ -330,7 +334,7 @@ test("health", async () => {
   expect(await statusOf(check("no.such.Service"))).toBe(status.NOT_FOUND);
 });
 
-describe("Connect with JSON, as one would by hand", () => {
+describe("Connect with JSON, without a generated client", () => {
   const post = (path: string, type: string, body: string | Uint8Array<ArrayBuffer>) =>
     fetch(`${server.address}/${path}`, { method: "POST", headers: { "content-type": type }, body });
 
@@ -376,7 +380,7 @@ describe("Connect with JSON, as one would by hand", () => {
 
   const codeIn = (body: unknown) => (body as { code: string }).code;
 
-  test("gets errors as JSON", async () => {
+  test("returns errors as JSON", async () => {
     const stat = (digest: string) => post("tvix.castore.v1.BlobService/Stat", "application/json", JSON.stringify({ digest }));
     const missing = await stat(MISSING);
     expect([missing.status, codeIn(await missing.json())]).toEqual([404, "not_found"]);

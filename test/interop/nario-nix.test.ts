@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../node/run-cli.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 
-/** Real `nix-store --export` and `--import` on the other side of the command line's narios. */
+/** Exchanges narios between the command line and real `nix-store --export` and `--import`. */
 
 let dir: string;
 let source: string;
@@ -39,7 +39,7 @@ async function cli(args: readonly string[], stdin?: Uint8Array): Promise<Buffer>
 
 const exportOf = (paths: readonly string[]): Promise<Buffer> => nix(["nix-store", "--export", ...paths], { dir: source });
 
-test("a closure goes from nix-store --export to nix-store --import, the same to the byte", { timeout: 120_000 }, async () => {
+test("a closure goes from nix-store --export to nix-store --import with the same bytes", { timeout: 120_000 }, async () => {
   const exported = await exportOf(closure);
   const imported = (await cli(["nario", "import", ...services("a"), "-"], exported)).toString().trimEnd().split("\n");
   expect([...imported].sort()).toEqual([...closure].sort());
@@ -51,7 +51,7 @@ test("a closure goes from nix-store --export to nix-store --import, the same to 
   expect([...listed].sort()).toEqual(closure.map((path, i) => `${path}: ${sizes[i]} bytes`).sort());
 });
 
-test("nix-store --import reads what keeps signatures, and import keeps them", { timeout: 120_000 }, async () => {
+test("nix-store --import reads a nario with signatures, and import keeps them", { timeout: 120_000 }, async () => {
   await cli(["nario", "import", ...services("b"), "-"], await exportOf(closure));
   const cache = join(dir, "cache");
   const [secret, publicKey] = [join(dir, "secret"), join(dir, "public")];
@@ -79,7 +79,7 @@ test("nix-store --import reads what keeps signatures, and import keeps them", { 
   expect(exported.equals(await exportOf(closure))).toBe(true);
 });
 
-test("a compressed file is read; what is missing, or is no nario, is told in one line", { timeout: 60_000 }, async () => {
+test("a compressed file is read; a missing file and an invalid one are errors of one line", { timeout: 60_000 }, async () => {
   const { gzipSync } = await import("node:zlib");
   const file = join(dir, "closure.nario.gz");
   await writeFile(file, gzipSync(await exportOf(closure)));
@@ -100,7 +100,7 @@ test("a compressed file is read; what is missing, or is no nario, is told in one
   }
 });
 
-/** Several paths that refer to one another, and one that refers to itself. */
+/** Several paths that refer to each other, and one that refers to itself. */
 const CLOSURE = `
 let build = name: script: derivation {
   inherit name;

@@ -3,9 +3,9 @@ import { isNixFrom, nix } from "../setup/tools.ts";
 export type ShownPathInfo = Readonly<Record<string, unknown>>;
 
 /**
- * What `nix path-info --json` says of paths, in one form for all versions of Nix: a list, as 2.8
- * writes it. Later versions write an object by path, with fields that are null or empty where 2.8
- * has none.
+ * Runs `nix path-info --json`, and returns its output in one form for all versions of Nix: a list,
+ * as Nix 2.8 writes it. Later versions write an object by path. In it, fields that 2.8 leaves out
+ * are null or empty.
  */
 export async function nixPathInfos(args: readonly string[], dir: string): Promise<ShownPathInfo[]> {
   const format = (await isNixFrom(2, 34)) ? ["--json-format", "1"] : [];

@@ -5,14 +5,14 @@ import { buffer } from "node:stream/consumers";
 
 export interface PlainCache {
   readonly address: string;
-  /** What was put, by path. */
+  /** Uploaded files by path. */
   readonly files: ReadonlyMap<string, Buffer>;
   close(): Promise<void>;
 }
 
 /**
- * A binary cache that knows nothing of Nix: a web server that keeps the bytes of each PUT, and
- * gives them back.
+ * Starts a web server that knows nothing about Nix. It stores the bytes of each PUT, and returns
+ * them.
  */
 export async function startPlainCache(): Promise<PlainCache> {
   const files = new Map<string, Buffer>();

@@ -7,21 +7,24 @@ import { type RunningDaemon, startDaemon } from "../node/run-cli.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 
 /**
- * Content-addressed derivations: real Nix puts their realisations into the daemon's binary cache,
- * and substitutes by them.
+ * Real Nix puts realisations of content-addressed derivations into the daemon's binary cache, and
+ * substitutes with them.
  */
 
 const FEATURE = ["--option", "experimental-features", "nix-command ca-derivations"];
 
 let dir: string;
 let daemon: RunningDaemon;
-/** Of Nix's own cache of files, with the same paths. */
+/** Directory of a `file://` cache of Nix with the same paths. */
 let files: string;
 let key: string;
 let top: string;
 const builder = () => ({ dir: join(dir, "builder") });
 
-/** @param args of a program that takes Nix's own options */
+/**
+ * Runs a program in the builder's store.
+ * @param args of a program that accepts Nix's options
+ */
 const inBuilder = (...args: [string, ...string[]]) => nixLine([...args, ...FEATURE], builder());
 const start = (port = "0") => startDaemon(["-l", `127.0.0.1:${port}`, "--data-dir", join(dir, "data")]);
 
@@ -52,10 +55,10 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-test("are copied, and are the same as in a cache of files, also after a restart", { timeout: 120_000 }, async () => {
+test("are copied, and equal those of a file cache, also after a restart", { timeout: 120_000 }, async () => {
   for (const attribute of ["base", "top"]) {
     await inBuilder("nix", "copy", "--to", `file://${files}`, "-f", join(dir, "x.nix"), attribute);
-    // The second time they are there already.
+    // The second time, the realisations exist already.
     for (let i = 0; i < 2; i++) await inBuilder("nix", "copy", "--to", daemon.address, "-f", join(dir, "x.nix"), attribute);
   }
   const { port } = new URL(daemon.address);
@@ -77,7 +80,7 @@ test("are copied, and are the same as in a cache of files, also after a restart"
 const substituting = (...more: string[]) =>
   ["--option", "substituters", daemon.address, "--option", "trusted-public-keys", key, ...more, ...FEATURE] as const;
 
-test("are substituted by", { timeout: 120_000 }, async () => {
+test("are used for substitution", { timeout: 120_000 }, async () => {
   const reader = { dir: join(dir, "reader") };
   const build = ["nix-build", "--no-out-link", join(dir, "x.nix"), "-A", "top", "--max-jobs", "0"] as const;
   expect(await nixLine([...build, ...substituting()], reader)).toBe(top);
@@ -87,10 +90,10 @@ test("are substituted by", { timeout: 120_000 }, async () => {
   await nix(["nix", "copy", "--from", daemon.address, top, ...substituting()], { dir: join(dir, "reader-3") });
 });
 
-test("that are not there are no obstacle to a build, and nor is one that nobody signed", { timeout: 120_000 }, async () => {
+test("are no obstacle to a build if they are missing or unsigned", { timeout: 120_000 }, async () => {
   const reader = { dir: join(dir, "reader-4") };
   await nixLine(["nix-build", "--no-out-link", join(dir, "x.nix"), "-A", "other", ...substituting()], reader);
-  // The unsigned one is copied by a builder that has no key.
+  // A builder without a key copies the unsigned realisation.
   const unsigned = { dir: join(dir, "unsigned") };
   const built = await nixLine(["nix-build", "--no-out-link", join(dir, "x.nix"), "-A", "other", ...FEATURE], unsigned);
   await nix(["nix", "copy", "--to", daemon.address, "-f", join(dir, "x.nix"), "other", ...FEATURE], unsigned);

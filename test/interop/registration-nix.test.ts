@@ -7,7 +7,7 @@ import { runCli } from "../node/run-cli.ts";
 import { isNixFrom, nix, nixLine, removeNixStore } from "../setup/tools.ts";
 import { nixPathInfos, type ShownPathInfo } from "./nix-path-infos.ts";
 
-/** Store paths that our program gives, and what it tells of them, beside real Nix. */
+/** Compares our store paths, and our output about them, with real Nix. */
 
 let dir: string;
 let nixDir: string;
@@ -40,7 +40,7 @@ async function cli(args: string[], stdin?: string): Promise<string> {
 
 const inNix = (...args: [string, ...string[]]) => nixLine(args, { dir: nixDir });
 
-test("fixed paths of each hash, flat and recursive", { timeout: 60_000 }, async () => {
+test("fixed paths of each hash algorithm, flat and recursive", { timeout: 60_000 }, async () => {
   const executable = join(tree, "bin", "run");
   const link = join(dir, "link");
   symlinkSync("file.txt", link);
@@ -62,7 +62,7 @@ test("nix store add-path and add-file with a name", { timeout: 60_000 }, async (
   );
 });
 
-test("derivations, the texts and the sources that they need", { timeout: 60_000 }, async () => {
+test("derivations, and the texts and sources that they need", { timeout: 60_000 }, async () => {
   const expression = join(dir, "texts.nix");
   writeFileSync(expression, TEXTS);
   writeFileSync(join(dir, "source.txt"), "a source\n");
@@ -103,7 +103,9 @@ test("a signed closure from a binary cache's files, compressed", { timeout: 60_0
   expect((await cli(["copy", "-", "--root", nixDir], json)).split("\n").sort()).toEqual([...closure].sort());
 });
 
-test("copy takes what exportReferencesGraph wrote for a derivation with structured attributes", { timeout: 60_000 }, async () => {
+test("copy imports the output of exportReferencesGraph for a derivation with structured attributes", {
+  timeout: 60_000,
+}, async () => {
   const expression = join(dir, "graph.nix");
   writeFileSync(expression, `${CLOSURE.replace(/in\s+outer\s*$/, "")} in ${GRAPH}`);
   const graph = await inNix("nix-build", "--no-out-link", expression);
@@ -131,7 +133,7 @@ test("nix store ls and nix store cat", { timeout: 60_000 }, async () => {
   }
   const single = await cli(["import", "--name", "single", file]);
   await inNix("nix", "store", "add-path", "--name", "single", file);
-  // A root has no name. Nix 2.8 shows the store path's in its place.
+  // A root has no name. Nix 2.8 shows no name in this place.
   const long = await cli(["ls", "-l", single]);
   expect((await isNixFrom(2, 34)) ? long.slice(0, -` ${basename(single)}`.length) : long).toBe(
     await inNix("nix", "store", "ls", "-l", single),
@@ -139,9 +141,9 @@ test("nix store ls and nix store cat", { timeout: 60_000 }, async () => {
   expect(await cli(["cat", `${path}/bin/run`])).toBe(await inNix("nix", "store", "cat", `${path}/bin/run`));
 });
 
-/** As far as both know a field. */
+/** Compares the fields that both programs know. */
 async function expectSamePathInfos(path: string, flags: string[] = []): Promise<void> {
-  // When it was registered, and whether it was built here, is that store's own matter.
+  // Registration time, and whether a path was built here, are facts of Nix's own store.
   const facts = (await nixPathInfos(["--recursive", ...flags, path], nixDir)).map(
     ({ registrationTime: _, ultimate: __, ...rest }) => rest,
   );
@@ -172,7 +174,8 @@ let
 in outer
 `;
 
-// Only bash itself runs: cp closes its standard output before it ends, which Nix takes for the builder's end, and kills it at times.
+// The builder runs only bash itself. cp would close its standard output before it ends. Nix would
+// take that for the end of the builder, and sometimes kill it.
 const GRAPH = `derivation {
   name = "graph";
   system = builtins.currentSystem;

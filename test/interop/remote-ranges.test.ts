@@ -23,7 +23,7 @@ const MIB = 1024 * 1024;
 const SIZE = 1024 * MIB;
 const MIDDLE = { offset: SIZE / 2 + 12_345, length: 64 * 1024 };
 
-/** The content is this over and over: a GiB of chunks that are few to store. */
+/** One period of the content. A GiB of repetitions has few different chunks to store. */
 const PERIOD = pseudoRandom(8 * MIB, 11);
 const expected = PERIOD.slice(MIDDLE.offset % PERIOD.length, (MIDDLE.offset % PERIOD.length) + MIDDLE.length);
 
@@ -53,7 +53,7 @@ afterAll(async () => {
   await rm(root, { recursive: true });
 });
 
-/** Between a client and the daemon: counts what the daemon sends, whatever it is. */
+/** A proxy between client and daemon. It counts all bytes that the daemon sends. */
 class Meter {
   received = 0;
   #server: Server;
@@ -83,7 +83,7 @@ class Meter {
 
 const BROKEN = { name: "BlobSliceService", message: "no such service" };
 
-/** As every daemon but ours answers. */
+/** Answers like every daemon except ours: without slices. */
 const withoutSlices: Interceptor = (next) => async (request) => {
   if (request.service.typeName.endsWith(BROKEN.name)) throw new ConnectError(BROKEN.message, Code.Unimplemented);
   return next(request);
@@ -108,7 +108,7 @@ const TRANSPORTS: [string, (baseUrl: string, interceptors: Interceptor[]) => { t
   ],
 ];
 
-/** The page's transport takes no interceptors, and needs none but here. */
+/** Adds interceptors to a transport. The page's own transport does not accept any. */
 function intercepted(transport: Transport, interceptors: Interceptor[]): Transport {
   if (interceptors.length === 0) return transport;
   return {
@@ -141,7 +141,8 @@ describe.each(TRANSPORTS)("64 KiB from the middle of a remote blob of 1 GiB, ove
       const read = await readAll(await blobs.open(digest, MIDDLE));
       expect(equalBytes(read ?? new Uint8Array(0), expected)).toBe(true);
       console.info(`slice, ${name}: ${meter.received} bytes`);
-      // The range touches five groups of 16 KiB, and there are 16 levels of 64 bytes: the rest is framing.
+      // The range touches five groups of 16 KiB, and there are 16 levels of nodes with 64 bytes
+      // each. The remainder is framing.
       expect(meter.received).toBeLessThan(5 * 16_384 + 16 * 64 + 8192);
     }));
 
@@ -149,7 +150,7 @@ describe.each(TRANSPORTS)("64 KiB from the middle of a remote blob of 1 GiB, ove
     measured(open, [withoutSlices], async (blobs, meter) => {
       const read = await readAll(await blobs.open(digest, MIDDLE));
       expect(equalBytes(read ?? new Uint8Array(0), expected)).toBe(true);
-      // Groups of this blob have 256 KiB.
+      // This blob has groups of 256 KiB.
       const start = Math.floor(MIDDLE.offset / (256 * 1024)) * 256 * 1024;
       const end = Math.ceil((MIDDLE.offset + MIDDLE.length) / (256 * 1024)) * 256 * 1024;
       let position = 0;

@@ -4,17 +4,20 @@ import { connect, createServer } from "node:net";
 import { promisify } from "node:util";
 import { type LeashedProcess, startLeashed } from "../setup/leashed-process.ts";
 
-/** Real programs of snix, which somebody built elsewhere. The suite doesn't build them. */
+/** Real programs of snix. They were built elsewhere; the test suite doesn't build them. */
 export const SNIX_STORE = process.env.SNIX_STORE;
 export const NAR_BRIDGE = process.env.NAR_BRIDGE;
 
-/** Prints once which variables are missing, so that nobody takes a skipped suite for a passed one. */
+/**
+ * Prints once which variables are missing, so that a skipped suite is not mistaken for a passed
+ * one.
+ */
 export function sayWhatIsMissing(): void {
   const missing = Object.entries({ SNIX_STORE, NAR_BRIDGE }).filter(([, path]) => !path);
   for (const [name] of missing) console.warn(`${name} is not set: interop with that program is NOT tested in this run`);
 }
 
-/** The three flags that tell a program of snix, or ours, where its services are. */
+/** The three flags that tell a program of snix, or ours, the addresses of its services. */
 export function serviceFlags(blobs: string, directories = blobs, pathInfos = blobs): string[] {
   return [
     ["--blob-service-addr", blobs],
@@ -25,19 +28,19 @@ export function serviceFlags(blobs: string, directories = blobs, pathInfos = blo
 
 const run = promisify(execFile);
 
-/** Runs `snix-store` to its end, and answers what it wrote on standard output. */
+/** Runs `snix-store` to its end, and returns its standard output. */
 export async function snixStore(...args: string[]): Promise<string> {
   const { stdout } = await run(SNIX_STORE ?? "", ["--otlp=false", ...args]);
   return stdout.trimEnd();
 }
 
 export interface SnixServer {
-  /** `HOST:PORT`. */
+  /** Address as `HOST:PORT`. */
   readonly address: string;
   end(): Promise<void>;
 }
 
-/** Starts a program of snix that listens, and waits until it does. */
+/** Starts a server program of snix, and waits until it listens. */
 export async function startSnix(program: string, args: readonly string[]): Promise<SnixServer> {
   const address = `127.0.0.1:${await freePort()}`;
   const { child, end } = await startLeashed(program, [...args, "-l", address]);

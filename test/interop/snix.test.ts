@@ -20,8 +20,8 @@ import {
 } from "./snix-programs.ts";
 
 /**
- * Real programs of snix on the other side, over gRPC: snix-store as a server and as a client, and
- * nar-bridge. `SNIX_STORE` and `NAR_BRIDGE` name them.
+ * Tests with real programs of snix over gRPC: snix-store as a server and as a client, and
+ * nar-bridge. `SNIX_STORE` and `NAR_BRIDGE` are the paths of the programs.
  */
 sayWhatIsMissing();
 
@@ -40,7 +40,7 @@ afterAll(async () => {
   await removeNixStore(nixDir);
   await rm(dir, { recursive: true, force: true });
 });
-/** What a test started ends with it. */
+/** Ends the programs that the test started. */
 afterEach(async () => {
   for (const end of ending.splice(0).reverse()) await end();
 });
@@ -53,7 +53,7 @@ function fileServices(at: string): string[] {
   return serviceFlags(`objectstore+file://${at}/blobs`, `redb://${at}/directories.redb`, `redb://${at}/pathinfo.redb`);
 }
 
-/** A snix-store daemon on disk, and its address for our flags. */
+/** Starts a snix-store daemon that stores on disk. Returns it and the flags for its address. */
 async function snixDaemon(): Promise<{ server: SnixServer; flags: string[] }> {
   const server = await startSnixStore(fileServices(await freshDir("snix")));
   ending.push(() => server.end());
@@ -74,7 +74,7 @@ async function cli(args: readonly string[], stdin?: string): Promise<Buffer> {
   return stdout;
 }
 
-/** Paths of all files, our temporary ones left out. */
+/** Paths of all files except our temporary ones. */
 async function files(directory: string): Promise<string[]> {
   const found = await readdir(directory, { recursive: true, withFileTypes: true });
   return found.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : [])).sort();
@@ -82,7 +82,10 @@ async function files(directory: string): Promise<string[]> {
 
 const line = (bytes: Buffer): string => bytes.toString().trimEnd();
 
-/** A tree with everything that decides digests: depth, empty directories and files, executables, symlinks. */
+/**
+ * Makes a tree with everything that affects digests: depth, empty directories and files,
+ * executables, symlinks.
+ */
 async function someTree(name: string): Promise<string> {
   const tree = join(await freshDir("tree"), name);
   await mkdir(join(tree, "bin/deep/er"), { recursive: true });
@@ -110,7 +113,7 @@ async function buildClosure(): Promise<{ built: string; closure: string[]; json:
 }
 
 describe.skipIf(!SNIX_STORE)("snix-store as the server of our command line", () => {
-  // The NAR of the 100-level tree is no trouble for snix.
+  // snix can handle the NAR of the tree with 100 levels.
   test.each(TREE_KINDS)("import, export, ls and path-info: the tree %s", TIMEOUT, async (kind) => {
     const { flags } = await snixDaemon();
     const tree = await makeTree(kind, await freshDir("trees"));
@@ -124,19 +127,19 @@ describe.skipIf(!SNIX_STORE)("snix-store as the server of our command line", () 
     expect(await cli(["path-info", "--json", ...flags, path])).toEqual(await cli(["path-info", "--json", ...own, path]));
   });
 
-  test("what we import is what snix imports, to the digest", TIMEOUT, async () => {
+  test("our import gives the same digests as snix's", TIMEOUT, async () => {
     const { flags } = await snixDaemon();
     const tree = await someTree("same");
     const path = line(await cli(["import", ...flags, tree]));
     const other = await snixDaemon();
     expect(await snixStore("import", ...other.flags, tree)).toBe(path);
-    // The other one's content is copied by us without a new encoding, and is all there.
+    // The copy does not encode the directories anew, and has all content.
     expect(line(await cli(["copy", ...flags, "--from", other.flags[1] as string, path]))).toBe(path);
     await expectExport(other.flags, path, tree);
     expect(line(await cli(["cat", ...flags, `${path}/bin/tool`]))).toContain("echo same");
   });
 
-  test("copy FILE takes a closure of Nix there", TIMEOUT, async () => {
+  test("copy FILE imports a closure of Nix there", TIMEOUT, async () => {
     const { flags } = await snixDaemon();
     const { built, closure, json } = await buildClosure();
     const copied = line(await cli(["copy", ...flags, "-", "--root", nixDir], json)).split("\n");
@@ -145,12 +148,12 @@ describe.skipIf(!SNIX_STORE)("snix-store as the server of our command line", () 
     for (const path of closure) await expectExport(flags, path, join(nixDir, path));
   });
 
-  test("copy --from goes both ways, and moves nothing again", TIMEOUT, async () => {
+  test("copy --from works in both directions, and transfers nothing the second time", TIMEOUT, async () => {
     const { flags, server } = await snixDaemon();
     const own = `file:${await freshDir("embedded")}`;
     const tree = await someTree("both-ways");
     const path = line(await cli(["import", ...serviceFlags(own), tree]));
-    // Ours has documented sizes: its directories are encoded anew on the way.
+    // Our store has documented sizes, so the copy encodes its directories anew.
     for (let i = 0; i < 2; i++) expect(line(await cli(["copy", ...flags, "--from", own, path]))).toBe(path);
     await expectExport(flags, path, tree);
     const back = `file:${await freshDir("back")}`;
@@ -159,7 +162,7 @@ describe.skipIf(!SNIX_STORE)("snix-store as the server of our command line", () 
     await expectExport(serviceFlags(back), path, tree);
   });
 
-  test("what is missing is told as such", TIMEOUT, async () => {
+  test("a missing path is reported", TIMEOUT, async () => {
     const { flags } = await snixDaemon();
     const run = await runCli(["export", ...flags, "00bgd045z0d4icpbc2yyz4gx48ak44la"]);
     expect(run.status).toBe(1);
@@ -176,23 +179,27 @@ describe.skipIf(!SNIX_STORE)("snix-store as a client of our daemon", () => {
     await expectExport(flags, path, tree);
   });
 
-  test.skipIf(!existsSync("/dev/fuse"))("mount: trees that it imported, and trees that we did", TIMEOUT, async () => {
-    const { flags } = await ourDaemon();
-    const [theirs, ours] = [await someTree("theirs"), await someTree("ours")];
-    const paths = [await snixStore("import", ...flags, theirs), line(await cli(["import", ...flags, ours]))];
-    const mountpoint = await freshDir("mount");
-    const mounted = await mountSnix(flags, mountpoint);
-    ending.push(
-      () => mounted.end(),
-      async () => execFileSync("umount", ["-l", mountpoint]),
-    );
-    while ((await readdir(mountpoint)).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
-    expect((await readdir(mountpoint)).sort()).toEqual(paths.map((path) => basename(path)).sort());
-    for (const [i, tree] of [theirs, ours].entries()) {
-      const at = join(mountpoint, basename(paths[i] as string));
-      expect((await dump(at)).equals(await dump(tree))).toBe(true);
-    }
-  });
+  test.skipIf(!existsSync("/dev/fuse"))(
+    "mount shows trees that snix-store imported, and trees that we imported",
+    TIMEOUT,
+    async () => {
+      const { flags } = await ourDaemon();
+      const [theirs, ours] = [await someTree("theirs"), await someTree("ours")];
+      const paths = [await snixStore("import", ...flags, theirs), line(await cli(["import", ...flags, ours]))];
+      const mountpoint = await freshDir("mount");
+      const mounted = await mountSnix(flags, mountpoint);
+      ending.push(
+        () => mounted.end(),
+        async () => execFileSync("umount", ["-l", mountpoint]),
+      );
+      while ((await readdir(mountpoint)).length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      expect((await readdir(mountpoint)).sort()).toEqual(paths.map((path) => basename(path)).sort());
+      for (const [i, tree] of [theirs, ours].entries()) {
+        const at = join(mountpoint, basename(paths[i] as string));
+        expect((await dump(at)).equals(await dump(tree))).toBe(true);
+      }
+    },
+  );
 });
 
 describe.skipIf(!NAR_BRIDGE)("nar-bridge in front of our daemon", () => {
@@ -206,7 +213,7 @@ describe.skipIf(!NAR_BRIDGE)("nar-bridge in front of our daemon", () => {
     const { flags } = await ourDaemon();
     const cache = await bridge(flags);
     const { built, closure } = await buildClosure();
-    // It takes NARs as they are.
+    // nar-bridge keeps NARs uncompressed.
     await nix(["nix", "copy", "--to", `${cache}?compression=none`, built], { dir: nixDir });
     for (const path of closure) await expectExport(flags, path, join(nixDir, path));
     const reader = await freshDir("reader");
@@ -215,7 +222,7 @@ describe.skipIf(!NAR_BRIDGE)("nar-bridge in front of our daemon", () => {
     await removeNixStore(reader);
   });
 
-  test("a tree of ours comes through it, and in parts", TIMEOUT, async () => {
+  test("a tree of ours can be read through it, whole and in parts", TIMEOUT, async () => {
     const { flags } = await ourDaemon();
     const cache = await bridge(flags);
     const tree = await someTree("bridged");
@@ -251,8 +258,8 @@ describe.skipIf(!SNIX_STORE)("our daemon in front of snix-store", () => {
   });
 });
 
-describe.skipIf(!SNIX_STORE)("one blob directory for both", () => {
-  test("ours is read by snix-store", TIMEOUT, async () => {
+describe.skipIf(!SNIX_STORE)("one blob directory for both programs", () => {
+  test("snix-store reads what we wrote", TIMEOUT, async () => {
     const blobs = await freshDir("blobs");
     const tree = await someTree("shared");
     const embedded = `file:${await freshDir("rest")}`;
@@ -266,14 +273,15 @@ describe.skipIf(!SNIX_STORE)("one blob directory for both", () => {
     );
     ending.push(() => server.end());
     const there = serviceFlags(`grpc+http://${server.address}`);
-    // Directories and a path info alone: the blobs are there, and snix writes none of them anew.
+    // snix writes only directories and a path info. The blobs exist, and it writes none of them
+    // again.
     expect(await snixStore("import", ...there, tree)).toBe(path);
-    // But for the entry of the empty blob, which we don't keep.
+    // The entry of the empty blob is an exception, because we don't keep one.
     expect((await files(blobs)).filter((path) => !path.includes("/af1349b9"))).toEqual(before);
     await expectExport(there, path, tree);
   });
 
-  test("snix-store's is read by us, and written beside it", TIMEOUT, async () => {
+  test("we read what snix-store wrote, and write beside it", TIMEOUT, async () => {
     const at = await freshDir("snix");
     const server = await startSnixStore(fileServices(at));
     ending.push(() => server.end());
@@ -282,7 +290,7 @@ describe.skipIf(!SNIX_STORE)("one blob directory for both", () => {
     const path = await snixStore("import", ...serviceFlags(there), tree);
     const flags = serviceFlags(`objectstore+file:${at}/blobs`, there, there);
     await expectExport(flags, path, tree);
-    // New blobs by us, under directories of snix, read by snix.
+    // We write new blobs, with directories that snix can read.
     const another = await someTree("another");
     const added = line(await cli(["import", ...flags, another]));
     await expectExport(serviceFlags(there), added, another);

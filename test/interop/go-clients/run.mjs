@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * `npm run test:go-clients`: two gRPC clients written in Go, evans and grpcurl, hold the session with the built daemon that tvix's own documentation shows:
- * they learn the services by reflection, put a blob and read it. go.mod pins the programs, and Go builds them; where there is no Go, nothing was
- * tried, and that is what is said. Exit status: 0 if all of it went well or nothing was run, else 1.
+ * `npm run test:go-clients` runs the session of tvix's documentation with two gRPC clients in Go,
+ * evans and grpcurl, against the built daemon: they learn the services by reflection, put a blob
+ * and read it. go.mod pins the programs, and Go builds them. If there is no Go, the script says so
+ * and runs nothing. Exit status: 0 if everything succeeded or nothing was run, else 1.
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
