@@ -26,8 +26,8 @@ export interface TarOptions {
  * entry.
  *
  * @throws StoreError `invalid` if the archive is damaged or cut short, or has a name with `..`, a
- *   device, a FIFO or too many entries. Also, unless `stripRoot` is false, if it has no or more than
- *   one top-level entry.
+ *   device, a FIFO or too many entries. Also, unless `stripRoot` is false, if it has no top-level
+ *   entry or more than one.
  */
 export async function* tarEntries(
   source: AsyncIterable<Uint8Array>,

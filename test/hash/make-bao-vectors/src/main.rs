@@ -1,6 +1,6 @@
-//! Prints facts about encodings by the crate bao-tree, as JSON. test/conformance/content.ts makes the
-//! same content. Run `cargo run --release > ../bao-vectors.json`, and then `npx biome check --write`
-//! on that file.
+//! Prints facts about encodings by the crate bao-tree, as JSON.
+//! test/conformance/content.ts makes the same content. Run
+//! `cargo run --release > ../bao-vectors.json`, and then `npx biome check --write` on that file.
 
 use bao_tree::io::outboard::PreOrderMemOutboard;
 use bao_tree::io::sync::encode_ranges_validated;
