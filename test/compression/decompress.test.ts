@@ -155,7 +155,7 @@ test.each(["compress", "grzip", "lrzip", "lzop", "identity", "GZIP", " xz"])("th
 test.each([
   ["compress", "1f9d90616263"],
   ["lzop", "894c5a4f000d0a1a0a1030"],
-])("what %s wrote is refused by name", async (name, hex) => {
+])("the output of %s is refused, and the error names that format", async (name, hex) => {
   const bytes = Buffer.from(hex.padEnd(100, "0"), "hex");
   const refused = { code: "invalid", message: expect.stringContaining(`"${name}"`) };
   await expect(whole(decompressed(pieces(bytes, 5)))).rejects.toMatchObject(refused);

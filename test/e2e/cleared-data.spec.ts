@@ -214,7 +214,7 @@ for (const what of ["all", "indexeddb", "header"]) {
   );
 }
 
-worldly("a page that is loaded again after the data was cleared tells that it was lost", async ({ world }) => {
+worldly("a page that is loaded again after its data was cleared reports the loss", async ({ world }) => {
   const { context, url, nar, storePath } = world;
   const page = await openTab(context, url, nar);
   expect(await importPicked(page)).toBe(storePath);
@@ -227,7 +227,7 @@ worldly("a page that is loaded again after the data was cleared tells that it wa
   expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0 });
 });
 
-worldly("a store that was closed when the data was cleared tells the page that had opened it", async ({ world }) => {
+worldly("a store that was closed when its data was cleared reports the loss to the page that had opened it", async ({ world }) => {
   const { context, url, nar } = world;
   const page = await openTab(context, url, nar);
   await page.evaluate(() => window.tab.store.close());
@@ -241,7 +241,7 @@ worldly("a store that was closed when the data was cleared tells the page that h
 });
 
 for (const what of ["all", "indexeddb", "file_systems"]) {
-  worldly(`an import under way when the data is cleared (${what}) fails whole, or succeeds whole`, async ({ world }) => {
+  worldly(`an import during which data is cleared (${what}) fails or succeeds as a whole`, async ({ world }) => {
     const { context, url, nar, storePath, narHash } = world;
     const page = await openTab(context, url, nar);
     // The import has written its own packs, and relies on some that existed.
@@ -287,7 +287,7 @@ for (const what of ["all", "indexeddb", "file_systems"]) {
   });
 }
 
-worldly("where only the files are cleared, what is imported again is written again", async ({ world }) => {
+worldly("after only the files were cleared, content is written again when it is imported again", async ({ world }) => {
   const { context, url, nar, storePath, narHash } = world;
   const pages = [await openTab(context, url, nar), await openTab(context, url, nar)] as const;
   const [first] = pages;

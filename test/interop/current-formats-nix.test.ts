@@ -58,7 +58,7 @@ describe.runIf(isCurrent)("with Nix 2.34 or later", { timeout: 120_000 }, () => 
     ["git", "sha1", "tree/link"],
     ["nar", "blake3", "tree"],
     ["flat", "blake3", "tree/a/file"],
-  ])("a path by %s %s goes both ways: %s", async (mode, algorithm, content) => {
+  ])("a path by %s %s is uploaded and downloaded: %s", async (mode, algorithm, content) => {
     const flags = ["--mode", mode, "--hash-algo", algorithm, "--name"];
     const path = await inWriter("nix", "store", "add", ...flags, "theirs", join(dir, content));
     await inWriter("nix", "copy", "--to", daemon.address, path);

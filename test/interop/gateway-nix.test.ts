@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 test.each(Object.entries({ snix: SNIX, "tvix since 2024-08": LATE_TVIX, "tvix before": EARLY_TVIX }))(
-  "nix copy, both ways, with %s behind the daemon",
+  "nix copy works in both directions with %s behind the daemon",
   { timeout: 120_000 },
   async (name, options) => {
     const peer = new StrictPeer(options);

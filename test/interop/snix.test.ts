@@ -209,7 +209,7 @@ describe.skipIf(!NAR_BRIDGE)("nar-bridge in front of our daemon", () => {
     return `http://${server.address}`;
   }
 
-  test("nix copy, both ways", TIMEOUT, async () => {
+  test("nix copy works in both directions", TIMEOUT, async () => {
     const { flags } = await ourDaemon();
     const cache = await bridge(flags);
     const { built, closure } = await buildClosure();
@@ -245,7 +245,7 @@ describe.skipIf(!NAR_BRIDGE)("nar-bridge in front of our daemon", () => {
 });
 
 describe.skipIf(!SNIX_STORE)("our daemon in front of snix-store", () => {
-  test("nix copy, both ways", TIMEOUT, async () => {
+  test("nix copy works in both directions", TIMEOUT, async () => {
     const { flags: behind } = await snixDaemon();
     const { daemon } = await ourDaemon(...behind);
     const { built, closure } = await buildClosure();

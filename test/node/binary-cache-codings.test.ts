@@ -27,7 +27,7 @@ describe("a body with a Content-Encoding", () => {
     ["xz", "xz"],
     ["none", "none"],
     ["Identity", "none"],
-  ])("%s is kept as what it stands for", async (coding, compression) => {
+  ])("is decoded before it is stored: %s", async (coding, compression) => {
     const encode = async (text: string) => whole(compressedAs(once1(utf8(text)), compression));
     expect((await coded(coding, await encode("built\n"))).status).toBe(201);
     const { status, headers, body } = await ask("GET", LOG);

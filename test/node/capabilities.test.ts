@@ -84,9 +84,9 @@ function mute(service: typeof CapabilityService | typeof BlobService): { transpo
 }
 
 test.each([
-  ["what it can do", CapabilityService],
+  ["which capabilities it has", CapabilityService],
   ["which names its services have", BlobService],
-])("a peer that never answers %s hangs nobody, and is asked again", async (_, service) => {
+])("a peer that never answers %s causes a timeout, and is asked again", async (_, service) => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const { transport, wake } = mute(service);
   const remote = connectRemoteStore(transport, { name: "remote" });

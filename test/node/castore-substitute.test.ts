@@ -278,13 +278,13 @@ describe("the NAR is used", () => {
   test.each<[string, (url: string) => string]>([
     ["another node of the same size", () => narUrl(first.node, second.narSize)],
     [
-      "a directory that is there, said to be larger",
+      "an existing directory with a larger size",
       () => narUrl({ ...second.node, size: 400n } as typeof second.node, second.narSize),
     ],
     ["a file that is longer than the NAR", (url) => url.replace(/castore\/[^?]*/, `castore/${urlOf(2n ** 60n)}`)],
-    ["a node that is none", (url) => url.replace(/castore\/[^?]*/, "castore/AAAA")],
+    ["an invalid node", (url) => url.replace(/castore\/[^?]*/, "castore/AAAA")],
     ["another size", (url) => `${url}0`],
-  ])("where the URL names %s", async (_, change) => {
+  ])("if the URL names %s", async (_, change) => {
     const right = narUrl(second.node, second.narSize);
     const other = change(right);
     const wire = new Wire();

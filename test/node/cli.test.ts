@@ -73,7 +73,7 @@ describe("usage", () => {
     ["copy", "--from", "cache.example.org", "5d5i1pdv9aii7g0y14fbpbn0xkqvrnx3"],
     ["daemon", "-l", "127.0.0.1:9104", "--blob-service-addr", "grpc+http://localhost:9104"],
     ["daemon", "-l", "unix:/tmp/self.sock", "--path-info-service-addr", "grpc+unix:/tmp/self.sock"],
-  ])("of %j is wrong: status 2 and one line", async (...args) => {
+  ])("errors in %j give status 2 and one line", async (...args) => {
     const { status, stdout, stderr } = await runCli(args.flat());
     expect(status).toBe(2);
     expect(stdout).toHaveLength(0);
@@ -96,7 +96,7 @@ describe("usage", () => {
     ["path-info", "-h"],
     ["ls", "--help"],
     ["cat", "-h"],
-  ])("is told by %j %j", async (...args) => {
+  ])("is printed for %j %j", async (...args) => {
     expect((await output(args)).toString()).toMatch(/^Usage: tvix-store-web /);
   });
 

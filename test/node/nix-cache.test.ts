@@ -141,7 +141,7 @@ describe("as a path info service", () => {
     ["no cache at all", () => new Response("", { status: 404 }), "unavailable"],
     ["one for another store", (url) => (url.endsWith("-info") ? new Response("StoreDir: /gnu/store\n") : undefined), "invalid"],
     ["one that has another NAR", (url) => (url.includes("/nar/") ? new Response("other") : undefined), "corrupt"],
-  ])("%s is said", async (_, answer, code) => {
+  ])("%s is an error", async (_, answer, code) => {
     const pathInfos = open(async (url, init) => answer(url) ?? fetch(url, init));
     await expect(pathInfos.get(HASH_PART)).rejects.toMatchObject({ name: "StoreError", code });
   });
@@ -187,7 +187,7 @@ describe("on the command line", () => {
     ["with another key", () => `?trusted-public-keys=${encodeURIComponent(OTHER_KEY)}`],
     ["without a key", () => ""],
     ["where there is no cache", () => "/nowhere"],
-  ])("copy --from fails %s, and nothing is there then", async (_, query) => {
+  ])("copy --from fails %s, and stores nothing", async (_, query) => {
     const services = at(`file:${join(dir, "store")}`);
     const { status, stdout, stderr } = await runCli(["copy", ...services, "--from", `nix+${cache.address}${query()}`, DEMO]);
     expect(status).toBe(1);

@@ -67,7 +67,7 @@ async function askHttp2(server: RunningServer, headers: Record<string, string>):
 
 describe("the Host header", () => {
   test.each(["127.0.0.1:1", "localhost", "localhost:8000", "LOCALHOST:8000", "[::1]:8000", "app.localhost"])(
-    "%s is ours",
+    "%s is accepted",
     async (host) => {
       const server = await start();
       expect((await ask(server, { host })).status).toBe(404);
@@ -76,7 +76,7 @@ describe("the Host header", () => {
   );
 
   test.each(["example.org", "example.org:8000", "localhost.example.org", "127.0.0.1.example.org", "127.0.0.1@example.org"])(
-    "%j is not",
+    "%j is refused",
     async (host) => {
       const server = await start({ fallback: (_, answer) => answer.destroy() });
       expect((await ask(server, { host })).status).toBe(403);

@@ -104,9 +104,9 @@ describe("importNar with a NARInfo", () => {
     ["another hash", plain.replace(/NarHash: .*/, `NarHash: sha256:${encodeNixbase32(new Uint8Array(32))}`), "corrupt"],
     ["a larger size", plain.replace(/NarSize: (\d+)/, (_, size) => `NarSize: ${Number(size) + 8}`), "corrupt"],
     ["a smaller size", plain.replace(/NarSize: (\d+)/, (_, size) => `NarSize: ${Number(size) - 8}`), "corrupt"],
-    ["another store path than its content address", addressed.replace(/StorePath: ([^-]*)-/, "StorePath: $1-x"), "corrupt"],
+    ["a store path that differs from its content address", addressed.replace(/StorePath: ([^-]*)-/, "StorePath: $1-x"), "corrupt"],
     ["no store path", plain.replace(/StorePath: .*\n/, ""), "invalid"],
-  ])("one that says %s is refused, and nothing becomes visible", async (_, text, code) => {
+  ])("a NARInfo with %s is refused, and nothing becomes visible", async (_, text, code) => {
     const store = createMemoryStore();
     const nar = sampleNar(text);
     const source = new Source(nar);

@@ -9,7 +9,7 @@ import { engine, SAMPLE, Source, sampleNar } from "./fixtures.ts";
 
 describe("renderNarInfo", () => {
   test.each(SAMPLE.map((text) => [/StorePath: .*-(.*)/.exec(text)?.[1], text] as const))(
-    "%s as Nix's own, but for the URL",
+    "renders %s like Nix, except for the URL",
     async (_, text) => {
       const info = await importNar(createMemoryStore(), engine, new Source(sampleNar(text)), { narInfo: text });
       const rendered = renderNarInfo(info);

@@ -18,7 +18,7 @@ const INFOS = readdirSync(SAMPLE).flatMap((name) => {
 const ALL = INFOS.map(({ info }) => info.storePath);
 
 test.each(INFOS.map(({ text, info }) => [info.storePath.slice(44), text, info] as const))(
-  "of %s are those that Nix found",
+  "the references of %s are those that Nix found",
   async (_, text, info) => {
     const engine = new InlineHashEngine();
     const store = createMemoryStore(engine);

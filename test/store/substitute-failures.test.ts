@@ -128,7 +128,7 @@ describe("a path that fails", () => {
     ["no NAR", {}, { steps: { "nar/bad": [{ other: 1000 }] } }, "invalid"],
     ["another hash", { narHash: { algorithm: "sha256", digest: new Uint8Array(32) } }, {}, "corrupt"],
     ["compression that is unknown", { compression: "no-such" }, {}, "invalid"],
-  ])("stops only those that refer to it: %s", async (_, change, script, code) => {
+  ])("stops only the paths that refer to it: %s", async (_, change, script, code) => {
     await putGraph(change);
     const told: string[] = [];
     const error = await failed(substitute(["top", "other"], script, { onPath: (path) => void told.push(path.slice(44)) }));
@@ -152,7 +152,7 @@ describe("a path that fails", () => {
     ["is missing", [404], "not-found"],
     ["never comes", Array<Step>(9).fill("reset"), "unavailable"],
     ["makes no sense", [{ other: 100 }], "invalid"],
-  ])("stops only those that refer to it: its NARInfo %s", async (_, steps, code) => {
+  ])("stops only the paths that refer to it: its NARInfo %s", async (_, steps, code) => {
     await putGraph();
     const error = await failed(substitute(["top", "other"], { steps: { [hashPart("bad")]: steps } }));
     expect(error).toMatchObject({ name: "StoreError", code });
@@ -202,7 +202,7 @@ describe("an unreachable cache", () => {
   test.each<[string, Script]>([
     ["while NARs are read", { steps: { "nar/": Array<Step>(9).fill("reset") } }],
     ["while NARInfos are read", { steps: { ".narinfo": Array<Step>(9).fill(503) } }],
-  ])("is not asked for everything: %s", async (_, script) => {
+  ])("is not asked for all paths: %s", async (_, script) => {
     const names = Array.from({ length: 60 }, (_, i) => `path-${i}`);
     for (const name of names) await put(name, [], {}, 10);
     const error = await failure(substitute(names, script));

@@ -195,7 +195,7 @@ describe("copyPaths", () => {
   test.each<[DirectorySizeRule, DirectorySizeRule]>([
     ["documented", "doubled"],
     ["doubled", "documented"],
-  ])("a tree with %s sizes is encoded anew for a target that takes %s sizes only", async (fromRule, toRule) => {
+  ])("a tree with %s sizes is encoded anew for a target that accepts %s sizes only", async (fromRule, toRule) => {
     const from = await sampleStore(fromRule);
     const expected = await sampleStore(toRule);
     const to = createMemoryStore();
@@ -247,7 +247,7 @@ describe("copyPaths", () => {
   test.each<[string, Record<string, Uint8Array>]>([
     ["of files alone", { b: utf8("b"), c: utf8("c") }],
     ["of directories", { "a/b": utf8("b"), c: utf8("c") }],
-  ])("a root %s that the target has by the other size rule is encoded anew", async (_, files) => {
+  ])("a root %s that the target has with the other size rule is encoded anew", async (_, files) => {
     const from = createMemoryStore();
     const to = createMemoryStore();
     await importFiles(to, "other-name", files);
@@ -310,7 +310,7 @@ describe("copyPaths", () => {
     ["NAR size", { narSize: 8 }],
     ["content address", { ca: "fixed:r:sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73" }],
     ["store path", { storePath: "/nix/store/00000000000000000000000000000000-lie" }],
-  ])("a PathInfo with another %s than its content has is corrupt", async (_, change) => {
+  ])("a PathInfo whose %s does not match its content is corrupt", async (_, change) => {
     const from = createMemoryStore();
     const truth = await importFiles(from, "lie", { a: utf8("a") });
     await from.pathInfos.delete(truth.storePath.slice(11, 43));

@@ -31,7 +31,7 @@ describe("a blob's object", () => {
     ["with an outboard", { chunks: CHUNKS, bao: pseudoRandom(1000, 9) }],
     ["without one", { chunks: CHUNKS }],
     ["without chunks", { chunks: [] }],
-  ])("comes back %s, from a view too", (_, entry) => {
+  ])("is read back %s, also from a view", (_, entry) => {
     const bytes = encodeBlob(entry);
     expect(decodeBlob(bytes, BLOB_DIGEST)).toEqual(entry);
     const shifted = new Uint8Array(bytes.length + 10);

@@ -11,9 +11,9 @@ const { gc } = globalThis as { gc?: () => void };
 const SIZE = 64 * 1024 * 1024;
 
 describe.each([
-  ["as bytes, where the engine can", readBytes],
-  ["as whatever comes", (stream: ReadableStream<Uint8Array>) => iterate(stream)],
-])("a blob that nothing but its reading holds, %s", (_, read) => {
+  ["read as bytes if the engine supports it", readBytes],
+  ["read in the pieces of the stream", (stream: ReadableStream<Uint8Array>) => iterate(stream)],
+])("a blob to which only its reader refers, %s", (_, read) => {
   test("is read to its end, although garbage is collected meanwhile", async () => {
     const timer = setInterval(() => gc?.(), 2);
     let length = 0;

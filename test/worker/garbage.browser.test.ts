@@ -418,7 +418,7 @@ describe.each(STORAGES)("objects that a session relies on while they are collect
     test.each([
       ["a text", utf8("some text")],
       ["content of several chunks", long(5)],
-    ])("%s that was asked for by its digest", async (_, content) => {
+    ])("%s that was requested by its digest is kept", async (_, content) => {
       const [collector, writer] = await twoTabs(storage, where);
       const info = await importTree(collector, content);
       const { node } = info;
