@@ -16,7 +16,7 @@ export const STORE_ERROR_CODES = [
   "unavailable",
   /** The operation is not permitted. */
   "denied",
-  /** This library has a defect. */
+  /** This library has a bug. */
   "internal",
 ] as const;
 

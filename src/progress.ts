@@ -8,7 +8,7 @@ export interface OperationOptions {
 export type ProgressCallback = (progress: Progress) => void;
 
 export interface Progress {
-  /** The current step, for example `reading`, `hashing`, `pulling`. */
+  /** The current step, for example `reading`, `hashing` or `copying`. */
   phase: string;
   /**
    * Progress in bytes, or in objects if the phase counts objects. Never decreases within a phase.

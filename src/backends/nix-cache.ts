@@ -14,11 +14,13 @@ export interface NixCacheOptions {
   readonly engine: HashEngine;
   readonly trust: TrustPolicy;
   /**
-   * Castore services at the cache's address, if it may have any. If a NARInfo names its content by
-   * a node, the content is copied from there.
+   * Castore services at the cache's address, which the cache may lack. If the URL in a NARInfo
+   * contains the content's node, the content is copied from these services.
    */
   readonly castore?: CastoreServices | undefined;
-  /** Calculates NARs where the content is, if that is elsewhere. */
+  /**
+   * Calculates NARs at the remote that stores the content; by default, this thread calculates them.
+   */
   readonly calculateNar?: CalculateNarThere | undefined;
 }
 
@@ -63,8 +65,9 @@ export class NixCachePathInfoService implements PathInfoService {
   }
 
   /**
-   * @throws StoreError `denied` for an untrusted path, `corrupt` or `invalid` for content or a
-   *   NARInfo that is not as promised, `unavailable` if the cache can't be reached
+   * @throws StoreError `denied` for an untrusted path, `corrupt` or `invalid` for content that does
+   *   not match its NARInfo or a NARInfo that is malformed, `unavailable` if the cache can't be
+   *   reached
    */
   async get(hashPart: string, { signal }: Abortable = {}): Promise<PathInfo | undefined> {
     signal?.throwIfAborted();

@@ -1,14 +1,11 @@
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 
-/**
- * Levels of directories that a tree may have. A folder that contains itself through a symlink has
- * more.
- */
+/** Maximum depth of a folder. A folder that contains itself through a symlink exceeds it. */
 const MAX_DEPTH = 1024;
 /**
- * Files of one folder: some 500 MB of memory. A symlink to a parent folder multiplies the files
- * that a folder seems to contain.
+ * Maximum number of files in one folder. They take some 500 MB of memory. A symlink to a parent
+ * folder multiplies the files that a folder seems to contain.
  */
 const MAX_FILES = 1_000_000;
 

@@ -7,12 +7,12 @@ import { streamOf } from "../stream.ts";
 import type { Store } from "./store.ts";
 
 /**
- * Store paths in one `index.json`. A cache of static files is meant for samples; use `Store.pull`
- * for a closure.
+ * Maximum number of store paths in `index.json`. A cache of static files is meant for samples; use
+ * `Store.pull` for a larger closure.
  */
 const MAX_PATHS = 10_000;
 
-/** Bytes of one `index.json`. */
+/** Maximum size of `index.json`, in bytes. */
 const MAX_INDEX = 1024 * 1024;
 
 /**

@@ -146,9 +146,9 @@ export class Store extends EventTarget {
   }
 
   /**
-   * Imports a NAR, plain or compressed like an archive of `importTar`. The store path follows from
-   * `name` and the content, or is that of `narInfo`. The NAR must then have the hash and size that
-   * `narInfo` states.
+   * Imports a NAR, plain or compressed like an archive of `importTar`. With `name`, the store path
+   * follows from the name and the content. With `narInfo`, it is the path in that text, and the NAR
+   * must match the size, hash and content address in the text.
    */
   async importNar(archive: Archive, options: (Addressing | { narInfo: string }) & OperationOptions): Promise<PathInfo> {
     const naming = "narInfo" in options ? { narInfo: options.narInfo } : addressing(options);
@@ -321,16 +321,16 @@ export class Store extends EventTarget {
   /**
    * Imports store paths, by default with their closures, from a Nix binary cache. `url` is the
    * address of the directory that contains `nix-cache-info`. Paths that the store already has are
-   * not fetched. NARs are plain or compressed with xz, zstd, bzip2 or gzip. An untrusted path ends
-   * the import before any NAR is read. Each path becomes visible after its dependencies. Requests
-   * are retried after temporary failures.
+   * not fetched. NARs are plain or compressed with xz, zstd, bzip2, gzip, br, lz4, lzip or lzma. An
+   * untrusted path ends the import before any NAR is read. Each path becomes visible after its
+   * dependencies. Requests are retried after temporary failures.
    *
    * A path that fails blocks only the paths that depend on it. The method then rejects at the end,
    * when the other paths are in the store.
    *
    * @throws FailedPathsError which names the failed paths and contains the report. Its code is that
    *   of the first failure: `not-found` if the cache lacks a path or a NAR; `corrupt` or `invalid`
-   *   if data is not as promised; `unavailable` if the cache can't be read.
+   *   if data does not match its NARInfo or is malformed; `unavailable` if the cache can't be read.
    * @throws StoreError before any NAR is read: `denied` if a path is neither signed by one of the
    *   keys nor content-addressed; `not-found` if there is no cache; `unavailable` if the cache
    *   can't be reached or does not allow pages to read it (CORS)

@@ -32,7 +32,7 @@ export class TvixStoreStorage extends LitElement {
    * none.
    */
   declare daemon: string;
-  /** Whether the element is out of sight and need not count. */
+  /** Whether the element is hidden; it then does not measure the storage. */
   declare paused: boolean;
   declare private report: VerifyReport | undefined;
   /** Outcome of fetching damaged objects again. */

@@ -20,9 +20,9 @@ export interface DerivationJson {
 }
 
 /**
- * An output in version 4 of the JSON. It has its path if the path follows from the derivation, and
- * nothing if the path will follow later. It has a hash (SRI) if the content is fixed, else the
- * method and algorithm by which the content will be hashed.
+ * An output in version 4 of the JSON. An input-addressed output has its path, or no field if the
+ * path is unknown until an input is built. A fixed output has its hash (SRI). Other outputs have
+ * the method and algorithm with which the built content will be hashed.
  */
 export type DerivationOutputJson4 =
   | { readonly path: string }

@@ -6,8 +6,8 @@ import { sha256 } from "./sha256.ts";
 import { formatStorePath, parseStorePath, STORE_DIR, type StorePath } from "./store-path.ts";
 
 /**
- * A hash that represents a derivation as an input of other derivations. It stays the same if the
- * derivation is built differently but has the same result. Nix calls it "hash modulo".
+ * A hash that represents a derivation as an input of other derivations. Two derivations that build
+ * the same fixed output in different ways have the same hash. Nix calls it "hash modulo".
  */
 export interface DerivationHash {
   /**

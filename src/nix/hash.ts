@@ -16,9 +16,9 @@ export interface NixHash {
 
 /**
  * Reads a hash in any form that Nix reads: `sha256-<base64>` (SRI), or `sha256:` and the digest.
- * The digest may be in hexadecimal of either case, nixbase32 or base64, which its length tells
- * apart. Base64 may lack its padding. Nix also ignores text after the padding, and unused bits. No
- * program writes these, so this function refuses them.
+ * The digest may be in hexadecimal of either case, nixbase32 or base64; its length shows the
+ * encoding. Base64 may lack its padding. Nix also ignores text after the padding, and unused bits.
+ * No program writes such texts, so this function refuses them.
  *
  * @throws StoreError `invalid`
  */

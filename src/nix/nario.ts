@@ -16,8 +16,8 @@ import { checkStorePath, formatStorePath, parseStorePath, STORE_DIR, storePathBa
  *
  * References are a count and as many store paths. An unknown deriver is empty. Nix 1 had a
  * signature in `notes`, and every later Nix skips the text there. This project uses the text for
- * facts that the format has no room for: the lines `Sig:` and `CA:` as in a NARInfo. So nothing
- * gets lost on the way back.
+ * facts that the format has no room for: the lines `Sig:` and `CA:` as in a NARInfo. So an export
+ * followed by an import keeps these facts.
  */
 
 /** A nario's information about a store path, besides its NAR. */

@@ -41,7 +41,8 @@ const NOT_BUILT: ReadonlySet<string> = new Set([
  * working directory and not decoded. It can also have the form of a URL (`file:///DIR`): it is
  * percent-encoded.
  *
- * @throws UsageError if the address is wrong or its scheme is unknown; the message names the scheme
+ * @throws UsageError if the address is wrong, or if its scheme is unknown or not supported yet; the
+ *   message then names the scheme
  */
 export function parseAddress(text: string): ServiceAddress {
   const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [];

@@ -73,11 +73,11 @@ export interface CalculateNarOptions extends OperationOptions {
   /** Size of the NAR in bytes if it is already known; used only for progress. */
   total?: number | undefined;
   /**
-   * Size of the NAR in bytes that somebody claims. The directories alone serve to check it, before
-   * any content is read. A few directories can describe a NAR that would take forever to hash.
+   * Claimed size of the NAR in bytes. It is checked against the directories before any content is
+   * read, because a few directories can describe a NAR that would take forever to hash.
    */
   claimedSize?: number | undefined;
-  /** Calculates in place of this thread, after the check of `claimedSize`. */
+  /** Calculates the NAR at a remote instead of in this thread, after the check of `claimedSize`. */
   there?: CalculateNarThere | undefined;
 }
 

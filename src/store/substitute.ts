@@ -26,10 +26,13 @@ export interface SubstituteOptions extends OperationOptions {
    */
   readonly castore?: CastoreServices | undefined;
   /**
-   * Calculates the NAR of the store's copy in place of this thread, for a store that is far away.
+   * Calculates NARs at the remote that holds the store; by default, this thread calculates them
+   * from the store's content.
    */
   readonly calculateNar?: CalculateNarThere | undefined;
-  /** Requests of the same import that were retried before this call. */
+  /**
+   * Number of requests that the same import retried before this call; it is added to the report.
+   */
   readonly retried?: number | undefined;
   /**
    * Called with each path once it is in the store, dependencies first. Paths that were there before
@@ -53,8 +56,8 @@ export type SubstituteReport = PathsReport;
  *
  * @param storePaths absolute paths, base names or hash parts
  * @throws FailedPathsError with the code of the first failure: `not-found` if the cache lacks a
- *   path or a NAR; `corrupt` or `invalid` if data is not as promised; `unavailable` if the cache
- *   can't be read, despite retries
+ *   path or a NAR; `corrupt` or `invalid` if data does not match its NARInfo or is malformed;
+ *   `unavailable` if the cache can't be read, despite retries
  * @throws StoreError before any NAR is read: `denied` if a path is not trusted; `conflict` if the
  *   store has one of the paths with other content; `invalid` if references form a cycle. Later:
  *   `quota` or `closed` if the store can't take more.

@@ -38,11 +38,14 @@ export interface CopyPathsOptions extends OperationOptions {
    * verified, as in a push from a store of our own.
    */
   verify?: boolean | undefined;
-  /** Calculates the NAR of the target's copy in place of this thread. */
+  /**
+   * Calculates NARs at the remote that is the target; by default, this thread calculates them from
+   * the target's content.
+   */
   calculateNar?: CalculateNarThere | undefined;
   /**
-   * Whether to read chunks that the target has there and not at the source. Use it if the target is
-   * nearer.
+   * Whether to read the chunks that the target already has from the target, and only the other
+   * chunks from the source. Use it if the target is nearer.
    */
   reuseChunks?: boolean | undefined;
   /**

@@ -185,8 +185,8 @@ export interface BinaryCacheImport extends SyncOptions {
    */
   trustedPublicKeys?: readonly string[] | undefined;
   /**
-   * `false` accepts every path info of the cache without a signature. NARs are then checked only
-   * against its NARInfo.
+   * `true` by default. `false` accepts every path info of the cache, even without a signature. NARs
+   * are then checked only against their NARInfo files.
    */
   requireSignatures?: boolean | undefined;
   /** HTTP headers for each request. */

@@ -143,9 +143,9 @@ export class FileChunkStore implements ChunkStore {
   }
 
   /**
-   * Orders all earlier puts before later writes to the journal's database. After it resolves, such
-   * a write only survives a crash together with the earlier puts, unless these can't be written.
-   * Call `flush` afterwards: it throws that failure.
+   * Orders all earlier puts before later writes to the journal's database: if a later write
+   * survives a crash, the earlier puts survive it too. This does not hold if the earlier puts can't
+   * be written. `flush` throws that failure, so call it afterwards.
    */
   async order(): Promise<void> {
     if (this.#writing) await this.#writing.done.catch(() => {});
