@@ -25,7 +25,7 @@ export { isStoreError, StoreError } from "./error.ts";
  * Opens the store of this name in this origin, or creates an empty one. If this thread can't write
  * files synchronously, new content goes to IndexedDB. Content in OPFS stays readable.
  *
- * @throws StoreError as `openStore` of the page's entry point
+ * @throws StoreError with the codes of `openStore` in the page's entry point
  */
 export async function openStore(
   name: string,

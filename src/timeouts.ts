@@ -6,12 +6,12 @@ import { StoreError } from "./error.ts";
  */
 export interface Timeouts {
   /**
-   * From a request to the head of its answer; 60,000 by default. Includes the time in a browser's
-   * queue of requests to one host.
+   * Time from a request to the head of its answer; 60,000 by default. Includes the time in a
+   * browser's queue of requests to one host.
    */
   readonly connect?: number | undefined;
   /**
-   * Between two pieces of an answer's body; 300,000 by default, as Nix's
+   * Time between two pieces of an answer's body; 300,000 by default, as Nix's
    * `stalled-download-timeout`.
    */
   readonly stall?: number | undefined;

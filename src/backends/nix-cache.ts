@@ -42,9 +42,9 @@ interface Import {
 const MAX_KNOWN = 10_000;
 
 /**
- * A Nix binary cache as a PathInfoService. `get` imports the content of a path, verified, into
- * castore services elsewhere. It imports dependencies only when a caller asks for them. The service
- * is read-only and can't list its paths.
+ * A Nix binary cache as a PathInfoService. `get` verifies the content of a path and imports it into
+ * other castore services. It imports dependencies only when a caller asks for them. The service is
+ * read-only and can't list its paths.
  */
 export class NixCachePathInfoService implements PathInfoService {
   readonly #cache: BinaryCache;

@@ -14,8 +14,8 @@ export interface RemoteOptions {
 }
 
 /**
- * Address of a daemon that a page can reach, with the way to talk to it. `Store.pull` and
- * `Store.push` make the connections.
+ * Address of a daemon that a page can reach, with the protocol, service names and headers for its
+ * requests. `Store.pull` and `Store.push` make the connections.
  */
 export class Remote {
   readonly url: string;
@@ -49,7 +49,7 @@ export class Remote {
 }
 
 /**
- * Returns the address of a remote daemon, for example `http://localhost:8000`. It sends nothing
+ * Returns the address of a remote daemon, for example `http://localhost:8000`. It sends no request
  * yet.
  *
  * @throws StoreError `invalid` if `url` is not an `http:` or `https:` address

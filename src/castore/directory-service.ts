@@ -31,9 +31,9 @@ export interface DirectoryService {
   put(directories: Iterable<Directory> | AsyncIterable<Directory>, options?: { signal?: AbortSignal | undefined }): Promise<Digest>;
 
   /**
-   * Finds out which size rules `put` accepts: at least one, and first the rule that new trees
-   * should use. Every writer has to ask, because the rule decides the digests. A remote
-   * implementation may have to write a small tree to find out, so ask only before a write.
+   * Returns the size rules that `put` accepts, at least one. The first one is the rule that new
+   * trees should use. Every writer must ask for the rules, because the digests depend on them. A
+   * remote implementation may have to write a small tree to find out, so ask only before a write.
    */
   sizeRules(options?: { signal?: AbortSignal | undefined }): Promise<readonly DirectorySizeRule[]>;
 }

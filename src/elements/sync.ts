@@ -38,7 +38,7 @@ export class TvixSync extends LitElement {
   declare store: Store | undefined;
   /** The path infos of the store, which can be pushed. */
   declare paths: readonly PathInfo[];
-  /** Address to start with, unless the reader has used another one before. */
+  /** Address that the form shows at first, unless the reader has used another address before. */
   declare daemon: string;
   declare private address: string;
   declare private protocol: Protocol;

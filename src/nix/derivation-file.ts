@@ -11,7 +11,7 @@ export const DERIVATION_MAX_LENGTH: number = 64 * 1024 * 1024;
  * Reads a `.drv` file. It is an ATerm: `Derive(outputs, input derivations, input sources, system,
  * builder, arguments, environment)`. Lists may be in any order, but without duplicates.
  *
- * @param name of the derivation, without `.drv`
+ * @param name name of the derivation, without `.drv`
  * @throws StoreError `invalid`
  */
 export function parseDerivation(bytes: Uint8Array, name: string, storeDir: string = STORE_DIR): Derivation {

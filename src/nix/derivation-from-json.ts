@@ -19,7 +19,8 @@ type JsonObject = Readonly<Record<string, unknown>>;
  *
  * @param json a text, or the value parsed from it. A text keeps all digits of numbers in structured
  *   attributes, and the derivation's store path depends on them. A parsed value has lost some.
- * @param options.name of the derivation, without `.drv`: the JSON of Nix 2.8 lacks it
+ * @param options.name name of the derivation, without `.drv`; needed for the JSON of Nix 2.8, which
+ *   lacks the name
  * @throws StoreError `invalid`
  */
 export async function derivationFromJson(

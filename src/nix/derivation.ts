@@ -6,7 +6,10 @@ import { checkStorePath, checkStorePathName, STORE_DIR } from "./store-path.ts";
 
 /** A recipe for store paths, which Nix keeps in a file `<hash>-<name>.drv`. */
 export interface Derivation {
-  /** Name of the derivation, without `.drv`. The file itself lacks it; its store path has it. */
+  /**
+   * Name of the derivation, without `.drv`. It is part of the store path of the `.drv` file, but
+   * not of the file's content.
+   */
   readonly name: string;
   /** Outputs by their names; usually only `out`. */
   readonly outputs: ReadonlyMap<string, DerivationOutput>;

@@ -91,7 +91,7 @@ export class NarioReader {
   #isInNar = false;
   #hasEnded = false;
 
-  /** @param source only `close` ends it */
+  /** @param source pieces of the narios; only `close` ends it */
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
   }

@@ -36,7 +36,8 @@ export class ReferenceScanner {
   #carried = 0;
 
   /**
-   * @param hashParts of the store paths to search for; include the path's own for self-references
+   * @param hashParts hash parts of the store paths to search for; to find self-references, include
+   *   the path's own hash part
    * @throws StoreError `invalid`
    */
   constructor(hashParts: Iterable<string>) {

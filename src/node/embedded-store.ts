@@ -15,9 +15,7 @@ import { publishAfter, storeAfter } from "./publishing.ts";
 export interface EmbeddedStore extends LocalStoreServices {
   /** Records of the data that clients have put into the daemon's binary cache. */
   readonly uploadRecords: UploadRecords;
-  /**
-   * Resolves when everything that was put before survives a crash. `pathInfos.put` includes this.
-   */
+  /** Resolves when everything that was put before survives a crash. `pathInfos.put` flushes too. */
   flush(): Promise<void>;
   close(): Promise<void>;
 }

@@ -10,7 +10,7 @@ export type ListenAddress = { host: string; port: number } | { path: string };
 
 export interface ServerOptions extends AccessRules {
   routes: Routes;
-  /** Answers every request that is not a call. By default, the answer is 404. */
+  /** Answers every request that is not an RPC call. By default, the answer is 404. */
   fallback?: ((request: ServerRequest, answer: ServerAnswer) => void) | undefined;
   /** How long `close()` waits for running requests, in milliseconds; 10 seconds by default. */
   closeTimeout?: number | undefined;

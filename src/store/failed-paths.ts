@@ -15,10 +15,13 @@ export interface PathsReport {
 }
 
 export interface FailedPath {
-  /** Absolute path; in the requested form, if nothing more is known of it. */
+  /** Absolute path; the requested form of the path if the absolute path is unknown. */
   readonly storePath: string;
   readonly error: StoreError;
-  /** The path whose failure caused this one. This path refers to it, directly or indirectly. */
+  /**
+   * The path that failed first. This path depends on it, directly or indirectly. `undefined` if
+   * this path itself failed.
+   */
   readonly because?: string | undefined;
 }
 

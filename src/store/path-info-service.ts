@@ -12,9 +12,9 @@ export interface PathInfoService {
   get(hashPart: string, options?: { signal?: AbortSignal | undefined }): Promise<PathInfo | undefined>;
 
   /**
-   * Makes a store path visible, or adds facts to one that is visible. Its content must already be
-   * in the store. The rules are those of `mergePathInfo`: signatures are merged. This is one atomic
-   * step, except at stock remotes, which overwrite.
+   * Publishes a store path, or adds facts to a published one. The path's content must already be in
+   * the store. `mergePathInfo` has the rules: for example, signatures are merged. The call is one
+   * atomic step, except at stock remotes, which overwrite the earlier PathInfo.
    *
    * Resolves to the stored PathInfo, once it survives a crash, as far as the backend can guarantee
    * that.

@@ -101,7 +101,10 @@ export type FolderSource = { handle: FileSystemDirectoryHandle } | { files: read
 /** A stream that comes through a port, or a Blob that the worker reads itself. */
 export type ArchiveSource = { blob: Blob } | { port: MessagePort };
 
-/** Format and options of an archive. A `file` becomes the content of the store path as it is. */
+/**
+ * Format and options of an archive. A `file` is not unpacked: it becomes the content of the store
+ * path unchanged.
+ */
 export type ArchiveOptions =
   | ({ format: "tar" } & TarOptions & Addressing)
   | ({ format: "nar" | "file" } & Addressing)

@@ -69,8 +69,8 @@ export class FileChunkStore implements ChunkStore {
 
   /**
    * @param root root directory, created if it is missing
-   * @param options.exclusive whether nobody else writes to this object store. All temporary files
-   *   are then left over and removed; otherwise only those older than a day.
+   * @param options.exclusive whether no other program writes to this object store. `open` then
+   *   removes all temporary files; otherwise it removes only those older than a day.
    * @param options.journal a journal that only this object store uses
    * @throws StoreError `denied`, `quota` or `unavailable` if the directory can't be opened
    */

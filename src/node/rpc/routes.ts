@@ -51,8 +51,8 @@ const STRICT_JSON = { jsonOptions: { ignoreUnknownFields: false } };
 
 export interface RpcOptions extends PathInfoHandlerOptions {
   /**
-   * Directories of the store, and trees derived from them. `calculateNar` must read from it too, so
-   * that snix's clients can ask for the NAR of a derived tree.
+   * Directories of the store, and trees derived from them. `calculateNar` must read from `derived`
+   * too, so that snix's clients can ask for the NAR of a derived tree.
    */
   derived?: DerivedDirectories | undefined;
 }
