@@ -10,7 +10,7 @@ export type { StoreFile } from "./browser/store-file.ts";
 export type { FileNode, Node } from "./castore/node.ts";
 export { isStoreError, STORE_ERROR_CODES, StoreError, type StoreErrorCode } from "./error.ts";
 export type { NarListingJson, NarListingJsonNode } from "./nix/nar-listing.ts";
-export type { OperationOptions, Progress, ProgressCallback } from "./progress.ts";
+export type { OperationOptions, Progress, ProgressCallback, ProgressUnit } from "./progress.ts";
 export type { Addressing } from "./store/addressing.ts";
 export { type FailedPath, FailedPathsError, type PathsReport } from "./store/failed-paths.ts";
 export type { PathInfo } from "./store/path-info.ts";

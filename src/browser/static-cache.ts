@@ -37,7 +37,7 @@ export async function importStaticCache(store: Store, baseUrl: string | URL, opt
   const names = parseIndex(await readText("index.json", MAX_INDEX), base);
   const imported: PathInfo[] = [];
   for (const [done, name] of names.entries()) {
-    onProgress?.({ phase: "store paths", loaded: done, total: names.length });
+    onProgress?.({ phase: "store paths", unit: "paths", loaded: done, total: names.length });
     const narInfo = await readText(name, NARINFO_MAX_LENGTH);
     const { storePath, url, fileSize } = parseNarInfo(narInfo);
     const known = await store.pathInfo(storePath);
@@ -48,7 +48,7 @@ export async function importStaticCache(store: Store, baseUrl: string | URL, opt
     const nar = streamOf(files.stream(new URL(url, base).href, { signal, size: fileSize }));
     imported.push(await store.importNar(nar, { narInfo, ...(signal ? { signal } : {}) }));
   }
-  onProgress?.({ phase: "store paths", loaded: names.length, total: names.length });
+  onProgress?.({ phase: "store paths", unit: "paths", loaded: names.length, total: names.length });
   return imported;
 }
 

@@ -18,7 +18,7 @@ export async function* fileEntry(
     uploader.write(bytes);
     await uploader.drain();
     loaded += bytes.length;
-    onProgress?.({ phase: "reading", loaded });
+    onProgress?.({ phase: "reading", unit: "bytes", loaded });
   }
   yield { kind: "file", path: [], executable: false, contents: uploader.end() };
 }

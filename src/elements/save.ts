@@ -71,7 +71,7 @@ async function pipe(
   const counter = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>({
     transform(chunk, controller) {
       loaded += chunk.length;
-      onProgress?.({ phase: "saving", loaded, total });
+      onProgress?.({ phase: "saving", unit: "bytes", loaded, total });
       controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
     },
   });

@@ -296,7 +296,7 @@ export class TvixSync extends LitElement {
       for await (const info of store.remotePathInfos(remote, { signal })) {
         found.push(info);
         if (found.length % LISTED_AT_ONCE !== 0) continue;
-        onProgress({ phase: "paths", loaded: found.length });
+        onProgress({ phase: "paths", unit: "paths", loaded: found.length });
         this.remotePaths = [...found];
       }
       this.remotePaths = found;

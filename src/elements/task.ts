@@ -1,5 +1,5 @@
 import { html, nothing, type ReactiveController, type ReactiveControllerHost, type TemplateResult } from "lit";
-import type { OperationOptions, Progress } from "../progress.ts";
+import type { OperationOptions, Progress, ProgressUnit } from "../progress.ts";
 import { describeFailure } from "./failure.ts";
 import { showCount, showSize } from "./size.ts";
 
@@ -131,10 +131,14 @@ export class Task implements ReactiveController {
 
 function amount(progress: Progress | undefined): string {
   if (!progress) return "";
-  const { loaded, total } = progress;
-  const show = COUNTED.test(progress.phase) ? showCount : showSize;
+  const { unit, loaded, total } = progress;
+  const show = SHOW_AMOUNT[unit];
   return total ? `${show(loaded)} of ${show(total)}` : loaded > 0 ? show(loaded) : "";
 }
 
-/** Matches phases whose progress counts objects, not bytes. */
-const COUNTED = /object|marking|path|director|entr|list|file|comparing|looking/i;
+const SHOW_AMOUNT: Readonly<Record<ProgressUnit, (amount: number) => string>> = {
+  bytes: showSize,
+  objects: showCount,
+  paths: showCount,
+  none: () => "",
+};

@@ -170,7 +170,7 @@ class Run {
         onProgress: ({ loaded }) => {
           this.#loaded += loaded - read;
           read = loaded;
-          onProgress?.({ phase: "reading", loaded: this.#loaded, total: this.#total });
+          onProgress?.({ phase: "reading", unit: "bytes", loaded: this.#loaded, total: this.#total });
         },
       });
       report.paths++;

@@ -238,7 +238,7 @@ class NarInput {
         behind -= oldest?.length ?? 0;
         await oldest?.hashed;
       }
-      onProgress?.({ phase: "reading", loaded: this.#size, total });
+      onProgress?.({ phase: "reading", unit: "bytes", loaded: this.#size, total });
     }
     for (const { hashed } of underWay) await hashed;
   }

@@ -109,10 +109,10 @@ export async function calculateNar(
       narSize += piece.length;
       if (narSize - told >= PROGRESS_STEP) {
         told = narSize;
-        onProgress?.({ phase, loaded: narSize, total });
+        onProgress?.({ phase, unit: "bytes", loaded: narSize, total });
       }
     }
-    onProgress?.({ phase, loaded: narSize, total: narSize });
+    onProgress?.({ phase, unit: "bytes", loaded: narSize, total: narSize });
     return { narSize, narHash: formatSri({ algorithm: "sha256", digest: await hash.digest() }) };
   } catch (error) {
     hash.abort();

@@ -52,7 +52,7 @@ export async function* exportNario(
         await hash.update(bytes);
         yield bytes;
         loaded += bytes.length;
-        onProgress?.({ phase: "reading", loaded, total });
+        onProgress?.({ phase: "reading", unit: "bytes", loaded, total });
       }
       isRead = true;
     } finally {
@@ -164,6 +164,6 @@ async function* counted(source: AsyncIterable<Uint8Array>, { signal, onProgress 
     signal?.throwIfAborted();
     loaded += bytes.length;
     yield bytes;
-    onProgress?.({ phase: "reading", loaded });
+    onProgress?.({ phase: "reading", unit: "bytes", loaded });
   }
 }

@@ -33,7 +33,7 @@ export async function scanReferences(
   for await (const bytes of iterate(renderNar(castore, node, { signal }), signal)) {
     scanner.push(bytes);
     loaded += bytes.length;
-    onProgress?.({ phase: "reading", loaded, total });
+    onProgress?.({ phase: "reading", unit: "bytes", loaded, total });
   }
   return Array.from(scanner.found, (hashPart) => names.get(hashPart) ?? hashPart).sort();
 }

@@ -87,7 +87,7 @@ export class Substituter {
     // Reading starts from 0 again if the NAR replaces a failed copy, but progress must not fall.
     const onRead = (loaded: number): void => {
       read = Math.max(read, Math.min(loaded, info.narSize));
-      options.onProgress?.({ phase: "reading", loaded: read, total: info.narSize });
+      options.onProgress?.({ phase: "reading", unit: "bytes", loaded: read, total: info.narSize });
     };
     const copied = await this.#copy(store, info, onRead, signal);
     if (copied) return store.pathInfos.put(copied, { signal });

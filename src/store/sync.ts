@@ -233,7 +233,7 @@ class PathProgress {
     const now = Math.min(loaded, this.#size);
     if (now <= this.#loaded) return;
     this.#loaded = now;
-    this.#onProgress?.({ phase: this.#phase, loaded: this.#before + now, total: this.#total });
+    this.#onProgress?.({ phase: this.#phase, unit: "bytes", loaded: this.#before + now, total: this.#total });
   }
 
   end(): void {

@@ -26,7 +26,7 @@ export async function* archiveBytes(
   const pieces = readByteStream(stream, buffers, signal) ?? iterate(stream, signal);
   for await (const bytes of outsideBytes<Uint8Array>(pieces, outside, signal)) {
     loaded += bytes.length;
-    onProgress?.({ phase: "reading", loaded, total });
+    onProgress?.({ phase: "reading", unit: "bytes", loaded, total });
     yield bytes;
   }
 }

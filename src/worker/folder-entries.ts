@@ -51,7 +51,7 @@ export async function* folderEntries(
         uploader.write(bytes);
         await uploader.drain();
         loaded += bytes.length;
-        options.onProgress?.({ phase: "reading", loaded, total });
+        options.onProgress?.({ phase: "reading", unit: "bytes", loaded, total });
       }
       const blob = uploader.end();
       await uploader.drain();

@@ -90,7 +90,7 @@ async function rewrite(store: PackedStore, options: OperationOptions): Promise<v
     }
     const onBytes = (bytes: number): void => {
       loaded += bytes;
-      options.onProgress?.({ phase: "rewriting", loaded, total });
+      options.onProgress?.({ phase: "rewriting", unit: "bytes", loaded, total });
     };
     try {
       await rewriteSome(store, new Set(some), options.signal, onBytes);

@@ -40,7 +40,7 @@ export async function packLegacyObjects(store: PackedStore, { signal, onProgress
           for (let moved = -1; moved !== 0; loaded += moved) {
             signal?.throwIfAborted();
             moved = await moveSome(database, session, name);
-            if (moved > 0) onProgress?.({ phase: "upgrading", loaded: loaded + moved, total });
+            if (moved > 0) onProgress?.({ phase: "upgrading", unit: "objects", loaded: loaded + moved, total });
           }
         } finally {
           await session.close();

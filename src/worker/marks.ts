@@ -40,7 +40,7 @@ export class Marks {
     let marked = 0;
     for await (const { hashPart, info } of pathInfoRecords(database, options.signal)) {
       await this.#mark(nodeOf(info, `the PathInfo of ${hashPart}`), options.signal);
-      options.onProgress?.({ phase: "marking", loaded: ++marked });
+      options.onProgress?.({ phase: "marking", unit: "paths", loaded: ++marked });
     }
   }
 

@@ -28,7 +28,7 @@ export async function openPackedStore(
   let isOpen = false;
   const database = new StoreDatabase(name, (phase) => {
     // After the store is open, nobody listens to this progress any more.
-    if (!isOpen) options.onProgress?.({ phase, loaded: 0 });
+    if (!isOpen) options.onProgress?.({ phase, unit: "none", loaded: 0 });
   });
   try {
     const id = database.read("meta", (store) => store.get("id"));

@@ -31,7 +31,7 @@ export async function repair(
   let loaded = 0;
   const onBytes = (bytes: number): void => {
     loaded += bytes;
-    options.onProgress?.({ phase: "refetching", loaded });
+    options.onProgress?.({ phase: "refetching", unit: "bytes", loaded });
   };
   await writePacked(
     store,

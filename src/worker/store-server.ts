@@ -370,7 +370,8 @@ export class StoreServer implements StoreApi {
   /** Deletes the store with all its content. Other tabs that have it open close it. */
   async destroy(name: string, operation?: MessagePort): Promise<void> {
     await this.close();
-    const destroy = ({ onProgress }: OperationOptions) => deletePackedStore(name, (phase) => onProgress?.({ phase, loaded: 0 }));
+    const destroy = ({ onProgress }: OperationOptions) =>
+      deletePackedStore(name, (phase) => onProgress?.({ phase, unit: "none", loaded: 0 }));
     return operation ? this.#run(operation, destroy) : destroy({});
   }
 

@@ -139,7 +139,7 @@ class Verification {
     const { kind, length } = this.#store.table.location(entry);
     this.#objects++;
     this.#loaded += length;
-    this.#options.onProgress?.({ phase: "verifying", loaded: this.#loaded, total: this.#total });
+    this.#options.onProgress?.({ phase: "verifying", unit: "bytes", loaded: this.#loaded, total: this.#total });
     if (isGood) return;
     this.#damaged.add(entry);
     this.#corrupt.push(described(kind, this.#store.table.digest(entry)));

@@ -106,7 +106,7 @@ describe("an imported store path", () => {
     const progress: Progress[] = [];
     const b = await textB((step) => progress.push(step));
     expect(b).toMatchObject({ storePath: "/nix/store/qazc45yhbz4h7v2c8j64v903kxmrr033-text-b", references: [a.slice(11)] });
-    expect(progress.at(-1)).toEqual({ phase: "hashing", loaded: b.narSize, total: b.narSize });
+    expect(progress.at(-1)).toEqual({ phase: "hashing", unit: "bytes", loaded: b.narSize, total: b.narSize });
     expect(await (await store.file(b.storePath))?.text()).toBe(`b ${a}`);
   });
 
@@ -346,7 +346,7 @@ describe("a long operation", () => {
     const nar = sampleNar();
     await store.importNar(new Blob([nar]), { name: "sample", onProgress: (progress) => told.push(progress) });
     const reading = told.filter(({ phase }) => phase === "reading");
-    expect(reading.at(-1)).toEqual({ phase: "reading", loaded: nar.length, total: nar.length });
+    expect(reading.at(-1)).toEqual({ phase: "reading", unit: "bytes", loaded: nar.length, total: nar.length });
     expect(reading.every(({ loaded }, i) => i === 0 || loaded >= (reading[i - 1]?.loaded ?? 0))).toBe(true);
   });
 

@@ -1,6 +1,7 @@
+import { render } from "lit";
 import { expect, test } from "vitest";
 import { Task } from "../../src/elements/task.ts";
-import { StoreError } from "../../src/index.ts";
+import { type Progress, StoreError } from "../../src/index.ts";
 
 function makeTask(): Task {
   const host = Object.assign(document.createElement("div"), {
@@ -39,3 +40,27 @@ test("a task that fails or succeeds reports only that", async () => {
   expect(await task.run("Working", async () => "Done.", "Cancelled.")).toBe(true);
   expect([task.state, task.message]).toEqual(["done", "Done."]);
 });
+
+test.each<[Progress, string]>([
+  [{ phase: "listing files", unit: "bytes", loaded: 2048, total: 4096 }, "listing files 2.0 KiB of 4.0 KiB"],
+  [{ phase: "upgrading", unit: "objects", loaded: 2048, total: 4096 }, `upgrading ${count(2048)} of ${count(4096)}`],
+  [{ phase: "marking", unit: "paths", loaded: 2048 }, `marking ${count(2048)}`],
+  [{ phase: "waiting for another tab", unit: "none", loaded: 0 }, "waiting for another tab"],
+])("the unit of the progress, not the name of its phase, decides how the amount is shown: $0.unit", async (progress, shown) => {
+  const task = makeTask();
+  const page = document.createElement("div");
+  await task.run(
+    "Working",
+    async ({ onProgress }) => {
+      onProgress(progress);
+      render(task.render(), page);
+      return "Done.";
+    },
+    "Cancelled.",
+  );
+  expect(page.querySelector(".running .dim")?.textContent?.trim()).toBe(shown);
+});
+
+function count(value: number): string {
+  return value.toLocaleString();
+}

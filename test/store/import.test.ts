@@ -38,7 +38,7 @@ describe("importNar with a name", () => {
         onProgress: (step) => progress.push(step),
       });
       expect(info.storePath).toBe(fixture.storePath);
-      expect(progress.at(-1)).toEqual({ phase: "hashing", loaded: fixture.size, total: fixture.size });
+      expect(progress.at(-1)).toEqual({ phase: "hashing", unit: "bytes", loaded: fixture.size, total: fixture.size });
     }
   });
 

@@ -102,6 +102,7 @@ describe("copyPaths", () => {
   test("reports progress that only rises, up to the total", async () => {
     const steps: Progress[] = [];
     await copyPaths(sample, createMemoryStore(), [DEMO], { engine, onProgress: (step) => steps.push(step) });
+    expect(new Set(steps.map(({ unit }) => unit))).toEqual(new Set(["bytes"]));
     for (const phase of ["copying", "verifying"]) {
       const loaded = steps.filter((step) => step.phase === phase).map((step) => step.loaded);
       expect(loaded).toEqual([...loaded].sort((a, b) => a - b));

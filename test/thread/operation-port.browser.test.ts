@@ -22,11 +22,11 @@ test("the first and last of many reports of each phase arrive, in order", async 
   const call = operationPort({ onProgress: (progress) => told.push(progress) });
   const { onProgress, finish } = operationOptions(call.port);
   for (const phase of ["reading", "hashing"]) {
-    for (let loaded = 0; loaded <= 1000; loaded++) onProgress({ phase, loaded, total: 1000 });
+    for (let loaded = 0; loaded <= 1000; loaded++) onProgress({ phase, unit: "bytes", loaded, total: 1000 });
   }
   finish();
   await call.reported;
-  expect(told.at(-1)).toEqual({ phase: "hashing", loaded: 1000, total: 1000 });
+  expect(told.at(-1)).toEqual({ phase: "hashing", unit: "bytes", loaded: 1000, total: 1000 });
   const of = (phase: string): number[] => told.filter((report) => report.phase === phase).map(({ loaded }) => loaded);
   for (const phase of ["reading", "hashing"]) {
     expect(of(phase)[0]).toBe(0);

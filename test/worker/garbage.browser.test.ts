@@ -121,8 +121,10 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     const before = await storageUsage(store);
     await forget(store, both);
     const told: [number, number | undefined][] = [];
+    const units = new Map<string, string>();
     await collect(store, {
-      onProgress: ({ phase, loaded, total }) => {
+      onProgress: ({ phase, unit, loaded, total }) => {
+        units.set(phase, unit);
         if (phase === "rewriting") told.push([loaded, total]);
       },
     });
@@ -131,6 +133,7 @@ describe.each(STORAGES)("garbage collection: packs in %s", (storage) => {
     expect(after.packs.bytes).toBeLessThan(650_000);
     expect(after.stored).toBeLessThan(650_000);
     expect(after.packs.bytes).toBeGreaterThan(600_000);
+    expect(units).toEqual(new Map(Object.entries({ marking: "paths", rewriting: "bytes" })));
     const [last] = told.slice(-1);
     expect(last?.[0]).toBe(last?.[1]);
     await expectNoSpareParts(store);

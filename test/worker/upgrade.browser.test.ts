@@ -239,7 +239,8 @@ test("the upgrade reports progress, stops at an abort, and continues at the next
   const store = await openPackedStore(name, "indexeddb", { onProgress: (progress) => told.push(progress) });
   opened.push(store);
   const upgrading = told.filter(({ phase }) => phase === "upgrading");
-  const { loaded, total } = upgrading.at(-1) ?? {};
+  const { unit, loaded, total } = upgrading.at(-1) ?? {};
+  expect(unit).toBe("objects");
   expect(loaded).toBe(total);
   // The first attempt has moved some of the chunks.
   expect(total).toBeLessThan(20_000);
