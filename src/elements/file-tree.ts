@@ -5,7 +5,7 @@ import type { ListEntry } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
 import { showName } from "./file-name.ts";
 import { showTarget } from "./link-target.ts";
-import { joinPath, splitPath } from "./route.ts";
+import { joinPath, ROOT, splitPath } from "./route.ts";
 import { plural, showSize } from "./size.ts";
 import { theme } from "./theme.ts";
 import { VirtualRows } from "./virtual-rows.ts";
@@ -62,7 +62,7 @@ export class TvixFileTree extends LitElement {
 
   constructor() {
     super();
-    this.path = new Uint8Array(0);
+    this.path = ROOT;
     this.roots = [];
     this.busy = false;
   }

@@ -12,8 +12,11 @@ export interface Route {
   path: Uint8Array;
 }
 
+/** Path of the root of a store path. */
+export const ROOT = new Uint8Array(0);
+
 const SLASH = new Uint8Array([0x2f]);
-const NOWHERE: Route = { path: new Uint8Array(0) };
+const NOWHERE: Route = { path: ROOT };
 
 /** Parses `location.hash`. Any other text stands for the list of store paths. */
 export function parseRoute(hash: string): Route {
