@@ -5,14 +5,12 @@ import { describeFailedPath, type FailedPath, FailedPathsError } from "../store/
 import type { SubstituteReport } from "../store/substitute.ts";
 import { showText } from "./file-name.ts";
 import { keptKeys } from "./kept-keys.ts";
-import { formatRoute } from "./route.ts";
+import { formatRoute, ROOT } from "./route.ts";
 import { plural, showSize } from "./size.ts";
 import { nameOf } from "./store-paths.ts";
 import { PATHS_STAY, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 import type { TvixTrustedKeys } from "./trusted-keys.ts";
-
-const ROOT = new Uint8Array(0);
 
 /** Maximum number of listed items; the rest is only counted. */
 const LISTED = 20;

@@ -14,7 +14,7 @@ import {
   type ImportSource,
   importSource,
 } from "./import-source.ts";
-import { formatRoute } from "./route.ts";
+import { formatRoute, ROOT } from "./route.ts";
 import { plural } from "./size.ts";
 import { deriveName, nameFault } from "./source-name.ts";
 import { AS_IT_WAS, PATHS_STAY, Task } from "./task.ts";
@@ -118,7 +118,7 @@ export class TvixImport extends LitElement {
           info && infos.length === 1
             ? html`<p>
                 Imported as
-                <a href=${formatRoute({ storePath: info.storePath, path: new Uint8Array(0) })}><code>${info.storePath}</code></a>
+                <a href=${formatRoute({ storePath: info.storePath, path: ROOT })}><code>${info.storePath}</code></a>
               </p>`
             : html`<p>Imported ${plural(infos.length, "store path")}.</p>`
         }

@@ -5,15 +5,13 @@ import type { PathInfo } from "../store/path-info.ts";
 import type { SignatureReport } from "../thread/store-api.ts";
 import { describeFailure } from "./failure.ts";
 import { KeptKeys } from "./kept-keys.ts";
-import { formatRoute } from "./route.ts";
+import { formatRoute, ROOT } from "./route.ts";
 import { saveStream } from "./save.ts";
 import { signatureList, signatureStyle } from "./signature-list.ts";
 import { showCount, showSize } from "./size.ts";
 import { nameOf } from "./store-paths.ts";
 import { NOT_SAVED, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
-
-const ROOT = new Uint8Array(0);
 
 /**
  * Saves the NAR of a store path as `<name>.nar`, and reports progress to `task`. Call it in the

@@ -1,7 +1,7 @@
 import { css, html, nothing, type TemplateResult } from "lit";
 import { STORE_DIR } from "../nix/store-path.ts";
 import type { DamagedObject, VerifyReport } from "../thread/store-api.ts";
-import { formatRoute } from "./route.ts";
+import { formatRoute, ROOT } from "./route.ts";
 import { plural, showSize } from "./size.ts";
 
 /**
@@ -9,7 +9,6 @@ import { plural, showSize } from "./size.ts";
  * read the full list.
  */
 const LISTED = 200;
-const ROOT = new Uint8Array(0);
 
 const KINDS: Record<DamagedObject["kind"], string> = {
   chunk: "chunk",

@@ -145,26 +145,6 @@ export const viewerLayout = css`
     display: grid;
     min-height: 0;
   }
-  .files {
-    display: grid;
-    grid-template-columns: minmax(13rem, 1fr) minmax(0, 2fr);
-    min-height: 0;
-  }
-  .files.one {
-    grid-template-columns: minmax(0, 1fr);
-  }
-  tvix-file-tree {
-    border-inline-end: 1px solid var(--line);
-  }
-  .preview {
-    display: flex;
-    flex-direction: column;
-    min-width: 0;
-    min-height: 0;
-  }
-  .preview > tvix-file-preview {
-    flex: 1;
-  }
   aside {
     position: absolute;
     z-index: 2;
@@ -263,13 +243,6 @@ export const viewerLayout = css`
     main {
       grid-template-columns: minmax(14rem, 17rem) minmax(0, 1fr);
     }
-    .files:not(.one) {
-      grid-template: minmax(7rem, 2fr) minmax(0, 3fr) / minmax(0, 1fr);
-    }
-    tvix-file-tree {
-      border-inline-end: 0;
-      border-bottom: 1px solid var(--line);
-    }
   }
   @media (max-width: 48rem) {
     main {
@@ -282,19 +255,11 @@ export const viewerLayout = css`
       grid-area: 2 / 1;
     }
     .at-list > .detail,
-    .at-path > nav,
-    .at-tree > .preview,
-    .at-file > tvix-file-tree {
+    .at-path > nav {
       display: none;
     }
     .back {
       display: block;
-    }
-    .files:not(.one) {
-      grid-template: minmax(0, 1fr) / minmax(0, 1fr);
-    }
-    tvix-file-tree {
-      border: 0;
     }
     aside {
       border: 0;
