@@ -1,6 +1,7 @@
-import { fromBase64, fromHex, quote, toBase64, toHex } from "../bytes.ts";
+import { fromHex, quote, toBase64, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { HashAlgorithm } from "../hash-algorithm.ts";
+import { decodeNixBase64 } from "./base64.ts";
 import { decodeNixbase32, encodeNixbase32, nixbase32Length } from "./nixbase32.ts";
 
 export type { HashAlgorithm };
@@ -17,13 +18,14 @@ export interface NixHash {
 /**
  * Reads a hash in any form that Nix reads: `sha256-<base64>` (SRI), or `sha256:` and the digest.
  * The digest may be in hexadecimal of either case, nixbase32 or base64; its length shows the
- * encoding. Base64 may lack its padding. Nix also ignores text after the padding, and unused bits.
- * No program writes such texts, so this function refuses them.
+ * encoding. `decodeNixBase64` reads the base64 of an SRI, which may lack its padding or have text
+ * after it.
  *
  * @throws StoreError `invalid`
  */
 export function parseHash(text: string): NixHash {
-  const [, algorithm, separator, digest] = /^([a-z0-9]+)([-:])(.*)$/s.exec(text) ?? [];
+  // Nix looks for a colon first, so an SRI can't have one, not even behind its padding.
+  const [, algorithm, separator, digest] = /^([a-z0-9]+)(:|-(?!.*:))(.*)$/s.exec(text) ?? [];
   if (algorithm === undefined || digest === undefined || !isHashAlgorithm(algorithm)) {
     throw new StoreError("invalid", `not a hash: ${quote(text)}`);
   }
@@ -35,7 +37,8 @@ export function parseHash(text: string): NixHash {
 }
 
 /**
- * Reads a digest of `algorithm` in hexadecimal, nixbase32 or base64.
+ * Reads a digest of `algorithm` in hexadecimal, nixbase32 or base64. Its length tells them apart,
+ * so here base64 must be as long as with its padding.
  *
  * @throws StoreError `invalid`
  */
@@ -43,16 +46,15 @@ export function decodeDigest(algorithm: HashAlgorithm, text: string): Uint8Array
   const length = HASH_LENGTHS[algorithm];
   if (text.length === length * 2) return fromHex(text);
   if (text.length === nixbase32Length(length)) return decodeNixbase32(text);
-  return decodeBase64(algorithm, text);
+  if (text.length === Math.ceil(length / 3) * 4) return decodeBase64(algorithm, text);
+  throw new StoreError("invalid", `no form of a ${algorithm} digest has ${text.length} characters`);
 }
 
 function decodeBase64(algorithm: HashAlgorithm, text: string): Uint8Array {
-  const length = HASH_LENGTHS[algorithm];
-  const digits = text.replace(/={1,2}$/, "");
-  if (digits.length !== Math.ceil((length * 4) / 3)) {
-    throw new StoreError("invalid", `a ${algorithm} digest can't have ${text.length} characters`);
-  }
-  return fromBase64(digits.padEnd(Math.ceil(length / 3) * 4, "="));
+  const digest = decodeNixBase64(text);
+  if (digest.length !== HASH_LENGTHS[algorithm])
+    throw new StoreError("invalid", `a ${algorithm} digest of ${digest.length} bytes, not ${HASH_LENGTHS[algorithm]}`);
+  return digest;
 }
 
 export function isHashAlgorithm(text: string): text is HashAlgorithm {

@@ -2,7 +2,7 @@ import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { type ContentAddress, formatContentAddress, parseKnownContentAddress } from "./content-address.ts";
 import { formatNix32, type NixHash, parseHash } from "./hash.ts";
-import { formatSignature, parseSignature, type Signature } from "./signature.ts";
+import { formatSignature, readSignature, type Signature } from "./signature.ts";
 import { checkStorePath, STORE_DIR } from "./store-path.ts";
 
 /** A binary cache's description of a store path, in the file `<hash part>.narinfo`. */
@@ -18,7 +18,10 @@ export interface NarInfo {
   compression?: string | undefined;
   /** Hash of the archive as served, compressed. Nix itself writes a SHA-256. */
   fileHash?: NixHash | undefined;
-  /** Size of the archive as served, in bytes. Nix writes 0 for an unknown size. */
+  /**
+   * Size of the archive as served, in bytes. Nix writes 0 for an unknown size. `parseNarInfo` takes
+   * a size of 2^53 bytes or more, which Nix reads, as unknown too.
+   */
   fileSize?: number | undefined;
   /** SHA-256 of the NAR. */
   narHash: NixHash;
@@ -39,12 +42,13 @@ export const NARINFO_MAX_LENGTH = 1024 * 1024;
 
 /**
  * Reads a NARInfo file. Fields may have any form that Nix reads: hashes in each encoding, blanks
- * around references, a deriver without `.drv`. Ignores unknown tags and content addresses of
- * unknown kinds.
+ * around references, a deriver without `.drv`. Ignores unknown tags, content addresses of unknown
+ * kinds, and signatures that no key can have made (`readSignature`).
  *
  * Each line must be `Tag: value`, and each known tag except `Sig` may occur only once. Nix is less
  * strict: it skips the line after a broken line, and takes the last of several lines with the same
- * tag. Two readers could then see two different paths in one file.
+ * tag. Two readers could then see two different paths in one file. After the colon of an unknown
+ * tag, any character may replace the blank: Nix skips it without a look.
  *
  * @throws StoreError `invalid`
  */
@@ -80,10 +84,12 @@ function readLines(text: string): { fields: Map<string, string>; signatures: str
   const fields = new Map<string, string>();
   const signatures: string[] = [];
   for (const line of lines) {
-    const separator = line.indexOf(": ");
-    if (separator <= 0) throw new StoreError("invalid", `NARInfo: a line is not of the form "Tag: value": ${quote(line)}`);
-    const tag = line.slice(0, separator);
-    const value = line.slice(separator + 2);
+    const colon = line.indexOf(":");
+    const tag = line.slice(0, Math.max(colon, 0));
+    const isKnown = tag === "Sig" || TAGS.has(tag);
+    if (colon === -1 || colon + 1 === line.length || (isKnown && line[colon + 1] !== " "))
+      throw new StoreError("invalid", `NARInfo: a line is not of the form "Tag: value": ${quote(line)}`);
+    const value = line.slice(colon + 2);
     if (tag === "Sig") signatures.push(value);
     else if (fields.has(tag)) throw new StoreError("invalid", `NARInfo: ${tag} occurs twice`);
     else if (TAGS.has(tag)) fields.set(tag, value);
@@ -106,14 +112,14 @@ function readFields(fields: ReadonlyMap<string, string>, signatures: readonly st
     url: checkUrl(required("URL")),
     compression: checkWord("Compression", fields.get("Compression") || "bzip2"),
     fileHash: optional("FileHash", (value) => readHash("FileHash", value)),
-    fileSize: optional("FileSize", (value) => readSize("FileSize", value) || undefined),
+    fileSize: optional("FileSize", readFileSize),
     narHash: checkSha256("NarHash", readHash("NarHash", required("NarHash"))),
     narSize: checkNotEmpty("NarSize", readSize("NarSize", required("NarSize"))),
     references: (fields.get("References") ?? "").split(" ").filter(isNotEmpty).map(checkBaseName),
     deriver: optional("Deriver", (value) => (value === "unknown-deriver" ? undefined : checkBaseName(value))),
     // Nix ignores this field, so no value of it makes a NARInfo invalid.
     system: optional("System", (value) => (WORD.test(value) ? value : undefined)),
-    signatures: signatures.map(parseSignature),
+    signatures: signatures.map(readSignature).filter((signature) => signature !== undefined),
     ca: optional("CA", parseKnownContentAddress),
   };
 }
@@ -175,8 +181,22 @@ function checkUrl(text: string): string {
 
 /** Reads a number as Nix does: a plus sign and zeros may come first. */
 function readSize(tag: string, text: string): number {
-  if (!/^\+?[0-9]+$/.test(text)) throw new StoreError("invalid", `${tag} is not a number of bytes: ${quote(text)}`);
-  return checkSize(tag, Number(text));
+  return checkSize(tag, Number(readDigits(tag, text)));
+}
+
+/** Nix reads 64 bits. Nothing depends on the number, so one that is none of ours is no fault. */
+function readFileSize(text: string): number | undefined {
+  const digits = readDigits("FileSize", text);
+  if (digits.length > 20 || BigInt(digits) >= 2n ** 64n)
+    throw new StoreError("invalid", `FileSize is more than 64 bits: ${quote(text)}`);
+  const size = Number(digits);
+  return Number.isSafeInteger(size) && size > 0 ? size : undefined;
+}
+
+function readDigits(tag: string, text: string): string {
+  const [, digits] = /^\+?0*([0-9]+)$/.exec(text) ?? [];
+  if (digits === undefined) throw new StoreError("invalid", `${tag} is not a number of bytes: ${quote(text)}`);
+  return digits;
 }
 
 function checkSize(tag: string, size: number): number {

@@ -1,5 +1,6 @@
-import { fromBase64, quote, toBase64 } from "../bytes.ts";
+import { quote, toBase64 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import { decodeNixBase64 } from "./base64.ts";
 
 /** An Ed25519 signature of a store path's fingerprint. */
 export interface Signature {
@@ -24,24 +25,42 @@ export function checkKeyName(name: string): void {
 }
 
 /**
- * Reads `name:base64`.
+ * Reads `name:base64`. Padding may be missing.
  *
  * @throws StoreError `invalid`
  */
 export function parseSignature(text: string): Signature {
   const colon = text.indexOf(":");
-  const name = text.slice(0, Math.max(colon, 0));
-  if (!KEY_NAME.test(name)) throw new StoreError("invalid", `not a signature: ${quote(text)}`);
-  let data: Uint8Array;
+  const signature = colon > 0 ? usableSignature(text.slice(0, colon), text.slice(colon + 1)) : undefined;
+  if (!signature)
+    throw new StoreError("invalid", `not a signature, a key name and ${SIGNATURE_LENGTH} bytes in base64: ${quote(text)}`);
+  return signature;
+}
+
+/**
+ * Reads a signature that someone else put beside a path info. Nix reads any name and bytes, and
+ * ignores a signature that no trusted key can have made. So one bad signature makes no path
+ * unreadable.
+ *
+ * @returns `undefined` for a name and something that is not the base64 of a signature, or for a
+ *   name that no key has
+ * @throws StoreError `invalid` if the name is empty or no colon follows it, as in Nix 2.34
+ */
+export function readSignature(text: string): Signature | undefined {
+  const colon = text.indexOf(":");
+  if (colon <= 0) throw new StoreError("invalid", `not a signature: ${quote(text)}`);
+  return usableSignature(text.slice(0, colon), text.slice(colon + 1));
+}
+
+/** A signature from its two parts, or `undefined` if no key can have made it. */
+export function usableSignature(name: string, base64: string): Signature | undefined {
+  if (!KEY_NAME.test(name)) return undefined;
   try {
-    data = fromBase64(text.slice(colon + 1));
-  } catch (cause) {
-    throw new StoreError("invalid", `not a signature: ${quote(text)}`, { cause });
+    const data = decodeNixBase64(base64);
+    return data.length === SIGNATURE_LENGTH ? { name, data } : undefined;
+  } catch {
+    return undefined;
   }
-  if (data.length !== SIGNATURE_LENGTH) {
-    throw new StoreError("invalid", `a signature has ${data.length} bytes instead of ${SIGNATURE_LENGTH}: ${quote(text)}`);
-  }
-  return { name, data };
 }
 
 /**

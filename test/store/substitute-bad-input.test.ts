@@ -13,6 +13,7 @@ import { hashBytes } from "../../src/nix/hash-bytes.ts";
 import { publicKeyOf, type SecretKey } from "../../src/nix/key.ts";
 import { formatNarInfo, type NarInfo } from "../../src/nix/narinfo.ts";
 import { encodeNixbase32 } from "../../src/nix/nixbase32.ts";
+import { formatSignature } from "../../src/nix/signature.ts";
 import { formatStorePath, parseHashPart } from "../../src/nix/store-path.ts";
 import { compressedAs } from "../../src/node/binary-cache/encode.ts";
 import { BinaryCache } from "../../src/store/binary-cache.ts";
@@ -247,7 +248,27 @@ describe("without trust", () => {
 
   test("an invalid signature", async () => {
     files.set(`${parseHashPart(right.storePath)}.narinfo`, () => formatNarInfo(right).replace(/^Sig: .*$/m, "Sig: test-1:AAAA"));
+    await expectRefused(right.storePath, "denied");
+    files.set(`${parseHashPart(right.storePath)}.narinfo`, () => formatNarInfo(right).replace(/^Sig: .*$/m, "Sig: test-1"));
     await expectRefused(right.storePath, "invalid");
+  });
+
+  test("but a right signature next to an invalid one, or without padding, is trusted", async () => {
+    const text = formatNarInfo(right);
+    put(right);
+    for (const changed of [
+      text.replace(/^Sig: /m, "Sig: test-1:AAAA\n$&"),
+      text.replace(/^(Sig: .*)==$/m, "$1"),
+      text.replace(/^Sig: .*$/m, "$&\r"),
+    ]) {
+      expect(changed).not.toBe(text);
+      files.set(`${parseHashPart(right.storePath)}.narinfo`, () => changed);
+      const target = createMemoryStore();
+      await substitutePaths(target, cache(), [right.storePath], { engine, trust: trust() });
+      expect((await target.pathInfos.get(parseHashPart(right.storePath)))?.signatures).toEqual(
+        right.signatures.map(formatSignature),
+      );
+    }
   });
 
   test("the NARInfo of another path, although it is signed", async () => {

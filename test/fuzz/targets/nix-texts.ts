@@ -18,7 +18,7 @@ import {
   mergeRealisations,
   parseRealisation,
 } from "../../../src/nix/realisation.ts";
-import { formatSignature, parseSignature } from "../../../src/nix/signature.ts";
+import { formatSignature, parseSignature, readSignature } from "../../../src/nix/signature.ts";
 import { formatStorePath, parseHashPart, parseStorePath, storePathHashPart } from "../../../src/nix/store-path.ts";
 import { parsePathGraph } from "../../../src/node/path-graph.ts";
 import { parseEntryPath } from "../../../src/store/list.ts";
@@ -47,7 +47,7 @@ export function nixTexts(samples: Samples): Target[] {
     text(
       "narinfo",
       narInfos,
-      ["\n", ": ", "Sig: ", "Sig: a:", "References: ", "CA: fixed:r:", "Deriver: ", "unknown-deriver", " "],
+      ["\n", ": ", "Foo:", "Sig: ", "Sig: a:", "References: ", "CA: fixed:r:", "Deriver: ", "unknown-deriver", " "],
       (input) => {
         const info = parseNarInfo(input);
         const written = formatNarInfo(info);
@@ -178,14 +178,13 @@ export function nixTexts(samples: Samples): Target[] {
         expectEqual(encodeNixbase32(decodeNixbase32(input)), input, "written again");
       },
     ),
-    text("hash", hashes.map(utf8), ["sha512-", "sha1:", "=", "==", "+", "/", ":", "-", " "], (input) => {
+    text("hash", hashes.map(utf8), ["sha512-", "sha1:", "=", "==", "+", "/", ":", "-", " ", "\n"], (input) => {
       const hash = parseHash(input);
       for (const format of [formatSri, formatNix32, formatHex]) {
         const again = parseHash(format(hash));
         if (again.algorithm !== hash.algorithm || !equalBytes(again.digest, hash.digest))
           throw new Broken(`${format(hash)} is another hash`);
       }
-      if (input.includes("-")) expectEqual(withoutPadding(formatSri(hash)), withoutPadding(input), "written again");
     }),
     text(
       "content address",
@@ -201,7 +200,9 @@ export function nixTexts(samples: Samples): Target[] {
       narInfos.flatMap((bytes) => /Sig: (.*)/.exec(decodeUtf8(bytes))?.[1] ?? []).map(utf8),
       [":", "=", "é", " ", "\n"],
       (input) => {
-        expectEqual(formatSignature(parseSignature(input)), input, "written again");
+        const written = formatSignature(parseSignature(input));
+        expectEqual(formatSignature(parseSignature(written)), written, "written again");
+        if (readSignature(input) === undefined) throw new Broken("a signature that one reader takes, and another leaves out");
       },
     ),
     text("public key", [utf8(KEY)], [":", "=", "é", " ", "\n"], (input) => {
@@ -243,10 +244,6 @@ function shownDerivations(bytes: Uint8Array): Uint8Array[] {
 
 function byStorePath(a: PathInfo, b: PathInfo): number {
   return a.storePath < b.storePath ? -1 : 1;
-}
-
-function withoutPadding(sri: string): string {
-  return sri.replace(/=+$/, "");
 }
 
 /**
