@@ -35,7 +35,7 @@ const MAX_NUMBERS = 1_000_000;
  *   values
  */
 export function parseExactJson(text: string): unknown {
-  const marked = markNumbers(text);
+  const marked = markNumbers(withoutByteOrderMark(text));
   try {
     return JSON.parse(marked, (_key, value: unknown) => {
       if (typeof value !== "string" || !value.startsWith(MARK)) return value;
@@ -44,6 +44,11 @@ export function parseExactJson(text: string): unknown {
   } catch (cause) {
     throw new StoreError("invalid", `not JSON: ${quote(text)}`, { cause });
   }
+}
+
+/** Nix's JSON library skips one byte order mark, which is none of JSON's blanks. */
+export function withoutByteOrderMark(text: string): string {
+  return text.startsWith("\ufeff") ? text.slice(1) : text;
 }
 
 /**

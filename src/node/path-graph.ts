@@ -1,9 +1,9 @@
-import { fromBase64 } from "../bytes.ts";
 import { dependenciesFirst } from "../depth-first.ts";
 import { StoreError } from "../error.ts";
 import { CONTENT_ADDRESS_METHODS, canHash, formatContentAddress } from "../nix/content-address.ts";
+import { withoutByteOrderMark } from "../nix/exact-json.ts";
 import { decodeDigest, formatSri, isHashAlgorithm, type NixHash, parseHash } from "../nix/hash.ts";
-import { formatSignature } from "../nix/signature.ts";
+import { formatSignature, readSignature, usableSignature } from "../nix/signature.ts";
 import { formatStorePath, parseStorePath, STORE_DIR } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
 
@@ -29,7 +29,7 @@ type JsonObject = { readonly [key: string]: unknown };
 export function parsePathGraph(text: string): PathGraphEntry[] {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(withoutByteOrderMark(text));
   } catch (error) {
     throw new StoreError("invalid", "the path infos are not JSON", { cause: error });
   }
@@ -72,10 +72,14 @@ function* pathValues(json: unknown): Generator<[path: unknown, value: unknown]> 
   for (const [key, value] of Object.entries(infos)) {
     if (isStorePath(key)) yield [key, value];
     // The structured attributes of a derivation can include other arrays.
-    else if (Array.isArray(value) && value.every((item) => isObject(item) && "path" in item && "narHash" in item)) {
+    else if (Array.isArray(value) && value.every(isPathInfo)) {
       yield* pathValues(value);
     }
   }
+}
+
+function isPathInfo(item: unknown): boolean {
+  return isObject(item) && "path" in item && ("narHash" in item || item.valid === false);
 }
 
 /**
@@ -95,8 +99,13 @@ function checkVersion({ version = 1, storeDir = STORE_DIR }: JsonObject): void {
 function readEntry(path: unknown, value: unknown): PathGraphEntry {
   if (typeof path !== "string") throw new StoreError("invalid", "the JSON has a path info without a store path");
   const storePath = formatStorePath(parseStorePath(path));
-  if (!isObject(value) || value.valid === false)
-    throw new StoreError("invalid", `the JSON says that ${storePath} is not in the Nix store`);
+  // Nix up to 2.18 says `valid`, later versions write null.
+  if (value === null || (isObject(value) && value.valid === false))
+    throw new StoreError(
+      "invalid",
+      `the JSON says that ${storePath} is missing from the Nix store; build or fetch it there, or leave it out`,
+    );
+  if (!isObject(value)) throw new StoreError("invalid", `the path info of ${storePath} is no object in the JSON`);
   checkVersion(value);
   const field = <T>(key: string, read: (item: unknown) => T): T => {
     try {
@@ -112,7 +121,7 @@ function readEntry(path: unknown, value: unknown): PathGraphEntry {
     references: field("references", (item) => readList(item, readText)),
     deriver: field("deriver", readOptionalText),
     ca: field("ca", readContentAddress),
-    signatures: field("signatures", (item) => readList(item, readSignature)),
+    signatures: field("signatures", (item) => readList(item, readKnownSignature).filter((text) => text !== undefined)),
   };
 }
 
@@ -168,9 +177,10 @@ function readContentAddress(item: unknown): string | undefined {
   return method && hash && canHash(method, hash.algorithm) ? formatContentAddress({ method, hash }) : undefined;
 }
 
-function readSignature(item: unknown): string {
-  if (!isObject(item)) return readText(item);
-  return formatSignature({ name: readText(item.keyName), data: fromBase64(readText(item.sig)) });
+/** `undefined` for a signature that no key can have made. Nix writes it like any other. */
+function readKnownSignature(item: unknown): string | undefined {
+  const signature = isObject(item) ? usableSignature(readText(item.keyName), readText(item.sig)) : readSignature(readText(item));
+  return signature && formatSignature(signature);
 }
 
 function isStorePath(text: string): boolean {

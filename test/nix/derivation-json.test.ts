@@ -122,6 +122,12 @@ test("the versions in between are read too", async () => {
     expect(await derivationFromJson(json)).toEqual(expected);
 });
 
+test("one byte order mark is skipped, as nix derivation add does", async () => {
+  const text = JSON.stringify(V4);
+  expect(await derivationFromJson(`\ufeff${text}`)).toEqual(await derivationFromJson(text));
+  for (const marked of [`\ufeff\ufeff${text}`, ` \ufeff${text}`]) await expect(derivationFromJson(marked)).rejects.toThrow(invalid);
+});
+
 test("structured attributes keep all digits from a text, and JavaScript's digits from a value", async () => {
   const attributes =
     '{"z": 3.0, "a": [9007199254740993, 1E2, -0, -0.50], "é": "\\u00e9\\u0000\\/", "\\u0000b": {}, "__proto__": 1}';
