@@ -1,15 +1,20 @@
 import { compareBytes, concatBytes, decodeUtf8Strict, fromHex, quote, toHex, utf8 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { checkDerivation, type Derivation, type DerivationOutput, type DerivationText, type OutputMethod } from "./derivation.ts";
+import { type DynamicOutputs, formatNeededOutputs, readNeededOutputs } from "./dynamic-outputs.ts";
 import { type HashAlgorithm, isHashAlgorithm } from "./hash.ts";
 import { STORE_DIR } from "./store-path.ts";
 
 /** Maximum size of a derivation, in bytes. */
 export const DERIVATION_MAX_LENGTH: number = 64 * 1024 * 1024;
 
+/** How a `.drv` file begins whose inputs have dynamic outputs. */
+const WITH_DYNAMIC_OUTPUTS = 'DrvWithVersion("xp-dyn-drv",';
+
 /**
  * Reads a `.drv` file. It is an ATerm: `Derive(outputs, input derivations, input sources, system,
- * builder, arguments, environment)`. Lists may be in any order, but without duplicates.
+ * builder, arguments, environment)`. Lists may be in any order, but without duplicates. A file with
+ * dynamic outputs begins with `DrvWithVersion("xp-dyn-drv",` instead of `Derive(`.
  *
  * @param name name of the derivation, without `.drv`
  * @throws StoreError `invalid`
@@ -18,13 +23,18 @@ export function parseDerivation(bytes: Uint8Array, name: string, storeDir: strin
   if (bytes.length > DERIVATION_MAX_LENGTH)
     throw new StoreError("invalid", `derivation ${quote(name)} is longer than ${DERIVATION_MAX_LENGTH} bytes`);
   const reader = new ATermReader(bytes, name);
-  reader.take("Derive(");
+  const isDynamic = reader.skip(WITH_DYNAMIC_OUTPUTS);
+  if (!isDynamic) reader.take("Derive(");
   const outputs = reader.map("output", () => readOutput(reader));
   reader.take(",");
+  const dynamicInputs = new Map<string, DynamicOutputs>();
   const inputDerivations = reader.map("input derivation", () => {
     const path = reader.text();
     reader.take(",");
-    return [path, reader.set("output")];
+    if (!isDynamic) return [path, reader.set("output")];
+    const { outputs, dynamicOutputs } = readNeededOutputs(reader);
+    if (dynamicOutputs.size > 0) dynamicInputs.set(path, dynamicOutputs);
+    return [path, outputs];
   });
   reader.take(",");
   const inputSources = reader.set("input source");
@@ -45,7 +55,17 @@ export function parseDerivation(bytes: Uint8Array, name: string, storeDir: strin
   });
   reader.take(")");
   reader.end();
-  const derivation = { name, outputs, inputDerivations, inputSources, system, builder, arguments: args, environment };
+  const derivation = {
+    name,
+    outputs,
+    inputDerivations,
+    ...(dynamicInputs.size > 0 && { dynamicInputs }),
+    inputSources,
+    system,
+    builder,
+    arguments: args,
+    environment,
+  };
   checkDerivation(derivation, storeDir);
   return derivation;
 }
@@ -99,21 +119,30 @@ export function splitOutputHash(text: string): { readonly method: OutputMethod; 
  */
 export function formatDerivation(derivation: Derivation, storeDir: string = STORE_DIR): Uint8Array {
   checkDerivation(derivation, storeDir);
-  return writeDerivation(derivation, derivation.inputDerivations);
+  return writeDerivation(derivation, derivation.inputDerivations, derivation.dynamicInputs);
 }
 
-/** Writes a derivation with other keys for its inputs. Nix hashes such a text for output paths. */
-export function writeDerivation(derivation: Derivation, inputs: ReadonlyMap<string, ReadonlySet<string>>): Uint8Array {
+/**
+ * Writes a derivation with other keys for its inputs. Nix hashes such a text for output paths. It
+ * leaves dynamic outputs out of this text, but not the version at its beginning.
+ */
+export function writeDerivation(
+  derivation: Derivation,
+  inputs: ReadonlyMap<string, ReadonlySet<string>>,
+  dynamicInputs?: ReadonlyMap<string, DynamicOutputs>,
+): Uint8Array {
   const { outputs, inputSources, system, builder, environment } = derivation;
   const writer = new ATermWriter();
-  writer.raw("Derive(");
+  writer.raw(hasDynamicInputs(derivation) ? WITH_DYNAMIC_OUTPUTS : "Derive(");
   writer.list(sorted(outputs), ([name, output]) => writer.tuple([name, ...outputFields(output)]));
   writer.raw(",");
   writer.list(sorted(inputs), ([path, names]) => {
     writer.raw("(");
     writer.string(path);
     writer.raw(",");
-    writer.list(sortedTexts(names), (name) => writer.string(name));
+    const dynamicOutputs = dynamicInputs?.get(path);
+    if (!dynamicOutputs) writer.list(sortedTexts(names), (name) => writer.string(name));
+    else for (const part of formatNeededOutputs({ outputs: names, dynamicOutputs })) writer.raw(part);
     writer.raw(")");
   });
   writer.raw(",");
@@ -128,6 +157,11 @@ export function writeDerivation(derivation: Derivation, inputs: ReadonlyMap<stri
   writer.list(sorted(environment), ([key, value]) => writer.tuple([key, value]));
   writer.raw(")");
   return writer.bytes();
+}
+
+/** Whether the derivation needs outputs of a derivation that another one makes. */
+export function hasDynamicInputs({ dynamicInputs }: Derivation): boolean {
+  return dynamicInputs !== undefined && dynamicInputs.size > 0;
 }
 
 function outputFields(output: DerivationOutput): [path: string, how: string, hash: string] {
@@ -184,6 +218,7 @@ class ATermReader {
   /** Whether each character of `#text` is a byte, because the bytes are not valid UTF-8. */
   readonly #isBytes: boolean;
   #at = 0;
+  #backslash = -1;
 
   constructor(bytes: Uint8Array, name: string) {
     const text = decodeUtf8Strict(bytes);
@@ -193,12 +228,18 @@ class ATermReader {
   }
 
   take(literal: string): void {
-    if (!this.#text.startsWith(literal, this.#at)) throw this.#error(`${quote(literal)} is missing`);
+    if (!this.skip(literal)) throw this.error(`${quote(literal)} is missing`);
+  }
+
+  /** Takes `literal` if it comes next. */
+  skip(literal: string): boolean {
+    if (!this.#text.startsWith(literal, this.#at)) return false;
     this.#at += literal.length;
+    return true;
   }
 
   end(): void {
-    if (this.#at !== this.#text.length) throw this.#error("there is data after its end");
+    if (this.#at !== this.#text.length) throw this.error("there is data after its end");
   }
 
   list(item: () => void): void {
@@ -214,7 +255,7 @@ class ATermReader {
     const found = new Set<string>();
     this.list(() => {
       const text = this.text();
-      if (found.has(text)) throw this.#error(`${what} ${quote(text)} occurs twice`);
+      if (found.has(text)) throw this.error(`${what} ${quote(text)} occurs twice`);
       found.add(text);
     });
     return found;
@@ -227,7 +268,7 @@ class ATermReader {
       this.take("(");
       const [key, value] = item();
       this.take(")");
-      if (found.has(key)) throw this.#error(`${what} ${quote(key)} occurs twice`);
+      if (found.has(key)) throw this.error(`${what} ${quote(key)} occurs twice`);
       found.set(key, value);
     });
     return found;
@@ -235,7 +276,7 @@ class ATermReader {
 
   text(): string {
     const found = this.string();
-    if (typeof found !== "string") throw this.#error("a name is not UTF-8");
+    if (typeof found !== "string") throw this.error("a name is not UTF-8");
     return found;
   }
 
@@ -243,26 +284,35 @@ class ATermReader {
     this.take('"');
     const text = this.#text;
     let end = text.indexOf('"', this.#at);
-    let slash = text.indexOf("\\", this.#at);
-    if (end !== -1 && (slash === -1 || slash > end)) {
+    let slash = this.#nextBackslash(this.#at);
+    if (end !== -1 && slash > end) {
       const plain = text.slice(this.#at, end);
       this.#at = end + 1;
       return this.#decoded(plain);
     }
     const parts: string[] = [];
     let at = this.#at;
-    while (slash !== -1 && (end === -1 || slash < end)) {
+    while (slash !== Number.POSITIVE_INFINITY && (end === -1 || slash < end)) {
       const escaped = text[slash + 1];
       if (escaped === undefined) break;
       parts.push(text.slice(at, slash), UNESCAPED[escaped] ?? escaped);
       at = slash + 2;
       if (end < at) end = text.indexOf('"', at);
-      slash = text.indexOf("\\", at);
+      slash = this.#nextBackslash(at);
     }
-    if (end === -1) throw this.#error("a string has no closing quote");
+    if (end === -1) throw this.error("a string has no closing quote");
     parts.push(text.slice(at, end));
     this.#at = end + 1;
     return this.#decoded(parts.join(""));
+  }
+
+  /** Infinity if there is none. A search for each string would go to the file's end each time. */
+  #nextBackslash(from: number): number {
+    if (this.#backslash < from) {
+      const at = this.#text.indexOf("\\", from);
+      this.#backslash = at === -1 ? Number.POSITIVE_INFINITY : at;
+    }
+    return this.#backslash;
   }
 
   #decoded(text: string): DerivationText {
@@ -271,7 +321,7 @@ class ATermReader {
     return decodeUtf8Strict(bytes) ?? bytes;
   }
 
-  #error(problem: string): StoreError {
+  error(problem: string): StoreError {
     return new StoreError("invalid", `derivation ${quote(this.#name)}, at ${this.#at}: ${problem}`);
   }
 }

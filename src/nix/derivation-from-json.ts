@@ -5,6 +5,7 @@ import { storePathFromContentAddress } from "./content-addressed-path.ts";
 import { checkDerivation, type Derivation, type DerivationOutput, type OutputMethod } from "./derivation.ts";
 import { DERIVATION_MAX_LENGTH, splitOutputHash } from "./derivation-file.ts";
 import { STRUCTURED_ATTRS } from "./derivation-json.ts";
+import { type DynamicOutputs, type NeededOutputs, parentsFirst } from "./dynamic-outputs.ts";
 import { ExactNumber, formatExactJson, parseExactJson } from "./exact-json.ts";
 import { decodeDigest, isHashAlgorithm, type NixHash, parseHash } from "./hash.ts";
 import { formatStorePath, parseStorePath, STORE_DIR } from "./store-path.ts";
@@ -85,7 +86,7 @@ async function readDerivation(value: unknown, expectedName: string | undefined, 
     const derivation: Derivation = {
       name,
       outputs: await readOutputs(json.outputs, name, storeDir),
-      inputDerivations: readInputs(nested ? nested.drvs : json.inputDrvs, absolute),
+      ...readInputs(nested ? nested.drvs : json.inputDrvs, absolute),
       inputSources: new Set(readTexts("input sources", nested ? nested.srcs : json.inputSrcs).map(absolute)),
       system: readText("system", json.system),
       builder: readText("builder", json.builder),
@@ -169,18 +170,36 @@ async function withPath(
 }
 
 /**
- * Reads the needed output names of each input derivation, by its path. Since Nix 2.18 the names are
- * inside an object.
+ * Reads the needed outputs of each input derivation, by its path. Since Nix 2.18 the names are
+ * inside an object, beside dynamic outputs.
  */
-function readInputs(value: unknown, absolute: (path: string) => string): Map<string, Set<string>> {
-  const inputs = new Map<string, Set<string>>();
-  for (const [path, needed] of Object.entries(readObject("input derivations", value))) {
-    const { outputs, dynamicOutputs = {} } = isObject(needed) ? needed : { outputs: needed };
-    if (!isObject(dynamicOutputs) || Object.keys(dynamicOutputs).length > 0)
-      throw new StoreError("invalid", `input ${quote(path)} has dynamic outputs, which are not supported`);
-    inputs.set(absolute(path), new Set(readTexts("outputs of an input", outputs)));
+function readInputs(value: unknown, absolute: (path: string) => string): Pick<Derivation, "inputDerivations" | "dynamicInputs"> {
+  const inputDerivations = new Map<string, ReadonlySet<string>>();
+  const dynamicInputs = new Map<string, DynamicOutputs>();
+  for (const [key, needed] of Object.entries(readObject("input derivations", value))) {
+    const path = absolute(key);
+    const { outputs, dynamicOutputs } = readNeeded(isObject(needed) ? needed : { outputs: needed });
+    inputDerivations.set(path, outputs);
+    if (dynamicOutputs.size > 0) dynamicInputs.set(path, dynamicOutputs);
   }
-  return inputs;
+  return { inputDerivations, ...(dynamicInputs.size > 0 && { dynamicInputs }) };
+}
+
+function readNeeded(root: JsonObject): NeededOutputs {
+  const children = ({ dynamicOutputs = {} }: JsonObject): (readonly [string, JsonObject])[] =>
+    Object.entries(readObject("dynamicOutputs", dynamicOutputs)).map(([name, needed]) => [
+      name,
+      readObject("a dynamic output", needed),
+    ]);
+  const made = new Map<JsonObject, NeededOutputs>();
+  const read = (node: JsonObject): NeededOutputs => {
+    const dynamicOutputs = new Map<string, NeededOutputs>();
+    for (const [name, child] of children(node)) dynamicOutputs.set(name, made.get(child) ?? read(child));
+    return { outputs: new Set(readTexts("outputs of an input", node.outputs)), dynamicOutputs };
+  };
+  // From the deepest, so that `read` finds what it needs.
+  for (const node of parentsFirst(root, (node) => children(node).map(([, child]) => child)).reverse()) made.set(node, read(node));
+  return made.get(root) ?? read(root);
 }
 
 function readEnvironment({ env, structuredAttrs }: JsonObject): Map<string, string> {

@@ -2,17 +2,28 @@ import { decodeUtf8, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { Derivation, DerivationOutput, DerivationText, OutputMethod } from "./derivation.ts";
 import { compareTexts, formatOutputHash } from "./derivation-file.ts";
+import { type NeededOutputs, parentsFirst } from "./dynamic-outputs.ts";
 import { ExactNumber, formatExactJson, parseExactJson } from "./exact-json.ts";
 import { formatSri, type HashAlgorithm } from "./hash.ts";
 import { parseStorePath, storePathBaseName } from "./store-path.ts";
 
-/** A derivation as `nix show-derivation` of Nix 2.8 prints it under its store path. */
+/** The needed outputs of an input derivation, as Nix writes them since 2.18. */
+export interface DerivationInputJson {
+  /** The needed outputs of each derivation that the input builds, by the output that holds it. */
+  readonly dynamicOutputs: Readonly<Record<string, DerivationInputJson>>;
+  readonly outputs: readonly string[];
+}
+
+/**
+ * A derivation as `nix show-derivation` of Nix 2.8 prints it under its store path. Nix 2.8 has no
+ * dynamic outputs, so an input with some is an object, as in Nix 2.18.
+ */
 export interface DerivationJson {
   readonly outputs: Readonly<
     Record<string, { readonly path?: string; readonly hashAlgo?: string; readonly hash?: string; readonly impure?: true }>
   >;
   readonly inputSrcs: readonly string[];
-  readonly inputDrvs: Readonly<Record<string, readonly string[]>>;
+  readonly inputDrvs: Readonly<Record<string, readonly string[] | DerivationInputJson>>;
   readonly system: string;
   readonly builder: string;
   readonly args: readonly string[];
@@ -40,9 +51,7 @@ export interface DerivationJson4 {
   /** The environment without `__json`, which is in `structuredAttrs`. */
   readonly env: Readonly<Record<string, string>>;
   readonly inputs: {
-    readonly drvs: Readonly<
-      Record<string, { readonly dynamicOutputs: Readonly<Record<string, never>>; readonly outputs: readonly string[] }>
-    >;
+    readonly drvs: Readonly<Record<string, DerivationInputJson>>;
     readonly srcs: readonly string[];
   };
   readonly name: string;
@@ -83,8 +92,8 @@ export function formatDerivationJson(derivation: Derivation, { version }: { read
   if (version === 1) return JSON.stringify(toJson1(derivation));
   const json = toJson4(derivation);
   const members = Object.entries(json).map(([key, value]: [string, unknown]) => {
-    const text = key === "structuredAttrs" ? formatExactJson(structuredAttrs(derivation)) : JSON.stringify(value);
-    return `${JSON.stringify(key)}:${text}`;
+    // It sorts keys itself: JavaScript puts those first that are numbers.
+    return `${JSON.stringify(key)}:${formatExactJson(key === "structuredAttrs" ? structuredAttrs(derivation) : value)}`;
   });
   return `{${members.join(",")}}`;
 }
@@ -94,7 +103,10 @@ function toJson1(derivation: Derivation): DerivationJson {
   return {
     outputs: record(outputs, outputToJson1),
     inputSrcs: [...inputSources].sort(compareTexts),
-    inputDrvs: record(inputDerivations, (names) => [...names].sort(compareTexts)),
+    inputDrvs: record(inputDerivations, (names, path) => {
+      const dynamicOutputs = derivation.dynamicInputs?.get(path);
+      return dynamicOutputs ? inputToJson({ outputs: names, dynamicOutputs }) : [...names].sort(compareTexts);
+    }),
     system,
     builder,
     args: derivation.arguments.map(shown),
@@ -116,13 +128,18 @@ function toJson4(derivation: Derivation): DerivationJson4 {
   const attributes = structuredAttrs(derivation);
   const plain = new Map(environment);
   plain.delete(STRUCTURED_ATTRS);
-  const drvs = new Map([...inputDerivations].map(([path, names]) => [baseName(path), names]));
+  const drvs = new Map(
+    [...inputDerivations].map(([path, outputs]) => {
+      const dynamicOutputs = derivation.dynamicInputs?.get(path) ?? new Map();
+      return [baseName(path), { outputs, dynamicOutputs }];
+    }),
+  );
   return {
     args: derivation.arguments.map(shown),
     builder,
     env: record(plain, shown),
     inputs: {
-      drvs: record(drvs, (names) => ({ dynamicOutputs: {}, outputs: [...names].sort(compareTexts) })),
+      drvs: record(drvs, inputToJson),
       srcs: [...inputSources].map(baseName).sort(compareTexts),
     },
     name,
@@ -131,6 +148,15 @@ function toJson4(derivation: Derivation): DerivationJson4 {
     system,
     version: 4,
   };
+}
+
+function inputToJson(needed: NeededOutputs): DerivationInputJson {
+  const made = new Map<NeededOutputs, DerivationInputJson>();
+  const json = (node: NeededOutputs): DerivationInputJson =>
+    made.get(node) ?? { dynamicOutputs: record(node.dynamicOutputs, json), outputs: [...node.outputs].sort(compareTexts) };
+  // From the deepest, so that `json` finds what it needs.
+  for (const node of parentsFirst(needed, ({ dynamicOutputs }) => dynamicOutputs.values()).reverse()) made.set(node, json(node));
+  return json(needed);
 }
 
 function outputToJson4(output: DerivationOutput): DerivationOutputJson4 {
@@ -158,8 +184,8 @@ function shown(text: DerivationText): string {
   return typeof text === "string" ? text : decodeUtf8(text);
 }
 
-function record<V, T>(map: ReadonlyMap<string, V>, value: (found: V) => T): Record<string, T> {
-  const entries = [...map].sort(([a], [b]) => compareTexts(a, b)).map(([key, found]) => [key, value(found)] as const);
+function record<V, T>(map: ReadonlyMap<string, V>, value: (found: V, key: string) => T): Record<string, T> {
+  const entries = [...map].sort(([a], [b]) => compareTexts(a, b)).map(([key, found]) => [key, value(found, key)] as const);
   // Unlike an assignment, `fromEntries` treats `__proto__` like any other name.
   return Object.fromEntries(entries);
 }

@@ -1,7 +1,7 @@
 import { toHex, utf8 } from "../bytes.ts";
 import { makeStorePath, storePathFromContentAddress } from "./content-addressed-path.ts";
 import { checkDerivation, type Derivation, type DerivationOutput, outputPathName } from "./derivation.ts";
-import { formatDerivation, formatOutputHash, writeDerivation } from "./derivation-file.ts";
+import { formatDerivation, formatOutputHash, hasDynamicInputs, writeDerivation } from "./derivation-file.ts";
 import { sha256 } from "./sha256.ts";
 import { formatStorePath, parseStorePath, STORE_DIR, type StorePath } from "./store-path.ts";
 
@@ -17,9 +17,11 @@ export interface DerivationHash {
   of(outputName: string): Uint8Array;
   /**
    * Whether output paths that follow from this hash are unknown until something is built, because
-   * the derivation or one of its dependencies has `floating` or `impure` outputs.
+   * the derivation or one of its dependencies has `floating` or `impure` outputs or dynamic inputs.
    */
   readonly isDeferred: boolean;
+  /** The same by the rule of Nix up to 2.34, which does not look at dynamic outputs. */
+  readonly isDeferredTo234: boolean;
 }
 
 /** Returns the `DerivationHash` of an input, by its absolute store path. */
@@ -57,7 +59,7 @@ export async function hashDerivation(
   if (fixed?.kind === "fixed") {
     const path = formatStorePath(await fixedPath(derivation, fixed, storeDir), storeDir);
     const digest = await hashText(`fixed:out:${formatOutputHash(fixed)}:${toHex(fixed.digest)}:${path}`);
-    return { of: () => digest, isDeferred: false };
+    return { of: () => digest, isDeferred: false, isDeferredTo234: false };
   }
   return hashWithInputs(derivation, input);
 }
@@ -68,12 +70,16 @@ export async function hashDerivation(
  * its environment.
  *
  * @param input returns the hash of each of `inputDerivations`
+ * @param options.rule the version of Nix whose rule for dynamic inputs to follow. Since Nix 2.35,
+ *   paths below dynamic inputs are unknown. Earlier versions calculate these paths without the
+ *   dynamic inputs, unless a `floating` or `impure` output makes them unknown.
  * @throws StoreError `invalid`
  */
 export async function outputPaths(
   derivation: Derivation,
   input: InputHash,
   storeDir: string = STORE_DIR,
+  { rule = "2.35" }: { readonly rule?: "2.34" | "2.35" | undefined } = {},
 ): Promise<Map<string, StorePath | undefined>> {
   checkDerivation(derivation, storeDir);
   const paths = new Map<string, StorePath | undefined>();
@@ -84,7 +90,8 @@ export async function outputPaths(
     else {
       hash ??= await hashWithInputs(withoutPaths(derivation), input);
       const source = { algorithm: "sha256", digest: hash.of(name) } as const;
-      const path = hash.isDeferred
+      const isUnknown = rule === "2.34" ? hash.isDeferredTo234 : hash.isDeferred;
+      const path = isUnknown
         ? undefined
         : await makeStorePath(`output:${name}`, source, storeDir, outputPathName(derivation.name, name));
       paths.set(name, path);
@@ -126,11 +133,13 @@ function withoutPaths(derivation: Derivation): Derivation {
 
 /** Hashes the derivation's text, with the hash of each input in place of its path. */
 async function hashWithInputs(derivation: Derivation, input: InputHash): Promise<DerivationHash> {
-  let isDeferred = [...derivation.outputs.values()].some(({ kind }) => kind === "floating" || kind === "impure");
+  let isDeferredTo234 = [...derivation.outputs.values()].some(({ kind }) => kind === "floating" || kind === "impure");
+  let isDeferred = isDeferredTo234 || hasDynamicInputs(derivation);
   const inputs = new Map<string, Set<string>>();
   for (const [path, names] of derivation.inputDerivations) {
     const hash = await input(path);
     isDeferred ||= hash.isDeferred;
+    isDeferredTo234 ||= hash.isDeferredTo234;
     for (const name of names) {
       const key = toHex(hash.of(name));
       // Two input derivations with the same hash become one input.
@@ -139,7 +148,7 @@ async function hashWithInputs(derivation: Derivation, input: InputHash): Promise
     }
   }
   const digest = await sha256(writeDerivation(derivation, inputs));
-  return { of: () => digest, isDeferred };
+  return { of: () => digest, isDeferred, isDeferredTo234 };
 }
 
 async function fixedPath(

@@ -1,6 +1,7 @@
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { type ContentAddressMethod, canHash } from "./content-address.ts";
+import { checkDynamicOutputs, type DynamicOutputs } from "./dynamic-outputs.ts";
 import { HASH_LENGTHS, type HashAlgorithm } from "./hash.ts";
 import { checkStorePath, checkStorePathName, STORE_DIR } from "./store-path.ts";
 
@@ -15,6 +16,11 @@ export interface Derivation {
   readonly outputs: ReadonlyMap<string, DerivationOutput>;
   /** Names of the needed outputs of other derivations, by the derivations' absolute store paths. */
   readonly inputDerivations: ReadonlyMap<string, ReadonlySet<string>>;
+  /**
+   * Needed outputs of derivations that input derivations build, by the absolute store paths of the
+   * input derivations. Each of these paths is in `inputDerivations` too, perhaps with an empty set.
+   */
+  readonly dynamicInputs?: ReadonlyMap<string, DynamicOutputs> | undefined;
   /** Absolute store paths that no derivation builds. */
   readonly inputSources: ReadonlySet<string>;
   /** Platform of the builder, for example `x86_64-linux`. */
@@ -31,7 +37,7 @@ export type DerivationText = string | Uint8Array;
  * How an output gets its store path:
  *
  * - `input-addressed`: from the derivation itself. `path` is missing while it is unknown: until it
- *   is calculated, or because an input is `floating`.
+ *   is calculated, or because an input is `floating` or dynamic.
  * - `fixed`: from the hash of the content, which is known before the build.
  * - `floating`: from the hash of the built content.
  * - `impure`: like `floating`, but each build may give another path.
@@ -74,7 +80,7 @@ export function checkDerivation(derivation: Derivation, storeDir: string = STORE
 }
 
 function check(
-  { name, outputs, inputDerivations, inputSources, system, builder, environment }: Derivation,
+  { name, outputs, inputDerivations, dynamicInputs, inputSources, system, builder, environment }: Derivation,
   storeDir: string,
 ): void {
   checkStorePathName(`${name}.drv`);
@@ -92,8 +98,14 @@ function check(
   for (const [path, names] of inputDerivations) {
     checkAbsolute(path, storeDir);
     if (!path.endsWith(".drv")) throw new StoreError("invalid", `input ${quote(path)} is not a derivation`);
-    if (names.size === 0) throw new StoreError("invalid", `it needs no output of its input ${quote(path)}`);
+    if (names.size === 0 && !dynamicInputs?.has(path))
+      throw new StoreError("invalid", `it needs no output of its input ${quote(path)}`);
     for (const needed of names) checkOutputName(needed);
+  }
+  for (const [path, dynamicOutputs] of dynamicInputs ?? []) {
+    if (!inputDerivations.has(path)) throw new StoreError("invalid", `${quote(path)} has dynamic outputs, but is no input`);
+    if (dynamicOutputs.size === 0) throw new StoreError("invalid", `no dynamic output is needed of input ${quote(path)}`);
+    checkDynamicOutputs(dynamicOutputs, checkOutputName);
   }
   for (const path of inputSources) checkAbsolute(path, storeDir);
   if (system === "") throw new StoreError("invalid", "its system is empty");

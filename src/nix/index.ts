@@ -20,6 +20,7 @@ export {
 export { DERIVATION_MAX_LENGTH, formatDerivation, parseDerivation } from "./derivation-file.ts";
 export { derivationFromJson, derivationsFromJson } from "./derivation-from-json.ts";
 export {
+  type DerivationInputJson,
   type DerivationJson,
   type DerivationJson4,
   type DerivationOutputJson4,
@@ -34,6 +35,7 @@ export {
   outputPaths,
   withOutputPaths,
 } from "./derivation-paths.ts";
+export type { DynamicOutputs, NeededOutputs } from "./dynamic-outputs.ts";
 export { generateSecretKey, sign, verify } from "./ed25519.ts";
 export { type FingerprintInput, fingerprint } from "./fingerprint.ts";
 export {

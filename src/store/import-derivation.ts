@@ -4,7 +4,7 @@ import type { HashEngine } from "../hash/engine.ts";
 import type { Derivation } from "../nix/derivation.ts";
 import { formatDerivation, parseDerivation } from "../nix/derivation-file.ts";
 import { type DerivationHash, derivationPath, hashDerivation, outputPaths } from "../nix/derivation-paths.ts";
-import { formatStorePath, parseStorePath, storePathBaseName } from "../nix/store-path.ts";
+import { formatStorePath, parseStorePath, STORE_DIR, storePathBaseName } from "../nix/store-path.ts";
 import { iterate } from "../stream.ts";
 import { requirePathInfo } from "./closure.ts";
 import { type ImportOptions, importFile } from "./import.ts";
@@ -53,12 +53,18 @@ export async function importDerivation(
  * belong to these paths.
  */
 async function checkOutputs(derivation: Derivation, inputs: InputHashes): Promise<void> {
-  const paths = await outputPaths(derivation, (path) => inputs.hash(path));
+  const input = (path: string) => inputs.hash(path);
+  const paths = await outputPaths(derivation, input);
+  let older: typeof paths | undefined;
   for (const [name, output] of derivation.outputs) {
     if (output.kind !== "input-addressed" && output.kind !== "fixed") continue;
     const expected = paths.get(name);
     const path = expected && formatStorePath(expected);
-    if (output.path !== path)
+    if (output.path === path) continue;
+    // Below dynamic outputs, Nix up to 2.34 may say a path that later versions don't.
+    if (path === undefined) older ??= await outputPaths(derivation, input, STORE_DIR, { rule: "2.34" });
+    const olderPath = older?.get(name);
+    if (!olderPath || formatStorePath(olderPath) !== output.path)
       throw new StoreError(
         "invalid",
         `output ${quote(name)} of ${quote(derivation.name)} has the path ${output.path}, not ${path}`,

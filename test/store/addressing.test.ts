@@ -116,20 +116,24 @@ test("texts and a derivation with references get the paths of builtins.toFile an
   expect(await importDerivation(store, engine, bytes, { name: drv.path.slice(11) })).toEqual(derivation);
 });
 
-test("derivations of real Nix are imported after their inputs, under their own store paths", async () => {
+test.each([
+  ["2.8", "derivations"],
+  ["2.34", "nix-2.34/derivations"],
+])("derivations of Nix %s are imported after their inputs, under their own store paths", async (_, folder) => {
   const store = createMemoryStore();
-  const dir = join(import.meta.dirname, "../nix/derivations");
+  const dir = join(import.meta.dirname, "../nix", folder);
   const names = readdirSync(dir).filter((name) => name.endsWith(".drv"));
   expect(names.length).toBeGreaterThan(10);
   const left = new Map<string, Derivation>();
   for (const name of names) {
-    const derivation = parseDerivation(derivationFile(name), parseStorePath(name).name.slice(0, -".drv".length));
+    const derivation = parseDerivation(derivationFile(name, folder), parseStorePath(name).name.slice(0, -".drv".length));
     left.set(`/nix/store/${name}`, derivation);
     for (const storePath of derivation.inputSources)
       if (!names.includes(storePath.slice(11))) await store.pathInfos.put({ ...SOURCE, storePath });
   }
   const inputs = ({ inputSources, inputDerivations }: Derivation) => [...new Set([...inputSources, ...inputDerivations.keys()])];
-  const imported = (path: string) => importDerivation(store, engine, derivationFile(path.slice(11)), { name: path.slice(11) });
+  const imported = (path: string) =>
+    importDerivation(store, engine, derivationFile(path.slice(11), folder), { name: path.slice(11) });
   while (left.size > 0) {
     const ready = [...left].filter(([, derivation]) => !inputs(derivation).some((path) => left.has(path)));
     for (const path of left.keys()) {
@@ -148,6 +152,26 @@ test("derivations of real Nix are imported after their inputs, under their own s
     for (const [path] of ready) left.delete(path);
     expect(ready).not.toEqual([]);
   }
+});
+
+test("an output path below dynamic inputs is unknown as in Nix 2.35, or that of Nix 2.34", async () => {
+  const folder = "nix-2.34/derivations";
+  const store = createMemoryStore();
+  await importDerivation(store, engine, derivationFile("7rnz720ha1j3x5w57g15kp5csxaasbvs-known.drv.drv", folder), {
+    name: "known.drv.drv",
+  });
+  const name = "b6z1bn2scl2k23cajxjkf1a7qmk96yjs-dynamic-known.drv";
+  const derivation = parseDerivation(derivationFile(name, folder), "dynamic-known");
+  const changed = (path: string | undefined) => {
+    const known = path === undefined ? undefined : parseStorePath(path);
+    const paths = new Map([...derivation.outputs.keys()].map((output) => [output, known] as const));
+    return formatDerivation(withOutputPaths(derivation, paths));
+  };
+  await importDerivation(store, engine, derivationFile(name, folder), { name });
+  const imported = await importDerivation(store, engine, changed(undefined), { name: "dynamic-known.drv" });
+  expect(imported.storePath).not.toBe(`/nix/store/${name}`);
+  const other = changed("/nix/store/00000000000000000000000000000000-dynamic-known");
+  expect(await failure(importDerivation(store, engine, other, { name: "dynamic-known.drv" }))).toMatchObject({ code: "invalid" });
 });
 
 /** A source that the derivation refers to and that the fixtures lack. */
@@ -214,8 +238,8 @@ function swapped(bytes: Uint8Array): Uint8Array {
   return utf8(changed);
 }
 
-function derivationFile(name: string): Uint8Array {
-  return new Uint8Array(readFileSync(join(import.meta.dirname, "../nix/derivations", name)));
+function derivationFile(name: string, folder = "derivations"): Uint8Array {
+  return new Uint8Array(readFileSync(join(import.meta.dirname, "../nix", folder, name)));
 }
 
 /**

@@ -68,7 +68,25 @@ export function nixTexts(samples: Samples): Target[] {
     {
       name: "derivation",
       samples: derivations,
-      words: ['"', "\\", '("out","","r:sha256","")', "],[", "(", ")", ",", '\\"', "\\n", "impure", "text:sha256", "é", "\u{1f4be}"],
+      words: [
+        '"',
+        "\\",
+        '("out","","r:sha256","")',
+        "],[",
+        "(",
+        ")",
+        ",",
+        '\\"',
+        "\\n",
+        "impure",
+        "text:sha256",
+        'DrvWithVersion("xp-dyn-drv",',
+        '([],[("out",',
+        "])",
+        '["out"]',
+        "é",
+        "\u{1f4be}",
+      ],
       run(input) {
         const derivation = parseDerivation(input, "fuzz");
         const written = formatDerivation(derivation);
@@ -100,6 +118,7 @@ export function nixTexts(samples: Samples): Target[] {
         '"impure":true',
         '"method":"git"',
         '"dynamicOutputs":{}',
+        '"dynamicOutputs":{"a":{"outputs":["b"],"dynamicOutputs":',
       ],
       async (input) => {
         for (const derivation of (await derivationsFromJson(input)).values()) await sameJson(derivation);
