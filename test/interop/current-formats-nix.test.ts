@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { derivationsFromJson } from "../../src/nix/derivation-from-json.ts";
-import { derivationToJson } from "../../src/nix/derivation-json.ts";
+import { derivationToJson, formatDerivationJson } from "../../src/nix/derivation-json.ts";
 import { derivationPath } from "../../src/nix/derivation-paths.ts";
 import { formatStorePath } from "../../src/nix/store-path.ts";
 import { PATH_INFO_SCHEMAS, schemaErrors } from "../nix/nix-schemas.ts";
@@ -14,7 +14,11 @@ import { isNixFrom, nixLine, removeNixStore } from "../setup/tools.ts";
 
 const isCurrent = await isNixFrom(2, 34);
 /** Must come before the subcommand: Nix needs the feature when it reads `--hash-algo blake3`. */
-const FEATURES = ["--option", "experimental-features", "nix-command git-hashing blake3-hashes"] as const;
+const FEATURES = [
+  "--option",
+  "experimental-features",
+  "nix-command git-hashing blake3-hashes ca-derivations dynamic-derivations",
+] as const;
 
 let dir: string;
 let daemon: RunningDaemon;
@@ -93,9 +97,12 @@ describe.runIf(isCurrent)("with Nix 2.34 or later", { timeout: 120_000 }, () => 
     expect(schemaErrors(PATH_INFO_SCHEMAS[3], JSON.parse(await cli("path-info", "--json-format", "3", path)))).toEqual([]);
   });
 
-  test("the output of nix derivation show is read, and written again", async () => {
-    const expression = join(dir, "structured.nix");
-    await writeFile(expression, STRUCTURED);
+  test.each([
+    ["structured attributes", STRUCTURED],
+    ["dynamic outputs", DYNAMIC],
+  ])("the output of nix derivation show is read, and written again: %s", async (name, text) => {
+    const expression = join(dir, `${name}.nix`);
+    await writeFile(expression, text);
     const drv = await inWriter("nix-instantiate", expression);
     const shown = await inWriter("nix", "derivation", "show", "--recursive", drv);
     const derivations = await derivationsFromJson(shown);
@@ -104,7 +111,10 @@ describe.runIf(isCurrent)("with Nix 2.34 or later", { timeout: 120_000 }, () => 
     for (const [path, derivation] of derivations) {
       expect(formatStorePath(await derivationPath(derivation))).toBe(path);
       expect(derivationToJson(derivation, { version: 4 })).toEqual(frame[path.slice("/nix/store/".length)]);
+      expect(shown).toContain(formatDerivationJson(derivation, { version: 4 }));
     }
+    await inWriter("nix", "copy", "--to", daemon.address, drv);
+    expect(await cli("path-info", drv)).toContain(drv);
   });
 });
 
@@ -119,5 +129,15 @@ in make {
   __structuredAttrs = true;
   numbers = [ 3.0 0.1 9007199254740993 1.0e-7 ];
   base = make { name = "base"; };
+}
+`;
+
+const DYNAMIC = `
+let make = attributes: derivation ({ system = "x86_64-linux"; builder = "/bin/sh"; } // attributes);
+  produced = make { name = "produced.drv"; __contentAddressed = true; outputHashMode = "text"; outputHashAlgo = "sha256"; };
+  outputOf = builtins.outputOf;
+in make {
+  name = "dynamic";
+  a = [ (outputOf produced.outPath "out") (outputOf (outputOf produced.outPath "dev") "lib") ];
 }
 `;
