@@ -8,7 +8,7 @@ import { STORE_DIR } from "./store-path.ts";
 /** Maximum size of a derivation, in bytes. */
 export const DERIVATION_MAX_LENGTH: number = 64 * 1024 * 1024;
 
-/** How a `.drv` file begins whose inputs have dynamic outputs. */
+/** Start of a `.drv` file with dynamic outputs among its inputs. */
 const WITH_DYNAMIC_OUTPUTS = 'DrvWithVersion("xp-dyn-drv",';
 
 /**
@@ -159,7 +159,7 @@ export function writeDerivation(
   return writer.bytes();
 }
 
-/** Whether the derivation needs outputs of a derivation that another one makes. */
+/** Returns whether the derivation needs outputs of a derivation that another derivation builds. */
 export function hasDynamicInputs({ dynamicInputs }: Derivation): boolean {
   return dynamicInputs !== undefined && dynamicInputs.size > 0;
 }
@@ -306,7 +306,10 @@ class ATermReader {
     return this.#decoded(parts.join(""));
   }
 
-  /** Infinity if there is none. A search for each string would go to the file's end each time. */
+  /**
+   * Returns the position of the next backslash, or infinity. Keeps it for the next string: without
+   * backslashes, each search would read the file to its end.
+   */
   #nextBackslash(from: number): number {
     if (this.#backslash < from) {
       const at = this.#text.indexOf("\\", from);

@@ -197,7 +197,7 @@ function readNeeded(root: JsonObject): NeededOutputs {
     for (const [name, child] of children(node)) dynamicOutputs.set(name, made.get(child) ?? read(child));
     return { outputs: new Set(readTexts("outputs of an input", node.outputs)), dynamicOutputs };
   };
-  // From the deepest, so that `read` finds what it needs.
+  // The deepest come first, so that `read` finds the children of each node in `made`.
   for (const node of parentsFirst(root, (node) => children(node).map(([, child]) => child)).reverse()) made.set(node, read(node));
   return made.get(root) ?? read(root);
 }

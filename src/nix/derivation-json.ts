@@ -92,7 +92,7 @@ export function formatDerivationJson(derivation: Derivation, { version }: { read
   if (version === 1) return JSON.stringify(toJson1(derivation));
   const json = toJson4(derivation);
   const members = Object.entries(json).map(([key, value]: [string, unknown]) => {
-    // It sorts keys itself: JavaScript puts those first that are numbers.
+    // `formatExactJson` sorts all keys bytewise. `JSON.stringify` puts numeric keys first.
     return `${JSON.stringify(key)}:${formatExactJson(key === "structuredAttrs" ? structuredAttrs(derivation) : value)}`;
   });
   return `{${members.join(",")}}`;
@@ -154,7 +154,7 @@ function inputToJson(needed: NeededOutputs): DerivationInputJson {
   const made = new Map<NeededOutputs, DerivationInputJson>();
   const json = (node: NeededOutputs): DerivationInputJson =>
     made.get(node) ?? { dynamicOutputs: record(node.dynamicOutputs, json), outputs: [...node.outputs].sort(compareTexts) };
-  // From the deepest, so that `json` finds what it needs.
+  // The deepest come first, so that `json` finds the children of each node in `made`.
   for (const node of parentsFirst(needed, ({ dynamicOutputs }) => dynamicOutputs.values()).reverse()) made.set(node, json(node));
   return json(needed);
 }

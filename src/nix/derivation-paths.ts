@@ -20,7 +20,7 @@ export interface DerivationHash {
    * the derivation or one of its dependencies has `floating` or `impure` outputs or dynamic inputs.
    */
   readonly isDeferred: boolean;
-  /** The same by the rule of Nix up to 2.34, which does not look at dynamic outputs. */
+  /** `isDeferred` by the rule of Nix up to 2.34, which ignores dynamic inputs. */
   readonly isDeferredTo234: boolean;
 }
 

@@ -103,8 +103,8 @@ function check(
     for (const needed of names) checkOutputName(needed);
   }
   for (const [path, dynamicOutputs] of dynamicInputs ?? []) {
-    if (!inputDerivations.has(path)) throw new StoreError("invalid", `${quote(path)} has dynamic outputs, but is no input`);
-    if (dynamicOutputs.size === 0) throw new StoreError("invalid", `no dynamic output is needed of input ${quote(path)}`);
+    if (!inputDerivations.has(path)) throw new StoreError("invalid", `${quote(path)} has dynamic outputs, but is not an input`);
+    if (dynamicOutputs.size === 0) throw new StoreError("invalid", `it needs no dynamic output of its input ${quote(path)}`);
     checkDynamicOutputs(dynamicOutputs, checkOutputName);
   }
   for (const path of inputSources) checkAbsolute(path, storeDir);

@@ -2,30 +2,31 @@ import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 
 /**
- * Dynamic derivations, an experimental feature of Nix: an output of a derivation may be the `.drv`
- * file of another derivation, whose outputs are needed in their turn (`builtins.outputOf`).
+ * Dynamic derivations, an experimental feature of Nix: an output of a derivation can be the `.drv`
+ * file of another derivation. `builtins.outputOf` names an output of that other derivation.
  */
 
-/** By the name of an output that is a `.drv` file: what is needed of the derivation in that file. */
+/** The needed outputs of derivations, by the output that holds the `.drv` file of each. */
 export type DynamicOutputs = ReadonlyMap<string, NeededOutputs>;
 
-/** What is needed of a derivation that another derivation makes. */
+/** The outputs of a derivation that another derivation needs. */
 export interface NeededOutputs {
   readonly outputs: ReadonlySet<string>;
   readonly dynamicOutputs: DynamicOutputs;
 }
 
 /**
- * How deep dynamic outputs may be nested. Nix has no limit of its own, but each level is one more
+ * Maximum depth of nested dynamic outputs. Nix has no limit of its own, but each level is one more
  * call of `builtins.outputOf`.
  */
 const MAX_DEPTH = 100;
 const TOO_DEEP = `dynamic outputs are nested more than ${MAX_DEPTH} deep`;
 
 /**
- * The nodes below an input, and the input itself at first: each before its children.
+ * Lists the nodes of a tree of dynamic outputs, each before its children.
  *
- * @throws StoreError `invalid` if they are nested too deep
+ * @param root the input derivation, at depth 0
+ * @throws StoreError `invalid` if the tree is too deep
  */
 export function parentsFirst<T>(root: T, children: (node: T) => Iterable<T>): T[] {
   const found: T[] = [];
@@ -43,7 +44,7 @@ export function parentsFirst<T>(root: T, children: (node: T) => Iterable<T>): T[
 }
 
 /**
- * Checks the names and the depth, and that something is needed at each level.
+ * Checks the names and the depth, and that each derivation has a needed output.
  *
  * @param checkName throws for a name that no output can have
  * @throws StoreError `invalid`
@@ -52,34 +53,39 @@ export function checkDynamicOutputs(root: DynamicOutputs, checkName: (name: stri
   const input: NeededOutputs = { outputs: new Set(), dynamicOutputs: root };
   for (const { outputs, dynamicOutputs } of parentsFirst(input, (node) => node.dynamicOutputs.values())) {
     if (outputs.size === 0 && dynamicOutputs.size === 0)
-      throw new StoreError("invalid", "no output is needed of a derivation that another one makes");
+      throw new StoreError("invalid", "it needs no output of a derivation that another derivation builds");
     for (const name of outputs) checkName(name);
     for (const name of dynamicOutputs.keys()) checkName(name);
   }
 }
 
-/** The parts of the reader of a `.drv` file that are needed here. */
+/** The methods of the `.drv` reader that `readNeededOutputs` calls. */
 export interface TermReader {
-  /** Takes this text if it comes next. */
+  /** Takes `literal` if it comes next. Returns whether it did. */
   skip(literal: string): boolean;
-  /** @throws StoreError `invalid` if another text comes next */
+  /**
+   * Takes `literal`.
+   *
+   * @throws StoreError `invalid` if another text comes next
+   */
   take(literal: string): void;
   /** Takes a string. */
   text(): string;
   /** Takes a list of strings. */
   set(what: string): Set<string>;
-  /** An error that says where the reader is. */
+  /** Creates an error that states the position of the reader. */
   error(problem: string): StoreError;
 }
 
 /**
- * Reads what an input of a `.drv` file needs: a list of names, or `(names,[(name,needed),...])`.
+ * Reads the needed outputs of one input from a `.drv` file: a list of names, or
+ * `(names,[(name,needed),...])`.
  *
  * @throws StoreError `invalid`
  */
 export function readNeededOutputs(reader: TermReader): NeededOutputs {
   const open: { readonly outputs: Set<string>; readonly dynamicOutputs: Map<string, NeededOutputs>; name: string }[] = [];
-  /** The node, if it has no dynamic outputs; else it is open now. */
+  /** Reads the start of a node. Returns the node if it has no dynamic outputs; else opens it. */
   const begin = (): NeededOutputs | undefined => {
     const isDynamic = reader.skip("(");
     const outputs = reader.set("output");
@@ -107,16 +113,16 @@ export function readNeededOutputs(reader: TermReader): NeededOutputs {
     if (top.dynamicOutputs.size > 0) reader.take(",");
     reader.take("(");
     top.name = reader.text();
-    if (top.dynamicOutputs.has(top.name)) throw reader.error(`dynamic output ${quote(top.name)} is there twice`);
+    if (top.dynamicOutputs.has(top.name)) throw reader.error(`dynamic output ${quote(top.name)} occurs twice`);
     reader.take(",");
     complete = begin();
   }
 }
 
 /**
- * Writes what `readNeededOutputs` reads, in pieces.
+ * Formats needed outputs for a `.drv` file, in pieces.
  *
- * @param root has passed `checkDynamicOutputs`, so names are ASCII and need no escapes
+ * @param root must have passed `checkDynamicOutputs`: its names are ASCII and need no escapes
  */
 export function* formatNeededOutputs(root: NeededOutputs): Generator<string> {
   const open: { readonly items: readonly [string, NeededOutputs][]; at: number }[] = [];

@@ -46,7 +46,7 @@ export function parseExactJson(text: string): unknown {
   }
 }
 
-/** Nix's JSON library skips one byte order mark, which is none of JSON's blanks. */
+/** Removes one byte order mark from the start of a JSON text, as Nix's JSON library does. */
 export function withoutByteOrderMark(text: string): string {
   return text.startsWith("\ufeff") ? text.slice(1) : text;
 }

@@ -184,7 +184,7 @@ function readSize(tag: string, text: string): number {
   return checkSize(tag, Number(readDigits(tag, text)));
 }
 
-/** Nix reads 64 bits. Nothing depends on the number, so one that is none of ours is no fault. */
+/** Reads 64 bits as Nix does. Nothing depends on this size, so one past 2^53 is just unknown. */
 function readFileSize(text: string): number | undefined {
   const digits = readDigits("FileSize", text);
   if (digits.length > 20 || BigInt(digits) >= 2n ** 64n)

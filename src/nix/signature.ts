@@ -38,13 +38,12 @@ export function parseSignature(text: string): Signature {
 }
 
 /**
- * Reads a signature that someone else put beside a path info. Nix reads any name and bytes, and
- * ignores a signature that no trusted key can have made. So one bad signature makes no path
- * unreadable.
+ * Reads a signature of a path info from outside. Nix accepts any name and bytes there, and takes
+ * the path if another signature is valid. So one bad signature must not make the path unreadable.
  *
- * @returns `undefined` for a name and something that is not the base64 of a signature, or for a
- *   name that no key has
- * @throws StoreError `invalid` if the name is empty or no colon follows it, as in Nix 2.34
+ * @returns `undefined` if no key can have made the signature: after the colon is not the base64 of
+ *   64 bytes, or the name has blanks
+ * @throws StoreError `invalid` if there is no name or no colon, as in Nix 2.34
  */
 export function readSignature(text: string): Signature | undefined {
   const colon = text.indexOf(":");
@@ -52,7 +51,7 @@ export function readSignature(text: string): Signature | undefined {
   return usableSignature(text.slice(0, colon), text.slice(colon + 1));
 }
 
-/** A signature from its two parts, or `undefined` if no key can have made it. */
+/** Returns a signature of the key `name`, or `undefined` if no key can have made it. */
 export function usableSignature(name: string, base64: string): Signature | undefined {
   if (!KEY_NAME.test(name)) return undefined;
   try {

@@ -105,7 +105,7 @@ function readEntry(path: unknown, value: unknown): PathGraphEntry {
       "invalid",
       `the JSON says that ${storePath} is missing from the Nix store; build or fetch it there, or leave it out`,
     );
-  if (!isObject(value)) throw new StoreError("invalid", `the path info of ${storePath} is no object in the JSON`);
+  if (!isObject(value)) throw new StoreError("invalid", `the path info of ${storePath} is not an object in the JSON`);
   checkVersion(value);
   const field = <T>(key: string, read: (item: unknown) => T): T => {
     try {
@@ -177,7 +177,7 @@ function readContentAddress(item: unknown): string | undefined {
   return method && hash && canHash(method, hash.algorithm) ? formatContentAddress({ method, hash }) : undefined;
 }
 
-/** `undefined` for a signature that no key can have made. Nix writes it like any other. */
+/** Returns `undefined` for a signature that no key can have made. Nix keeps and prints these. */
 function readKnownSignature(item: unknown): string | undefined {
   const signature = isObject(item) ? usableSignature(readText(item.keyName), readText(item.sig)) : readSignature(readText(item));
   return signature && formatSignature(signature);

@@ -61,7 +61,7 @@ async function checkOutputs(derivation: Derivation, inputs: InputHashes): Promis
     const expected = paths.get(name);
     const path = expected && formatStorePath(expected);
     if (output.path === path) continue;
-    // Below dynamic outputs, Nix up to 2.34 may say a path that later versions don't.
+    // Below dynamic inputs, Nix up to 2.34 may state a path that is unknown to later versions.
     if (path === undefined) older ??= await outputPaths(derivation, input, STORE_DIR, { rule: "2.34" });
     const olderPath = older?.get(name);
     if (!olderPath || formatStorePath(olderPath) !== output.path)

@@ -34,7 +34,10 @@ function inputHash(path: string): Promise<DerivationHash> {
   return known;
 }
 
-/** Whose paths Nix 2.34 knows and Nix 2.35 does not: the first dynamic derivation has known content. */
+/**
+ * Derivations with output paths in Nix 2.34 but not in 2.35: the content of the derivation that
+ * builds their dynamic input is known.
+ */
 const KNOWN_TO_234 = ["dynamic-known", "dynamic-structured", "below-dynamic-known"];
 
 describe.each(FILES)("%s, as Nix 2.34 wrote it", (file) => {

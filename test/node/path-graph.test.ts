@@ -116,7 +116,7 @@ test("a signature without a colon is refused", () => {
     expect(() => parse([{ path: a, ...entry([], { signatures: [text] }) }])).toThrow(expect.objectContaining({ code: "invalid" }));
 });
 
-// What Nix 2.34, 2.8 and 2.34 with --json-format 2 printed for one path that is there, and one that is not.
+// Nix 2.34, 2.8, and 2.34 with --json-format 2 printed these for a valid and a missing path.
 test.each([
   ["an object", { [b]: null, [a]: entry() }],
   [
