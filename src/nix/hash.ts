@@ -37,8 +37,8 @@ export function parseHash(text: string): NixHash {
 }
 
 /**
- * Reads a digest of `algorithm` in hexadecimal, nixbase32 or base64. Its length tells them apart,
- * so here base64 must be as long as with its padding.
+ * Reads a digest of `algorithm` in hexadecimal, nixbase32 or base64. Its length tells them apart.
+ * Base64 may lack its padding: Nix refuses that here, but reads it in an SRI.
  *
  * @throws StoreError `invalid`
  */
@@ -46,7 +46,8 @@ export function decodeDigest(algorithm: HashAlgorithm, text: string): Uint8Array
   const length = HASH_LENGTHS[algorithm];
   if (text.length === length * 2) return fromHex(text);
   if (text.length === nixbase32Length(length)) return decodeNixbase32(text);
-  if (text.length === Math.ceil(length / 3) * 4) return decodeBase64(algorithm, text);
+  if (text.length === Math.ceil(length / 3) * 4 || text.length === Math.ceil((length * 4) / 3))
+    return decodeBase64(algorithm, text);
   throw new StoreError("invalid", `no form of a ${algorithm} digest has ${text.length} characters`);
 }
 

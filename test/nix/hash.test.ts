@@ -38,7 +38,7 @@ function withUnusedBits(base64: string): string {
 describe("hash", () => {
   it.each(VECTORS)("reads and writes every form of a %s", async (algorithm, hex, nix32, base64) => {
     const unpadded = base64.replace(/=+$/, "");
-    const prefixed = [hex, hex.toUpperCase(), nix32, base64].map((digest) => `${algorithm}:${digest}`);
+    const prefixed = [hex, hex.toUpperCase(), nix32, base64, unpadded].map((digest) => `${algorithm}:${digest}`);
     // As Nix 2.8 and 2.34 read base64: up to the first "=", without line ends and unused bits.
     const lines = `${unpadded.slice(0, 5)}\n${unpadded.slice(5)}\n`;
     const inSri = [
@@ -92,7 +92,6 @@ describe("hash", () => {
     `sha256-${base64.slice(0, -1)} =`,
     `sha256-${base64.slice(0, -1)}\r`,
     `sha256-${base64.replace(/[+/]/, "_")}`,
-    `sha256:${base64.slice(0, -1)}`,
     `sha256:${base64}=`,
     `sha256:${base64}?`,
     `sha256:${base64.slice(0, -2)}==`,

@@ -240,7 +240,6 @@ describe("NARInfo", () => {
     ["a FileSize of many digits", replaced("FileSize", "9".repeat(500_000))],
     ["a NarHash with a colon behind its padding", replaced("NarHash", `sha256-${toBase64(new Uint8Array(32))}:x`)],
     ["a NarHash with base64 of the URL alphabet", replaced("NarHash", `sha256-${"-".repeat(43)}=`)],
-    ["a prefixed NarHash without padding", replaced("NarHash", `sha256:${"A".repeat(43)}`)],
     ["more than a MiB", `${BUILT}Note: ${"x".repeat(1024 * 1024)}\n`],
   ])("refuses %s", (_, text) => {
     expect(() => parseNarInfo(text)).toThrow(invalid);
