@@ -26,7 +26,7 @@ export class CompressedInput {
    * @throws StoreError `unavailable` if an upload has waited too long
    */
   async reserve(memory: DecoderMemory, bytes: number): Promise<void> {
-    if (this.#reserved && this.#reserved.lease.bytes >= bytes) return;
+    if (this.#reserved?.memory === memory && this.#reserved.lease.bytes >= bytes) return;
     this.release();
     this.#reserved = { memory, lease: await memory.reserve(bytes, this.#about) };
   }

@@ -8,7 +8,7 @@ import { gzipDecoder } from "./gzip.ts";
 import { lz4Decoder } from "./lz4.ts";
 import { lzipDecoder } from "./lzip.ts";
 import { isLzmaHeader, unlzma } from "./lzma.ts";
-import { unxz } from "./xz.ts";
+import { xzDecoder } from "./xz-stream.ts";
 import { zstdDecoder } from "./zstd.ts";
 
 /** Supported compressions, and `none`. The names are those of NARInfo files. */
@@ -39,7 +39,7 @@ interface Format {
 const FORMATS: Readonly<Record<Exclude<Compression, "none">, Format>> = {
   gzip: { decoder: gzipDecoder, hasMembers: true },
   bzip2: { decoder: bzip2Decoder, hasMembers: true },
-  xz: { decoder: () => unxz, hasMembers: true },
+  xz: { decoder: xzDecoder, hasMembers: true },
   zstd: { decoder: zstdDecoder, hasMembers: true },
   lz4: { decoder: lz4Decoder, hasMembers: true },
   lzip: { decoder: lzipDecoder, hasMembers: true },

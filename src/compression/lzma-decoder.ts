@@ -49,12 +49,14 @@ const LITERALS = REP_LENGTH + LENGTH_HIGH + 256;
  * header claims.
  */
 export class LzmaDecoder {
-  readonly #lc: number;
-  readonly #literalMask: number;
-  readonly #positionMask: number;
+  #lc: number;
+  #literalMask: number;
+  #positionMask: number;
   readonly #dictionarySize: number;
-  /** Size of the output in bytes. If it is known, the end marker may be missing. */
-  readonly #size: number | undefined;
+  /** Size of the output. If it is known, the end marker may be missing. */
+  #size: number | undefined;
+  /** Whether an end marker may come. A chunk of LZMA2 has none. */
+  #mayHaveMarker = true;
   readonly #coder: LzmaRangeDecoder;
 
   #state = 0;
@@ -97,6 +99,34 @@ export class LzmaDecoder {
     this.#coder.begin(bytes);
   }
 
+  /** Begins a chunk of LZMA2, of `size` bytes of content. `begin` follows. */
+  beginChunk(size: number): void {
+    this.#size = this.#total + size;
+    this.#mayHaveMarker = false;
+    this.#isEnded = false;
+  }
+
+  /** Resets all but the window, and sets the properties if they are given. */
+  resetState(properties?: Pick<LzmaProperties, "lc" | "lp" | "pb">): void {
+    this.#coder.forget();
+    this.#state = this.#rep0 = this.#rep1 = this.#rep2 = this.#rep3 = 0;
+    if (!properties) return;
+    this.#lc = properties.lc;
+    this.#literalMask = (1 << properties.lp) - 1;
+    this.#positionMask = (1 << properties.pb) - 1;
+  }
+
+  /** Makes the output so far unknown to later matches. */
+  forgetWindow(): void {
+    this.#total = 0;
+  }
+
+  /** Appends bytes to the output as they are. */
+  store(bytes: Uint8Array): void {
+    for (const byte of bytes) this.#put(byte);
+    this.#handOut();
+  }
+
   /**
    * Decodes until a piece of output is full, too little input is left for a symbol, or the stream
    * ends.
@@ -125,6 +155,7 @@ export class LzmaDecoder {
       this.#isEnded = true;
       return;
     }
+    if (isAtEnd && !this.#mayHaveMarker) throw new Error("it is damaged");
     const position = this.#total & this.#positionMask;
     const state = this.#state;
     if (this.#coder.bit(IS_MATCH + (state << 4) + position) === 0) {

@@ -29,10 +29,16 @@ export class LzmaRangeDecoder {
    */
   begin(bytes: Uint8Array): void {
     if (bytes[0] !== 0) throw new Error("it is damaged");
+    this.#range = 0xffffffff;
     for (const byte of bytes.subarray(1)) this.#code = ((this.#code << 8) | byte) >>> 0;
   }
 
-  /** Sets the input for the following calls. */
+  /** Resets all probabilities. */
+  forget(): void {
+    this.#probabilities.fill(HALF);
+  }
+
+  /** Reads from these bytes from now on. */
   supply(input: Uint8Array): void {
     this.#input = input;
     this.#at = 0;

@@ -1,20 +1,20 @@
 import * as library from "xz-decompress";
-import type { CompressedInput } from "./compressed-input.ts";
+import { viewOf } from "../bytes.ts";
 import { DecoderMemory } from "./decoder-memory.ts";
 import { LoadedDecoder } from "./loaded-decoder.ts";
+import type { Lzma2Chunk } from "./lzma2.ts";
 
 // The library is CommonJS. Some loaders see its names, others only the whole module.
 const { XzReadableStream } = "XzReadableStream" in library ? library : (library as { default: typeof library }).default;
 
-/** Largest dictionary, in bytes. The library learns the real size only while it decodes. */
-const MAX_DICTIONARY = 64 * 1024 * 1024;
-/** Limits all streams together, because they share one WebAssembly memory, which never shrinks. */
-const memory = new DecoderMemory(8 * MAX_DICTIONARY);
+/** The largest dictionary that the library can decode with, in bytes. */
+export const EMBEDDED_DICTIONARY = 64 * 1024 * 1024;
+/** All streams are decoded in one WebAssembly memory, which never shrinks. */
+export const embeddedMemory = new DecoderMemory(8 * EMBEDDED_DICTIONARY);
 
 /** Results of the library's decoder (`xz_ret` of XZ Embedded). */
 const OK = 0;
 const STREAM_END = 1;
-const OPTIONS_ERROR = 6;
 
 /** Indexes of 32-bit words in the decoder's context. */
 const BUFFER_SIZE = 0;
@@ -34,35 +34,84 @@ interface Decoder {
 
 const decoder = new LoadedDecoder("xz", loadDecoder);
 
-/**
- * Decodes one stream of the .xz format. The library's decoder would continue with the next stream,
- * and it accepts padding only in multiples of four bytes. So this function gives it no byte after
- * the end of a stream.
- *
- * @throws StoreError `unavailable` if the decoder can't be loaded, or if too many uploads wait
- */
-export async function* unxz(input: CompressedInput): AsyncGenerator<Uint8Array> {
-  await input.reserve(memory, MAX_DICTIONARY);
-  const context = new XzContext(await decoder.get());
-  try {
-    yield* stream(input, context);
-  } finally {
-    context.destroy();
-  }
-}
+/** How a stream without checks begins. */
+const STREAM_HEADER = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 0, 0xff, 0x12, 0xd9, 0x41);
+/** A block of LZMA2 alone, without its dictionary's size at offset 4 and its CRC-32 at 8. */
+const BLOCK_HEADER = Uint8Array.of(2, 0, 0x21, 1, 0, 0, 0, 0, 0, 0, 0, 0);
 
-async function* stream(input: CompressedInput, context: XzContext): AsyncGenerator<Uint8Array> {
-  const ends = new EndFinder();
-  while (true) {
-    await input.need(1);
-    const [length, mayBeEnd] = ends.find(input.bytes.subarray(0, context.bufferSize));
-    context.supply(input.take(length));
+/**
+ * Decodes LZMA2 with the library. The library can read no other filter than LZMA2, and it joins
+ * streams by rules of its own. So it gets a stream that is made here, of the LZMA2 data of the
+ * blocks.
+ */
+export class EmbeddedLzma2 {
+  readonly #context: XzContext;
+  readonly #crc32: (bytes: Uint8Array) => number;
+  /** Length of the data of a block so far. */
+  #length = 0;
+
+  private constructor(context: XzContext, crc32: (bytes: Uint8Array) => number) {
+    this.#context = context;
+    this.#crc32 = crc32;
+  }
+
+  /**
+   * Makes a decoder. It needs up to `EMBEDDED_DICTIONARY` of `embeddedMemory`.
+   *
+   * @throws StoreError `unavailable` if the library can't be loaded
+   */
+  static async create(crc32: (bytes: Uint8Array) => number): Promise<EmbeddedLzma2> {
+    const embedded = new EmbeddedLzma2(new XzContext(await decoder.get()), crc32);
+    embedded.#feed(STREAM_HEADER);
+    return embedded;
+  }
+
+  /** Begins a block. @param dictionary size of its dictionary, as the block's header has it */
+  begin(dictionary: number): void {
+    const header = BLOCK_HEADER.slice();
+    header[4] = dictionary;
+    viewOf(header).setUint32(8, this.#crc32(header.subarray(0, 8)), true);
+    this.#feed(header);
+    this.#length = 0;
+  }
+
+  /** @throws Error if the chunk is damaged */
+  *decode({ bytes, size }: Lzma2Chunk): Generator<Uint8Array> {
+    let rest = size;
+    for (const piece of this.#run(bytes)) {
+      rest -= piece.length;
+      yield piece;
+    }
+    this.#length += bytes.length;
+    if (rest !== 0) throw new Error("it is damaged");
+  }
+
+  /** Ends the block. */
+  end(): void {
+    const zero = Uint8Array.of(0);
     do {
-      const output = context.run();
-      if (output.length > 0) yield output;
-      await input.turn();
-    } while (context.hasMore);
-    if (mayBeEnd && context.isComplete()) return;
+      this.#feed(zero);
+      this.#length++;
+    } while (this.#length % 4 !== 0);
+  }
+
+  destroy(): void {
+    this.#context.destroy();
+  }
+
+  #feed(bytes: Uint8Array): void {
+    for (const piece of this.#run(bytes)) if (piece.length > 0) throw new Error("it is damaged");
+  }
+
+  *#run(bytes: Uint8Array): Generator<Uint8Array> {
+    const context = this.#context;
+    for (let at = 0; at < bytes.length; at += context.bufferSize) {
+      context.supply(bytes.subarray(at, at + context.bufferSize));
+      do {
+        const output = context.run();
+        if (output.length > 0) yield output;
+      } while (context.hasMore);
+    }
   }
 }
 
@@ -117,7 +166,6 @@ class XzContext {
     const output = new Uint8Array(this.#decoder.memory.buffer).slice(at, at + size);
     this.#setWord(OUTPUT_SIZE, 0);
     this.#isFull = size === this.bufferSize;
-    if (this.#status === OPTIONS_ERROR) throw new Error("it uses a check or a filter that is not supported");
     if (this.#status !== OK && this.#status !== STREAM_END) throw new Error(`it is damaged (${this.#status})`);
     return output;
   }
@@ -125,13 +173,6 @@ class XzContext {
   /** Whether the decoder has unused input or pending output. */
   get hasMore(): boolean {
     return this.#isFull || this.#word(INPUT_TAKEN) < this.#word(INPUT_SIZE);
-  }
-
-  /** Whether the input so far is a whole stream. If it isn't, decoding can continue. */
-  isComplete(): boolean {
-    // The decoder takes an empty input as the end of the input.
-    this.#decoder.supply_input(this.#context, 0);
-    return this.#decoder.get_next_output(this.#context) === STREAM_END;
   }
 
   destroy(): void {
@@ -144,27 +185,5 @@ class XzContext {
 
   #setWord(index: number, value: number): void {
     new Uint32Array(this.#decoder.memory.buffer, this.#context, OUTPUT_SIZE + 1)[index] = value;
-  }
-}
-
-/**
- * Finds possible ends of a stream. A footer ends with two bytes of flags (0 and at most 15) and
- * "YZ".
- */
-class EndFinder {
-  /** The last four bytes. */
-  #last = 0;
-
-  /** @returns the length up to the next possible end, or of all bytes if there is none */
-  find(bytes: Uint8Array): [length: number, mayBeEnd: boolean] {
-    let last = this.#last;
-    for (let i = 0; i < bytes.length; i++) {
-      last = (last << 8) | (bytes[i] as number);
-      if ((last & 0xfff0ffff) !== 0x0000595a) continue;
-      this.#last = last;
-      return [i + 1, true];
-    }
-    this.#last = last;
-    return [bytes.length, false];
   }
 }

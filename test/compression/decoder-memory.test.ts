@@ -17,8 +17,8 @@ afterEach(() => {
 const sample = async (name: string): Promise<Uint8Array> =>
   new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
 
-/** Waits until promises settle. */
-const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+/** Lets promises settle, also those of WebAssembly that is instantiated. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 100));
 
 /** Advances the clock by `ms` milliseconds, in steps of 500. */
 async function later(ms: number): Promise<void> {
@@ -39,7 +39,7 @@ async function length(source: AsyncIterable<Uint8Array>): Promise<number> {
 function client(
   bytes: Uint8Array,
   compression: string,
-  { isUpload = true, first = 20, signal = undefined as AbortSignal | undefined } = {},
+  { isUpload = true, first = 30, signal = undefined as AbortSignal | undefined } = {},
 ) {
   let go = (): void => {};
   const told = new Promise<void>((resolve) => {
@@ -69,7 +69,7 @@ async function state(result: Promise<unknown>): Promise<unknown> {
 const WIDE = concatBytes([Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3), Uint8Array.of(0x09, 0x00, 0x00, 0x41)]);
 
 describe.each([
-  { compression: "xz", bytes: () => sample("numbers.xz"), first: 20, fit: 8 },
+  { compression: "xz", bytes: () => sample("numbers.xz"), first: 30, fit: 8 },
   { compression: "br", bytes: () => sample("numbers.br"), first: 20, fit: 8 },
   { compression: "zstd", bytes: async () => WIDE, first: 7, fit: 3 },
 ])("uploads of $compression", ({ compression, bytes, first, fit }) => {
@@ -79,6 +79,7 @@ describe.each([
     await settle();
     const other = client(data, compression, { first });
     other.go();
+    await settle();
     await later(5000);
     expect(await state(other.result)).toBe("waiting");
     await later(8000);
@@ -108,6 +109,7 @@ test("an upload that waits for memory is refused after a minute", async () => {
   await settle();
   const other = client(data, "xz");
   other.go();
+  await settle();
   await later(58_000);
   expect(await state(other.result)).toBe("waiting");
   await later(5000);

@@ -15,6 +15,8 @@ done
 rm two.lzma two.br
 xz -c --check=none <<<"$text" > unchecked.xz
 xz -c --x86 --lzma2 <<<"$text" > filtered.xz
+xz -c --arm64 --delta=dist=3 --x86 --lzma2 -C sha256 <<<"$text" > several-filters.xz
+xz -c --check=none --lzma2=dict=96MiB <<<"$text" > large-dictionary.xz
 bzip2 -1 -c <<<"$text" > small-blocks.bzip2
 zstd -c -19 --no-check <<<"$text" > unchecked.zstd
 lz4 -c -B4 -BX --no-frame-crc <<<"$text" > blocks.lz4

@@ -1,0 +1,115 @@
+import { viewOf } from "../bytes.ts";
+import type { CompressedInput } from "./compressed-input.ts";
+import { LzmaDecoder } from "./lzma-decoder.ts";
+import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
+
+/** Control bytes of chunks that are stored as they are: with the dictionary reset, and without. */
+const STORED_RESET = 0x01;
+const STORED = 0x02;
+/** From these control bytes on, a chunk is LZMA; resets the state; has properties; resets the dictionary. */
+const LZMA = 0x80;
+const STATE_RESET = 0xa0;
+const PROPERTIES = 0xc0;
+const DICTIONARY_RESET = 0xe0;
+
+interface Properties {
+  readonly lc: number;
+  readonly lp: number;
+  readonly pb: number;
+}
+
+/** A chunk of LZMA2: at most 64 KiB, which become at most 2 MiB. */
+export interface Lzma2Chunk {
+  /** The whole chunk, with its header. */
+  readonly bytes: Uint8Array;
+  readonly data: Uint8Array;
+  /** Length of the content in bytes. */
+  readonly size: number;
+  readonly isStored: boolean;
+  readonly resetsDictionary: boolean;
+  readonly resetsState: boolean;
+  /** The LZMA properties from this chunk on, if it changes them. */
+  readonly properties: Properties | undefined;
+}
+
+/** Reads the chunks of one LZMA2 stream, whose headers it checks. */
+export class Lzma2Chunks {
+  #needsReset = true;
+  #needsProperties = true;
+
+  /**
+   * @returns the next chunk, valid until the input is read again; `undefined` at the stream's end
+   * @throws Error if a header is damaged, or the input ends
+   */
+  async next(input: CompressedInput): Promise<Lzma2Chunk | undefined> {
+    await input.need(1);
+    const control = input.bytes[0] as number;
+    if (control === 0) {
+      input.take(1);
+      return undefined;
+    }
+    const isStored = control < LZMA;
+    if (isStored && control !== STORED_RESET && control !== STORED) throw new Error("it is damaged");
+    const resetsDictionary = control === STORED_RESET || control >= DICTIONARY_RESET;
+    const hasProperties = control >= PROPERTIES;
+    if (this.#needsReset && !resetsDictionary) throw new Error("it is damaged");
+    this.#needsReset = false;
+    if (resetsDictionary) this.#needsProperties = true;
+    if (hasProperties) this.#needsProperties = false;
+    if (!isStored && this.#needsProperties) throw new Error("it is damaged");
+
+    const headerLength = isStored ? 3 : hasProperties ? 6 : 5;
+    await input.need(headerLength);
+    const header = viewOf(input.bytes);
+    const low = header.getUint16(1, false);
+    const size = (isStored ? low : ((control & 0x1f) << 16) + low) + 1;
+    const properties = hasProperties ? parseProperties(header.getUint8(5)) : undefined;
+    const length = isStored ? size : header.getUint16(3, false) + 1;
+    await input.need(headerLength + length);
+    const bytes = input.take(headerLength + length);
+    const data = bytes.subarray(headerLength);
+    // liblzma checks this byte, and XZ Embedded doesn't.
+    if (!isStored && data[0] !== 0) throw new Error("it is damaged");
+    return { bytes, data, size, isStored, resetsDictionary, resetsState: !isStored && control >= STATE_RESET, properties };
+  }
+}
+
+function parseProperties(byte: number): Properties {
+  const lc = byte % 9;
+  const lp = Math.trunc(byte / 9) % 5;
+  const pb = Math.trunc(byte / 45);
+  if (pb > 4 || lc + lp > 4) throw new Error("it has properties that no LZMA2 stream has");
+  return { lc, lp, pb };
+}
+
+/** Decodes the chunks of one LZMA2 stream, with a dictionary in an array that grows. */
+export class Lzma2Decoder {
+  readonly #decoder: LzmaDecoder;
+
+  /** @param dictionarySize in bytes */
+  constructor(dictionarySize: number) {
+    // The most properties: they decide how many probabilities there are.
+    this.#decoder = new LzmaDecoder({ lc: 4, lp: 0, pb: 4, dictionarySize });
+  }
+
+  /** @throws Error if the chunk is damaged */
+  *decode(chunk: Lzma2Chunk): Generator<Uint8Array> {
+    const decoder = this.#decoder;
+    if (chunk.resetsDictionary) decoder.forgetWindow();
+    if (chunk.isStored) {
+      decoder.store(chunk.data);
+      yield* decoder.takeOutput();
+      return;
+    }
+    if (chunk.resetsState) decoder.resetState(chunk.properties);
+    decoder.beginChunk(chunk.size);
+    if (chunk.data.length < LzmaRangeDecoder.START) throw new Error("it is damaged");
+    decoder.begin(chunk.data.subarray(0, LzmaRangeDecoder.START));
+    let at = LzmaRangeDecoder.START;
+    while (!decoder.isEnded) {
+      at += decoder.run(chunk.data.subarray(at), true);
+      yield* decoder.takeOutput();
+    }
+    if (at !== chunk.data.length) throw new Error("it is damaged");
+  }
+}
