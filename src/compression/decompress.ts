@@ -8,6 +8,7 @@ import { gzipDecoder } from "./gzip.ts";
 import { lz4Decoder } from "./lz4.ts";
 import { lzipDecoder } from "./lzip.ts";
 import { isLzmaHeader, unlzma } from "./lzma.ts";
+import { skipFrame, startsSkippable } from "./skippable-frame.ts";
 import { xzDecoder } from "./xz-stream.ts";
 import { zstdDecoder } from "./zstd.ts";
 
@@ -54,12 +55,12 @@ const FORMATS: Readonly<Record<Exclude<Compression, "none">, Format>> = {
 const MAGIC: readonly { readonly compression: string; readonly magic: RegExp }[] = [
   { compression: "gzip", magic: /^1f8b08/ },
   { compression: "xz", magic: /^fd377a585a00/ },
-  // A frame or a skippable frame.
-  { compression: "zstd", magic: /^(?:28b52ffd|5.2a4d18)/ },
-  // The magic, then the mark of the first block or of the end. The magic alone would not do: the
-  // first name of a tar may begin with `BZh1`.
+  { compression: "zstd", magic: /^28b52ffd/ },
+  // The magic and the mark of the first block or of the end. The first name of a tar may begin with
+  // `BZh1`.
   { compression: "bzip2", magic: /^425a683[1-9](?:314159265359|177245385090)/ },
-  { compression: "lz4", magic: /^04224d18/ },
+  // A frame, or a legacy frame.
+  { compression: "lz4", magic: /^(?:04224d18|02214c18)/ },
   { compression: "lzip", magic: /^4c5a495001/ },
   { compression: "compress", magic: /^1f9d[89]./ },
   { compression: "lzop", magic: /^894c5a4f000d0a1a0a/ },
@@ -93,7 +94,8 @@ export async function* decompressed(
   yield* decompressWith(archive, { signal, isUpload: options.isUpload ?? false }, async (input) => {
     // The first piece may be shorter.
     await input.has(MAGIC_LENGTH);
-    const found = parseCompression(sniff(input.bytes.subarray(0, MAGIC_LENGTH)));
+    const start = input.bytes.subarray(0, MAGIC_LENGTH);
+    const found = startsSkippable(start) ? await sniffBehindSkippable(input) : parseCompression(sniff(start));
     onFound?.(found);
     return found;
   });
@@ -128,6 +130,19 @@ function sniff(start: Uint8Array): string {
   return MAGIC.find(({ magic }) => magic.test(hex))?.compression ?? (isLzmaHeader(start) ? "lzma" : "none");
 }
 
+/**
+ * Skips the frames at the start that both zstd and lz4 skip. @returns which of them comes after. If
+ * nothing does, the input has no content
+ */
+async function sniffBehindSkippable(input: CompressedInput): Promise<Compression> {
+  while (startsSkippable(input.bytes)) {
+    await skipFrame(input);
+    if (!(await input.skipZeros())) return "none";
+    await input.has(MAGIC_LENGTH);
+  }
+  return sniff(input.bytes.subarray(0, MAGIC_LENGTH)) === "lz4" ? "lz4" : "zstd";
+}
+
 async function* decompressWith(
   archive: AsyncIterable<Uint8Array>,
   about: DecoderInput,
@@ -154,13 +169,14 @@ async function* decompressWith(
     }
   };
   const input = new CompressedInput({ next }, about);
+  let compression: Compression | undefined;
   try {
-    const compression = await choose(input);
-    if (compression === "none") {
-      for (let piece = await input.takeSome(); piece; piece = await input.takeSome()) yield piece;
-      return;
-    }
     try {
+      compression = await choose(input);
+      if (compression === "none") {
+        for (let piece = await input.takeSome(); piece; piece = await input.takeSome()) yield piece;
+        return;
+      }
       for await (const bytes of members(FORMATS[compression], input)) {
         signal?.throwIfAborted();
         yield bytes;
@@ -171,7 +187,7 @@ async function* decompressWith(
       if (failure) throw failure.error;
       if (error instanceof StoreError) throw error;
       const reason = error instanceof Error && error.message !== "" ? error.message : "it is damaged";
-      throw new StoreError("invalid", `can't read the ${compression} data: ${reason}`, { cause: error });
+      throw new StoreError("invalid", `can't read the ${compression ?? "compressed"} data: ${reason}`, { cause: error });
     }
   } finally {
     input.release();

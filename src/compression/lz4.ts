@@ -3,6 +3,7 @@ import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { arrayMemory } from "./decoder-memory.ts";
 import { decodeLz4Block, LZ4_WINDOW } from "./lz4-block.ts";
+import { LEGACY_BLOCK, LEGACY_MAGIC, legacyBlocks } from "./lz4-legacy.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
 
 const FRAME_MAGIC = 0x184d2204;
@@ -60,6 +61,12 @@ export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Ar
       // Memory for a block, its content, and the window.
       await input.reserve(arrayMemory, 2 * header.blockSize + LZ4_WINDOW);
       yield* blocks(input, header, memory);
+    } else if (magic === LEGACY_MAGIC) {
+      input.take(4);
+      memory ??= new Lz4Memory(await createXXHash32(), await createXXHash32());
+      memory.forgetBelow(LEGACY_BLOCK);
+      await input.reserve(arrayMemory, 2 * LEGACY_BLOCK + LZ4_WINDOW);
+      for await (const content of legacyBlocks(input, memory.output(LEGACY_BLOCK))) yield* copies(content);
     } else throw new Error("this is not an lz4 frame");
   };
 }
@@ -108,7 +115,7 @@ async function* blocks(input: CompressedInput, header: FrameHeader, memory: Lz4M
       : decodeLz4Block(block, output, start, start + header.blockSize, header.hasIndependentBlocks ? start : 0);
     size += BigInt(end - start);
     content?.update(output.subarray(start, end));
-    for (let at = start; at < end; at += PIECE) yield output.slice(at, Math.min(at + PIECE, end));
+    yield* copies(output.subarray(start, end));
     start = header.hasIndependentBlocks ? 0 : keepWindow(output, end);
   }
   if (header.contentSize !== undefined && size !== header.contentSize)
@@ -118,7 +125,11 @@ async function* blocks(input: CompressedInput, header: FrameHeader, memory: Lz4M
   if (digestOf(content) !== viewOf(input.take(4)).getUint32(0, true)) throw new Error("the checksum of a frame is wrong");
 }
 
-/** @returns the offset in `output` after the block */
+function* copies(content: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < content.length; at += PIECE) yield content.slice(at, at + PIECE);
+}
+
+/** @returns where the block ends in `output` */
 function store(block: Uint8Array, output: Uint8Array, at: number): number {
   output.set(block, at);
   return at + block.length;

@@ -21,26 +21,30 @@ export async function* unlzma(input: CompressedInput): AsyncGenerator<Uint8Array
   await input.need(HEADER_LENGTH);
   const header = input.take(HEADER_LENGTH);
   const view = viewOf(header);
-  const properties = view.getUint8(0);
-  const lc = properties % 9;
-  const lp = Math.trunc(properties / 9) % 5;
-  const pb = Math.trunc(properties / 45);
+  const properties = parseLzmaProperties(view.getUint8(0));
   const dictionarySize = view.getUint32(1, true);
-  // These are the limits of liblzma, which Nix uses. A header of zeros alone is not a `.lzma` file.
-  if (pb > 4 || lc + lp > 4 || dictionarySize === 0) throw new Error("it has invalid lzma properties");
+  // Zeros alone are no file.
+  if (!properties || dictionarySize === 0) throw new Error("it has properties that no lzma stream has");
   const size = view.getBigUint64(5, true);
-  if (size !== UNKNOWN_SIZE && size > BigInt(Number.MAX_SAFE_INTEGER))
-    throw new Error("its header states a size that is too large");
-  yield* decodeLzma(input, { lc, lp, pb, dictionarySize }, size === UNKNOWN_SIZE ? undefined : Number(size));
+  if (size !== UNKNOWN_SIZE && size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Error("it has a size that is too large");
+  yield* decodeLzma(input, { ...properties, dictionarySize }, size === UNKNOWN_SIZE ? undefined : Number(size));
+}
+
+/** The numbers in a byte of properties, within liblzma's limits, which Nix reads with. */
+export function parseLzmaProperties(byte: number): Pick<LzmaProperties, "lc" | "lp" | "pb"> | undefined {
+  const lc = byte % 9;
+  const lp = Math.trunc(byte / 9) % 5;
+  const pb = Math.trunc(byte / 45);
+  return pb > 4 || lc + lp > 4 ? undefined : { lc, lp, pb };
 }
 
 /**
- * Whether these bytes probably begin a `.lzma` file, which has no magic. They must have the
- * properties that all programs write, a dictionary of 2^n or 3 * 2^n bytes, and an unknown or
- * plausible size.
+ * Whether these bytes, in all likelihood, begin a `.lzma` file, which has no magic: properties,
+ * a dictionary of 2^n or 3 * 2^n bytes, and a size that is unknown or
+ * believable.
  */
 export function isLzmaHeader(bytes: Uint8Array): boolean {
-  if (bytes.length < HEADER_LENGTH || bytes[0] !== 0x5d) return false;
+  if (bytes.length < HEADER_LENGTH || !parseLzmaProperties(bytes[0] as number)) return false;
   const view = viewOf(bytes);
   const dictionarySize = view.getUint32(1, true);
   const size = view.getBigUint64(5, true);

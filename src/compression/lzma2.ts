@@ -1,5 +1,6 @@
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
+import { parseLzmaProperties } from "./lzma.ts";
 import { LzmaDecoder } from "./lzma-decoder.ts";
 import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
 
@@ -12,11 +13,7 @@ const STATE_RESET = 0xa0;
 const PROPERTIES = 0xc0;
 const DICTIONARY_RESET = 0xe0;
 
-interface Properties {
-  readonly lc: number;
-  readonly lp: number;
-  readonly pb: number;
-}
+type Properties = NonNullable<ReturnType<typeof parseLzmaProperties>>;
 
 /** A chunk of LZMA2: at most 64 KiB, which become at most 2 MiB. */
 export interface Lzma2Chunk {
@@ -75,11 +72,9 @@ export class Lzma2Chunks {
 }
 
 function parseProperties(byte: number): Properties {
-  const lc = byte % 9;
-  const lp = Math.trunc(byte / 9) % 5;
-  const pb = Math.trunc(byte / 45);
-  if (pb > 4 || lc + lp > 4) throw new Error("it has properties that no LZMA2 stream has");
-  return { lc, lp, pb };
+  const properties = parseLzmaProperties(byte);
+  if (!properties) throw new Error("it has properties that no LZMA2 stream has");
+  return properties;
 }
 
 /** Decodes the chunks of one LZMA2 stream, with a dictionary in an array that grows. */

@@ -12,6 +12,11 @@ export function isSkippable(magic: number): boolean {
   return (magic & ~0xf) >>> 0 === SKIPPABLE_MAGIC;
 }
 
+/** Whether these bytes begin with such a frame. */
+export function startsSkippable(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && isSkippable(viewOf(bytes).getUint32(0, true));
+}
+
 /** Skips such a frame: four bytes of magic, four bytes of length, and the content. */
 export async function skipFrame(input: CompressedInput): Promise<void> {
   await input.need(8);

@@ -79,10 +79,28 @@ for compression in gzip bzip2 xz zstd lz4 lzip lzma br; do
   head -c $((16 * 1024 * 1024)) /dev/zero | compress $compression >"zeros.$compression"
 done
 
-# The start of a NAR of a file of 2^48 bytes. Tests append content to it.
+# Legacy frames of lz4, alone and after others; one of two blocks.
+seq 1 150 | lz4 -l -q -9 -c >legacy.lz4
+{ cat lz4.one; seq 151 300 | lz4 -l -q -9 -c; seq 1 150 | lz4 -l -q -9 -c; cat lz4.two; } >mixed.lz4
+head -c $((8 * 1024 * 1024 + 10)) /dev/zero | lz4 -l -q -9 -c >blocks-legacy.lz4
+# A frame to be skipped, which zstd and lz4 both know, then theirs.
+for compression in zstd lz4; do
+  { printf '\x5f\x2a\x4d\x18\x05\x00\x00\x00skip!\x50\x2a\x4d\x18\x00\x00\x00\x00'; cat $compression.one; } >skip.$compression
+done
+# Other properties than the usual ones.
+for properties in lc=4,lp=0,pb=0 lc=1,lp=2,pb=3 lc=0,lp=4,pb=4 lc=0,lp=0,pb=0,dict=96MiB; do
+  seq 1 150 | xz --format=lzma --lzma1=$properties -c >"${properties//[=,]/-}.lzma"
+done
+# Frames that refer to a dictionary without saying so.
+python3 -c 'import hashlib, sys; sys.stdout.buffer.write(b"".join(hashlib.sha512(b"%d" % i).digest() for i in range(40)))' >reference
+{ cat reference; echo more; } >longer
+zstd -q --patch-from=reference -c longer >patch.zst
+zstd -q -D reference --no-check -c longer >dictionary.zst
+
+# How the NAR of a file of 2^48 bytes begins, for something to follow.
 printf '%b' '\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0' '\x01\0\0\0\0\0\0\0(\0\0\0\0\0\0\0' '\x04\0\0\0\0\0\0\0type\0\0\0\0' \
   '\x07\0\0\0\0\0\0\0regular\0' '\x08\0\0\0\0\0\0\0contents' '\0\0\0\0\0\0\x01\0' >nar-head
 for tool in "bzip2 -9" "xz -9" "zstd -q19"; do
   $tool -c nar-head >"nar-head.${tool%% *}"
 done
-rm numbers numbers.7z first second nar-head
+rm numbers numbers.7z first second nar-head reference longer
