@@ -2,13 +2,14 @@ import { decodeUtf8, EMPTY_BYTES } from "../bytes.ts";
 import { cString, TarFault } from "./tar-header.ts";
 import { SparseMap, sparseMapOf } from "./tar-sparse.ts";
 
-/** Longest key, in bytes. */
+/** Longest key that is kept, in bytes. Longer ones are of extended attributes, which are skipped. */
 const MAX_KEY_LENGTH = 512;
 /** Longest value of a key that matters, in bytes. libarchive has the same limit for names. */
 const MAX_VALUE_LENGTH = 1024 * 1024;
 /** Maximum number of digits in the length of a record. */
 const MAX_DIGITS = 24;
 
+const TAB = 0x09;
 const SPACE = 0x20;
 const EQUALS = 0x3d;
 const NEWLINE = 0x0a;
@@ -33,16 +34,21 @@ export interface PaxAttributes {
  * Reads the records of a pax header (POSIX.1-2001): `<length> <key>=<value>\n`, where the length
  * counts the whole record. Records that can't change what an entry becomes (times, owners,
  * comments, extended attributes) are skipped and may have any length.
+ *
+ * GNU tar stops at a NUL in place of a record, and takes blanks and tabs before a length, and tabs
+ * after it. libarchive, which Nix reads with, then ignores the rest of the header, and all names in
+ * it. So this checks the rest as GNU tar does, and ignores what libarchive ignores.
  */
 export class PaxReader {
   readonly attributes: PaxAttributes = {};
-  #part: "length" | "key" | "value" | "end" = "length";
-  /**
-   * Bytes of this record that have not come yet. While its length is being read: the number that
-   * its digits give so far.
-   */
+  #part: "length" | "key" | "value" | "end" | "padding" = "length";
+  /** Bytes of this record that have not come yet. While its length is read: the length so far. */
   #left = 0;
   #digits = 0;
+  /** Bytes of this record before its key. */
+  #taken = 0;
+  /** Whether this record and those after it change nothing. */
+  #isIgnored = false;
   readonly #keyBytes = new Uint8Array(MAX_KEY_LENGTH);
   #keyLength = 0;
   /** Meaning of the key; `undefined` for a key that can't change the entry. */
@@ -60,6 +66,7 @@ export class PaxReader {
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
       if (this.#part === "length") this.#readLength(bytes[at++] as number);
+      else if (this.#part === "padding") return;
       else if (this.#part === "end") this.#readEnd(bytes[at++] as number);
       else if (this.#part === "key") at = this.#readKey(bytes, at);
       else at = this.#readValue(bytes, at);
@@ -68,20 +75,32 @@ export class PaxReader {
 
   /** Ends the header. @throws TarFault if the last record is cut short */
   end(): void {
-    if (this.#part !== "length" || this.#digits > 0) throw notARecord();
+    if (this.#isIgnored || this.#part === "padding") {
+      for (const name of ["path", "linkPath", "sparseName"] as const) delete this.attributes[name];
+    }
+    if ((this.#part !== "length" && this.#part !== "padding") || this.#digits > 0) throw notARecord();
   }
 
   #readLength(byte: number): void {
     const digit = byte - 0x30;
+    this.#taken++;
     if (digit >= 0 && digit <= 9 && this.#digits < MAX_DIGITS) {
       this.#left = this.#left * 10 + digit;
       this.#digits++;
       return;
     }
-    this.#left -= this.#digits + 1;
+    if (this.#digits === 0 && byte === 0) {
+      this.#part = "padding";
+      return;
+    }
+    const isBlank = byte === SPACE || byte === TAB;
+    if (byte === TAB || this.#digits === 0) this.#isIgnored = true;
+    if (this.#digits === 0 && isBlank) return;
+    this.#left -= this.#taken;
     // A key, "=" and "\n" have at least three bytes.
-    if (byte !== SPACE || this.#digits === 0 || this.#left < 3 || !Number.isSafeInteger(this.#left)) throw notARecord();
+    if (!isBlank || this.#digits === 0 || this.#left < 3 || !Number.isSafeInteger(this.#left)) throw notARecord();
     this.#digits = 0;
+    this.#taken = 0;
     this.#keyLength = 0;
     this.#part = "key";
   }
@@ -92,9 +111,9 @@ export class PaxReader {
     const length = end - at;
     this.#left -= length;
     // "=" and "\n" are still to come.
-    if (this.#left < 2 || this.#keyLength + length > MAX_KEY_LENGTH) throw notARecord();
-    this.#keyBytes.set(bytes.subarray(at, end), this.#keyLength);
-    this.#keyLength += length;
+    if (this.#left < 2) throw notARecord();
+    this.#keyBytes.set(bytes.subarray(at, Math.min(end, at + MAX_KEY_LENGTH - this.#keyLength)), this.#keyLength);
+    this.#keyLength = Math.min(this.#keyLength + length, MAX_KEY_LENGTH);
     if (end !== equals) return end;
     this.#left--;
     this.#beginValue();
@@ -103,7 +122,7 @@ export class PaxReader {
 
   #beginValue(): void {
     this.#key = decodeUtf8(this.#keyBytes.subarray(0, this.#keyLength));
-    this.#meaning = MEANINGS.get(this.#key);
+    this.#meaning = this.#isIgnored ? undefined : MEANINGS.get(this.#key);
     const length = this.#left - 1;
     if (this.#meaning !== undefined && length > MAX_VALUE_LENGTH)
       throw new TarFault(`the pax record ${this.#key} is longer than ${MAX_VALUE_LENGTH} bytes`);

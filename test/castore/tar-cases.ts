@@ -279,6 +279,50 @@ export const READ: Readonly<Record<string, readonly [tar: Uint8Array, contents: 
     ),
     { "/a": "1" },
   ],
+  "a pax key of any length": [
+    archive(
+      d,
+      pax([
+        [`LIBARCHIVE.xattr.user.${"%C3".repeat(300)}`, "eA=="],
+        ["path", "d/a"],
+      ]),
+      file("x", "1"),
+    ),
+    { "/a": "1" },
+  ],
+  "a long pax key that begins as one that matters": [
+    archive(d, pax([[`path${"h".repeat(600)}`, "d/x"]]), file("d/a", "1")),
+    { "/a": "1" },
+  ],
+  "a pax header of NULs": [archive(d, rawPax("\0".repeat(600)), file("d/a", "1")), { "/a": "1" }],
+  "a pax header with NULs after its records": [
+    archive(d, rawPax(`${record("mtime", "5")}${"\0".repeat(20)}`), file("d/a", "1")),
+    { "/a": "1" },
+  ],
+  // GNU tar takes the names before the NULs, Nix doesn't.
+  "names in a pax header with NULs after its records": [
+    archive(
+      d,
+      rawPax(`${record("path", "d/b")}${record("size", "1")}\0`),
+      header({ name: "d/a" }),
+      "1",
+      rawPax(`${record("linkpath", "b")}\0`),
+      symlink("d/l", "a"),
+      rawPax(`${record("GNU.sparse.name", "d/s")}\0`),
+      file("d/f", "2"),
+    ),
+    { "/a": "1", "/l": "-> a", "/f": "2" },
+  ],
+  "a pax record after NULs": [archive(d, rawPax(`\0${record("path", "d/b")}`), file("d/a", "1")), { "/a": "1" }],
+  "blanks after the length of a pax record": [
+    archive(d, rawPax(`8   a=b\n7 \ta=b\n${record("path", "d/a")}`), file("x", "1")),
+    { "/a": "1" },
+  ],
+  "a tab after the length of a pax record": [archive(d, rawPax("6\ta=b\n"), file("d/a", "1")), { "/a": "1" }],
+  "blanks before a pax record": [archive(d, rawPax(" \t8 a=b\n"), file("d/a", "1")), { "/a": "1" }],
+  "blanks at the end of a pax header": [archive(d, rawPax(`${record("mtime", "5")} \t `), file("d/a", "1")), { "/a": "1" }],
+  // GNU tar takes the name, Nix does not.
+  "a name after a pax record with a tab": [archive(d, rawPax(`6\ta=b\n${record("path", "d/b")}`), file("d/a", "1")), { "/a": "1" }],
   "an empty pax header": [archive(d, rawPax(""), rawPax("", "g"), file("d/a", "1")), { "/a": "1" }],
   "two pax headers": [archive(d, pax([["path", "d/x"]]), pax([["mtime", "5"]]), file("d/a", "1")), { "/a": "1" }],
   "a global pax header between a pax header and its file": [
@@ -466,7 +510,9 @@ export const REFUSED: Readonly<Record<string, Uint8Array>> = {
       "7 pathx\n",
       "12 path=d/x\n\n",
       "11\tpath=d/x\n",
-      "\0\0\0",
+      "6\ta=b\n99 a=b\n",
+      " 6 a=b\n",
+      " \t=b\n",
       "999999999999999999999999 a=b\n",
       `${"1".repeat(30)} a=b\n`,
       `600 ${"k".repeat(600)}`,

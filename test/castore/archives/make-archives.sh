@@ -71,7 +71,12 @@ setfacl -m user:1234:r attributed/a
 "${gnu[@]}" --format=posix --xattrs --acls --transform='s,^attributed,tree,S' -cf "$out/attributes.tar" attributed
 "${bsd[@]}" --format=pax --xattrs --acls -s ',^attributed,tree,S' -cf "$out/attributes-bsdtar.tar" attributed
 
-# Unusual names and orders.
+# A key of more than 700 bytes.
+cp -a tree long-attribute
+setfattr -n "user.$(printf 'Ã%.0s' {1..120})" -v x long-attribute/a
+"${bsd[@]}" --format=pax --xattrs -s ',^long-attribute,tree,S' -cf "$out/long-attribute-bsdtar.tar" long-attribute
+
+# Names.
 "${gnu[@]}" -cf "$out/dot-slash.tar" ./tree
 "${gnu[@]}" -P --transform='s,^,/,S' -cf "$out/absolute.tar" tree
 "${gnu[@]}" --no-recursion -cf "$out/directory-last.tar" tree/a tree/run tree/l tree
