@@ -109,7 +109,10 @@ class XzStream {
     return { compressedSize, size };
   }
 
-  /** The library's decoder is twice as fast as ours, but it can't decode with large dictionaries. */
+  /**
+   * The library's decoder is two to three times as fast as ours, but it has no dictionaries of more
+   * than 64 MiB.
+   */
   async #engine({ dictionary, dictionarySize }: BlockFilters): Promise<Engine> {
     if (dictionarySize > MAX_DICTIONARY)
       throw new Error(`it wants ${dictionarySize} bytes of memory, of which ${MAX_DICTIONARY} are allowed`);
