@@ -2,7 +2,10 @@ import { decodeUtf8, EMPTY_BYTES } from "../bytes.ts";
 import { cString, TarFault } from "./tar-header.ts";
 import { SparseMap, sparseMapOf } from "./tar-sparse.ts";
 
-/** Longest key that is kept, in bytes. Longer ones are of extended attributes, which are skipped. */
+/**
+ * Length of the longest key that is kept, in bytes. Only extended attributes have longer keys, and
+ * they are skipped.
+ */
 const MAX_KEY_LENGTH = 512;
 /** Longest value of a key that matters, in bytes. libarchive has the same limit for names. */
 const MAX_VALUE_LENGTH = 1024 * 1024;

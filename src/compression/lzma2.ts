@@ -7,7 +7,10 @@ import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
 /** Control bytes of chunks that are stored as they are: with the dictionary reset, and without. */
 const STORED_RESET = 0x01;
 const STORED = 0x02;
-/** From these control bytes on, a chunk is LZMA; resets the state; has properties; resets the dictionary. */
+/**
+ * Lowest control bytes of a chunk of LZMA that, in this order, needs no reset; resets the state; has
+ * properties too; resets the dictionary too.
+ */
 const LZMA = 0x80;
 const STATE_RESET = 0xa0;
 const PROPERTIES = 0xc0;

@@ -24,7 +24,9 @@ export interface XzCheck {
 
 const NO_CHECK: XzCheck = { length: 0, update: () => {}, is: () => true };
 
-/** The hashes that one input needs. Each is a WebAssembly instance, so that its streams share them. */
+/**
+ * Hashers of one input. Each is a WebAssembly instance, so all streams of the input share them.
+ */
 export class XzChecks {
   readonly #hashers = new Map<number, LoadedDecoder<IHasher>>();
 

@@ -9,7 +9,7 @@ const { XzReadableStream } = "XzReadableStream" in library ? library : (library 
 
 /** The largest dictionary that the library can decode with, in bytes. */
 export const EMBEDDED_DICTIONARY = 64 * 1024 * 1024;
-/** All streams are decoded in one WebAssembly memory, which never shrinks. */
+/** Limits all streams together, because they share one WebAssembly memory, which never shrinks. */
 export const embeddedMemory = new DecoderMemory(8 * EMBEDDED_DICTIONARY);
 
 /** Results of the library's decoder (`xz_ret` of XZ Embedded). */
@@ -34,15 +34,14 @@ interface Decoder {
 
 const decoder = new LoadedDecoder("xz", loadDecoder);
 
-/** How a stream without checks begins. */
+/** Header of a stream without checks. */
 const STREAM_HEADER = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 0, 0xff, 0x12, 0xd9, 0x41);
-/** A block of LZMA2 alone, without its dictionary's size at offset 4 and its CRC-32 at 8. */
+/** Header of a block of LZMA2, without the dictionary size at offset 4 and the CRC-32 at 8. */
 const BLOCK_HEADER = Uint8Array.of(2, 0, 0x21, 1, 0, 0, 0, 0, 0, 0, 0, 0);
 
 /**
- * Decodes LZMA2 with the library. The library can read no other filter than LZMA2, and it joins
- * streams by rules of its own. So it gets a stream that is made here, of the LZMA2 data of the
- * blocks.
+ * Decodes LZMA2 with the library. The library supports no other filter, and joins streams by its own
+ * rules. So this class feeds it a stream of its own making, with the LZMA2 data of the blocks.
  */
 export class EmbeddedLzma2 {
   readonly #context: XzContext;
@@ -66,7 +65,11 @@ export class EmbeddedLzma2 {
     return embedded;
   }
 
-  /** Begins a block. @param dictionary size of its dictionary, as the block's header has it */
+  /**
+   * Begins a block.
+   *
+   * @param dictionary the byte of the block's header that encodes the dictionary size
+   */
   begin(dictionary: number): void {
     const header = BLOCK_HEADER.slice();
     header[4] = dictionary;
