@@ -8,8 +8,8 @@ import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
 const STORED_RESET = 0x01;
 const STORED = 0x02;
 /**
- * Lowest control bytes of a chunk of LZMA that, in this order, needs no reset; resets the state; has
- * properties too; resets the dictionary too.
+ * Lowest control bytes of LZMA chunks. In this order, the chunk: needs no reset; resets the state;
+ * also has properties; also resets the dictionary.
  */
 const LZMA = 0x80;
 const STATE_RESET = 0xa0;

@@ -40,8 +40,8 @@ const STREAM_HEADER = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 0, 0xff,
 const BLOCK_HEADER = Uint8Array.of(2, 0, 0x21, 1, 0, 0, 0, 0, 0, 0, 0, 0);
 
 /**
- * Decodes LZMA2 with the library. The library supports no other filter, and joins streams by its own
- * rules. So this class feeds it a stream of its own making, with the LZMA2 data of the blocks.
+ * Decodes LZMA2 with the library. The library supports no other filter, and joins streams by its
+ * own rules. So this class feeds it a stream of its own making, with the LZMA2 data of the blocks.
  */
 export class EmbeddedLzma2 {
   readonly #context: XzContext;
