@@ -3,13 +3,16 @@ import { connect } from "node:net";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { MAX_RESPONSE_MESSAGE } from "../wire/transport.ts";
-import type { ServiceAddress } from "./addresses.ts";
 
 /**
  * HTTP/2 flow-control window of one stream, in bytes. The default of 64 KiB would cost a round trip
  * for each piece of a blob.
  */
 const WINDOW = 4 * 1024 * 1024;
+
+export type GrpcAddress =
+  | { readonly scheme: "grpc+http" | "grpc+https"; readonly url: string }
+  | { readonly scheme: "grpc+unix"; readonly path: string };
 
 export interface GrpcConnection {
   readonly transport: Transport;
@@ -20,7 +23,7 @@ export interface GrpcConnection {
  * Prepares a gRPC connection over HTTP/2, with or without TLS, over TCP or a Unix socket. It
  * connects on the first call.
  */
-export function connectGrpc(address: Extract<ServiceAddress, { scheme: `grpc+${string}` }>): GrpcConnection {
+export function connectGrpc(address: GrpcAddress): GrpcConnection {
   const unix = address.scheme === "grpc+unix" ? address.path : undefined;
   const baseUrl = "url" in address ? address.url : "http://localhost";
   const sessionManager = new ResettingSessionManager(baseUrl, undefined, {

@@ -1,3 +1,5 @@
+import type { BackendHelp } from "./backends/backend.ts";
+import { BACKENDS } from "./backends/registry.ts";
 import type { ServiceAddresses } from "./services.ts";
 
 /**
@@ -14,15 +16,25 @@ export const SERVICE_FLAGS_HELP = `  --blob-service-addr URL       address of th
   --directory-service-addr URL  address of the directories  (or $DIRECTORY_SERVICE_ADDR)
   --path-info-service-addr URL  address of the path infos   (or $PATH_INFO_SERVICE_ADDR)`;
 
-export const ADDRESSES_HELP = `Addresses:
-  memory:                   a store in memory, which is lost when the program ends
-  file:DIR                  an embedded store
-  objectstore+file:DIR      only blobs, in the object store layout of snix
-  grpc+http://HOST:PORT     a daemon; also grpc+https://HOST:PORT and grpc+unix:PATH
-  nix+https://HOST/PATH?trusted-public-keys=KEY%20KEY
-                            a Nix binary cache, only for path infos: each requested path is imported
-                            into the other two services. With require-sigs=false, unsigned paths are
-                            accepted too. Also nix+http:`;
+/** Width of the column that has the form of an address, and width of a line. */
+const FORM_WIDTH = 28;
+const LINE_WIDTH = 100;
+
+export const ADDRESSES_HELP = ["Addresses:", ...BACKENDS.flatMap(({ help }) => formatHelp(help))].join("\n");
+
+function formatHelp({ form, text }: BackendHelp): string[] {
+  const lines = [`  ${form}`.padEnd(FORM_WIDTH)];
+  // A form that is too wide for its column has the first line to itself.
+  if (lines[0]?.endsWith(form)) lines.push(" ".repeat(FORM_WIDTH));
+  let separator = "";
+  for (const word of text.split(" ")) {
+    const line = lines.pop() + separator;
+    if (line.length + word.length <= LINE_WIDTH) lines.push(line + word);
+    else lines.push(line.trimEnd(), " ".repeat(FORM_WIDTH) + word);
+    separator = " ";
+  }
+  return lines;
+}
 
 /** Address that the daemon listens on by default, and that clients connect to by default. */
 export const DEFAULT_LISTEN = "127.0.0.1:8000";

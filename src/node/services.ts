@@ -1,15 +1,12 @@
-import { createMemoryStore } from "../backends/memory.ts";
-import { connectRemoteStore } from "../backends/remote.ts";
-import type { BlobService } from "../castore/blob-service.ts";
-import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
+import { NixCachePathInfoService } from "../backends/nix-cache.ts";
+import type { CastoreServices } from "../castore/services.ts";
+import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
-import type { RemoteStore, StoreServices } from "../store/services.ts";
-import { formatAddress, isNixCache, type NixCacheAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
-import { CacheUploads, memoryRecords, type UploadRecords } from "./binary-cache/uploads.ts";
-import { openEmbeddedStore } from "./embedded-store.ts";
-import { connectGrpc } from "./grpc.ts";
-import { openNixCache } from "./nix-cache.ts";
-import { FileChunkStore } from "./objects/file-chunk-store.ts";
+import type { PathInfoService } from "../store/path-info-service.ts";
+import type { CalculateNarThere, StoreServices } from "../store/services.ts";
+import { backendOf, formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
+import type { Capability, Opened, SubstituteSource } from "./backends/backend.ts";
+import { CacheUploads, memoryRecords } from "./binary-cache/uploads.ts";
 import { publishAfter, putAfter, recordAfter } from "./publishing.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -28,20 +25,9 @@ export interface OpenedServices extends StoreServices {
   /** Resolves when everything that was put before survives a crash. */
   flush(): Promise<void>;
   /** Calculates NARs at the remote, if one remote stores both blobs and directories. */
-  readonly calculateNar?: RemoteStore["calculateNar"] | undefined;
+  readonly calculateNar?: CalculateNarThere | undefined;
   /** Flushes everything to disk and closes connections. */
   close(): Promise<void>;
-}
-
-/** Services at one address. Those that the address doesn't offer are `undefined`. */
-interface Opened {
-  readonly blobs: BlobService;
-  readonly directories?: StoreServices["directories"];
-  readonly pathInfos?: StoreServices["pathInfos"];
-  readonly uploadRecords?: UploadRecords;
-  readonly calculateNar?: RemoteStore["calculateNar"];
-  readonly flush?: () => Promise<void>;
-  readonly close?: () => Promise<void>;
 }
 
 /**
@@ -56,20 +42,14 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
     directories: parseAddress(addresses.directories),
     pathInfos: parseAddress(addresses.pathInfos),
   };
-  for (const [service, { scheme }] of [
-    ["directories", parsed.directories],
-    ["path infos", parsed.pathInfos],
-  ] as const) {
-    if (scheme === "objectstore+file") throw new UsageError(`${service} in ${scheme} are not supported yet`);
-  }
-  if (isNixCache(parsed.blobs) || isNixCache(parsed.directories))
-    throw new UsageError(
-      "a binary cache has only path infos: give other addresses for blobs and directories, to store its content",
-    );
+  requireCapability(parsed.blobs, "blobs");
+  requireCapability(parsed.directories, "directories");
+  const substituting = offers(parsed.pathInfos, "substitutes");
+  if (!substituting) requireCapability(parsed.pathInfos, "pathInfos");
   const opened = new Map<string, Opened>();
-  const at = async (address: OpenableAddress): Promise<Opened> => {
+  const at = async (address: ServiceAddress): Promise<Opened> => {
     const key = formatAddress(address);
-    const services = opened.get(key) ?? (await open(address, engine));
+    const services = opened.get(key) ?? (await openAddress(address, engine));
     opened.set(key, services);
     return services;
   };
@@ -80,21 +60,19 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
   try {
     const { blobs, calculateNar: calculateThere } = await at(parsed.blobs);
     const { directories } = await at(parsed.directories);
-    if (!directories) throw new UsageError("the address for directories has no directory service");
-    const listed = isNixCache(parsed.pathInfos) ? undefined : await at(parsed.pathInfos);
+    const { pathInfos: stored, substitutes } = await at(parsed.pathInfos);
+    if (!blobs || !directories) throw new StoreError("internal", "a backend doesn't offer what its capabilities list");
     const flush = async () => {
       for (const services of opened.values()) await services.flush?.();
     };
     // If there is one store, it orders its own writes. Several stores don't know of each other, so
-    // all are flushed before a reference is written.
-    const alone = opened.size === 1;
+    // all are flushed before a reference is written. A source of substitutes stores nothing.
+    const alone = [...opened.values()].filter((services) => !services.substitutes).length === 1;
     const records = [...opened.values()].find(({ uploadRecords }) => uploadRecords)?.uploadRecords ?? memoryRecords();
     const content = { blobs, directories: alone ? directories : putAfter(directories, flush) };
     const calculateNar = alone ? calculateThere : undefined;
-    const pathInfos = isNixCache(parsed.pathInfos)
-      ? openNixCache(parsed.pathInfos, content, engine, calculateNar)
-      : listed?.pathInfos;
-    if (!pathInfos) throw new UsageError("the address for path infos has no path info service");
+    const pathInfos = substitutes ? substituted(substitutes, content, engine, calculateNar) : stored;
+    if (!pathInfos) throw new StoreError("internal", "a backend doesn't offer what its capabilities list");
     return {
       ...content,
       pathInfos: alone ? pathInfos : publishAfter(pathInfos, flush),
@@ -109,23 +87,39 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
   }
 }
 
-type OpenableAddress = Exclude<ServiceAddress, NixCacheAddress>;
+/** Opens one address. Its backend decides which services there are. */
+export function openAddress(address: ServiceAddress, engine: HashEngine): Promise<Opened> {
+  return backendOf(address).open(address, engine);
+}
 
-async function open(address: OpenableAddress, engine: HashEngine): Promise<Opened> {
-  switch (address.scheme) {
-    case "memory":
-      return createMemoryStore(engine);
-    case "file":
-      return openEmbeddedStore(address.path, { engine });
-    case "objectstore+file": {
-      const chunks = await FileChunkStore.open(address.path);
-      return { blobs: new ChunkedBlobService(chunks, engine), flush: () => chunks.flush(), close: () => chunks.close() };
-    }
-    default: {
-      const connection = connectGrpc(address);
-      const store = connectRemoteStore(connection.transport, { name: formatAddress(address) });
-      const { blobs, directories, pathInfos, calculateNar } = store;
-      return { blobs, directories, pathInfos, calculateNar, close: connection.close };
-    }
-  }
+export function offers(address: ServiceAddress, capability: Capability): boolean {
+  return backendOf(address).capabilities.includes(capability);
+}
+
+/** Names of the capabilities, as the flags name the services. */
+const NAMES: Readonly<Record<Capability, string>> = {
+  blobs: "blobs",
+  directories: "directories",
+  pathInfos: "path infos",
+  substitutes: "path infos",
+};
+
+function requireCapability(address: ServiceAddress, capability: Capability): void {
+  if (offers(address, capability)) return;
+  const offered = backendOf(address).capabilities.map((one) => NAMES[one]);
+  throw new UsageError(
+    `an address of the scheme ${address.scheme} has only ${offered.join(" and ")}: give another address for ${NAMES[capability]}`,
+  );
+}
+
+/**
+ * Opens the path infos of a cache. The content of each requested path is imported into `content`.
+ */
+function substituted(
+  { cache, ...options }: SubstituteSource,
+  content: CastoreServices,
+  engine: HashEngine,
+  calculateNar: CalculateNarThere | undefined,
+): PathInfoService {
+  return new NixCachePathInfoService(cache, content, { engine, calculateNar, ...options });
 }

@@ -3,15 +3,14 @@ import { parseArgs } from "node:util";
 import { parseHashPart } from "../../nix/store-path.ts";
 import { substitutePaths } from "../../store/substitute.ts";
 import { copyPaths as copyBetweenStores } from "../../store/sync.ts";
-import { isNixCache, parseAddress } from "../addresses.ts";
+import { parseAddress } from "../addresses.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { copyPaths } from "../copy-paths.ts";
 import { readText } from "../input-file.ts";
-import { connectNixCache } from "../nix-cache.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { parsePathGraph } from "../path-graph.ts";
 import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
-import { openServices, type ServiceAddresses } from "../services.ts";
+import { offers, openAddress, openServices, type ServiceAddresses } from "../services.ts";
 import { UsageError } from "../usage-error.ts";
 
 export const COPY_HELP = `Usage: tvix-store-web copy [options] FILE|-
@@ -81,8 +80,9 @@ async function copyFrom(
   const store = await openServices(addresses, engine);
   const { calculateNar } = store;
   try {
-    if (isNixCache(source)) {
-      const { cache, ...options } = connectNixCache(source, engine);
+    const { substitutes } = offers(source, "substitutes") ? await openAddress(source, engine) : {};
+    if (substitutes) {
+      const { cache, ...options } = substitutes;
       await cache.info({ signal });
       await substitutePaths(store, cache, storePaths, { engine, ...options, closure, signal, calculateNar, onPath });
       return;

@@ -11,7 +11,7 @@ import { calculateNar } from "../../store/nar.ts";
 import type { NarUrlScheme } from "../../store/nar-info.ts";
 import { readOnly } from "../../store/read-only.ts";
 import { signing } from "../../store/signing.ts";
-import { parseAddress } from "../addresses.ts";
+import { backendOf, parseAddress } from "../addresses.ts";
 import { createBinaryCache } from "../binary-cache/binary-cache.ts";
 import { importBinaryCacheDir } from "../binary-cache-dir.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
@@ -132,10 +132,12 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
 function refuseSelf(listen: ListenAddress, addresses: ServiceAddresses): void {
   for (const text of Object.values(addresses)) {
     const address = parseAddress(text);
+    const endpoint = backendOf(address).endpoint?.(address);
+    if (!endpoint) continue;
     const isSelf =
-      "path" in listen
-        ? address.scheme === "grpc+unix" && resolve(address.path) === resolve(listen.path)
-        : (address.scheme === "grpc+http" || address.scheme === "nix+http") && isSamePort(new URL(address.url), listen);
+      "path" in endpoint
+        ? "path" in listen && resolve(endpoint.path) === resolve(listen.path)
+        : "host" in listen && isSamePort(new URL(endpoint.url), listen);
     if (isSelf) throw new UsageError(`${text} is this daemon's own address: the daemon can't be its own storage`);
   }
 }

@@ -1,0 +1,22 @@
+import { ChunkedBlobService } from "../../castore/chunked-blobs.ts";
+import { FileChunkStore } from "../objects/file-chunk-store.ts";
+import { parsePath } from "./address-text.ts";
+import type { Backend } from "./backend.ts";
+
+/** A directory of files in the object store layout of snix. */
+export interface ObjectStoreAddress {
+  readonly scheme: "objectstore+file";
+  readonly path: string;
+}
+
+export const objectStoreBackend: Backend<ObjectStoreAddress, "blobs"> = {
+  schemes: ["objectstore+file"],
+  capabilities: ["blobs"],
+  help: { form: "objectstore+file:DIR", text: "only blobs, in the object store layout of snix" },
+  parse: (address) => ({ scheme: address.scheme, path: parsePath(address) }),
+  format: ({ scheme, path }) => `${scheme}:${path}`,
+  async open({ path }, engine) {
+    const chunks = await FileChunkStore.open(path);
+    return { blobs: new ChunkedBlobService(chunks, engine), flush: () => chunks.flush(), close: () => chunks.close() };
+  },
+};
