@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   store: CASTORE,
   wire: STORE,
   backends: [...STORE, "wire"],
+  conformance: STORE,
   thread: BACKENDS,
   browser: [...BACKENDS, "thread"],
   worker: [...BACKENDS, "thread"],

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { StoredDirectoryService } from "../castore/directory-store.ts";
 import type { HashEngine } from "../hash/engine.ts";
+import { publishAfter } from "../store/publish-after.ts";
 import type { LocalStoreServices } from "../store/services.ts";
 import type { UploadRecords } from "./binary-cache/uploads.ts";
 import { ownDataDir } from "./data-dir-owner.ts";
@@ -10,7 +11,7 @@ import { LmdbEnvironment } from "./lmdb.ts";
 import { NodeHashEngine } from "./node-hash-engine.ts";
 import { FileChunkStore } from "./objects/file-chunk-store.ts";
 import { ObjectJournal } from "./objects/object-journal.ts";
-import { publishAfter, storeAfter } from "./publishing.ts";
+import { storeAfter } from "./publishing.ts";
 
 export interface EmbeddedStore extends LocalStoreServices {
   /** Records of the data that clients have put into the daemon's binary cache. */

@@ -6,6 +6,8 @@ export { connectCacheCastore } from "../backends/cache-castore.ts";
 export { createMemoryStore } from "../backends/memory.ts";
 export { type NixCacheOptions, NixCachePathInfoService } from "../backends/nix-cache.ts";
 export { connectRemoteStore } from "../backends/remote.ts";
+export { ChunkedBlobService } from "../castore/chunked-blobs.ts";
+export { StoredDirectoryService } from "../castore/directory-store.ts";
 export type { Addressing } from "../store/addressing.ts";
 export { BinaryCache, type BinaryCacheOptions } from "../store/binary-cache.ts";
 export { type FailedPath, FailedPathsError, type PathsReport } from "../store/failed-paths.ts";

@@ -1,12 +1,11 @@
 import type { Directory } from "../castore/directory.ts";
 import type { DirectoryService } from "../castore/directory-service.ts";
 import type { DirectoryStore } from "../castore/directory-store.ts";
-import type { PathInfo } from "../store/path-info.ts";
-import type { LocalPathInfoService, PathInfoService } from "../store/path-info-service.ts";
 import type { UploadRecords } from "./binary-cache/uploads.ts";
 
 /**
- * Wrappers that flush content to disk before they write anything that refers to it.
+ * Wrappers that flush content to disk before they write anything that refers to it. `publishAfter`
+ * does the same for path infos.
  *
  * Content is written to disk in batches. A reference must not survive a crash that its content
  * doesn't survive. A client that finds a directory or a path assumes that everything beneath
@@ -58,20 +57,4 @@ async function* flushedAround(
   await flush();
   yield* closure;
   await flush();
-}
-
-/** Wraps a path info service so that `put` flushes first. */
-export function publishAfter(pathInfos: LocalPathInfoService, flush: () => Promise<void>): LocalPathInfoService;
-export function publishAfter(pathInfos: PathInfoService, flush: () => Promise<void>): PathInfoService;
-export function publishAfter(pathInfos: PathInfoService | LocalPathInfoService, flush: () => Promise<void>): PathInfoService {
-  return {
-    get: (hashPart, options) => pathInfos.get(hashPart, options),
-    list: (options) => pathInfos.list(options),
-    async put(info, options): Promise<PathInfo> {
-      await flush();
-      options?.signal?.throwIfAborted();
-      return pathInfos.put(info, options);
-    },
-    ...("delete" in pathInfos && { delete: (hashPart: string) => pathInfos.delete(hashPart) }),
-  };
 }

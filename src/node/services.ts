@@ -3,11 +3,12 @@ import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { PathInfoService } from "../store/path-info-service.ts";
+import { publishAfter } from "../store/publish-after.ts";
 import type { CalculateNarThere, StoreServices } from "../store/services.ts";
 import { backendOf, formatAddress, parseAddress, type ServiceAddress } from "./addresses.ts";
 import type { Capability, Opened, SubstituteSource } from "./backends/backend.ts";
 import { CacheUploads, memoryRecords } from "./binary-cache/uploads.ts";
-import { publishAfter, putAfter, recordAfter } from "./publishing.ts";
+import { putAfter, recordAfter } from "./publishing.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface ServiceAddresses {

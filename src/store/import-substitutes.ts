@@ -5,7 +5,7 @@ import { TaskPool } from "../task-pool.ts";
 import type { BinaryCache } from "./binary-cache.ts";
 import type { FailedPath, PathsReport } from "./failed-paths.ts";
 import { Outage } from "./outage.ts";
-import type { PathInfoService } from "./path-info-service.ts";
+import { publishAfter } from "./publish-after.ts";
 import type { StoreServices } from "./services.ts";
 import type { SubstituteOptions } from "./substitute.ts";
 import { type Substitute, Substituter } from "./substituter.ts";
@@ -164,7 +164,12 @@ class Run {
     }
     let read = 0;
     try {
-      await this.#substituter.import({ ...this.#store, pathInfos: afterwards(this.#store.pathInfos, before, signal) }, substitute, {
+      const pathInfos = publishAfter(this.#store.pathInfos, async () => {
+        await Promise.all(before);
+        // If one of them failed, the signal is aborted.
+        signal.throwIfAborted();
+      });
+      await this.#substituter.import({ ...this.#store, pathInfos }, substitute, {
         signal,
         onRetry,
         onProgress: ({ loaded }) => {
@@ -188,18 +193,4 @@ function blockedBy(storePath: string, { storePath: reference, error, because }: 
   // The cause is the first failure, however long the chain of references is.
   const cause = because === undefined ? error : error.cause;
   return { storePath, error: new StoreError(error.code, message, { cause }), because: because ?? reference };
-}
-
-/** Wraps `pathInfos` so that `put` waits until all imports in `before` have ended. */
-function afterwards(pathInfos: PathInfoService, before: readonly Promise<Outcome>[], signal: AbortSignal): PathInfoService {
-  return {
-    get: (hashPart, options) => pathInfos.get(hashPart, options),
-    list: (options) => pathInfos.list(options),
-    async put(info, options) {
-      await Promise.all(before);
-      // If one of them failed, the signal is aborted.
-      signal.throwIfAborted();
-      return pathInfos.put(info, options);
-    },
-  };
 }

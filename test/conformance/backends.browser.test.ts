@@ -1,41 +1,42 @@
 import { test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
-import { connectRemoteStore } from "../../src/backends/remote.ts";
 import { CachedDirectories } from "../../src/castore/cached-directories.ts";
-import { createBrowserTransport } from "../../src/wire/transport.ts";
-import { blobServiceSuite } from "./blob-service.ts";
+import { blobServiceSuite } from "../../src/conformance/blob-service.ts";
+import { directoryServiceSuite } from "../../src/conformance/directory-service.ts";
+import { pathInfoServiceSuite } from "../../src/conformance/path-info-service.ts";
+import type { SuiteBackend } from "../../src/conformance/suite-backend.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import { connectRemoteAddress } from "../../src/worker/connect-remote.ts";
 import { SUITE_DAEMONS } from "./daemon-urls.ts";
-import { directoryServiceSuite } from "./directory-service.ts";
-import type { Backend, BackendsIn } from "./matrix.ts";
+import { type OpenedInBrowser, ROWS } from "./matrix.ts";
 import { packStoreSuite } from "./pack-store.browser.ts";
 import { openPackedBackend } from "./packed-backend.browser.ts";
-import { pathInfoServiceSuite } from "./path-info-service.ts";
 
 const daemons = [...SUITE_DAEMONS];
 
-function overHttp(protocol: "connect" | "grpc-web"): Omit<Backend, "name"> {
+type Opener = Pick<SuiteBackend, "open">;
+
+function overHttp(protocol: "connect" | "grpc-web"): Opener {
   return {
-    canDelete: false,
     open: async () => {
       const url = daemons.pop();
       if (!url) throw new Error("there are too few daemons; increase DAEMONS in daemon-for-browser.ts");
-      const transport = createBrowserTransport({ baseUrl: url, protocol });
-      return { store: connectRemoteStore(transport, { name: url }), close: async () => {} };
+      const address = { url, protocol, dialect: "auto", headers: [] } as const;
+      return { store: connectRemoteAddress(address, new InlineHashEngine()), close: async () => {} };
     },
   };
 }
 
-const BACKENDS: Record<BackendsIn<"browser">, Omit<Backend, "name">> = {
-  memory: { canDelete: true, open: async () => ({ store: createMemoryStore(), close: async () => {} }) },
+const OPENERS: Record<OpenedInBrowser, Opener> = {
+  memory: { open: async () => ({ store: createMemoryStore(), close: async () => {} }) },
   "memory, cached": {
-    canDelete: true,
     open: async () => {
       const store = createMemoryStore();
       return { store: { ...store, directories: new CachedDirectories(store.directories) }, close: async () => {} };
     },
   },
-  "packs in IndexedDB": { canDelete: true, open: () => openPackedBackend("indexeddb") },
-  "packs in OPFS": { canDelete: true, open: () => openPackedBackend("opfs") },
+  "packs in IndexedDB": { open: () => openPackedBackend("indexeddb") },
+  "packs in OPFS": { open: () => openPackedBackend("opfs") },
   "remote over Connect": overHttp("connect"),
   "remote over gRPC-Web": overHttp("grpc-web"),
 };
@@ -44,11 +45,12 @@ const BACKENDS: Record<BackendsIn<"browser">, Omit<Backend, "name">> = {
 const hasOpfs = typeof navigator.storage?.getDirectory === "function";
 if (!hasOpfs) test.skip("packs in OPFS, and PackStore: OPFS (this browser has no OPFS)", () => {});
 
-for (const [name, backend] of Object.entries(BACKENDS)) {
+for (const [name, opener] of Object.entries(OPENERS)) {
   if (name === "packs in OPFS" && !hasOpfs) continue;
-  blobServiceSuite({ name, ...backend });
-  directoryServiceSuite({ name, ...backend });
-  pathInfoServiceSuite({ name, ...backend });
+  const backend = { name, canDelete: ROWS[name]?.canDelete, ...opener };
+  blobServiceSuite(backend);
+  directoryServiceSuite(backend);
+  pathInfoServiceSuite(backend);
 }
 
 packStoreSuite("IndexedDB");

@@ -1,77 +1,125 @@
-import type { PathInfo } from "../../src/store/path-info.ts";
-import type { StoreServices } from "../../src/store/services.ts";
-
-/** A backend for the suites. Each `open` creates an empty one. */
-export interface Backend {
-  readonly name: string;
-  /** Whether its PathInfoService can delete. */
-  readonly canDelete: boolean;
+/** A line of the matrix. */
+interface Row {
+  readonly runtimes: readonly ("node" | "browser")[];
   /**
-   * Puts a path where a read-only PathInfoService reads from. The path's content is in `store`. If
-   * this function exists, the suite tests the rules of reading, and that writes are refused.
+   * Address that `openServices` opens in Node. `DIR` stands for an empty directory, and `DAEMON`
+   * for the host and port of an empty daemon. The suites are those of the services that the backend
+   * offers. Without an address, backends.test.ts opens the backend.
    */
-  readonly publish?: ((store: StoreServices, info: PathInfo) => Promise<void>) | undefined;
-  open(): Promise<{ store: StoreServices; close(): Promise<void> }>;
+  readonly address?: string;
+  /** Whether its PathInfoService can delete. */
+  readonly canDelete?: boolean;
+  /** Backends, classes and functions that the suites cover there. */
+  readonly covers: readonly string[];
 }
 
 /**
- * Every backend, with the runtimes of its suites and the classes that the suites cover there.
+ * Every backend, with the runtimes of its suites and the code that the suites cover there.
  *
- * `guard.test.ts` fails if a class that implements one of the interfaces is not in this list. The
- * test files must have an entry for each of these names, so none can be forgotten.
+ * `guard.test.ts` fails if this list lacks a backend of the registry, a class that implements one
+ * of the interfaces, or a function that creates a service. The test files must have an entry for
+ * each name without an address, so none can be forgotten.
  */
 export const MATRIX = {
   memory: {
     runtimes: ["node", "browser"],
-    covers: ["ChunkedBlobService", "StoredDirectoryService", "MemoryChunkStore", "MemoryDirectoryStore", "MemoryPathInfoService"],
+    address: "memory:",
+    canDelete: true,
+    covers: [
+      ...["memoryBackend", "openServices", "createMemoryStore", "ChunkedBlobService", "StoredDirectoryService"],
+      ...["MemoryChunkStore", "MemoryDirectoryStore", "MemoryPathInfoService"],
+    ],
   },
   // Directories as a page reads them.
   "memory, cached": {
     runtimes: ["node", "browser"],
+    canDelete: true,
     covers: ["CachedDirectories"],
   },
   // Directories as a read-only daemon serves them.
   "memory, derived": {
     runtimes: ["node"],
-    covers: ["DerivedDirectories"],
+    canDelete: true,
+    covers: ["DerivedDirectories", "asStore"],
+  },
+  "memory, read-only": {
+    runtimes: ["node"],
+    covers: ["readOnly"],
+  },
+  // Path infos as a daemon with a signing key stores them.
+  "memory, signing": {
+    runtimes: ["node"],
+    covers: ["signing"],
+  },
+  // References as they are written when content is at another address.
+  "memory, flushed before references": {
+    runtimes: ["node"],
+    canDelete: true,
+    covers: ["publishAfter", "putAfter", "storeAfter"],
   },
   // The same store with each of the storage places for packs.
   "packs in IndexedDB": {
     runtimes: ["browser"],
-    covers: ["IndexedDbPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService"],
+    canDelete: true,
+    covers: ["IndexedDbPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService", "services"],
   },
   "packs in OPFS": {
     runtimes: ["browser"],
-    covers: ["OpfsPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService"],
+    canDelete: true,
+    covers: ["OpfsPacks", "PackedChunkStore", "PackedDirectoryStore", "PackedPathInfoService", "services"],
   },
   // Opened by `openEmbeddedStore`: files in the object store layout, and LMDB.
   embedded: {
     runtimes: ["node"],
-    covers: ["FileChunkStore", "LmdbDirectoryStore", "LmdbPathInfoService"],
+    address: "file:DIR",
+    canDelete: true,
+    covers: ["embeddedBackend", "openEmbeddedStore", "FileChunkStore", "LmdbDirectoryStore", "LmdbPathInfoService"],
+  },
+  // Only blobs.
+  "object store": {
+    runtimes: ["node"],
+    address: "objectstore+file:DIR",
+    covers: ["objectStoreBackend", "FileChunkStore"],
   },
   // Connected to a live daemon, with each of the three protocols.
   "remote over gRPC": {
     runtimes: ["node"],
-    covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+    address: "grpc+http://DAEMON",
+    covers: ["grpcBackend", "connectRemoteStore", "RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
   },
   "remote over Connect": {
     runtimes: ["node", "browser"],
-    covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+    covers: ["connectRemoteAddress", "RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+  },
+  "remote over gRPC-Web": {
+    runtimes: ["node", "browser"],
+    covers: ["connectRemoteAddress", "RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
+  },
+  // The services beside a binary cache.
+  "remote at a cache's address": {
+    runtimes: ["node"],
+    covers: ["connectCacheCastore"],
   },
   // Only path infos: they come from a cache that the tests fill, and the content is in memory.
   "nix binary cache": {
     runtimes: ["node"],
-    covers: ["NixCachePathInfoService"],
+    covers: ["nixCacheBackend", "substituted", "NixCachePathInfoService"],
   },
-  "remote over gRPC-Web": {
-    runtimes: ["node", "browser"],
-    covers: ["RemoteBlobService", "RemoteDirectoryService", "RemotePathInfoService"],
-  },
-} as const satisfies Record<string, { runtimes: readonly ("node" | "browser")[]; covers: readonly string[] }>;
+} as const satisfies Record<string, Row>;
 
-export type BackendName = keyof typeof MATRIX;
+/** The lines, by name, without the exact types of each. */
+export const ROWS: Readonly<Record<string, Row>> = MATRIX;
 
-/** The backends whose suites run in `Runtime`. */
-export type BackendsIn<Runtime extends "node" | "browser"> = {
-  [Name in BackendName]: Runtime extends (typeof MATRIX)[Name]["runtimes"][number] ? Name : never;
-}[BackendName];
+type Matrix = typeof MATRIX;
+
+/** Names of the backends that backends.test.ts opens by their address. */
+type WithAddress = { [Name in keyof Matrix]: Matrix[Name] extends { address: string } ? Name : never }[keyof Matrix];
+
+/** Names of the backends whose suites run in `Runtime`. */
+type In<Runtime extends "node" | "browser"> = {
+  [Name in keyof Matrix]: Runtime extends Matrix[Name]["runtimes"][number] ? Name : never;
+}[keyof Matrix];
+
+/** Names of the backends that the test file of a runtime opens itself. */
+export type OpenedInNode = Exclude<In<"node">, WithAddress>;
+export type OpenedInBrowser = In<"browser">;

@@ -1,4 +1,5 @@
 import { type Remote, releaseProxy, wrap } from "comlink";
+import type { OpenedBackend } from "../../src/conformance/suite-backend.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { StoreDatabase } from "../../src/worker/database.ts";
 import { IndexedDbPacks } from "../../src/worker/indexeddb-packs.ts";
@@ -7,7 +8,6 @@ import { writePacked } from "../../src/worker/packed-services.ts";
 import { PackedStore } from "../../src/worker/packed-store.ts";
 import { PackGone } from "../../src/worker/storage-error.ts";
 import { StoreLocks } from "../../src/worker/store-locks.ts";
-import type { Backend } from "./matrix.ts";
 import type { OpfsApi } from "./opfs-worker.browser.ts";
 
 let worker: Promise<Remote<OpfsApi>> | undefined;
@@ -75,7 +75,7 @@ export async function openPacked(storage: "opfs" | "indexeddb", name: string = c
 }
 
 /** Opens a store with a single session that lasts as long as the suite. */
-export async function openPackedBackend(storage: "opfs" | "indexeddb"): ReturnType<Backend["open"]> {
+export async function openPackedBackend(storage: "opfs" | "indexeddb"): Promise<OpenedBackend> {
   const store = await openPacked(storage);
   let end = (): void => {};
   const ended = new Promise<void>((resolve) => {

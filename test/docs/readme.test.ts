@@ -76,6 +76,7 @@ describe("TypeScript blocks are right", () => {
           "tvix-store-web/nix": source("nix/index.ts"),
           "tvix-store-web/elements": source("elements/index.ts"),
           "tvix-store-web/node": source("node/index.ts"),
+          "tvix-store-web/conformance": source("conformance/index.ts"),
         },
       },
       include: ["*.mts"],

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { utf8 } from "../../src/bytes.ts";
-import { type Digest, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
-import { type Directory, type DirectorySizeRule, makeDirectory } from "../../src/castore/directory.ts";
-import { RootToLeavesValidator } from "../../src/castore/directory-closure.ts";
-import { directoryDigest, directoryNode } from "../../src/castore/directory-codec.ts";
-import type { DirectoryService } from "../../src/castore/directory-service.ts";
-import type { Node } from "../../src/castore/node.ts";
-import type { Backend } from "./matrix.ts";
+import { utf8 } from "../bytes.ts";
+import { type Digest, digestOf, EMPTY_DIGEST } from "../castore/digest.ts";
+import { type Directory, type DirectorySizeRule, makeDirectory } from "../castore/directory.ts";
+import { RootToLeavesValidator } from "../castore/directory-closure.ts";
+import { directoryDigest, directoryNode } from "../castore/directory-codec.ts";
+import type { DirectoryService } from "../castore/directory-service.ts";
+import type { Node } from "../castore/node.ts";
+import type { SuiteBackend, WritableServices } from "./suite-backend.ts";
 
 function directory(entries: Record<string, Node>): Directory {
   return makeDirectory(Object.entries(entries).map(([name, node]) => ({ name: utf8(name), node })));
@@ -29,14 +29,16 @@ function tree(label: string, rule: DirectorySizeRule): Directory[] {
 }
 
 /** Tests the rules of `DirectoryService`, for any backend. */
-export function directoryServiceSuite(backend: Backend): void {
+export function directoryServiceSuite(backend: SuiteBackend): void {
   describe(`DirectoryService: ${backend.name}`, () => {
     let directories: DirectoryService;
+    let fill: WritableServices["directories"];
     let close: () => Promise<void>;
 
     beforeAll(async () => {
       const opened = await backend.open();
       directories = opened.store.directories;
+      fill = (opened.fill ?? opened.store).directories;
       close = opened.close;
     });
     afterAll(() => close());
@@ -63,7 +65,7 @@ export function directoryServiceSuite(backend: Backend): void {
     test.each<DirectorySizeRule>(["documented", "doubled"])("keeps a closure as it was sent: %s sizes", async (rule) => {
       const sent = tree(`a ${rule} tree`, rule);
       const root = sent.at(-1) as Directory;
-      const digest = await directories.put(sent);
+      const digest = await fill.put(sent);
       expect(digest).toEqual(directoryDigest(root));
       for (const one of sent) expect(await directories.get(directoryDigest(one))).toEqual(one);
       const validator = new RootToLeavesValidator(digest, [rule]);
@@ -73,7 +75,7 @@ export function directoryServiceSuite(backend: Backend): void {
 
     test("a single directory is a closure", async () => {
       const one = directory({ alone: file("alone") });
-      expect(await directories.put([one])).toEqual(directoryDigest(one));
+      expect(await fill.put([one])).toEqual(directoryDigest(one));
       expect(await closure(directoryDigest(one))).toEqual([one]);
     });
 
@@ -82,15 +84,15 @@ export function directoryServiceSuite(backend: Backend): void {
       const stream = async function* () {
         yield* [leaf, empty, leaf, middle, empty, root];
       };
-      expect(await directories.put(stream())).toEqual(directoryDigest(root));
+      expect(await fill.put(stream())).toEqual(directoryDigest(root));
     });
 
     test("says which size rules it accepts, and accepts them", async () => {
-      const rules = await directories.sizeRules();
+      const rules = await fill.sizeRules();
       expect(rules.length).toBeGreaterThan(0);
       for (const rule of rules) {
         const sent = tree(`a rule that is accepted: ${rule}`, rule);
-        expect(await directories.put(sent)).toEqual(directoryDigest(sent.at(-1) as Directory));
+        expect(await fill.put(sent)).toEqual(directoryDigest(sent.at(-1) as Directory));
       }
     });
 
@@ -106,7 +108,7 @@ export function directoryServiceSuite(backend: Backend): void {
       const wide = directory(
         Object.fromEntries([["deep", node], ...leaves.map((leaf, i) => [`d${i}`, directoryNode(leaf, "documented")])]),
       );
-      const digest = await directories.put([...sent, ...leaves, wide]);
+      const digest = await fill.put([...sent, ...leaves, wide]);
       const validator = new RootToLeavesValidator(digest);
       let count = 0;
       for (const one of (await closure(digest)) ?? []) {
@@ -132,7 +134,7 @@ export function directoryServiceSuite(backend: Backend): void {
       ["a wrong size", [leaf, wrongSize], wrongSize],
       ["both size rules in one stream", [leaf, mixedInner, middle, mixed], mixed],
     ])("refuses %s, and the root does not show", async (_, sent, hidden) => {
-      await expect(directories.put(sent)).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
+      await expect(fill.put(sent)).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
       if (hidden) expect(await directories.get(directoryDigest(hidden))).toBeUndefined();
     });
 
@@ -143,16 +145,23 @@ export function directoryServiceSuite(backend: Backend): void {
         yield one;
         throw failure;
       };
-      await expect(directories.put(source())).rejects.toBe(failure);
+      await expect(fill.put(source())).rejects.toBe(failure);
       expect(await directories.get(directoryDigest(one))).toBeUndefined();
     });
+
+    if (backend.readOnly)
+      test("refuses every write", async () => {
+        const one = directory({ refused: file("refused") });
+        await expect(directories.put([one])).rejects.toMatchObject({ name: "StoreError", code: "denied" });
+        expect(await directories.get(directoryDigest(one))).toBeUndefined();
+      });
 
     test("a signal that was given rejects with its reason", async () => {
       const reason = new Error("enough");
       const signal = AbortSignal.abort(reason);
       await expect(directories.get(EMPTY_DIGEST, { signal })).rejects.toBe(reason);
       await expect(directories.getClosure(EMPTY_DIGEST, { signal })).rejects.toBe(reason);
-      await expect(directories.put([directory({ aborted: file("") })], { signal })).rejects.toBe(reason);
+      await expect(fill.put([directory({ aborted: file("") })], { signal })).rejects.toBe(reason);
     });
   });
 }

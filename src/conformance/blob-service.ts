@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { concatBytes, equalBytes, utf8 } from "../../src/bytes.ts";
-import type { BlobService } from "../../src/castore/blob-service.ts";
-import { type Digest, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
+import { concatBytes, equalBytes, utf8 } from "../bytes.ts";
+import type { BlobService } from "../castore/blob-service.ts";
+import { type Digest, digestOf, EMPTY_DIGEST } from "../castore/digest.ts";
 import { pseudoRandom, readAll } from "./content.ts";
-import type { Backend } from "./matrix.ts";
+import type { SuiteBackend, WritableServices } from "./suite-backend.ts";
 
-async function write(blobs: BlobService, content: Uint8Array, piece = 100_000): Promise<Digest> {
+async function write(blobs: WritableServices["blobs"], content: Uint8Array, piece = 100_000): Promise<Digest> {
   const writer = await blobs.create();
   for (let start = 0; start < content.length; start += piece) await writer.write(content.subarray(start, start + piece));
   const { digest, size } = await writer.close();
@@ -14,9 +14,10 @@ async function write(blobs: BlobService, content: Uint8Array, piece = 100_000): 
 }
 
 /** Tests the rules of `BlobService`, for any backend. */
-export function blobServiceSuite(backend: Backend): void {
+export function blobServiceSuite(backend: SuiteBackend): void {
   describe(`BlobService: ${backend.name}`, () => {
     let blobs: BlobService;
+    let fill: WritableServices["blobs"];
     let close: () => Promise<void>;
     const large = pseudoRandom(3_000_000, 7);
     let largeDigest: Digest;
@@ -24,8 +25,9 @@ export function blobServiceSuite(backend: Backend): void {
     beforeAll(async () => {
       const opened = await backend.open();
       blobs = opened.store.blobs;
+      fill = (opened.fill ?? opened.store).blobs;
       close = opened.close;
-      largeDigest = await write(blobs, large);
+      largeDigest = await write(fill, large);
     });
     afterAll(() => close());
 
@@ -45,7 +47,7 @@ export function blobServiceSuite(backend: Backend): void {
     test.each([0, 1, 1023, 131_072, 131_073, 600_000, 1024 * 1024])("putMany keeps a blob of %d bytes", async (size) => {
       const content = pseudoRandom(size, size + 1);
       const kept = content.slice();
-      const digests = await blobs.putMany([content, utf8("beside it")]);
+      const digests = await fill.putMany([content, utf8("beside it")]);
       expect(digests).toEqual([digestOf(kept), digestOf(utf8("beside it"))]);
       expect(equalBytes(content, kept)).toBe(true);
       const [read] = await blobs.readMany(digests);
@@ -56,7 +58,7 @@ export function blobServiceSuite(backend: Backend): void {
 
     test.each([0, 1, 100_000, 300_000])("create keeps a blob of %d bytes", async (size) => {
       const content = pseudoRandom(size, size + 2);
-      const digest = await write(blobs, content, 70_001);
+      const digest = await write(fill, content, 70_001);
       expect(digest).toEqual(digestOf(content));
       const read = await readAll(await blobs.open(digest));
       expect(equalBytes(read ?? utf8("missing"), content)).toBe(true);
@@ -99,7 +101,7 @@ export function blobServiceSuite(backend: Backend): void {
 
     test("answers keep the order of the questions", async () => {
       const contents = Array.from({ length: 50 }, (_, i) => utf8(`blob ${i}`));
-      const digests = await blobs.putMany(contents);
+      const digests = await fill.putMany(contents);
       const missing = digestOf(utf8("not one of them"));
       const asked = [...digests.slice(25), missing, EMPTY_DIGEST, ...digests.slice(0, 25), digests[3] as Digest];
       const read = await blobs.readMany(asked);
@@ -111,18 +113,18 @@ export function blobServiceSuite(backend: Backend): void {
     test("nothing is asked, nothing is answered", async () => {
       expect(await blobs.stat([])).toEqual([]);
       expect(await blobs.readMany([])).toEqual([]);
-      expect(await blobs.putMany([])).toEqual([]);
+      expect(await fill.putMany([])).toEqual([]);
     });
 
     test("writers side by side don't mix", async () => {
       const contents = [4, 5, 6].map((seed) => pseudoRandom(400_000, seed));
-      const digests = await Promise.all(contents.map((content) => write(blobs, content, 33_333)));
+      const digests = await Promise.all(contents.map((content) => write(fill, content, 33_333)));
       expect(digests).toEqual(contents.map((content) => digestOf(content)));
     });
 
     test("an aborted writer leaves nothing", async () => {
       const content = pseudoRandom(50_000, 99);
-      const writer = await blobs.create();
+      const writer = await fill.create();
       await writer.write(content);
       await writer.abort();
       expect(await blobs.stat([digestOf(content)])).toEqual([undefined]);
@@ -134,9 +136,17 @@ export function blobServiceSuite(backend: Backend): void {
       await expect(blobs.stat([largeDigest], { signal })).rejects.toBe(reason);
       await expect(blobs.open(largeDigest, { signal })).rejects.toBe(reason);
       await expect(blobs.readMany([largeDigest], { signal })).rejects.toBe(reason);
-      await expect(blobs.putMany([utf8("x")], { signal })).rejects.toBe(reason);
-      await expect(blobs.create({ signal })).rejects.toBe(reason);
+      await expect(fill.putMany([utf8("x")], { signal })).rejects.toBe(reason);
+      await expect(fill.create({ signal })).rejects.toBe(reason);
     });
+
+    if (backend.readOnly)
+      test("refuses every write", async () => {
+        const content = utf8("refused");
+        await expect(blobs.putMany([content])).rejects.toMatchObject({ name: "StoreError", code: "denied" });
+        await expect(blobs.create()).rejects.toMatchObject({ name: "StoreError", code: "denied" });
+        expect(await blobs.stat([digestOf(content)])).toEqual([undefined]);
+      });
 
     test("a reader may leave early", async () => {
       const stream = await blobs.open(largeDigest);
