@@ -4,7 +4,7 @@ import type { Digest } from "./digest.ts";
 /**
  * Byte strings of any length, each named by its BLAKE3 digest.
  *
- * Rules for every implementation (test/conformance checks them):
+ * Rules for every implementation (src/conformance checks them):
  * - The empty blob always exists.
  * - The service checks bytes against the requested digest. If they differ, the promise rejects or
  *   the stream errors with `corrupt` before its end, and the message names the digest. A range is

@@ -4,7 +4,7 @@ import type { Directory, DirectorySizeRule } from "./directory.ts";
 /**
  * Directories, each named by the digest of its canonical encoding.
  *
- * Rules for every implementation (test/conformance checks them):
+ * Rules for every implementation (src/conformance checks them):
  * - The empty Directory always exists.
  * - The service checks each directory against its digest and against every rule before the
  *   directory comes out. If a check fails, the call rejects with `corrupt`, and the message names

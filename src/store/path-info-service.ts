@@ -5,7 +5,7 @@ import type { PathInfo } from "./path-info.ts";
  * nixbase32.
  *
  * Every implementation returns a PathInfo exactly as it was put, and checks each PathInfo with
- * `checkPathInfo` before returning it. test/conformance verifies this.
+ * `checkPathInfo` before returning it. src/conformance verifies this.
  */
 export interface PathInfoService {
   /** Returns `undefined` if the path is missing. */
