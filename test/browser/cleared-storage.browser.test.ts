@@ -1,13 +1,9 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { watchCleared } from "../../src/browser/cleared-storage.ts";
 import { databaseName, opfsDirectory, STORES_DIRECTORY } from "../../src/thread/store-places.ts";
 import { hasOpfs } from "../conformance/packed-backend.browser.ts";
 
 const OPFS = await hasOpfs();
-const ends: (() => void)[] = [];
-afterEach(() => {
-  for (const end of ends.splice(0)) end();
-});
 
 /** Milliseconds: longer than a worker may be silent. */
 const LONG_SILENCE = 12_000;
@@ -29,15 +25,17 @@ async function makeDirectory(name: string): Promise<void> {
 /** Watches a store for `LONG_SILENCE`, and returns the losses that the watch reports. */
 async function told(storage: "opfs" | "indexeddb", name: string, ping: () => Promise<unknown>): Promise<string[]> {
   const seen: string[] = [];
-  ends.push(watchCleared({ name, storage }, ping, (what) => seen.push(what)));
+  const end = watchCleared({ name, storage }, ping, (what) => seen.push(what));
   await new Promise((resolve) => setTimeout(resolve, LONG_SILENCE));
+  end();
   return seen;
 }
 
 const silent = (): Promise<unknown> => new Promise(() => {});
 const answering = (): Promise<unknown> => Promise.resolve();
 
-test("a silent worker's database is looked for, and its loss is reported once", async () => {
+// Both tests wait for long, so they run at the same time.
+test.concurrent("a silent worker's database is looked for, and its loss is reported once", async () => {
   const [gone, whole, answers] = [1, 2, 3].map(() => crypto.randomUUID()) as [string, string, string];
   await makeDatabase(whole);
   const found = await Promise.all([
@@ -50,7 +48,7 @@ test("a silent worker's database is looked for, and its loss is reported once", 
   expect(found).toEqual([["database"], [], []]);
 });
 
-test.skipIf(!OPFS)("a silent worker's files are looked for too (OPFS)", async () => {
+test("a silent worker's files are looked for too (OPFS)", { concurrent: true, skip: !OPFS }, async () => {
   const [lost, whole] = [`a.b*${crypto.randomUUID()}`, `a.b*${crypto.randomUUID()}`] as const;
   for (const name of [lost, whole]) await makeDatabase(name);
   await makeDirectory(whole);
