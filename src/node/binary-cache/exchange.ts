@@ -196,7 +196,7 @@ export class Exchange {
     const code = isStoreError(error) ? error.code : "internal";
     const status = STATUS[code];
     if (status >= 500 && !this.signal.aborted) this.#log(error);
-    // The client only learns that there is a defect. The log has the details.
+    // The client only learns that there is a bug. The log has the details.
     const reason = isStoreError(error) && code !== "internal" ? error.message : "an internal error of this server";
     return { status, headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" }, body: `${reason}\n` };
   }

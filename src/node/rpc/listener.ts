@@ -36,7 +36,7 @@ export function createRpcListener(routes: Routes, closing: AbortSignal): (reques
     handler({ ...universal, body: wholeBody(request, universal.body) })
       .then((response) => universalResponseToNodeResponse(response, answer))
       // Handlers report their own errors in the answer. An error here means that the client has
-      // gone, or a defect in a library. Neither can be reported to the client.
+      // gone, or a bug in a library. Neither can be reported to the client.
       .catch(() => answer.destroy());
     return true;
   };
