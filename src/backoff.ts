@@ -1,4 +1,3 @@
-import { onAbort } from "./on-abort.ts";
 /**
  * How often and how soon to retry an operation after a failure that may pass. Delays are in
  * milliseconds.
@@ -61,20 +60,4 @@ export class Backoff {
   reset(): void {
     this.#failures = 0;
   }
-}
-
-/** Resolves after `delay` milliseconds. Rejects with `signal.reason` if aborted. */
-export function pause(delay: number, signal?: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      unlink();
-      resolve();
-    }, delay);
-    const giveUp = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    if (signal?.aborted) giveUp();
-    const unlink = onAbort(signal, giveUp);
-  });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Backoff, pause } from "../src/backoff.ts";
+import { Backoff } from "../src/backoff.ts";
+import { pause } from "../src/pause.ts";
 
 /** Lets `backoff` fail until it gives up, and returns its delays in milliseconds. */
 function delays(backoff: Backoff, hint?: Parameters<Backoff["fail"]>[0]): number[] {

@@ -1,6 +1,7 @@
+import { pause } from "../pause.ts";
 import { databaseName, opfsDirectory, STORES_DIRECTORY } from "../thread/store-places.ts";
 import { untilAborted } from "../until-aborted.ts";
-import { isSilent, pause } from "./silence.ts";
+import { isSilent } from "./silence.ts";
 
 /**
  * Milliseconds between pings to the worker; and the length in milliseconds, and number, of the

@@ -1,3 +1,5 @@
+import { pause } from "../pause.ts";
+
 /**
  * Whether a worker does not answer `ping` during `steps` waits of `step` milliseconds. Time passes
  * while a page is frozen and nobody can answer. Because there are several waits, a freeze uses up
@@ -14,24 +16,4 @@ export async function isSilent(ping: () => Promise<unknown>, step: number, steps
   ping().then(answer, answer);
   for (let i = 0; i < steps && !answered; i++) await pause(step, ended);
   return !answered;
-}
-
-/**
- * Resolves after `milliseconds`.
- *
- * @param ended aborts the wait, which then rejects with the signal's reason
- */
-export function pause(milliseconds: number, ended: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      reject(ended.reason);
-    };
-    const timer = setTimeout(() => {
-      ended.removeEventListener("abort", onAbort);
-      resolve();
-    }, milliseconds);
-    if (ended.aborted) onAbort();
-    else ended.addEventListener("abort", onAbort, { once: true });
-  });
 }

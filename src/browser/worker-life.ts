@@ -1,4 +1,5 @@
-import { isSilent, pause } from "./silence.ts";
+import { pause } from "../pause.ts";
+import { isSilent } from "./silence.ts";
 
 /**
  * Length in milliseconds, and number, of the waits for an answer after the worker's lock became

@@ -1,6 +1,7 @@
-import { Backoff, pause, type RetryPolicy } from "../backoff.ts";
+import { Backoff, type RetryPolicy } from "../backoff.ts";
 import { concatBytes, decodeUtf8Strict } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import { pause } from "../pause.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { watchedFetch } from "../watched-fetch.ts";
 import {

@@ -4,6 +4,7 @@ import { directoryDigest, encodeDirectory } from "../castore/directory-codec.ts"
 import type { DirectoryService } from "../castore/directory-service.ts";
 import { type DirectoryStore, StoredDirectoryService } from "../castore/directory-store.ts";
 import { isStoreError, StoreError } from "../error.ts";
+import { RecentlyUsed } from "../recently-used.ts";
 
 /** Bytes of all trees in memory together. A larger tree is not kept. */
 const MAX_KEPT = 32 * 1024 * 1024;
@@ -94,8 +95,8 @@ interface KeptDirectory {
 class KeptTrees {
   readonly #limit: number;
   readonly #directories = new Map<string, KeptDirectory>();
-  /** Keys of each tree's directories, by the key of the root; least recently used first. */
-  readonly #trees = new Map<string, readonly string[]>();
+  /** Keys of each tree's directories, by the key of the root. `#limit` bounds their sum. */
+  readonly #trees = new RecentlyUsed<string, readonly string[]>(Number.POSITIVE_INFINITY);
   #size = 0;
 
   constructor(limit: number) {
@@ -117,7 +118,8 @@ class KeptTrees {
   #getMany(digests: readonly Digest[]): (Uint8Array | undefined)[] {
     return digests.map((digest) => {
       const key = digestKey(digest);
-      this.#touch(key);
+      // A tree is used when its root is read.
+      this.#trees.get(key);
       return this.#directories.get(key)?.bytes;
     });
   }
@@ -144,22 +146,15 @@ class KeptTrees {
       }
     }
     this.#trees.set(root, [...tree.keys()]);
-    for (const oldest of this.#trees.keys()) {
+    for (const [oldest] of this.#trees.entries()) {
       if (this.#size <= this.#limit) break;
       this.#drop(oldest);
     }
     return true;
   }
 
-  #touch(root: string): void {
-    const tree = this.#trees.get(root);
-    if (!tree) return;
-    this.#trees.delete(root);
-    this.#trees.set(root, tree);
-  }
-
   #drop(root: string): void {
-    for (const key of this.#trees.get(root) ?? []) {
+    for (const key of this.#trees.peek(root) ?? []) {
       const known = this.#directories.get(key);
       if (!known || --known.trees > 0) continue;
       this.#directories.delete(key);

@@ -1,6 +1,7 @@
 import { type IDBPDatabase, openDB } from "idb";
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import { pause } from "../pause.ts";
 import { untilAborted } from "../until-aborted.ts";
 import type { StoreSchema } from "./database.ts";
 
@@ -273,8 +274,4 @@ async function inTime<T>(opening: Promise<T>, name: string): Promise<T> {
     if (!late.aborted || error !== late.reason) throw error;
     throw new StoreError("unavailable", `the connection to the database ${name} was lost and can't be opened again; try again`);
   }
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

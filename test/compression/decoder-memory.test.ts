@@ -1,10 +1,9 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { concatBytes } from "../../src/bytes.ts";
 import { DecoderLease } from "../../src/compression/decoder-lease.ts";
 import { DecoderMemory } from "../../src/compression/decoder-memory.ts";
 import { decompressedAs } from "../../src/compression/decompress.ts";
+import { sample } from "./streams.ts";
 import "../../src/node/brotli.ts";
 
 beforeEach(() => {
@@ -13,9 +12,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-const sample = async (name: string): Promise<Uint8Array> =>
-  new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
 
 /** Lets promises settle, also those of WebAssembly that is instantiated. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 100));

@@ -1,26 +1,11 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { COMPRESSIONS, decompressed, decompressedAs, parseCompression } from "../../src/compression/decompress.ts";
+import { pieces, sample, whole } from "./streams.ts";
 import "../../src/node/brotli.ts";
 
-/** Reads a sample that make-samples.sh made. */
-const sample = async (name: string): Promise<Uint8Array> =>
-  new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
-
 const NUMBERS = utf8(`${Array.from({ length: 25000 }, (_, i) => i + 1).join("\n")}\n`);
-
-async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
-
-async function whole(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const read: Uint8Array[] = [];
-  for await (const bytes of source) read.push(bytes);
-  return concatBytes(read);
-}
 
 const COMPRESSION: Record<string, string> = {
   gz: "gzip",

@@ -1,17 +1,9 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { concatBytes, decodeUtf8 } from "../../src/bytes.ts";
 import { decompressed, decompressedAs } from "../../src/compression/decompress.ts";
+import { pieces, sample } from "./streams.ts";
 import "../../src/node/brotli.ts";
 import { inputs, SINGLE, WITH_MEMBERS } from "./members.ts";
-
-const sample = async (name: string): Promise<Uint8Array> =>
-  new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
-
-async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
 
 async function text(source: AsyncIterable<Uint8Array>): Promise<string> {
   const read: Uint8Array[] = [];

@@ -1,26 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { concatBytes, decodeUtf8, utf8 } from "../../src/bytes.ts";
 import { type Compression, decompressed, decompressedAs } from "../../src/compression/decompress.ts";
-
-/** Made by make-samples.sh. */
-const sample = async (name: string): Promise<Uint8Array> =>
-  new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
+import { pieces, sample, whole } from "./streams.ts";
 
 const lines = (from: number, to: number): string => Array.from({ length: to - from + 1 }, (_, i) => `${from + i}\n`).join("");
 const ONE = lines(1, 150);
 const TWO = lines(151, 300);
-
-async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
-
-async function whole(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const read: Uint8Array[] = [];
-  for await (const bytes of source) read.push(bytes);
-  return concatBytes(read);
-}
 
 /** The content, after what the first bytes were taken for. */
 async function found(bytes: Uint8Array, size = bytes.length): Promise<[Compression | undefined, string]> {

@@ -5,15 +5,12 @@ import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { concatBytes, viewOf } from "../../src/bytes.ts";
 import { decompressed, decompressedAs } from "../../src/compression/decompress.ts";
+import { pieces } from "./streams.ts";
 import { XZ_SAMPLES } from "./xz-samples.ts";
 
 /** Made by make-xz-samples.sh. */
 const sample = async (name: string): Promise<Uint8Array> =>
   new Uint8Array(await readFile(join(import.meta.dirname, "xz-samples", name)));
-
-async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
 
 async function sha256(source: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = createHash("sha256");

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SNIX_STORE, type SnixServer, serviceFlags, startSnixStore } from "../interop/snix-programs.ts";
+import { SNIX_STORE, type SnixServer, startSnixStore } from "../interop/snix-programs.ts";
 import { EARLY_TVIX, LATE_TVIX, SNIX, StrictPeer } from "../peers/strict-peer.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { nix } from "../setup/tools.ts";
 import { expect, startDaemon, test } from "./fixtures.ts";
 

@@ -39,7 +39,7 @@ async function importPicked(page: Page, as: "file" | "stream"): Promise<string> 
   }, as);
 }
 
-/** Collects garbage repeatedly until it is told to stop. Returns the number of collections. */
+/** Collects garbage again and again until the test stops it. Returns the number of collections. */
 async function collectOnAndOn(page: Page): Promise<number> {
   return page.evaluate(async () => {
     window.held.stop = false;

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isTooDeepForNix, makeTree, TREE_KINDS } from "../fixtures/trees.ts";
 import { runCli } from "../node/run-cli.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
+import { LET_BUILD } from "./nix-expressions.ts";
 
 let dir: string;
 let nixDir: string;
@@ -20,7 +22,7 @@ afterAll(async () => {
 
 async function cli(args: string[], stdin?: string): Promise<Buffer> {
   const address = `file:${join(dir, "store")}`;
-  const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, address]);
+  const services = serviceFlags(address);
   const { status, stdout, stderr } = await runCli([...args, ...services], { stdin });
   expect(stderr).toBe("");
   expect(status).toBe(0);
@@ -58,12 +60,5 @@ test("copy imports a closure with its references from Nix's JSON", { timeout: 60
   }
 });
 
-const CLOSURE = `
-let build = name: script: derivation {
-  inherit name;
-  system = builtins.currentSystem;
-  builder = "/bin/sh";
-  args = [ "-c" script ];
-};
-in build "outer" "echo \${build "inner" "echo inner > $out"} $out > $out"
+const CLOSURE = `${LET_BUILD}in build "outer" "echo \${build "inner" "echo inner > $out"} $out > $out"
 `;

@@ -8,6 +8,7 @@ import { derivationPath } from "../../src/nix/derivation-paths.ts";
 import { formatStorePath } from "../../src/nix/store-path.ts";
 import { PATH_INFO_SCHEMAS, schemaErrors } from "../nix/nix-schemas.ts";
 import { type RunningDaemon, runCli, startDaemon } from "../node/run-cli.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { isNixFrom, nixLine, removeNixStore } from "../setup/tools.ts";
 
 /** Compares content addresses and JSON formats of newer versions of Nix with the real program. */
@@ -43,7 +44,7 @@ const inWriter = (program: string, ...args: string[]) => nixLine([program, ...FE
 const inReader = (program: string, ...args: string[]) => nixLine([program, ...FEATURES, ...args], { dir: join(dir, "reader") });
 
 async function cli(...args: string[]): Promise<string> {
-  const services = ["blob", "directory", "path-info"].flatMap((name) => [`--${name}-service-addr`, `grpc+${daemon.address}`]);
+  const services = serviceFlags(`grpc+${daemon.address}`);
   const { status, stdout, stderr } = await runCli([...args, ...services]);
   expect([args, status, stderr]).toEqual([args, 0, ""]);
   return stdout.toString().trim();

@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunningServer } from "../../src/node/server.ts";
 import { type RunningDaemon, runCli, startDaemon } from "../node/run-cli.ts";
 import { EARLY_TVIX, LATE_TVIX, SNIX, StrictPeer } from "../peers/strict-peer.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
+import { NESTED_CLOSURE } from "./nix-expressions.ts";
 
 /**
  * Real Nix copies through our daemon to an imitation of a stock daemon. snix.test.ts does this with
@@ -21,7 +23,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "tvix-gateway-nix-"));
   source = join(dir, "source");
   await mkdir(source);
-  await writeFile(join(dir, "closure.nix"), CLOSURE);
+  await writeFile(join(dir, "closure.nix"), NESTED_CLOSURE);
   built = await nixLine(["nix-build", "--no-out-link", join(dir, "closure.nix")], { dir: source });
   closure = (await nixLine(["nix-store", "--query", "--requisites", built], { dir: source })).split("\n");
 }, 120_000);
@@ -42,7 +44,7 @@ test.each(Object.entries({ snix: SNIX, "tvix since 2024-08": LATE_TVIX, "tvix be
     try {
       server = await peer.listen();
       const address = `grpc+${server.address}`;
-      const behind = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, address]);
+      const behind = serviceFlags(address);
       daemon = await startDaemon(["-l", "127.0.0.1:0", ...behind]);
       await nix(["nix", "copy", "--to", daemon.address, built], { dir: source });
       expect(peer.pathInfos.size).toBe(closure.length);
@@ -60,13 +62,3 @@ test.each(Object.entries({ snix: SNIX, "tvix since 2024-08": LATE_TVIX, "tvix be
     }
   },
 );
-
-const CLOSURE = `
-let build = name: script: derivation {
-  inherit name;
-  system = builtins.currentSystem;
-  builder = "/bin/sh";
-  args = [ "-c" script ];
-};
-in build "outer" "/bin/mkdir -p $out/a/b; echo \${build "inner" "echo inner > $out"} $out > $out/a/b/c; echo > $out/d"
-`;

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../node/run-cli.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
+import { LET_BUILD } from "./nix-expressions.ts";
 
 /** Exchanges narios between the command line and real `nix-store --export` and `--import`. */
 
@@ -27,7 +29,7 @@ afterAll(async () => {
 });
 
 function services(name: string): string[] {
-  return ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `file:${join(dir, name)}`]);
+  return serviceFlags(`file:${join(dir, name)}`);
 }
 
 async function cli(args: readonly string[], stdin?: Uint8Array): Promise<Buffer> {
@@ -101,14 +103,7 @@ test("a compressed file is read; a missing file and an invalid one are errors of
 });
 
 /** Several paths that refer to each other, and one that refers to itself. */
-const CLOSURE = `
-let build = name: script: derivation {
-  inherit name;
-  system = builtins.currentSystem;
-  builder = "/bin/sh";
-  args = [ "-c" script ];
-};
-    a = build "z-first" "echo a > $out";
+const CLOSURE = `${LET_BUILD}    a = build "z-first" "echo a > $out";
     b = build "a-second" "/bin/mkdir -p $out/bin; echo \${a} $out > $out/bin/b";
     c = build "m-third" "echo \${a} \${b} > $out";
 in build "outer" "echo \${c} \${b} $out > $out"

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../node/run-cli.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { isNixFrom, nix, nixLine, removeNixStore } from "../setup/tools.ts";
 import { nixPathInfos, type ShownPathInfo } from "./nix-path-infos.ts";
 
@@ -31,7 +32,7 @@ afterAll(async () => {
 
 async function cli(args: string[], stdin?: string): Promise<string> {
   const address = `file:${join(dir, "store")}`;
-  const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, address]);
+  const services = serviceFlags(address);
   const { status, stdout, stderr } = await runCli([...args, ...services], { stdin });
   expect(stderr).toBe("");
   expect(status).toBe(0);
@@ -114,7 +115,7 @@ test("copy imports the output of exportReferencesGraph for a derivation with str
   const paths = written.closure.map(({ path }) => path);
   expect(paths.length).toBeGreaterThan(1);
   const fresh = `file:${join(dir, "graph-store")}`;
-  const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, fresh]);
+  const services = serviceFlags(fresh);
   const { status, stdout, stderr } = await runCli(["copy", "-", "--root", nixDir, ...services], { stdin: json });
   expect([stderr, status]).toEqual(["", 0]);
   expect(stdout.toString().trimEnd().split("\n").sort()).toEqual([...paths].sort());

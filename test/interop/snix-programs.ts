@@ -17,15 +17,6 @@ export function sayWhatIsMissing(): void {
   for (const [name] of missing) console.warn(`${name} is not set: interop with that program is NOT tested in this run`);
 }
 
-/** The three flags that tell a program of snix, or ours, the addresses of its services. */
-export function serviceFlags(blobs: string, directories = blobs, pathInfos = blobs): string[] {
-  return [
-    ["--blob-service-addr", blobs],
-    ["--directory-service-addr", directories],
-    ["--path-info-service-addr", pathInfos],
-  ].flat();
-}
-
 const run = promisify(execFile);
 
 /** Runs `snix-store` to its end, and returns its standard output. */

@@ -6,14 +6,15 @@ import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { makeTree, TREE_KINDS } from "../fixtures/trees.ts";
 import { type RunningDaemon, runCli, startDaemon } from "../node/run-cli.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
+import { NESTED_CLOSURE } from "./nix-expressions.ts";
 import {
   mountSnix,
   NAR_BRIDGE,
   SNIX_STORE,
   type SnixServer,
   sayWhatIsMissing,
-  serviceFlags,
   snixStore,
   startSnix,
   startSnixStore,
@@ -105,7 +106,7 @@ async function expectExport(flags: readonly string[], path: string, tree: string
 
 async function buildClosure(): Promise<{ built: string; closure: string[]; json: string }> {
   const source = join(await freshDir("closure"), "default.nix");
-  await writeFile(source, CLOSURE);
+  await writeFile(source, NESTED_CLOSURE);
   const built = await nixLine(["nix-build", "--no-out-link", source], { dir: nixDir });
   const closure = (await nixLine(["nix-store", "--query", "--requisites", built], { dir: nixDir })).split("\n");
   const json = (await nix(["nix", "path-info", "--json", "--recursive", built], { dir: nixDir })).toString();
@@ -297,13 +298,3 @@ describe.skipIf(!SNIX_STORE)("one blob directory for both programs", () => {
     expect(await snixStore("import", ...serviceFlags(there), another)).toBe(added);
   });
 });
-
-const CLOSURE = `
-let build = name: script: derivation {
-  inherit name;
-  system = builtins.currentSystem;
-  builder = "/bin/sh";
-  args = [ "-c" script ];
-};
-in build "outer" "/bin/mkdir -p $out/a/b; echo \${build "inner" "echo inner > $out"} $out > $out/a/b/c; echo > $out/d"
-`;

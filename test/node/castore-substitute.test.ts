@@ -19,6 +19,7 @@ import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
 import { type SubstituteOptions, substitutePaths } from "../../src/store/substitute.ts";
 import { pseudoRandom } from "../conformance/content.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { importFiles } from "../store/fixtures.ts";
 import { startCache } from "./cache-server.ts";
 import { runCli } from "./run-cli.ts";
@@ -164,7 +165,7 @@ describe("the second version of a path, which differs in one percent", () => {
     vi.stubGlobal("fetch", wire.fetch);
     const dir = await mkdtemp(join(tmpdir(), "tvix-castore-"));
     closing.push(() => rm(dir, { recursive: true }));
-    const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `file:${dir}`]);
+    const services = serviceFlags(`file:${dir}`);
     const copy = ["copy", ...services, "--from", `nix+${await serve(source)}`];
     expect(await runCli([...copy, first.storePath])).toMatchObject({ status: 0 });
     const full = wire.take();
@@ -203,10 +204,7 @@ describe("the second version of a path, which differs in one percent", () => {
       },
     );
     closing.push(() => daemon.close());
-    const services = ["blob", "directory", "path-info"].flatMap((service) => [
-      `--${service}-service-addr`,
-      `grpc+${daemon.address}`,
-    ]);
+    const services = serviceFlags(`grpc+${daemon.address}`);
     vi.stubGlobal("fetch", wire.fetch);
     const run = await runCli(["copy", ...services, "--from", `nix+${await serve(source)}`, second.storePath]);
     expect(run).toMatchObject({ status: 0, stderr: "" });

@@ -9,6 +9,7 @@ import { generateSecretKey } from "../../src/nix/ed25519.ts";
 import { formatSecretKey } from "../../src/nix/key.ts";
 import { parseNarInfo } from "../../src/nix/narinfo.ts";
 import { main } from "../../src/node/cli.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { type CliOptions, runCli, startDaemon } from "./run-cli.ts";
 import { unpackNar } from "./unpack-nar.ts";
 
@@ -24,8 +25,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-const servicesAt = (address: string) =>
-  ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, address]);
+const servicesAt = (address: string) => serviceFlags(address);
 
 async function output(args: string[], options?: CliOptions): Promise<Buffer> {
   const { status, stdout, stderr } = await runCli(args, options);

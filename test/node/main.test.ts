@@ -10,6 +10,7 @@ import { buffer, text } from "node:stream/consumers";
 import { createServer } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { serviceFlags } from "../setup/service-flags.ts";
 
 /** Tests the compiled program in its own process, as users run it. */
 
@@ -62,7 +63,7 @@ async function startDaemon({ dataDir = join(dir, "data"), ...options }: StartOpt
   const line = await Promise.race([once(daemon.stdout, "data").then(([data]) => String(data)), daemon.stderr]);
   const address = /^listening on (http:\S+)\n$/.exec(line)?.[1];
   if (address === undefined) throw new Error(`the daemon did not start: ${line}`);
-  const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `grpc+${address}`]);
+  const services = serviceFlags(`grpc+${address}`);
   return { ...daemon, address, services };
 }
 
@@ -146,7 +147,7 @@ test("is reachable through a proxy with TLS, by gRPC and as a binary cache", { t
   const at = proxy.address();
   if (at === null || typeof at === "string") throw new Error("the proxy has no port");
   const host = `127.0.0.1:${at.port}`;
-  const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `grpc+https://${host}`]);
+  const services = serviceFlags(`grpc+https://${host}`);
   const trust = { env: { NODE_EXTRA_CA_CERTS: certificate } };
 
   const imported = await run(["import", ...services, join(dir, "tree")], trust);
@@ -159,7 +160,7 @@ test("is reachable through a proxy with TLS, by gRPC and as a binary cache", { t
 
   for (const from of [`grpc+https://${host}`, `nix+https://${host}?require-sigs=false`]) {
     const target = join(dir, `by-${from.slice(0, 4)}`);
-    const services = ["blob", "directory", "path-info"].flatMap((service) => [`--${service}-service-addr`, `file:${target}`]);
+    const services = serviceFlags(`file:${target}`);
     const copied = await run(["copy", "--from", from, ...services, path], trust);
     expect(copied).toMatchObject({ status: 0, stderr: "" });
     expect((await run(["export", ...services, path])).stdout.equals(exported.stdout)).toBe(true);

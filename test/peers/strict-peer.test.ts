@@ -12,6 +12,7 @@ import { calculateNar } from "../../src/store/nar.ts";
 import type { RemoteStore } from "../../src/store/services.ts";
 import { copyPaths } from "../../src/store/sync.ts";
 import { runCli, startDaemon } from "../node/run-cli.ts";
+import { serviceFlags } from "../setup/service-flags.ts";
 import { engine, failure, importFiles } from "../store/fixtures.ts";
 import { SNIX_TREES, treeEntries } from "./snix-vectors.ts";
 import { EARLY_TVIX, LATE_TVIX, SNIX, StrictPeer } from "./strict-peer.ts";
@@ -121,7 +122,7 @@ describe.each(Object.entries(PEERS))("a stock daemon: %s", (_, options) => {
 
   test("is served by our daemon in front of it, which tells its size rule", async () => {
     const address = `grpc+${server.address}`;
-    const flags = ["blob", "directory", "path-info"].flatMap((name) => [`--${name}-service-addr`, address]);
+    const flags = serviceFlags(address);
     const daemon = await startDaemon(["-l", "127.0.0.1:0", ...flags]);
     const gateway = connectGrpc({ scheme: "grpc+http", url: daemon.address });
     try {

@@ -1,0 +1,17 @@
+import { onAbort } from "./on-abort.ts";
+
+/** Resolves after `delay` milliseconds. Rejects with `signal.reason` if aborted. */
+export function pause(delay: number, signal?: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      unlink();
+      resolve();
+    }, delay);
+    const giveUp = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    if (signal?.aborted) giveUp();
+    const unlink = onAbort(signal, giveUp);
+  });
+}

@@ -1,0 +1,20 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { concatBytes } from "../../src/bytes.ts";
+
+/** Reads a sample that make-samples.sh made. */
+export async function sample(name: string): Promise<Uint8Array> {
+  return new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
+}
+
+/** Cuts `bytes` into pieces of `size` bytes. */
+export async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+/** Joins all pieces. */
+export async function whole(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const read: Uint8Array[] = [];
+  for await (const bytes of source) read.push(bytes);
+  return concatBytes(read);
+}
