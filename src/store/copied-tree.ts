@@ -1,17 +1,11 @@
 import { type Digest, digestKey, formatDigest } from "../castore/digest.ts";
 import { type Directory, type DirectorySizeRule, sizeRulesOf } from "../castore/directory.ts";
 import { directoryNode } from "../castore/directory-codec.ts";
-import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import type { DirectoryNode } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import { DirectoryReader } from "./directory-reader.ts";
-
-interface Frame {
-  readonly digest: Digest;
-  readonly directory: Directory;
-  next: number;
-}
+import { TreeWalk } from "./tree-walk.ts";
 
 /**
  * The directories beneath one root, in the form in which another store takes them. If the other
@@ -74,24 +68,20 @@ export class CopiedTree {
    */
   async *leavesFirst(): AsyncGenerator<Directory> {
     const done = new Set<string>();
-    const stack: Frame[] = [await this.#open(this.root.digest)];
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const entry = top.directory.entries[top.next++];
+    const walk = new TreeWalk(this.#reader);
+    await walk.enter(this.root.digest, undefined);
+    for (let current = walk.current; current; current = walk.current) {
+      const entry = walk.next();
       if (entry) {
         if (entry.node.kind !== "directory" || done.has(digestKey(entry.node.digest))) continue;
-        if (stack.length > MAX_TREE_DEPTH) {
-          throw new StoreError(
-            "invalid",
-            `directory ${formatDigest(entry.node.digest)} is nested inside ${MAX_TREE_DEPTH} others, which is too deep`,
-          );
-        }
-        stack.push(await this.#open(entry.node.digest));
+        this.#signal?.throwIfAborted();
+        await walk.enter(entry.node.digest, undefined);
         continue;
       }
-      stack.pop();
-      const key = digestKey(top.digest);
+      walk.leave();
+      const key = digestKey(current.digest);
       done.add(key);
-      const directory = this.#encode(top.directory);
+      const directory = this.#encode(current);
       if (this.#rule && !this.#nodes.has(key)) this.#nodes.set(key, directoryNode(directory, this.#rule));
       yield directory;
     }
@@ -101,15 +91,10 @@ export class CopiedTree {
     this.#reader.close().catch(() => {});
   }
 
-  async #open(digest: Digest): Promise<Frame> {
-    this.#signal?.throwIfAborted();
-    return { digest, directory: await this.read(digest), next: 0 };
-  }
-
-  #encode(directory: Directory): Directory {
-    if (!this.#rule) return directory;
+  #encode({ entries }: Directory): Directory {
+    if (!this.#rule) return { entries };
     return {
-      entries: directory.entries.map((entry) =>
+      entries: entries.map((entry) =>
         entry.node.kind === "directory" ? { name: entry.name, node: this.target(entry.node) } : entry,
       ),
     };

@@ -1,6 +1,4 @@
 import type { Digest } from "../castore/digest.ts";
-import type { DirectoryEntry } from "../castore/directory.ts";
-import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
@@ -15,7 +13,8 @@ import {
   narSymlinkSize,
 } from "../nix/nar-size.ts";
 import { DirectoryReader } from "./directory-reader.ts";
-import { checkNarSize, tooDeep } from "./nar-plan.ts";
+import { checkNarSize } from "./nar-plan.ts";
+import { TreeWalk } from "./tree-walk.ts";
 
 export interface ListNodeOptions {
   /**
@@ -42,38 +41,35 @@ export async function listNode(
 ): Promise<NarListing> {
   if (node.kind !== "directory") return { root: leaf(node, NAR_HEADER_SIZE).listed };
   const reader = new DirectoryReader(castore.directories, node.digest, signal);
-  const stack: { readonly entries: readonly DirectoryEntry[]; next: number; readonly listed: NarListingEntry[] }[] = [];
+  const walk = new TreeWalk<NarListingEntry[]>(reader);
   let offset = NAR_HEADER_SIZE;
   let count = 0;
   const enter = async (digest: Digest): Promise<NarListingNode> => {
-    if (stack.length > MAX_TREE_DEPTH) throw tooDeep(digest);
-    const { entries } = reader.kept(digest) ?? (await reader.read(digest));
+    const { entries, state: listed } = await walk.enter(digest, []);
     count += entries.length;
     if (count > maxEntries) throw new StoreError("invalid", `the tree has more than ${maxEntries} entries`);
-    const listed: NarListingEntry[] = [];
-    stack.push({ entries, next: 0, listed });
     offset += NAR_DIRECTORY_OPEN_SIZE;
     return { type: "directory", entries: listed };
   };
   try {
     const root = await enter(node.digest);
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const entry = top.entries[top.next++];
+    for (let current = walk.current; current; current = walk.current) {
+      const entry = walk.next();
       if (!entry) {
-        stack.pop();
+        walk.leave();
         offset += CLOSE_SIZE;
-        if (stack.length > 0) offset += CLOSE_SIZE;
+        if (walk.current) offset += CLOSE_SIZE;
         continue;
       }
       const { name, node } = entry;
       const open = narEntryOpenSize(name.length);
       offset += open;
       if (node.kind === "directory") {
-        top.listed.push({ name, node: await enter(node.digest) });
+        current.state.push({ name, node: await enter(node.digest) });
         continue;
       }
       const { listed, size } = leaf(node, offset);
-      top.listed.push({ name, node: listed });
+      current.state.push({ name, node: listed });
       offset = checkNarSize(offset + size + narEntrySize(name.length) - open);
     }
     return { root };

@@ -1,14 +1,14 @@
 import { equalBytes } from "../bytes.ts";
 import { SMALL_BLOB_LIMIT } from "../castore/blob-service.ts";
-import { type Digest, digestKey, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
+import { type Digest, digestKey, EMPTY_DIGEST } from "../castore/digest.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
-import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import { NAR_DIRECTORY_OPEN_SIZE, NAR_HEADER_SIZE, narEntryOpenSize, narEntrySize } from "../nix/nar-size.ts";
 import { DirectoryReader } from "./directory-reader.ts";
 import type { NarSizes } from "./nar-sizes.ts";
+import { TreeWalk } from "./tree-walk.ts";
 
 /** Limits of a batch: bytes of small files that are read together, and steps. */
 const BATCH_BYTES = SMALL_BLOB_LIMIT;
@@ -39,15 +39,14 @@ export interface PlanStart {
 }
 
 /**
- * Walks the tree ahead of the writer, batch by batch. It uses its own stack, so nesting costs no
- * call stack.
+ * Walks the tree ahead of the writer, batch by batch.
  */
 export class NarPlan {
   readonly #castore: CastoreServices;
   readonly #signal: AbortSignal | undefined;
   readonly #reader: DirectoryReader | undefined;
+  readonly #walk: TreeWalk | undefined;
   #root: Node | undefined;
-  readonly #stack: { readonly entries: readonly DirectoryEntry[]; next: number }[] = [];
   /** Set until a wanted entry is found. */
   #start: PlanStart | undefined;
   #offset = NAR_HEADER_SIZE;
@@ -59,7 +58,9 @@ export class NarPlan {
     this.#castore = castore;
     this.#signal = signal;
     this.#root = root;
-    if (root.kind === "directory") this.#reader = new DirectoryReader(castore.directories, root.digest, signal);
+    if (root.kind !== "directory") return;
+    this.#reader = new DirectoryReader(castore.directories, root.digest, signal);
+    this.#walk = new TreeWalk(this.#reader);
   }
 
   /**
@@ -74,7 +75,6 @@ export class NarPlan {
   async next(): Promise<PlannedBatch | undefined> {
     const batch = new BatchBuilder();
     while (!batch.full) {
-      const top = this.#stack.at(-1);
       if (this.#root) {
         const root = this.#root;
         this.#root = undefined;
@@ -82,15 +82,15 @@ export class NarPlan {
         if (root.kind === "directory") await this.#enter(root.digest);
         continue;
       }
-      if (!top) break;
-      const entry = top.entries[top.next++];
+      if (!this.#walk?.current) break;
+      const entry = this.#walk.next();
       if (entry) {
         if (this.#skip(entry)) continue;
         batch.add(entry.name, entry.node);
         if (entry.node.kind === "directory") await this.#enter(entry.node.digest);
       } else {
         this.#start = undefined;
-        this.#stack.pop();
+        this.#walk.leave();
         batch.leave();
       }
     }
@@ -116,11 +116,8 @@ export class NarPlan {
   }
 
   async #enter(digest: Digest): Promise<void> {
-    if (this.#stack.length > MAX_TREE_DEPTH) throw tooDeep(digest);
+    await this.#walk?.enter(digest, undefined);
     this.#offset += NAR_DIRECTORY_OPEN_SIZE;
-    const reader = this.#reader as DirectoryReader;
-    const { entries } = reader.kept(digest) ?? (await reader.read(digest));
-    this.#stack.push({ entries, next: 0 });
   }
 }
 
@@ -172,11 +169,4 @@ class BatchBuilder {
 export function checkNarSize(size: number): number {
   if (!Number.isSafeInteger(size)) throw new StoreError("invalid", "a file or NAR has 2^53 bytes or more, which is too large");
   return size;
-}
-
-export function tooDeep(digest: Digest): StoreError {
-  return new StoreError(
-    "invalid",
-    `directory ${formatDigest(digest)} is nested inside ${MAX_TREE_DEPTH} others, which is too deep for a NAR`,
-  );
 }

@@ -1,19 +1,11 @@
 import { type Digest, digestKey } from "../castore/digest.ts";
-import type { DirectoryEntry } from "../castore/directory.ts";
-import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { NAR_DIRECTORY_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "../nix/nar-size.ts";
 import { Turn } from "../turn.ts";
 import { DirectoryReader } from "./directory-reader.ts";
-import { checkNarSize, tooDeep } from "./nar-plan.ts";
-
-interface Frame {
-  readonly key: string;
-  readonly entries: readonly DirectoryEntry[];
-  next: number;
-  size: number;
-}
+import { checkNarSize } from "./nar-plan.ts";
+import { TreeWalk } from "./tree-walk.ts";
 
 /**
  * The number of bytes that each node of a tree takes in a NAR, calculated from the directories
@@ -42,31 +34,28 @@ export class NarSizes {
     const sizes = new Map<string, number>();
     if (node.kind !== "directory") return new NarSizes(sizes);
     const reader = new DirectoryReader(castore.directories, node.digest, signal);
-    const stack: Frame[] = [];
+    const walk = new TreeWalk<{ size: number }>(reader);
     const turn = new Turn();
-    const enter = async (digest: Digest): Promise<void> => {
-      if (stack.length > MAX_TREE_DEPTH) throw tooDeep(digest);
-      const directory = reader.kept(digest) ?? (await reader.read(digest));
-      stack.push({ key: digestKey(digest), entries: directory.entries, next: 0, size: NAR_DIRECTORY_SIZE });
+    const enter = (digest: Digest) => walk.enter(digest, { size: NAR_DIRECTORY_SIZE });
+    const add = (size: number): void => {
+      if (walk.current) walk.current.state.size = checkNarSize(walk.current.state.size + size);
     };
     try {
       await enter(node.digest);
-      for (let top = stack.at(-1); top; top = stack.at(-1)) {
-        const entry = top.entries[top.next];
+      for (let current = walk.current; current; current = walk.current) {
+        const entry = walk.next();
         if (!entry) {
           await turn.pass();
           signal?.throwIfAborted();
-          stack.pop();
-          sizes.set(top.key, top.size);
+          walk.leave();
+          sizes.set(digestKey(current.digest), current.state.size);
+          add(current.state.size);
           continue;
         }
-        const known = entry.node.kind === "directory" ? sizes.get(digestKey(entry.node.digest)) : leafSize(entry.node);
-        if (known === undefined) {
-          await enter((entry.node as Node & { kind: "directory" }).digest);
-          continue;
-        }
-        top.size = checkNarSize(top.size + narEntrySize(entry.name.length) + known);
-        top.next++;
+        const { name, node } = entry;
+        const size = node.kind === "directory" ? sizes.get(digestKey(node.digest)) : leafSize(node);
+        add(narEntrySize(name.length) + (size ?? 0));
+        if (node.kind === "directory" && size === undefined) await enter(node.digest);
       }
       return new NarSizes(sizes);
     } finally {
