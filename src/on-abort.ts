@@ -2,13 +2,18 @@
 const callbacks = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `callback` if `signal` is aborted later. All callbacks of a signal share one listener: Node
- * warns of a leak at the eleventh listener, and all requests of a copy share one signal.
+ * Calls `callback` when `signal` is aborted, or at once if it is aborted already. All callbacks of a
+ * signal share one listener: Node warns of a leak at the eleventh listener, and all requests of a
+ * copy share one signal.
  *
  * @returns a function that removes the callback; call it when the work is over
  */
 export function onAbort(signal: AbortSignal | null | undefined, callback: () => void): () => void {
-  if (!signal || signal.aborted) return () => {};
+  if (!signal) return () => {};
+  if (signal.aborted) {
+    callback();
+    return () => {};
+  }
   const all = callbacks.get(signal) ?? listen(signal);
   // A new function, because a caller may register the same callback twice and remove it once.
   const own = (): void => callback();

@@ -7,11 +7,9 @@ export function pause(delay: number, signal?: AbortSignal | undefined): Promise<
       unlink();
       resolve();
     }, delay);
-    const giveUp = (): void => {
+    const unlink = onAbort(signal, () => {
       clearTimeout(timer);
       reject(signal?.reason);
-    };
-    if (signal?.aborted) giveUp();
-    const unlink = onAbort(signal, giveUp);
+    });
   });
 }

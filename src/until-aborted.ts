@@ -7,8 +7,7 @@ import { onAbort } from "./on-abort.ts";
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
-    const giveUp = (): void => reject(signal.reason);
-    if (signal.aborted) giveUp();
-    work.then(resolve, reject).then(onAbort(signal, giveUp));
+    const unlink = onAbort(signal, () => reject(signal.reason));
+    work.then(resolve, reject).then(unlink);
   });
 }

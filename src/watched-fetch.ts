@@ -112,7 +112,6 @@ class Transfer {
         clearTimeout(timer);
         reject(signal.reason);
       };
-      if (signal.aborted) giveUp();
       const unlink = onAbort(signal, giveUp);
       const settled = (): void => {
         clearTimeout(timer);

@@ -25,7 +25,7 @@ export class RemoteBlobWriter implements BlobWriter {
   #connection: RemoteConnection;
   #hash: HashStream;
   #stop = new AbortController();
-  #unlink: () => void;
+  #unlink = (): void => {};
   #call: PutCall | undefined;
   #size = 0;
   #ended = false;

@@ -26,7 +26,7 @@ export {
   type SignatureJson,
 } from "../store/path-info-json.ts";
 export { type SubstituteOptions, type SubstituteReport, substitutePaths } from "../store/substitute.ts";
-export { copyPaths as copyBetweenStores } from "../store/sync.ts";
+export { copyBetweenStores } from "../store/sync.ts";
 export type { TrustPolicy } from "../store/trust.ts";
 export type { Timeouts } from "../timeouts.ts";
 

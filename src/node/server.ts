@@ -3,8 +3,9 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from "node
 import { createServer, type Server, type Socket } from "node:net";
 import { StoreError } from "../error.ts";
 import { type AccessRules, createAccessCheck, isLoopbackAddress } from "./access.ts";
-import { createRpcListener, type ServerAnswer, type ServerRequest } from "./rpc/listener.ts";
+import { createRpcListener } from "./rpc/listener.ts";
 import type { Routes } from "./rpc/routes.ts";
+import type { ServerAnswer, ServerRequest } from "./server-request.ts";
 
 export type ListenAddress = { host: string; port: number } | { path: string };
 

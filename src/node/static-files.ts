@@ -5,7 +5,7 @@ import { extname, join, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileError, systemErrorCode } from "./file-error.ts";
-import type { ServerAnswer, ServerRequest } from "./rpc/listener.ts";
+import type { ServerAnswer, ServerRequest } from "./server-request.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",

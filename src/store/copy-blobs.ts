@@ -61,9 +61,7 @@ export class BlobCopier {
     this.#seen = options.seen ?? new Set();
     this.#reuseChunks = options.reuseChunks ?? false;
     this.#outer = options.signal;
-    const stop = (): void => this.#controller.abort(this.#outer?.reason);
-    if (this.#outer?.aborted) stop();
-    this.#unlink = onAbort(this.#outer, stop);
+    this.#unlink = onAbort(this.#outer, () => this.#controller.abort(this.#outer?.reason));
   }
 
   /**

@@ -42,9 +42,7 @@ export async function importSubstitutes(
 ): Promise<FailedPath[]> {
   const run = new Run(store, cache, infos, options);
   const { signal } = options;
-  const stop = (): void => run.stop(signal?.reason);
-  if (signal?.aborted) stop();
-  const unlink = onAbort(signal, stop);
+  const unlink = onAbort(signal, () => run.stop(signal?.reason));
   try {
     return await run.all();
   } finally {

@@ -38,10 +38,8 @@ const PROGRESS_STEP = 1024 * 1024;
  */
 export function renderNar(castore: CastoreServices, node: Node, options: RenderNarOptions = {}): ReadableStream<Uint8Array> {
   const controller = new AbortController();
-  const abort = (): void => controller.abort(options.signal?.reason);
   const pieces = (async function* () {
-    if (options.signal?.aborted) abort();
-    const unlink = onAbort(options.signal, abort);
+    const unlink = onAbort(options.signal, () => controller.abort(options.signal?.reason));
     try {
       yield* narPieces(castore, node, controller.signal, options.range);
     } finally {

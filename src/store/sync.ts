@@ -69,7 +69,7 @@ export interface CopyPathsOptions extends OperationOptions {
  *   content does not match its digest or its PathInfo; `conflict` if the target has one of the
  *   paths with other content or other references. In that last case, nothing is transferred.
  */
-export async function copyPaths(
+export async function copyBetweenStores(
   from: StoreServices,
   to: StoreServices,
   storePaths: readonly string[],
@@ -114,7 +114,7 @@ async function requireAll(
   return [...infos.values()];
 }
 
-/** One run of `copyPaths`. */
+/** One run of `copyBetweenStores`. */
 class Copy {
   readonly #from: StoreServices;
   readonly #to: StoreServices;

@@ -1,3 +1,4 @@
+import { onAbort } from "../on-abort.ts";
 import type { OperationOptions, Progress } from "../progress.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
@@ -27,9 +28,7 @@ export interface OperationPort {
 /** Creates the caller's side. */
 export function operationPort({ signal, onProgress }: OperationOptions): OperationPort {
   const { port1, port2 } = new MessageChannel();
-  const onAbort = (): void => port1.postMessage({ abort: packError(signal?.reason) } satisfies ToWorker);
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener("abort", onAbort);
+  const unlink = onAbort(signal, () => port1.postMessage({ abort: packError(signal?.reason) } satisfies ToWorker));
   const reported = new Promise<void>((resolve) => {
     port1.onmessage = ({ data }: MessageEvent<ToCaller>) => {
       if (data === "finished") resolve();
@@ -40,7 +39,7 @@ export function operationPort({ signal, onProgress }: OperationOptions): Operati
     port: port2,
     reported,
     finish() {
-      signal?.removeEventListener("abort", onAbort);
+      unlink();
       port1.close();
     },
   };

@@ -51,11 +51,9 @@ export function serveFetch(port: MessagePort, fetch: typeof globalThis.fetch): (
  * Sends exactly one answer. After an abort it doesn't wait for a `fetch` that ignores its signal.
  */
 async function answer(request: FetchRequest, fetch: typeof globalThis.fetch, stopped: AbortSignal): Promise<void> {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const stop = (): void => controller.abort(stopped.reason);
-  stopped.addEventListener("abort", stop);
-  request.port.onmessage = () => controller.abort();
+  const asked = new AbortController();
+  const signal = AbortSignal.any([asked.signal, stopped]);
+  request.port.onmessage = () => asked.abort();
   try {
     const { url, method, headers } = request;
     const fetched = fetch(url, { method, headers, body: request.body ?? null, signal });
@@ -75,7 +73,6 @@ async function answer(request: FetchRequest, fetch: typeof globalThis.fetch, sto
   } catch (error) {
     request.port.postMessage({ kind: "error", error: packError(error) } satisfies FetchAnswer);
   } finally {
-    stopped.removeEventListener("abort", stop);
     request.port.close();
   }
 }

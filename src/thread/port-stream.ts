@@ -1,3 +1,4 @@
+import { onAbort } from "../on-abort.ts";
 import { packError, type ThreadError, unpackError } from "./packed-error.ts";
 
 /**
@@ -25,9 +26,10 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
   const pieces = isStream ? piecesOf(source) : source[Symbol.asyncIterator]();
   let turn: Promise<void> = Promise.resolve();
   let finished = false;
+  let unlink = (): void => {};
   const finish = (message?: ToReceiver<T>): void => {
     finished = true;
-    signal?.removeEventListener("abort", onAbort);
+    unlink();
     if (message) port.postMessage(message);
     port.close();
   };
@@ -37,7 +39,6 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
     // Ignore a failure of the source here: nobody is left to receive it.
     pieces.return?.(signal?.reason)?.catch(() => {});
   };
-  const onAbort = (): void => leave({ kind: "error", error: packError(signal?.reason) });
   const next = async (): Promise<void> => {
     if (finished) return;
     try {
@@ -53,8 +54,7 @@ export function sendStream<T>(port: MessagePort, source: ReadableStream<T> | Asy
     if (data === "pull") turn = turn.then(next);
     else leave();
   };
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener("abort", onAbort);
+  unlink = onAbort(signal, () => leave({ kind: "error", error: packError(signal?.reason) }));
 }
 
 /**
@@ -149,13 +149,13 @@ export interface ReceiveOptions {
 
 /** Receives the stream that `sendStream` sends through the other end of the port. */
 export function receiveStream<T>(port: MessagePort, { signal, lost, started }: ReceiveOptions = {}): ReadableStream<T> {
-  const signals = [signal, lost].filter((candidate) => candidate != null);
   let asked = 0;
   let finished = false;
-  let onAbort: () => void;
+  const ended = AbortSignal.any([signal, lost].filter((each) => each != null));
+  let unlink = (): void => {};
   const finish = (message?: ToSender): void => {
     finished = true;
-    for (const each of signals) each.removeEventListener("abort", onAbort);
+    unlink();
     if (message) port.postMessage(message);
     port.close();
   };
@@ -167,7 +167,6 @@ export function receiveStream<T>(port: MessagePort, { signal, lost, started }: R
           finish("cancel");
           controller.error(reason);
         };
-        onAbort = () => fail(signals.find(({ aborted }) => aborted)?.reason);
         port.onmessage = ({ data }: MessageEvent<ToReceiver<T>>) => {
           if (finished) return;
           asked--;
@@ -179,8 +178,7 @@ export function receiveStream<T>(port: MessagePort, { signal, lost, started }: R
           if (data.kind === "done") controller.close();
           else controller.error(unpackError(data.error));
         };
-        if (signals.some(({ aborted }) => aborted)) onAbort();
-        else for (const each of signals) each.addEventListener("abort", onAbort);
+        unlink = onAbort(ended, () => fail(ended.reason));
         started?.catch(fail);
       },
       pull(controller) {

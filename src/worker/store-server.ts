@@ -31,7 +31,7 @@ import { scanReferences } from "../store/scan-references.ts";
 import type { LocalStoreServices } from "../store/services.ts";
 import { checkSignatures } from "../store/signatures.ts";
 import { type SubstituteReport, substitutePaths } from "../store/substitute.ts";
-import { copyPaths, type SyncReport } from "../store/sync.ts";
+import { copyBetweenStores, type SyncReport } from "../store/sync.ts";
 import { isContentAddressed } from "../store/trust.ts";
 import { iterate } from "../stream.ts";
 import { type Change, changeChannel } from "../thread/change-channel.ts";
@@ -270,7 +270,7 @@ export class StoreServer implements StoreApi {
   async pull(address: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
     return this.#write(operation, async ({ services, pool }, operationOptions) => {
       const remote = connectRemoteAddress(address, pool);
-      return copyPaths(remote, services, storePaths, { ...operationOptions, ...options, engine: pool, reuseChunks: true });
+      return copyBetweenStores(remote, services, storePaths, { ...operationOptions, ...options, engine: pool, reuseChunks: true });
     });
   }
 
@@ -301,7 +301,7 @@ export class StoreServer implements StoreApi {
     return this.#run(operation, async (operationOptions) => {
       const remote = connectRemoteAddress(address, pool);
       // The content of this store was verified when it was written.
-      return copyPaths(services, remote, storePaths, { ...operationOptions, ...options, engine: pool, verify: false });
+      return copyBetweenStores(services, remote, storePaths, { ...operationOptions, ...options, engine: pool, verify: false });
     });
   }
 

@@ -8,7 +8,7 @@ import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import { readOnly } from "../../src/store/read-only.ts";
 import type { StoreServices } from "../../src/store/services.ts";
-import { copyPaths } from "../../src/store/sync.ts";
+import { copyBetweenStores } from "../../src/store/sync.ts";
 import { BlobService } from "../../src/wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { CapabilityService, DirectorySizeRule } from "../../src/wire/gen/tvix_store_web/castore/v1/rpc_capabilities_pb.ts";
 import { engine, failure, importFiles, withSizeRule } from "../store/fixtures.ts";
@@ -56,10 +56,10 @@ test("a client can read from a read-only daemon, and a copy to it is denied befo
   const store = createMemoryStore();
   const info = await importFiles(store, "thing", { "a/b": utf8("b") });
   const remote = connectRemoteStore(daemon(readOnly(store)), { name: "remote" });
-  expect(await copyPaths(remote, createMemoryStore(), [info.storePath], { engine })).toMatchObject({ paths: 1 });
+  expect(await copyBetweenStores(remote, createMemoryStore(), [info.storePath], { engine })).toMatchObject({ paths: 1 });
   const other = createMemoryStore();
   const { storePath } = await importFiles(other, "other", { "c/d": utf8("d") });
-  expect(await failure(copyPaths(other, remote, [storePath], { engine }))).toMatchObject({ code: "denied" });
+  expect(await failure(copyBetweenStores(other, remote, [storePath], { engine }))).toMatchObject({ code: "denied" });
   expect(await failure(remote.directories.sizeRules())).toMatchObject({ code: "denied" });
 });
 

@@ -10,7 +10,7 @@ import type { RunningServer } from "../../src/node/server.ts";
 import { importEntries } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { RemoteStore } from "../../src/store/services.ts";
-import { copyPaths } from "../../src/store/sync.ts";
+import { copyBetweenStores } from "../../src/store/sync.ts";
 import { runCli, startDaemon } from "../node/run-cli.ts";
 import { serviceFlags } from "../setup/service-flags.ts";
 import { engine, failure, importFiles } from "../store/fixtures.ts";
@@ -57,28 +57,37 @@ describe.each(Object.entries(PEERS))("a stock daemon: %s", (_, options) => {
   test("gets what is pushed, and then nothing more", async () => {
     const store = createMemoryStore();
     const info = await importFiles(store, "pushed", FILES);
-    await copyPaths(store, remote, [info.storePath], { engine, verify: false });
+    await copyBetweenStores(store, remote, [info.storePath], { engine, verify: false });
     expect(peer.pathInfos.size).toBe(1);
     // The peer calculates the NAR itself.
     const there = await remote.pathInfos.get(info.storePath.slice(11, 43));
     if (!there) throw new Error("it is not there");
     expect(await remote.calculateNar(there.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
     const writes = { ...peer.writes };
-    expect(await copyPaths(store, remote, [info.storePath], { engine, verify: false })).toMatchObject({ objects: 0, reused: 1 });
+    expect(await copyBetweenStores(store, remote, [info.storePath], { engine, verify: false })).toMatchObject({
+      objects: 0,
+      reused: 1,
+    });
     // Another path has the same content.
     const same = await importFiles(store, "same", FILES);
-    expect(await copyPaths(store, remote, [same.storePath], { engine, verify: false })).toMatchObject({ objects: 0, paths: 1 });
+    expect(await copyBetweenStores(store, remote, [same.storePath], { engine, verify: false })).toMatchObject({
+      objects: 0,
+      paths: 1,
+    });
     expect(peer.writes).toEqual({ ...writes, pathInfos: 2 });
   });
 
   test("is pulled from with the digests that it has, so that a push back moves nothing", async () => {
     const info = await importFiles(remote, "pulled", FILES);
     const store = createMemoryStore();
-    expect(await copyPaths(remote, store, [info.storePath], { engine, reuseChunks: true })).toMatchObject({ paths: 1 });
+    expect(await copyBetweenStores(remote, store, [info.storePath], { engine, reuseChunks: true })).toMatchObject({ paths: 1 });
     expect(await store.pathInfos.get(info.storePath.slice(11, 43))).toEqual(info);
     peer.pathInfos.clear();
     const writes = { ...peer.writes };
-    expect(await copyPaths(store, remote, [info.storePath], { engine, verify: false })).toMatchObject({ paths: 1, objects: 0 });
+    expect(await copyBetweenStores(store, remote, [info.storePath], { engine, verify: false })).toMatchObject({
+      paths: 1,
+      objects: 0,
+    });
     expect(peer.writes).toEqual({ ...writes, pathInfos: writes.pathInfos + 1 });
   });
 
@@ -113,10 +122,10 @@ describe.each(Object.entries(PEERS))("a stock daemon: %s", (_, options) => {
     const store = createMemoryStore();
     const info = await importFiles(store, "lost", FILES);
     const calculateThere = remote.calculateNar;
-    await copyPaths(store, remote, [info.storePath], { engine, calculateNar: calculateThere });
+    await copyBetweenStores(store, remote, [info.storePath], { engine, calculateNar: calculateThere });
     peer.pathInfos.clear();
     peer.blobs.clear();
-    await copyPaths(store, remote, [info.storePath], { engine, calculateNar: calculateThere });
+    await copyBetweenStores(store, remote, [info.storePath], { engine, calculateNar: calculateThere });
     expect(peer.pathInfos.size).toBe(1);
   });
 
@@ -130,9 +139,9 @@ describe.each(Object.entries(PEERS))("a stock daemon: %s", (_, options) => {
       expect(await through.directories.sizeRules()).toEqual(options.entryWeight === 2 ? ["doubled"] : ["documented"]);
       const store = createMemoryStore();
       const info = await importFiles(store, "gateway", FILES);
-      await copyPaths(store, through, [info.storePath], { engine, verify: false });
+      await copyBetweenStores(store, through, [info.storePath], { engine, verify: false });
       const back = createMemoryStore();
-      await copyPaths(through, back, [info.storePath], { engine });
+      await copyBetweenStores(through, back, [info.storePath], { engine });
       expect((await back.pathInfos.get(info.storePath.slice(11, 43)))?.narHash).toBe(info.narHash);
       // Nix uploads a NAR like this.
       const run = await runCli(["export", ...flags, info.storePath]);

@@ -12,7 +12,7 @@ import { importNar } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
-import { copyPaths } from "../../src/store/sync.ts";
+import { copyBetweenStores } from "../../src/store/sync.ts";
 import { engine, failure, importFiles, SAMPLE, Source, sampleNar, withSizeRule } from "./fixtures.ts";
 
 async function sampleStore(sizeRule?: DirectorySizeRule): Promise<LocalStoreServices> {
@@ -51,7 +51,7 @@ function watched(store: StoreServices): { store: StoreServices; moved: Set<strin
 
 const DEMO = /StorePath: (.*-hello-tvix-demo-1.0)\n/.exec(SAMPLE.join(""))?.[1] as string;
 
-describe("copyPaths", () => {
+describe("copyBetweenStores", () => {
   let sample: LocalStoreServices;
   beforeAll(async () => {
     sample = await sampleStore();
@@ -70,7 +70,7 @@ describe("copyPaths", () => {
       order.push(info.storePath);
       return put(info, options);
     };
-    const report = await copyPaths(sample, to, [DEMO], { engine });
+    const report = await copyBetweenStores(sample, to, [DEMO], { engine });
     expect(order.at(-1)).toBe(DEMO);
     expect(order.length).toBeGreaterThan(1);
     expect(report).toMatchObject({ paths: order.length, reused: 0 });
@@ -78,19 +78,24 @@ describe("copyPaths", () => {
     expect(report.bytes).toBeGreaterThan(0);
     for (const info of await listed(to)) expect(info).toEqual(await sample.pathInfos.get(info.storePath.slice(11, 43)));
 
-    expect(await copyPaths(sample, to, [DEMO], { engine })).toEqual({ paths: 0, objects: 0, bytes: 0, reused: order.length });
+    expect(await copyBetweenStores(sample, to, [DEMO], { engine })).toEqual({
+      paths: 0,
+      objects: 0,
+      bytes: 0,
+      reused: order.length,
+    });
   });
 
   test("copies a single path on request", async () => {
     const to = createMemoryStore();
-    expect(await copyPaths(sample, to, [DEMO, DEMO], { engine, closure: false })).toMatchObject({ paths: 1 });
+    expect(await copyBetweenStores(sample, to, [DEMO, DEMO], { engine, closure: false })).toMatchObject({ paths: 1 });
     expect((await listed(to)).map((info) => info.storePath)).toEqual([DEMO]);
   });
 
   test("copies every path of the sample, also without verification", async () => {
     const to = createMemoryStore();
     const infos = await listed(sample);
-    await copyPaths(
+    await copyBetweenStores(
       sample,
       to,
       infos.map((info) => info.storePath),
@@ -101,7 +106,7 @@ describe("copyPaths", () => {
 
   test("reports progress that only rises, up to the total", async () => {
     const steps: Progress[] = [];
-    await copyPaths(sample, createMemoryStore(), [DEMO], { engine, onProgress: (step) => steps.push(step) });
+    await copyBetweenStores(sample, createMemoryStore(), [DEMO], { engine, onProgress: (step) => steps.push(step) });
     expect(new Set(steps.map(({ unit }) => unit))).toEqual(new Set(["bytes"]));
     for (const phase of ["copying", "verifying"]) {
       const loaded = steps.filter((step) => step.phase === phase).map((step) => step.loaded);
@@ -112,10 +117,10 @@ describe("copyPaths", () => {
 
   test("adds signatures to an existing path", async () => {
     const to = createMemoryStore();
-    await copyPaths(sample, to, [DEMO], { engine });
+    await copyBetweenStores(sample, to, [DEMO], { engine });
     const info = (await to.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
     await to.pathInfos.put({ ...info, signatures: [] });
-    expect(await copyPaths(sample, to, [DEMO], { engine })).toMatchObject({ paths: 0, objects: 0 });
+    expect(await copyBetweenStores(sample, to, [DEMO], { engine })).toMatchObject({ paths: 0, objects: 0 });
     expect(await to.pathInfos.get(DEMO.slice(11, 43))).toEqual(info);
   });
 
@@ -124,7 +129,7 @@ describe("copyPaths", () => {
     const info = (await sample.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
     const other = { ...info, narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" };
     await to.pathInfos.put(other);
-    expect(await failure(copyPaths(sample, to, [DEMO], { engine }))).toMatchObject({ code: "conflict" });
+    expect(await failure(copyBetweenStores(sample, to, [DEMO], { engine }))).toMatchObject({ code: "conflict" });
     expect(await listed(to)).toEqual([other]);
   });
 
@@ -133,13 +138,13 @@ describe("copyPaths", () => {
     const paths = (await listed(to)).map((info) => info.storePath);
     const before = await listed(to);
     const from = createMemoryStore();
-    await copyPaths(sample, from, paths, { engine });
+    await copyBetweenStores(sample, from, paths, { engine });
     const info = (await from.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
     expect(info.references).not.toEqual([]);
     await from.pathInfos.delete(DEMO.slice(11, 43));
     const signatures = [`other-1:${"A".repeat(86)}==`];
     await from.pathInfos.put({ ...info, references: info.references.slice(1), signatures });
-    expect(await failure(copyPaths(from, to, [DEMO], { engine }))).toMatchObject({ code: "conflict" });
+    expect(await failure(copyBetweenStores(from, to, [DEMO], { engine }))).toMatchObject({ code: "conflict" });
     expect(await listed(to)).toEqual(before);
   });
 
@@ -160,7 +165,7 @@ describe("copyPaths", () => {
       copies++;
       return StoredDirectoryService.prototype.put.call(store.directories, closure, options);
     };
-    const copying = copyPaths(sample, to, [DEMO], { engine, closure: false });
+    const copying = copyBetweenStores(sample, to, [DEMO], { engine, closure: false });
     expect(await failure(copying)).toMatchObject({ code: "conflict" });
     expect(copies).toBe(1);
   });
@@ -172,16 +177,21 @@ describe("copyPaths", () => {
     const second = await importFiles(from, "second", { ...many, b: utf8("b"), "sub/same": utf8("same") });
     const to = createMemoryStore();
     // The root, its one child directory, and 42 blobs.
-    expect(await copyPaths(from, to, [first.storePath], { engine })).toMatchObject({ paths: 1, objects: 44 });
+    expect(await copyBetweenStores(from, to, [first.storePath], { engine })).toMatchObject({ paths: 1, objects: 44 });
 
     const { store, moved } = watched(from);
     // The root, `sub` and `b`.
-    expect(await copyPaths(store, to, [second.storePath], { engine })).toEqual({ paths: 1, objects: 3, bytes: 1, reused: 0 });
+    expect(await copyBetweenStores(store, to, [second.storePath], { engine })).toEqual({
+      paths: 1,
+      objects: 3,
+      bytes: 1,
+      reused: 0,
+    });
     expect(moved.size).toBe(1);
 
     // The same content under another name.
     const third = await importFiles(from, "third", { ...many, b: utf8("b"), "sub/same": utf8("same") });
-    expect(await copyPaths(from, to, [third.storePath], { engine })).toEqual({ paths: 1, objects: 0, bytes: 0, reused: 0 });
+    expect(await copyBetweenStores(from, to, [third.storePath], { engine })).toEqual({ paths: 1, objects: 0, bytes: 0, reused: 0 });
   });
 
   test("copies large blobs as streams", async () => {
@@ -189,7 +199,7 @@ describe("copyPaths", () => {
     const large = new Uint8Array(5_000_000).map((_, i) => (i * i) >>> 7);
     const info = await importFiles(from, "large", { large, small: utf8("s"), "sub/large": large, empty: new Uint8Array(0) });
     const to = createMemoryStore();
-    expect(await copyPaths(from, to, [info.storePath], { engine })).toMatchObject({ objects: 4, bytes: 5_000_001 });
+    expect(await copyBetweenStores(from, to, [info.storePath], { engine })).toMatchObject({ objects: 4, bytes: 5_000_001 });
     expect(await listed(to)).toEqual([info]);
   });
 
@@ -201,10 +211,10 @@ describe("copyPaths", () => {
     const expected = await sampleStore(toRule);
     const to = createMemoryStore();
     const paths = (await listed(from)).map((info) => info.storePath);
-    await copyPaths(from, withSizeRule(to, toRule), paths, { engine });
+    await copyBetweenStores(from, withSizeRule(to, toRule), paths, { engine });
     expect(await listed(to)).toEqual(await listed(expected));
     expect(await listed(to)).not.toEqual(await listed(from));
-    expect(await copyPaths(from, withSizeRule(to, toRule), paths, { engine })).toMatchObject({ paths: 0, objects: 0 });
+    expect(await copyBetweenStores(from, withSizeRule(to, toRule), paths, { engine })).toMatchObject({ paths: 0, objects: 0 });
   });
 
   test.each<DirectorySizeRule>(["documented", "doubled"])(
@@ -213,11 +223,14 @@ describe("copyPaths", () => {
       const from = await sampleStore(rule);
       const to = createMemoryStore();
       const paths = (await listed(from)).map((info) => info.storePath);
-      await copyPaths(from, to, paths, { engine });
+      await copyBetweenStores(from, to, paths, { engine });
       expect(await listed(to)).toEqual(await listed(from));
       // A copy back to a store that accepts only this rule has nothing to do.
       for (const info of await listed(from)) await from.pathInfos.delete(info.storePath.slice(11, 43));
-      expect(await copyPaths(to, withSizeRule(from, rule), paths, { engine })).toMatchObject({ paths: paths.length, objects: 0 });
+      expect(await copyBetweenStores(to, withSizeRule(from, rule), paths, { engine })).toMatchObject({
+        paths: paths.length,
+        objects: 0,
+      });
     },
   );
 
@@ -226,7 +239,9 @@ describe("copyPaths", () => {
     const info = await importFiles(from, "wrong-size", { "a/b": utf8("b"), c: utf8("c") });
     if (info.node.kind !== "directory") throw new Error("it is a directory");
     await from.pathInfos.put({ ...info, node: { ...info.node, size: 77n } });
-    expect(await failure(copyPaths(from, createMemoryStore(), [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
+    expect(await failure(copyBetweenStores(from, createMemoryStore(), [info.storePath], { engine }))).toMatchObject({
+      code: "corrupt",
+    });
   });
 
   test.each<[string, Record<string, Uint8Array>]>([
@@ -241,7 +256,7 @@ describe("copyPaths", () => {
     await from.pathInfos.put({ ...info, node: { ...info.node, size: 77n } });
     const before = await listed(to);
     for (const verify of [true, false])
-      expect(await failure(copyPaths(from, to, [info.storePath], { engine, verify }))).toMatchObject({ code: "corrupt" });
+      expect(await failure(copyBetweenStores(from, to, [info.storePath], { engine, verify }))).toMatchObject({ code: "corrupt" });
     expect(await listed(to)).toEqual(before);
   });
 
@@ -254,13 +269,13 @@ describe("copyPaths", () => {
     await importFiles(to, "other-name", files);
     const info = await importFiles(from, "thing", files);
     const expected = await importFiles(createMemoryStore(), "thing", files, "doubled");
-    await copyPaths(from, withSizeRule(to, "doubled"), [info.storePath], { engine });
+    await copyBetweenStores(from, withSizeRule(to, "doubled"), [info.storePath], { engine });
     expect(await to.pathInfos.get(info.storePath.slice(11, 43))).toEqual(expected);
   });
 
   test("refuses a missing path, and copies nothing", async () => {
     const to = createMemoryStore();
-    expect(await failure(copyPaths(createMemoryStore(), to, [DEMO], { engine }))).toMatchObject({ code: "not-found" });
+    expect(await failure(copyBetweenStores(createMemoryStore(), to, [DEMO], { engine }))).toMatchObject({ code: "not-found" });
     expect(await listed(to)).toEqual([]);
   });
 
@@ -282,7 +297,9 @@ describe("copyPaths", () => {
         chunks.blobs.delete(digestKey(blob));
       });
       const to = createMemoryStore();
-      expect(await failure(copyPaths(store, to, [info.storePath], { engine, verify }))).toMatchObject({ code: "not-found" });
+      expect(await failure(copyBetweenStores(store, to, [info.storePath], { engine, verify }))).toMatchObject({
+        code: "not-found",
+      });
       expect(await listed(to)).toEqual([]);
       // The root's directory is missing too, so the next attempt does not assume that its content
       // is there.
@@ -293,7 +310,7 @@ describe("copyPaths", () => {
   test("refuses a blob that has different content at the source", async () => {
     const { store, info } = await spoiltStore((chunks, blob) => chunks.chunks.set(digestKey(blob), utf8("another8")));
     const to = createMemoryStore();
-    expect(await failure(copyPaths(store, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
+    expect(await failure(copyBetweenStores(store, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
     expect(await listed(to)).toEqual([]);
   });
 
@@ -302,7 +319,9 @@ describe("copyPaths", () => {
     const info = await importFiles(from, "lie", { a: utf8("truth") });
     const lying = { ...from, blobs: { ...watched(from).store.blobs, readMany: async () => [utf8("false")] } };
     const to = createMemoryStore();
-    expect(await failure(copyPaths(lying, to, [info.storePath], { engine, verify: false }))).toMatchObject({ code: "corrupt" });
+    expect(await failure(copyBetweenStores(lying, to, [info.storePath], { engine, verify: false }))).toMatchObject({
+      code: "corrupt",
+    });
     expect(await listed(to)).toEqual([]);
   });
 
@@ -318,7 +337,7 @@ describe("copyPaths", () => {
     const info = { ...truth, ...change };
     await from.pathInfos.put(info);
     const to = createMemoryStore();
-    expect(await failure(copyPaths(from, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
+    expect(await failure(copyBetweenStores(from, to, [info.storePath], { engine }))).toMatchObject({ code: "corrupt" });
     expect(await listed(to)).toEqual([]);
   });
 
@@ -334,7 +353,7 @@ describe("copyPaths", () => {
     await to.pathInfos.delete(info.storePath.slice(11, 43));
     const from = createMemoryStore();
     await importFiles(from, "spoilt", { "a/b": content, c: utf8("another") });
-    await copyPaths(from, to, [info.storePath], { engine });
+    await copyBetweenStores(from, to, [info.storePath], { engine });
     expect(await calculateNar(to, engine, info.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
     expect(await listed(to)).toEqual([info]);
   });
@@ -343,7 +362,7 @@ describe("copyPaths", () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const to = createMemoryStore();
-    const copying = copyPaths(sample, to, [DEMO], {
+    const copying = copyBetweenStores(sample, to, [DEMO], {
       engine,
       signal: controller.signal,
       onProgress: ({ phase }) => phase === "verifying" && controller.abort(reason),

@@ -11,7 +11,7 @@ import { type NarUrlScheme, renderNarInfo } from "../../store/nar-info.ts";
 import { listNode } from "../../store/nar-listing.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
-import type { ServerAnswer, ServerRequest } from "../rpc/listener.ts";
+import type { ServerAnswer, ServerRequest } from "../server-request.ts";
 import { pathSegments } from "./address.ts";
 import { ClaimedSizes } from "./claimed-size.ts";
 import { entityTag, matchingTag, notModified } from "./conditional.ts";

@@ -4,7 +4,7 @@ import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { decompressedAs } from "../../compression/decompress.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
 import { isLoopbackAddress } from "../access.ts";
-import type { ServerAnswer, ServerRequest } from "../rpc/listener.ts";
+import { isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
 import { parseContentCoding } from "./content-coding.ts";
 
 export interface CacheResponse {
@@ -79,8 +79,7 @@ export class Exchange {
     } finally {
       clearTimeout(timer);
     }
-    // If a client cancels an HTTP/2 request, Node ends the stream as if the body were complete.
-    if ("stream" in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete) throw broken();
+    if (!isComplete(request)) throw broken();
   }
 
   /**

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseHashPart } from "../../nix/store-path.ts";
 import { substitutePaths } from "../../store/substitute.ts";
-import { copyPaths as copyBetweenStores } from "../../store/sync.ts";
+import { copyBetweenStores } from "../../store/sync.ts";
 import { parseAddress } from "../addresses.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { copyPaths } from "../copy-paths.ts";

@@ -1,12 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
 import type { Routes } from "./routes.ts";
-
-export type ServerRequest = IncomingMessage | Http2ServerRequest;
-export type ServerAnswer = ServerResponse | Http2ServerResponse;
 
 /**
  * Maximum size of a request message, in bytes. Stock gRPC servers accept 4 MiB. JSON needs more:
@@ -54,17 +50,12 @@ function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolea
   return true;
 }
 
-/**
- * Yields the request's body, and throws if it is incomplete. If a client cancels an HTTP/2 request,
- * Node ends the stream as if the body were complete. Half an upload would then pass for a whole
- * one.
- */
+/** Yields the request's body, and throws if it is incomplete. */
 async function* wholeBody(request: ServerRequest, body: UniversalServerRequest["body"]): AsyncGenerator<Uint8Array> {
   try {
     yield* body as AsyncIterable<Uint8Array>;
   } catch (cause) {
     throw new ConnectError("the client did not send the whole request", Code.Canceled, undefined, undefined, cause);
   }
-  const broken = "stream" in request ? request.stream.aborted || request.stream.rstCode !== 0 : !request.complete;
-  if (broken) throw new ConnectError("the client did not send the whole request", Code.Canceled);
+  if (!isComplete(request)) throw new ConnectError("the client did not send the whole request", Code.Canceled);
 }
