@@ -151,11 +151,10 @@ export interface ReceiveOptions {
 export function receiveStream<T>(port: MessagePort, { signal, lost, started }: ReceiveOptions = {}): ReadableStream<T> {
   let asked = 0;
   let finished = false;
-  const ended = AbortSignal.any([signal, lost].filter((each) => each != null));
-  let unlink = (): void => {};
+  const unlinks: (() => void)[] = [];
   const finish = (message?: ToSender): void => {
     finished = true;
-    unlink();
+    for (const unlink of unlinks) unlink();
     if (message) port.postMessage(message);
     port.close();
   };
@@ -178,7 +177,9 @@ export function receiveStream<T>(port: MessagePort, { signal, lost, started }: R
           if (data.kind === "done") controller.close();
           else controller.error(unpackError(data.error));
         };
-        unlink = onAbort(ended, () => fail(ended.reason));
+        for (const each of [signal, lost]) {
+          if (!finished) unlinks.push(onAbort(each, () => fail(each?.reason)));
+        }
         started?.catch(fail);
       },
       pull(controller) {

@@ -12,11 +12,8 @@ import type { Node } from "../../src/castore/node.ts";
 import { tarEntries } from "../../src/castore/tar-entries.ts";
 import { decompressed } from "../../src/compression/decompress.ts";
 import { makeTree, type TreeKind, tarOf } from "../fixtures/trees.ts";
+import { pieces } from "../setup/pieces.ts";
 import { archive, header } from "./tar-builder.ts";
-
-async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
-}
 
 type Reader = typeof narEntries;
 

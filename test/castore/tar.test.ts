@@ -13,6 +13,7 @@ import { TarParser } from "../../src/castore/tar-parser.ts";
 import { decompressed } from "../../src/compression/decompress.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { importEntries } from "../../src/store/import.ts";
+import { pieces } from "../setup/pieces.ts";
 import { archive, header, pax } from "./tar-builder.ts";
 import { d, file, link, READ, REFUSED, symlink } from "./tar-cases.ts";
 
@@ -29,10 +30,6 @@ const archivesIn = (dir: string): string[] =>
     .filter((name) => /\.(?:tar(?:\.\w+)?|tgz)$/.test(name))
     .map((name) => join(dir, name));
 
-async function* pieces(bytes: Uint8Array, size = 1000): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
-
 async function imported(path: string, name: string, size: number): Promise<string> {
   const bytes = await readFile(join(ARCHIVES, path));
   const store = createMemoryStore();
@@ -47,7 +44,7 @@ async function imported(path: string, name: string, size: number): Promise<strin
 async function contents(tar: Uint8Array, options: TarOptions & { size?: number } = {}): Promise<Record<string, string>> {
   const store = createMemoryStore();
   const uploader = new BlobUploader(store.blobs);
-  const root = await ingestEntries(store, uploader, tarEntries(pieces(tar, options.size), uploader, options));
+  const root = await ingestEntries(store, uploader, tarEntries(pieces(tar, options.size ?? 1000), uploader, options));
   const found: Record<string, string> = {};
   const visit = async (node: Node, path: string): Promise<void> => {
     if (node.kind === "symlink") found[path] = `-> ${Buffer.from(node.target)}`;

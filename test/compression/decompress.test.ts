@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { COMPRESSIONS, decompressed, decompressedAs, parseCompression } from "../../src/compression/decompress.ts";
-import { pieces, sample, whole } from "./streams.ts";
+import { pieces } from "../setup/pieces.ts";
+import { sample, whole } from "./streams.ts";
 import "../../src/node/brotli.ts";
 
 const NUMBERS = utf8(`${Array.from({ length: 25000 }, (_, i) => i + 1).join("\n")}\n`);

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { concatBytes } from "../../src/bytes.ts";
+import { pieces } from "../setup/pieces.ts";
 
 const MiB = 1024 * 1024;
 
@@ -26,10 +27,6 @@ async function counted() {
   vi.resetModules();
   const { decompressedAs } = await import("../../src/compression/decompress.ts");
   return { decompressedAs, allocated: () => allocated };
-}
-
-async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
 }
 
 const repeated = (unit: Uint8Array, count: number): Uint8Array[] => Array<Uint8Array>(count).fill(unit);
@@ -57,7 +54,7 @@ test.each<[string, Uint8Array | string]>([
   const bytes = concatBytes(repeated(unit, 1000));
   const before = allocated();
   let length = 0;
-  for await (const piece of decompressedAs(pieces(bytes), compression)) length += piece.length;
+  for await (const piece of decompressedAs(pieces(bytes, 65_536), compression)) length += piece.length;
   if (from !== "zstd.nothing") expect(length).toBeGreaterThanOrEqual(1000);
   expect(allocated() - before).toBeLessThan(64 * MiB);
 });
@@ -71,7 +68,7 @@ test("small zstd blocks take no extra time in a large window", async () => {
   const before = allocated();
   const began = performance.now();
   let length = 0;
-  for await (const piece of decompressedAs(pieces(bytes), "zstd")) length += piece.length;
+  for await (const piece of decompressedAs(pieces(bytes, 65_536), "zstd")) length += piece.length;
   expect(length).toBe(128 * MiB + 50_000);
   // If the decoder moved the window for each block, this would take minutes.
   expect(performance.now() - began).toBeLessThan(20_000);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { concatBytes, decodeUtf8 } from "../../src/bytes.ts";
 import { decompressed, decompressedAs } from "../../src/compression/decompress.ts";
-import { pieces, sample } from "./streams.ts";
+import { pieces } from "../setup/pieces.ts";
+import { sample } from "./streams.ts";
 import "../../src/node/brotli.ts";
 import { inputs, SINGLE, WITH_MEMBERS } from "./members.ts";
 

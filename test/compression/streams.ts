@@ -7,11 +7,6 @@ export async function sample(name: string): Promise<Uint8Array> {
   return new Uint8Array(await readFile(join(import.meta.dirname, "samples", name)));
 }
 
-/** Cuts `bytes` into pieces of `size` bytes. */
-export async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
-
 /** Joins all pieces. */
 export async function whole(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const read: Uint8Array[] = [];

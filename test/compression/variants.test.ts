@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { concatBytes, decodeUtf8, utf8 } from "../../src/bytes.ts";
 import { type Compression, decompressed, decompressedAs } from "../../src/compression/decompress.ts";
-import { pieces, sample, whole } from "./streams.ts";
+import { pieces } from "../setup/pieces.ts";
+import { sample, whole } from "./streams.ts";
 
 const lines = (from: number, to: number): string => Array.from({ length: to - from + 1 }, (_, i) => `${from + i}\n`).join("");
 const ONE = lines(1, 150);

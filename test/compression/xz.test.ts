@@ -5,7 +5,7 @@ import { crc32 } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { concatBytes, viewOf } from "../../src/bytes.ts";
 import { decompressed, decompressedAs } from "../../src/compression/decompress.ts";
-import { pieces } from "./streams.ts";
+import { pieces } from "../setup/pieces.ts";
 import { XZ_SAMPLES } from "./xz-samples.ts";
 
 /** Made by make-xz-samples.sh. */

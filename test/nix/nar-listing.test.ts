@@ -1,13 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../src/bytes.ts";
 import { listNar, narListingToJson } from "../../src/nix/nar-listing.ts";
+import { pieces } from "../setup/pieces.ts";
 import { fixture, fixtureText } from "./fixture.ts";
 
 const invalid = expect.objectContaining({ code: "invalid" });
-
-async function* chunks(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
-}
 
 function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new ReadableStream({
@@ -21,7 +18,7 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
 describe("NAR listing", () => {
   it("equals the listing that Nix puts into a binary cache", async () => {
     const nar = fixture("ls/plain.nar");
-    for (const source of [chunks(nar, 1), chunks(nar, 100), streamOf(nar)]) {
+    for (const source of [pieces(nar, 1), pieces(nar, 100), streamOf(nar)]) {
       expect(narListingToJson(await listNar(source))).toBe(fixtureText("ls/plain.ls"));
     }
   });
