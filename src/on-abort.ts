@@ -2,9 +2,9 @@
 const callbacks = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls `callback` when `signal` is aborted, or at once if it is aborted already. All callbacks of a
- * signal share one listener: Node warns of a leak at the eleventh listener, and all requests of a
- * copy share one signal.
+ * Calls `callback` when `signal` is aborted, or at once if it is aborted already. All callbacks of
+ * a signal share one listener: Node warns of a leak at the eleventh listener, and all requests of
+ * a copy share one signal.
  *
  * @returns a function that removes the callback; call it when the work is over
  */

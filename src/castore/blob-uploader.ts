@@ -1,4 +1,4 @@
-import { MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
+import { MIN_CHUNK_SIZE } from "../hash/kernel/sizes.ts";
 import { TaskPool } from "../task-pool.ts";
 import type { BlobService, BlobWriter } from "./blob-service.ts";
 import type { Digest } from "./digest.ts";

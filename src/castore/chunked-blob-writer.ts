@@ -1,7 +1,7 @@
 import { StoreError } from "../error.ts";
 import { checkAttached } from "../hash/attached.ts";
 import type { BlobCutter, CutChunk, CutPiece, HashEngine } from "../hash/engine.ts";
-import { MAX_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
+import { MAX_CHUNK_SIZE } from "../hash/kernel/sizes.ts";
 import { encodeOutboard } from "../hash/outboard.ts";
 import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";

@@ -2,7 +2,7 @@ import { concatBytes, EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
 import { checkedRange } from "../hash/group-tree.ts";
-import { MIN_CHUNK_SIZE } from "../hash/kernel/kernel.ts";
+import { MIN_CHUNK_SIZE } from "../hash/kernel/sizes.ts";
 import { OUTBOARD_VERSION, type Outboard, outboardOf } from "../hash/outboard.ts";
 import { VerifiedRange } from "../hash/verified-range.ts";
 import { onAbort } from "../on-abort.ts";

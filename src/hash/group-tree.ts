@@ -2,7 +2,7 @@ import type { ByteRange } from "../byte-range.ts";
 import { equalBytes, toBase64 } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
-import { CHUNK_SIZE, DIGEST_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
+import { CHUNK_SIZE, DIGEST_SIZE, NODE_SIZE } from "./kernel/sizes.ts";
 
 /**
  * BLAKE3's tree above groups of chunks. The number of chunks in a group is a power of two. The

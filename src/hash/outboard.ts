@@ -1,7 +1,7 @@
 import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
 import { groupCount, leftCount, VerifiedDescent } from "./group-tree.ts";
-import { GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
+import { GROUP_SIZE, NODE_SIZE } from "./kernel/sizes.ts";
 
 /** First byte of an encoded outboard or slice. Version 1 is the only version. */
 export const OUTBOARD_VERSION = 1;

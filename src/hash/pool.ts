@@ -4,7 +4,7 @@ import { TaskPool } from "../task-pool.ts";
 import { checkAttached } from "./attached.ts";
 import { kernel } from "./blake3.ts";
 import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
-import { DIGEST_SIZE } from "./kernel/kernel.ts";
+import { DIGEST_SIZE } from "./kernel/sizes.ts";
 import { type HashWorker, PoolMember, returnedBuffer } from "./pool-member.ts";
 import { PooledCutter } from "./pooled-cutter.ts";
 import { PooledStream } from "./pooled-stream.ts";

@@ -2,7 +2,7 @@ import type { ByteRange } from "../byte-range.ts";
 import { StoreError } from "../error.ts";
 import { ExactPieces } from "./exact-pieces.ts";
 import { checkedRange, coveringGroups, type GroupRange, groupCount, VerifiedDescent } from "./group-tree.ts";
-import { GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
+import { GROUP_SIZE, NODE_SIZE } from "./kernel/sizes.ts";
 import { decodeHeader, HEADER_SIZE } from "./outboard.ts";
 
 /**

@@ -4,7 +4,7 @@ import { StoreError } from "../error.ts";
 import { kernel } from "./blake3.ts";
 import { ExactPieces } from "./exact-pieces.ts";
 import { coveringGroups, type GroupRange, groupCount, leftCount, VerifiedDescent } from "./group-tree.ts";
-import { CHUNK_SIZE, GROUP_SIZE, NODE_SIZE } from "./kernel/kernel.ts";
+import { CHUNK_SIZE, GROUP_SIZE, NODE_SIZE } from "./kernel/sizes.ts";
 import { encodeHeader, type Outboard } from "./outboard.ts";
 
 export interface SliceSource {

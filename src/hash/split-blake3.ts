@@ -1,7 +1,7 @@
 import { TaskPool } from "../task-pool.ts";
 import { checkAttached, checkGiven } from "./attached.ts";
 import type { HashStream } from "./engine.ts";
-import { CHUNK_SIZE } from "./kernel/kernel.ts";
+import { CHUNK_SIZE } from "./kernel/sizes.ts";
 import type { RecycledBuffers } from "./recycled-buffers.ts";
 import { SubtreeJoiner } from "./subtree-joiner.ts";
 

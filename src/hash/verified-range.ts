@@ -2,7 +2,7 @@ import type { ByteRange } from "../byte-range.ts";
 import { StoreError } from "../error.ts";
 import { ExactPieces } from "./exact-pieces.ts";
 import { coveringGroups, type GroupRange, VerifiedDescent } from "./group-tree.ts";
-import { NODE_SIZE } from "./kernel/kernel.ts";
+import { NODE_SIZE } from "./kernel/sizes.ts";
 import type { Outboard } from "./outboard.ts";
 
 /**

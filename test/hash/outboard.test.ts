@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { concatBytes, toHex } from "../../src/bytes.ts";
 import { kernel } from "../../src/hash/blake3.ts";
-import { GROUP_SIZE } from "../../src/hash/kernel/kernel.ts";
+import { GROUP_SIZE } from "../../src/hash/kernel/sizes.ts";
 import { checkOutboard, decodeOutboard, encodeOutboard, groupSizeOf, OutboardBuilder } from "../../src/hash/outboard.ts";
 import { codeOf, content, factsOf, flipped, outboardWith, random, treeOf, vectors } from "./bao-vectors.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ByteRange } from "../../src/byte-range.ts";
 import { concatBytes, EMPTY_BYTES } from "../../src/bytes.ts";
-import { GROUP_SIZE } from "../../src/hash/kernel/kernel.ts";
+import { GROUP_SIZE } from "../../src/hash/kernel/sizes.ts";
 import type { Outboard } from "../../src/hash/outboard.ts";
 import { SliceDecoder } from "../../src/hash/slice-decoder.ts";
 import { encodeSlice, type SliceSource } from "../../src/hash/slice-encoder.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { concatBytes } from "../../src/bytes.ts";
-import { GROUP_SIZE } from "../../src/hash/kernel/kernel.ts";
+import { GROUP_SIZE } from "../../src/hash/kernel/sizes.ts";
 import type { Outboard } from "../../src/hash/outboard.ts";
 import { VerifiedRange } from "../../src/hash/verified-range.ts";
 import { codeOf, content, flipped, inPieces, outboardWith, random, treeOf } from "./bao-vectors.ts";

@@ -1,5 +1,28 @@
 import type { CutChunk } from "../engine.ts";
 import { SCALAR, SIMD } from "./kernel.wasm.ts";
+import {
+  ARENA,
+  BATCH_BLOB,
+  BATCH_BYTES,
+  BATCH_COUNT,
+  CUT_PIECE,
+  CUTTER,
+  DIGESTS,
+  KEY,
+  NODES,
+  NODES_BYTES,
+  OUT,
+  PAGE,
+  PAIR,
+  PASS_ARENA,
+  PASS_PIECE,
+  PIECE,
+  RESULTS,
+  SLOTS,
+  TABLE,
+  WORK,
+} from "./memory-layout.ts";
+import { DIGEST_SIZE, GROUP_SIZE, MAX_CHUNK_SIZE, MIN_CHUNK_SIZE, NODE_SIZE } from "./sizes.ts";
 import { Blake3Stream, BlobPass } from "./streams.ts";
 
 /**
@@ -21,60 +44,6 @@ interface Exports {
   pass_open(s: number, outboard: number): void;
   pass_update(s: number, p: number, length: number, final: number, results: number): number;
 }
-
-export const DIGEST_SIZE = 32;
-/** Bytes of a chunk, the leaf of BLAKE3's tree. */
-export const CHUNK_SIZE = 1024;
-/** Bytes of a node: the values of its left and its right subtree. */
-export const NODE_SIZE: number = 2 * DIGEST_SIZE;
-/** Bytes of a group, the leaf of the outboard's tree. */
-export const GROUP_SIZE = 16 * 1024;
-
-/**
- * Limits in bytes for the chunks that FastCDC cuts; only the last chunk of a blob may be shorter.
- * These are the parameters of tvix and snix. The average is 256 KiB.
- */
-export const MIN_CHUNK_SIZE: number = 128 * 1024;
-export const MAX_CHUNK_SIZE: number = 512 * 1024;
-
-// Layout of the memory: the kernel's own first 16 KiB; results and tables; the arena, into which
-// input is copied; slots for streams. The slots grow.
-const OUT = 16384;
-const KEY = OUT + 64;
-const PAIR = OUT + 128;
-const CUTTER = OUT + 192;
-const NODES = 20480;
-/**
- * Input bytes after which nodes are taken. Their nodes fit between NODES and RESULTS, with up to 62
- * more that end with them.
- */
-const NODES_BYTES = 2 * 1024 * 1024;
-const RESULTS = 32768;
-const ARENA = 65536;
-/**
- * Input bytes that are copied and hashed at once, so that they are still in the CPU cache when they
- * are read.
- */
-const PIECE = 64 * 1024;
-const PASS_PIECE = 128 * 1024;
-/**
- * Input bytes that are copied at once if they are only cut, so that they fit into the smallest CPU
- * cache.
- */
-const CUT_PIECE = 32 * 1024;
-/** Address of a pass's input. The kernel overwrites the byte before it. */
-const PASS_ARENA = ARENA + 64;
-
-const BATCH_BYTES = 256 * 1024;
-const BATCH_COUNT = 1024;
-const TABLE = ARENA + BATCH_BYTES + 16 * BATCH_COUNT;
-const DIGESTS = TABLE + 8 * BATCH_COUNT;
-const WORK = DIGESTS + DIGEST_SIZE * BATCH_COUNT;
-
-/** Maximum size in bytes of a blob in a batch. A larger blob is hashed by itself. */
-const BATCH_BLOB = 64 * 1024;
-const SLOTS = 1024 * 1024;
-const PAGE = 65536;
 
 export interface KernelOptions {
   /** Whether to use SIMD. By default, if the engine supports it. */

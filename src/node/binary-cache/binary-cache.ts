@@ -1,6 +1,6 @@
 import "../brotli.ts";
 import { quote } from "../../bytes.ts";
-import { isStoreError, StoreError } from "../../error.ts";
+import { StoreError } from "../../error.ts";
 import type { HashEngine } from "../../hash/engine.ts";
 import { formatCacheInfo } from "../../nix/cache-info.ts";
 import { narListingToJson } from "../../nix/nar-listing.ts";
@@ -14,8 +14,6 @@ import type { StoreServices } from "../../store/services.ts";
 import type { ServerAnswer, ServerRequest } from "../server-request.ts";
 import { pathSegments } from "./address.ts";
 import { ClaimedSizes } from "./claimed-size.ts";
-import { entityTag, matchingTag, notModified } from "./conditional.ts";
-import { parseContentCoding, READABLE_CODINGS, refuseCoding } from "./content-coding.ts";
 import { checkDebugInfo, DEBUG_INFO_MAX_LENGTH, isDebugInfoName } from "./debug-info.ts";
 import { type CacheResponse, Exchange } from "./exchange.ts";
 import { derivationName, logName, receiveLog, sendLog } from "./logs.ts";
@@ -24,6 +22,7 @@ import { OneAtATime } from "./one-at-a-time.ts";
 import { NAR_SUFFIXES, parseNarName, receiveNar } from "./put-nar.ts";
 import { receiveNarInfo } from "./put-nar-info.ts";
 import { type RealisationAddress, realisationAddress, receiveRealisation } from "./realisations.ts";
+import { type Commit, failedCondition, getFrom, type Resource, refusedCoding } from "./resource.ts";
 import type { CacheUploads } from "./uploads.ts";
 
 export interface BinaryCacheOptions {
@@ -49,26 +48,6 @@ const DEFAULT_PRIORITY = 30;
 const MAX_LOG = 256 * 1024 * 1024;
 /** Maximum size of an uploaded listing, in bytes. Its content is ignored. */
 const MAX_LISTING = 256 * 1024 * 1024;
-
-/**
- * Runs `write` and answers 201, or answers 412 if the request's condition no longer holds. Writes
- * to the same address run one at a time.
- */
-type Commit = (write: () => Promise<unknown>) => Promise<CacheResponse>;
-
-/** Operations on one address. */
-interface Resource {
-  /** Canonical name of the address, even if the address can be spelled in several ways. */
-  readonly name: string;
-  /**
-   * @param isHead whether only the headers are needed: for HEAD, and for the condition of a PUT
-   */
-  get(exchange: Exchange, isHead: boolean): Promise<CacheResponse>;
-  /** Reads the whole body before it commits, so that a slow client delays nobody else. */
-  put?(exchange: Exchange, commit: Commit): Promise<CacheResponse>;
-  /** The `Content-Encoding` that a PUT may have. By default, every coding that can be decoded. */
-  readonly coding?: "identity" | "any" | undefined;
-}
 
 /**
  * Serves the store as a Nix binary cache over HTTP, for reading and writing: `nix-cache-info`,
@@ -105,40 +84,6 @@ export function createBinaryCache(
     });
     return true;
   };
-}
-
-/** Adds an entity tag to a text response, and answers 304 if the client already has the text. */
-async function getFrom(resource: Resource, exchange: Exchange): Promise<CacheResponse> {
-  const response = await resource.get(exchange, exchange.method === "HEAD");
-  if (response.status !== 200 || typeof response.body !== "string") return response;
-  const etag = entityTag(response.body);
-  const headers = { ...response.headers, etag };
-  if (matchingTag(exchange.header("if-none-match"), [etag])) return notModified(headers, etag);
-  return { ...response, headers };
-}
-
-/** Returns the answer to a PUT in a coding that the resource can't read, otherwise `undefined`. */
-function refusedCoding({ coding }: Resource, exchange: Exchange): CacheResponse | undefined {
-  const header = exchange.header("content-encoding");
-  const parsed = parseContentCoding(header);
-  if (coding === "any" || parsed === "none" || (parsed && coding === undefined)) return undefined;
-  return refuseCoding(header ?? "", coding === "identity" ? ["identity"] : READABLE_CODINGS);
-}
-
-/**
- * Returns the answer 412 to a PUT whose `If-None-Match` names the current content (RFC 9110,
- * 13.1.2). A client sends `*` so that it doesn't overwrite anything.
- */
-async function failedCondition(resource: Resource, exchange: Exchange): Promise<CacheResponse | undefined> {
-  const header = exchange.header("if-none-match");
-  if (header === undefined) return undefined;
-  const current = await resource.get(exchange, true).catch((error: unknown) => {
-    if (isStoreError(error, "not-found")) return undefined;
-    throw error;
-  });
-  if (!current) return undefined;
-  const etag = typeof current.body === "string" ? entityTag(current.body) : current.headers?.etag;
-  return current.status === 304 || (etag !== undefined && matchingTag(header, [etag])) ? { status: 412 } : undefined;
 }
 
 class BinaryCacheResources {
