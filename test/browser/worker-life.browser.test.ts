@@ -1,11 +1,17 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { watchLife } from "../../src/browser/worker-life.ts";
+import { pause } from "../../src/pause.ts";
 
 const ends: (() => void)[] = [];
 const originalQuery = LockManager.prototype.query;
+beforeEach(() => {
+  // The locks stay real.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
 afterEach(() => {
   LockManager.prototype.query = originalQuery;
   for (const end of ends.splice(0)) end();
+  vi.useRealTimers();
 });
 
 /** Holds a lock until `release` is called. */
@@ -33,16 +39,36 @@ function watch(lock: string, ping: () => Promise<unknown>): { deaths: number; pi
   return seen;
 }
 
+/** Number of requests that wait for a lock. */
+async function waiting(name: string): Promise<number> {
+  const { pending = [] } = await originalQuery.call(navigator.locks);
+  return pending.filter((lock) => lock.name === name).length;
+}
+
+/** Waits for real locks. `expect.poll` would also let the fake timers advance. */
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await originalQuery.call(navigator.locks);
+}
+
+/** Resolves when the browser has granted the free locks that were requested before. */
+async function granted(): Promise<void> {
+  for (let i = 0; i < 3; i++) await navigator.locks.request(crypto.randomUUID(), () => {});
+}
+
 const silent = (): Promise<unknown> => new Promise(() => {});
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 test("a worker is dead if its lock is free and it does not answer", async () => {
   const { name, release } = await hold();
   const seen = watch(name, silent);
-  await pause(500);
+  await until(async () => (await waiting(name)) === 1);
+  await vi.advanceTimersByTimeAsync(600_000);
   expect(seen).toEqual({ deaths: 0, pings: 0 });
   release();
-  await expect.poll(() => seen.deaths, { timeout: 10_000 }).toBe(1);
+  await until(() => seen.pings === 1);
+  await vi.advanceTimersByTimeAsync(1999);
+  expect(seen.deaths).toBe(0);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(seen.deaths).toBe(1);
 });
 
 test.each([
@@ -52,32 +78,36 @@ test.each([
 ])("a worker whose lock is free lives if it %s", async (_, ping) => {
   const { name, release } = await hold();
   const seen = watch(name, ping);
-  await pause(100);
+  await until(async () => (await waiting(name)) === 1);
   release();
-  await expect.poll(() => seen.pings, { timeout: 10_000 }).toBe(1);
-  await pause(3000);
+  await until(() => seen.pings === 1);
+  await vi.advanceTimersByTimeAsync(3000);
   expect(seen.deaths).toBe(0);
 });
 
-test("a worker whose lock is not visible is not considered dead, although the lock is free here", async () => {
+test("a worker whose lock is not visible is dead only after minutes of silence, although the lock is free here", async () => {
   const { name } = await hold();
   // This happens in Chromium after the site's data was cleared: the worker's locks are separate
   // from the page's.
   const stranger = crypto.randomUUID();
   LockManager.prototype.query = async () => ({ held: [{ name, mode: "exclusive", clientId: "other" }], pending: [] });
   const seen = watch(stranger, silent);
-  await pause(3000);
-  expect(seen.deaths).toBe(0);
+  await granted();
+  expect(seen.pings).toBe(0);
+  await vi.advanceTimersByTimeAsync(189_000);
+  expect(seen).toEqual({ deaths: 0, pings: 1 });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(seen.deaths).toBe(1);
 });
 
 test("ending the watch releases the lock request and stops the pings", async () => {
   const { name, release } = await hold();
   const seen = watch(name, silent);
-  await pause(100);
+  await until(async () => (await waiting(name)) === 1);
   ends.splice(0)[0]?.();
-  const pending = async () => (await originalQuery.call(navigator.locks)).pending?.filter((lock) => lock.name === name).length;
-  await expect.poll(pending).toBe(0);
+  await until(async () => (await waiting(name)) === 0);
   release();
-  await pause(2500);
+  await granted();
+  await vi.advanceTimersByTimeAsync(600_000);
   expect(seen).toEqual({ deaths: 0, pings: 0 });
 });
