@@ -1,6 +1,7 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 import type { BrowserProviderOption } from "vitest/node";
+import { bundledWorkers } from "./test/setup/bundled-workers.ts";
 import { firefox, webkit } from "./test/setup/plain-browser.ts";
 import { chromiumPath } from "./test/setup/tools.ts";
 
@@ -14,6 +15,7 @@ function inBrowser(
   provider: BrowserProviderOption,
 ): TestProjectInlineConfiguration {
   return {
+    plugins: [bundledWorkers()],
     optimizeDeps: {
       include: [
         "hash-wasm",
@@ -40,7 +42,15 @@ function inBrowser(
       globalSetup: ["test/conformance/daemon-for-browser.ts", "test/conformance/cache-for-browser.ts"],
       testTimeout: 60_000,
       hookTimeout: 60_000,
-      browser: { enabled: true, headless: true, screenshotFailures: false, provider, instances: [{ browser }] },
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        // The browsers start at the same time. A busy machine takes more than a minute for it.
+        connectTimeout: 180_000,
+        provider,
+        instances: [{ browser }],
+      },
     },
   };
 }

@@ -11,7 +11,7 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineBrowserProvider } from "@vitest/browser";
-import type { BrowserProvider, BrowserProviderOption } from "vitest/node";
+import type { BrowserModuleMocker, BrowserProvider, BrowserProviderOption } from "vitest/node";
 import { type LeashedProcess, startLeashed } from "./leashed-process.ts";
 import { firefoxPath, miniBrowserPath, xvfbPath } from "./tools.ts";
 
@@ -41,7 +41,16 @@ function plainBrowser(browser: "firefox" | "webkit", start: Start): BrowserProvi
 
 class PlainBrowser implements BrowserProvider {
   readonly name: string;
-  readonly supportsParallelism = false;
+  /**
+   * Lets the browsers run at the same time. A single one does not keep two cores busy. Vitest also
+   * demands a `mocker` for this.
+   */
+  readonly supportsParallelism = true;
+  readonly mocker: BrowserModuleMocker = {
+    register: () => Promise.reject(new Error("this browser has no driver, so tests can't mock modules")),
+    delete: () => Promise.resolve(),
+    clear: () => Promise.resolve(),
+  };
   readonly #start: Start;
   readonly #sessions = new Map<string, Promise<LeashedProcess[]>>();
 
