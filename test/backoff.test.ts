@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { Backoff } from "../src/backoff.ts";
 import { pause } from "../src/pause.ts";
 
@@ -47,10 +47,21 @@ describe("delays", () => {
 });
 
 describe("pause", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   test("resolves after its delay", async () => {
-    const started = performance.now();
-    await pause(50);
-    expect(performance.now() - started).toBeGreaterThanOrEqual(45);
+    vi.useFakeTimers();
+    let isOver = false;
+    const paused = pause(50).then(() => {
+      isOver = true;
+    });
+    await vi.advanceTimersByTimeAsync(49);
+    expect(isOver).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(isOver).toBe(true);
+    await paused;
   });
 
   test("ends at an abort with the reason", async () => {

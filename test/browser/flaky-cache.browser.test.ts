@@ -75,10 +75,11 @@ test("a cache that doesn't answer, or stops in the middle of an answer, times ou
 });
 
 test("Retry-After is respected if the page may read it", async () => {
-  const cache = flakySampleUrl({ steps: { "cache-info": [{ status: 429, retryAfter: "3" }] }, cors: "all" });
+  const cache = flakySampleUrl({ steps: { "cache-info": [{ status: 429, retryAfter: "2" }] }, cors: "all" });
   const started = performance.now();
   await store.importBinaryCache(cache, [ROOT], options);
-  expect(performance.now() - started).toBeGreaterThan(3000);
+  // Without the header, the import would wait for one second at most.
+  expect(performance.now() - started).toBeGreaterThan(2000);
 });
 
 test("a failed path leaves out only the paths that refer to it, and the page learns of each", async () => {
@@ -97,7 +98,9 @@ test("a failed path leaves out only the paths that refer to it, and the page lea
   expect((await askedOf(again)).filter(({ path }) => path.startsWith("nar/"))).toHaveLength(error.failures.length);
 });
 
-describe("an abort ends the import at once", () => {
+// Without the abort, each wait would be longer than the test may take.
+describe("an abort ends the import at once", { timeout: 30_000 }, () => {
+  const timeouts = { connect: 600_000, stall: 600_000 };
   test.each<[string, Script]>([
     ["while it waits for the next try", { steps: { "nar/": [{ status: 503, retryAfter: "50" }] }, cors: "all" }],
     ["while it waits for an answer", { steps: { "nar/": ["silent"] } }],
@@ -106,14 +109,12 @@ describe("an abort ends the import at once", () => {
     const cache = flakySampleUrl(script);
     const controller = new AbortController();
     const reason = new Error("enough");
-    const running = failureOf(store.importBinaryCache(cache, [ROOT], { ...options, signal: controller.signal }));
+    const running = failureOf(store.importBinaryCache(cache, [ROOT], { ...options, timeouts, signal: controller.signal }));
     await expect
       .poll(async () => (await askedOf(cache)).some(({ path }) => path.startsWith("nar/")), { timeout: 10_000 })
       .toBe(true);
-    const started = performance.now();
     controller.abort(reason);
     expect(await running).toBe(reason);
-    expect(performance.now() - started).toBeLessThan(2000);
   });
 });
 

@@ -14,6 +14,7 @@ import { decompressed } from "../../src/compression/decompress.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { importEntries } from "../../src/store/import.ts";
 import { pieces } from "../setup/pieces.ts";
+import { expectLinear } from "../setup/processor-time.ts";
 import { archive, header, pax } from "./tar-builder.ts";
 import { d, file, link, READ, REFUSED, symlink } from "./tar-cases.ts";
 
@@ -164,12 +165,11 @@ describe("hostile archives", () => {
   });
 
   test("a long chain of hard links is followed in linear time", async () => {
-    const count = 20_000;
-    const links = Array.from({ length: count }, (_, i) => link(`d/${i}`, `d/${i + 1}`));
-    const started = performance.now();
-    const found = await contents(archive(d, ...links, file(`d/${count}`, "1")), { size: 1_000_000 });
-    expect(Object.keys(found)).toHaveLength(count + 1);
-    expect(performance.now() - started).toBeLessThan(20_000);
+    await expectLinear(20_000, async (count) => {
+      const links = Array.from({ length: count }, (_, i) => link(`d/${i}`, `d/${i + 1}`));
+      const found = await contents(archive(d, ...links, file(`d/${count}`, "1")), { size: 1_000_000 });
+      expect(Object.keys(found)).toHaveLength(count + 1);
+    });
   });
 
   test("pax records without effect take no memory, however long they are", async () => {

@@ -267,17 +267,16 @@ describe("closing", () => {
     await expect(ask(server, {})).rejects.toThrow();
   });
 
-  test("does not wait for idle connections", async () => {
-    const server = await start();
+  // If it waited, the server would close only after the time that the test may take.
+  test("does not wait for idle connections", { timeout: 20_000 }, async () => {
+    const server = await start({ closeTimeout: 600_000 });
     const { port } = new URL(server.address);
     const silent = connect(Number(port), "127.0.0.1");
     const idle = connect(Number(port), "127.0.0.1");
     idle.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await once(idle, "data");
     await createClient(Health, grpc(server)).check({});
-    const before = Date.now();
     await server.close();
-    expect(Date.now() - before).toBeLessThan(2000);
     silent.destroy();
     idle.destroy();
   });

@@ -334,24 +334,24 @@ describe("a timeout ends the wait", () => {
   });
 });
 
-describe("an abort ends a request at once with its reason", () => {
+// Without the abort, each wait would be longer than the test may take.
+describe("an abort ends a request at once with its reason", { timeout: 20_000 }, () => {
   const reason = new Error("enough");
+  const timeouts = { connect: 600_000, stall: 600_000 };
   test.each<[string, Script, CacheFilesOptions]>([
     ["before it begins", {}, {}],
-    ["while it waits for an answer", steps("silent"), {}],
-    ["while it waits for the rest", steps({ stall: 5 }), {}],
+    ["while it waits for an answer", steps("silent"), { timeouts }],
+    ["while it waits for the rest", steps({ stall: 5 }), { timeouts }],
     ["while it waits for the next try", steps({ status: 503, retryAfter: "50" }), { retry: undefined }],
   ])("%s", async (when, script, options) => {
     const files = open(script, options);
     const controller = new AbortController();
     if (when === "before it begins") controller.abort(reason);
     else setTimeout(() => controller.abort(reason), 100);
-    const started = performance.now();
     const { signal } = controller;
     expect(await failure(files.text(`${cache}text`, 1000, { signal }))).toBe(reason);
     const large = open(script, options);
     expect(await failure(readLarge(large, { signal }))).toBe(reason);
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
 
