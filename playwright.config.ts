@@ -5,8 +5,8 @@ export default defineConfig({
   testDir: "test/e2e",
   outputDir: "test/results/e2e",
   timeout: 120_000,
-  // A daemon, a browser and its workers fill two cores.
-  workers: 1,
+  // Each worker has its own browser and daemon. One does not keep two cores busy.
+  workers: 2,
   forbidOnly: true,
   expect: { timeout: 20_000 },
   reporter: [["list"]],

@@ -40,22 +40,37 @@ async function writeLargeNar(path: string): Promise<string> {
   return `sha256-${hash.digest("base64")}`;
 }
 
+/** Content of `/proc/PID/status` by PID. */
+async function processes(): Promise<Map<number, string>> {
+  const found = new Map<number, string>();
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    // A process may have ended meanwhile.
+    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => undefined);
+    if (status !== undefined) found.set(Number(pid), status);
+  }
+  return found;
+}
+
+function field(status: string | undefined, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status ?? "")?.[1] ?? 0);
+}
+
 /**
- * Memory of the largest renderer process, in bytes. It includes the page, its workers, their heaps
- * and buffers.
+ * Memory of the largest renderer process among the descendants of this process, in bytes. It
+ * includes the page, its workers, their heaps and buffers.
  */
 async function rendererMemory(): Promise<number> {
   let largest = 0;
-  for (const pid of await readdir("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      if (!(await readFile(`/proc/${pid}/cmdline`, "utf8")).includes("--type=renderer")) continue;
-      const status = await readFile(`/proc/${pid}/status`, "utf8");
-      // RssAnon excludes memory that is shared with other processes, such as the program itself.
-      largest = Math.max(largest, Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024);
-    } catch {
-      // The process has ended meanwhile.
-    }
+  const all = await processes();
+  for (const [pid, status] of all) {
+    let ancestor = field(status, "PPid");
+    while (ancestor > 0 && ancestor !== process.pid) ancestor = field(all.get(ancestor), "PPid");
+    if (ancestor !== process.pid) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (!command.includes("--type=renderer")) continue;
+    // RssAnon excludes memory that is shared with other processes, such as the program itself.
+    largest = Math.max(largest, field(status, "RssAnon") * 1024);
   }
   return largest;
 }
@@ -75,6 +90,7 @@ test("a file of 1 GiB is imported in less than 256 MiB, and rendered without bei
   });
 
   const before = await rendererMemory();
+  expect(before).toBeGreaterThan(MiB);
   let peak = before;
   const watch = setInterval(async () => {
     peak = Math.max(peak, await rendererMemory());
