@@ -9,8 +9,11 @@ import type { UploadRecords } from "./binary-cache/uploads.ts";
 import { ownDataDir } from "./data-dir-owner.ts";
 import { LmdbEnvironment } from "./lmdb.ts";
 import { NodeHashEngine } from "./node-hash-engine.ts";
-import { FileChunkStore } from "./objects/file-chunk-store.ts";
+import { FileObjectStore } from "./objects/file-object-store.ts";
+import { ObjectChunkStore } from "./objects/object-chunk-store.ts";
 import { ObjectJournal } from "./objects/object-journal.ts";
+import { KEY_ORDER } from "./objects/object-layout.ts";
+import { StagedObjectStore } from "./objects/staged-object-store.ts";
 import { storeAfter } from "./publishing.ts";
 
 export interface EmbeddedStore extends LocalStoreServices {
@@ -44,32 +47,33 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
   let disown = (): void => {};
   try {
     disown = ownDataDir(environment, root);
-    const chunks = await FileChunkStore.open(root, { exclusive: true, journal: new ObjectJournal(environment) });
+    const files = await FileObjectStore.open(root, { exclusive: true });
+    const objects = new StagedObjectStore(root, files, new ObjectJournal(environment, KEY_ORDER));
     const records = environment.records("cache-uploads");
     let closing: Promise<void> | undefined;
     const close = async () => {
       try {
-        await chunks.close();
+        await objects.close();
       } finally {
         disown();
         await environment.close();
       }
     };
     return {
-      blobs: new ChunkedBlobService(chunks, options.engine ?? new NodeHashEngine()),
-      directories: new StoredDirectoryService(storeAfter(environment.directories, () => chunks.flush())),
-      pathInfos: publishAfter(environment.pathInfos, () => chunks.flush()),
+      blobs: new ChunkedBlobService(new ObjectChunkStore(objects), options.engine ?? new NodeHashEngine()),
+      directories: new StoredDirectoryService(storeAfter(environment.directories, () => objects.flush())),
+      pathInfos: publishAfter(environment.pathInfos, () => objects.flush()),
       uploadRecords: {
         get: (key) => records.get(key),
         async put(added) {
           // If the content is small, it is flushed together with the records.
-          await chunks.order();
+          await objects.order();
           await records.put(added);
-          await chunks.flush();
+          await objects.flush();
         },
       },
       async flush() {
-        await chunks.flush();
+        await objects.flush();
         await environment.flush();
       },
       close: () => {

@@ -281,11 +281,11 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /**
- * Returns a `Uint8Array` on the same memory. No `Buffer` leaves this file, because the `slice` of a
+ * Returns a `Uint8Array` on the same memory. Callers get no `Buffer`, because the `slice` of a
  * `Buffer` doesn't copy.
  */
-function asBytes(buffer: Buffer): Uint8Array;
-function asBytes(buffer: Buffer | undefined): Uint8Array | undefined;
-function asBytes(buffer: Buffer | undefined): Uint8Array | undefined {
+export function asBytes(buffer: Buffer): Uint8Array;
+export function asBytes(buffer: Buffer | undefined): Uint8Array | undefined;
+export function asBytes(buffer: Buffer | undefined): Uint8Array | undefined {
   return buffer && new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { ROWS } from "./matrix.ts";
+import { OBJECT_STORES, ROWS } from "./matrix.ts";
 
 const SRC = fileURLToPath(new URL("../../src", import.meta.url));
 
@@ -14,6 +14,7 @@ const INTERFACES = [
   "LocalPathInfoService",
   "ChunkStore",
   "DirectoryStore",
+  "ObjectStore",
   "PackStore",
 ];
 
@@ -32,7 +33,7 @@ const WITHOUT_SUITE: Readonly<Record<string, string>> = {
  * Returns the names of functions, methods and constants that are declared as a service.
  *
  * @param classes names of the classes that implement one. Methods that return one are not found:
- *   they are constructors of their own class, such as `FileChunkStore.open`
+ *   they are constructors of their own class, such as `FileObjectStore.open`
  */
 function creators(source: string, classes: readonly string[]): string[] {
   const service = `(?:${[...INTERFACES, ...GROUPS].join("|")})`;
@@ -65,7 +66,7 @@ function toCover(sources: readonly string[]): string[] {
 test("every service is in the conformance matrix", async () => {
   const paths = (await readdir(SRC, { recursive: true })).filter((path) => path.endsWith(".ts"));
   const found = toCover(await Promise.all(paths.map((path) => readFile(join(SRC, path), "utf8"))));
-  const covered = [...new Set(Object.values(ROWS).flatMap(({ covers }) => covers))];
+  const covered = [...new Set([...Object.values(ROWS), ...Object.values(OBJECT_STORES)].flatMap(({ covers }) => covers))];
   const known = [...covered, ...Object.keys(WITHOUT_SUITE)];
   expect(found.length).toBeGreaterThanOrEqual(30);
   expect(found.filter((name) => !known.includes(name))).toEqual([]);

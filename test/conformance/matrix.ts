@@ -73,13 +73,13 @@ export const MATRIX = {
     runtimes: ["node"],
     address: "file:DIR",
     canDelete: true,
-    covers: ["embeddedBackend", "openEmbeddedStore", "FileChunkStore", "LmdbDirectoryStore", "LmdbPathInfoService"],
+    covers: ["embeddedBackend", "openEmbeddedStore", "ObjectChunkStore", "LmdbDirectoryStore", "LmdbPathInfoService"],
   },
   // Only blobs.
   "object store": {
     runtimes: ["node"],
     address: "objectstore+file:DIR",
-    covers: ["objectStoreBackend", "FileChunkStore"],
+    covers: ["objectStoreBackend", "ObjectChunkStore"],
   },
   // Connected to a live daemon, with each of the three protocols.
   "remote over gRPC": {
@@ -123,3 +123,14 @@ type In<Runtime extends "node" | "browser"> = {
 /** Names of the backends that the test file of a runtime opens itself. */
 export type OpenedInNode = Exclude<In<"node">, WithAddress>;
 export type OpenedInBrowser = In<"browser">;
+
+/**
+ * Every ObjectStore, with the code that its suite covers. `object-stores.test.ts` must have an
+ * entry for each name.
+ */
+export const OBJECT_STORES = {
+  memory: { covers: ["MemoryObjectStore"] },
+  files: { covers: ["FileObjectStore"] },
+  "files, staged": { covers: ["StagedObjectStore"] },
+  "files, staged, with a journal": { covers: ["StagedObjectStore"] },
+} as const satisfies Record<string, { readonly covers: readonly string[] }>;

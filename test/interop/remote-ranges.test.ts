@@ -12,12 +12,12 @@ import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import type { Digest } from "../../src/castore/digest.ts";
 import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
-import { FileChunkStore } from "../../src/node/objects/file-chunk-store.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { type RunningServer, startServer } from "../../src/node/server.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import { createBrowserTransport, MAX_RESPONSE_MESSAGE } from "../../src/wire/transport.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
+import { FileChunkStore } from "../node/file-chunk-store.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = 1024 * MIB;

@@ -7,8 +7,8 @@ import { toHex } from "../../src/bytes.ts";
 import type { StoredChunk } from "../../src/castore/chunk-store.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import { StoreError } from "../../src/error.ts";
-import { FileChunkStore } from "../../src/node/objects/file-chunk-store.ts";
 import { compressZstd, decompressZstd } from "../../src/node/zstd.ts";
+import { FileChunkStore } from "./file-chunk-store.ts";
 
 /** Number of upcoming writes that fail. */
 const disk = vi.hoisted(() => ({ failures: 0 }));
@@ -21,7 +21,7 @@ vi.mock("../../src/node/objects/durable-files.ts", async (original) => {
     }
     return actual.writeFilesDurably(...args);
   };
-  return { writeFilesDurably };
+  return { ...actual, writeFilesDurably };
 });
 
 let root: string;
@@ -33,7 +33,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 const bytes = (text: string) => new TextEncoder().encode(text);
 const pathOf = (kind: string, digest: Uint8Array) => join(root, kind, "b3", toHex(digest).slice(0, 4), toHex(digest));
 
-describe("FileChunkStore", () => {
+describe("ObjectChunkStore on staged files", () => {
   test("lays out chunks and blobs as tvix does, after a flush", async () => {
     const store = await FileChunkStore.open(root);
     const [one, two] = [bytes("one"), bytes("two")];

@@ -7,11 +7,11 @@ import type { StoredChunk } from "../../src/castore/chunk-store.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import { StoreError } from "../../src/error.ts";
 import { LmdbEnvironment } from "../../src/node/lmdb.ts";
-import { FileChunkStore } from "../../src/node/objects/file-chunk-store.ts";
+import { FileObjectStore } from "../../src/node/objects/file-object-store.ts";
 import { JournalDrain } from "../../src/node/objects/journal-drain.ts";
-import { ObjectFiles } from "../../src/node/objects/object-files.ts";
 import { ObjectJournal } from "../../src/node/objects/object-journal.ts";
-import { objectPath, StagedObjects } from "../../src/node/objects/staged-objects.ts";
+import { KEY_ORDER, objectKey } from "../../src/node/objects/object-layout.ts";
+import { FileChunkStore } from "./file-chunk-store.ts";
 
 let root: string;
 let environment: LmdbEnvironment;
@@ -30,11 +30,11 @@ function chunkOf(text: string): StoredChunk {
   const bytes = new TextEncoder().encode(text);
   return { digest: digestOf(bytes), bytes };
 }
-const pathOf = ({ digest }: StoredChunk) => objectPath("chunks", digest);
+const pathOf = ({ digest }: StoredChunk) => objectKey("chunks", digest);
 const isFile = (chunk: StoredChunk) => existsSync(join(root, pathOf(chunk)));
 
 async function open() {
-  const journal = new ObjectJournal(environment);
+  const journal = new ObjectJournal(environment, KEY_ORDER);
   return { journal, store: await FileChunkStore.open(root, { exclusive: true, journal }) };
 }
 
@@ -45,15 +45,15 @@ function put(store: FileChunkStore, chunk: StoredChunk): Promise<void> {
 
 /** Makes a journal with some chunks and their blobs, and the files that they go to. */
 async function filled(count: number) {
-  const journal = new ObjectJournal(environment);
-  const batch = new StagedObjects();
+  const journal = new ObjectJournal(environment, KEY_ORDER);
+  const [chunks, blobs] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()];
   for (let i = 0; i < count; i++) {
     const { digest, bytes } = chunkOf(`${i}`);
-    batch.add("chunks", objectPath("chunks", digest), bytes);
-    batch.add("blobs", objectPath("blobs", digest), new Uint8Array());
+    chunks.set(objectKey("chunks", digest), bytes);
+    blobs.set(objectKey("blobs", digest), new Uint8Array());
   }
-  await journal.add(batch);
-  return { journal, batch, files: await ObjectFiles.open(root, { exclusive: true }) };
+  await journal.add([chunks, blobs]);
+  return { journal, chunks, files: await FileObjectStore.open(root, { exclusive: true }) };
 }
 
 test("small objects are in the journal after a flush, and the next process finds them there", async () => {
@@ -73,7 +73,7 @@ test("small objects are in the journal after a flush, and the next process finds
   await again.store.close();
   expect(again.journal).toMatchObject({ count: 0, bytes: 0 });
   expect(isFile(chunk)).toBe(true);
-  expect(await readFile(join(root, objectPath("blobs", chunk.digest)))).toHaveLength(0);
+  expect(await readFile(join(root, objectKey("blobs", chunk.digest)))).toHaveLength(0);
 });
 
 test("no object is put into the journal twice", async () => {
@@ -101,7 +101,7 @@ test("objects that are put concurrently are counted once", async () => {
   };
   await Promise.all(Array.from({ length: 6 }, putAll));
   expect(journal.count).toBe(600);
-  expect(new ObjectJournal(environment)).toMatchObject({ count: 600, bytes: journal.bytes });
+  expect(new ObjectJournal(environment, KEY_ORDER)).toMatchObject({ count: 600, bytes: journal.bytes });
   await store.close();
   expect(journal).toMatchObject({ count: 0, bytes: 0 });
 });
@@ -155,13 +155,19 @@ test("objects become files when no new object has come for a second", async () =
 
 test("the entry of a blob becomes a file after all chunks", async () => {
   const { journal, files } = await filled(3);
-  expect(journal.some(2, 100)).toMatchObject({ chunks: { size: 2 }, blobs: { size: 0 } });
-  expect(journal.some(100, 1)).toMatchObject({ chunks: { size: 1 }, blobs: { size: 0 } });
+  for (const [some, size] of [
+    [journal.some(2, 100), 2],
+    [journal.some(100, 1), 1],
+    [journal.some(100, 100), 3],
+  ] as const) {
+    expect(some.size).toBe(size);
+    expect([...some.keys()].every((key) => key.startsWith("chunks/"))).toBe(true);
+  }
   const written: string[][] = [];
-  const write = files.write.bind(files);
-  vi.spyOn(files, "write").mockImplementation(async (groups) => {
+  const putMany = files.putMany.bind(files);
+  vi.spyOn(files, "putMany").mockImplementation(async (groups) => {
     written.push(...groups.map((objects) => [...objects.keys()].map((path) => path.slice(0, 6))));
-    await write(groups);
+    await putMany(groups);
   });
   await new JournalDrain(journal, files).close();
   expect(written.filter((paths) => paths.length > 0)).toEqual([Array(3).fill("chunks"), Array(3).fill("blobs/")]);
@@ -177,13 +183,13 @@ test("a caller waits while the journal is full", async () => {
 });
 
 test("objects stay in the journal while files can't be written, and waiting callers get the error", async () => {
-  const { journal, files, batch } = await filled(3);
-  const full = vi.spyOn(files, "write").mockRejectedValue(new StoreError("quota", "the disk is full"));
+  const { journal, files, chunks } = await filled(3);
+  const full = vi.spyOn(files, "putMany").mockRejectedValue(new StoreError("quota", "the disk is full"));
   const drain = new JournalDrain(journal, files, { bytes: 1_000_000, count: 5 });
   await expect(drain.makeRoom()).rejects.toMatchObject({ code: "quota" });
   await expect(drain.close()).rejects.toMatchObject({ code: "quota" });
   expect(journal.count).toBe(6);
-  expect([...batch.chunks.keys()].every((path) => journal.has(path))).toBe(true);
+  expect([...chunks.keys()].every((path) => journal.has(path))).toBe(true);
   full.mockRestore();
   await drain.close();
   expect(journal.count).toBe(0);

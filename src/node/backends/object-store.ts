@@ -1,5 +1,7 @@
 import { ChunkedBlobService } from "../../castore/chunked-blobs.ts";
-import { FileChunkStore } from "../objects/file-chunk-store.ts";
+import { FileObjectStore } from "../objects/file-object-store.ts";
+import { ObjectChunkStore } from "../objects/object-chunk-store.ts";
+import { StagedObjectStore } from "../objects/staged-object-store.ts";
 import { parsePath } from "./address-text.ts";
 import type { Backend } from "./backend.ts";
 
@@ -16,7 +18,8 @@ export const objectStoreBackend: Backend<ObjectStoreAddress, "blobs"> = {
   parse: (address) => ({ scheme: address.scheme, path: parsePath(address) }),
   format: ({ scheme, path }) => `${scheme}:${path}`,
   async open({ path }, engine) {
-    const chunks = await FileChunkStore.open(path);
-    return { blobs: new ChunkedBlobService(chunks, engine), flush: () => chunks.flush(), close: () => chunks.close() };
+    const objects = new StagedObjectStore(path, await FileObjectStore.open(path));
+    const blobs = new ChunkedBlobService(new ObjectChunkStore(objects), engine);
+    return { blobs, flush: () => objects.flush(), close: () => objects.close() };
   },
 };

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { renameSync, writeFileSync } from "node:fs";
-import { mkdir, open, rm } from "node:fs/promises";
+import { link, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { systemErrorCode, writeError } from "../file-error.ts";
 import { inParallel, inTurns } from "../parallel.ts";
@@ -56,6 +56,48 @@ export async function writeFilesDurably(root: string, temporary: string, groups:
     throw writeError(error, `can't write under ${root}`);
   }
 }
+
+/**
+ * Writes a file under `root`, unless it exists. Of several concurrent writers, in any process, one
+ * writes the file. On file systems without hard links, several of them may replace each other's
+ * file. Resolves when the file survives a crash.
+ *
+ * @param temporary an existing directory on the same file system, for files that are being written
+ * @returns whether the file was written
+ * @throws StoreError as `writeFilesDurably`
+ */
+export async function createFileDurably(root: string, temporary: string, { path, bytes }: NewFile): Promise<boolean> {
+  const from = join(temporary, temporaryName());
+  const to = join(root, path);
+  try {
+    await writeSynced(from, bytes);
+    const directory = dirname(to);
+    await mkdir(directory, { recursive: true });
+    const created = await moveIfAbsent(from, to);
+    await syncAll(root, withParents([directory], root));
+    return created;
+  } catch (error) {
+    throw writeError(error, `can't write under ${root}`);
+  } finally {
+    await rm(from, { force: true }).catch(() => {});
+  }
+}
+
+/** Unlike a rename, a hard link fails if there is a file already. */
+async function moveIfAbsent(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === "EEXIST") return false;
+    if (!code || !NO_HARD_LINKS.has(code)) throw error;
+    await rename(from, to);
+  }
+  return true;
+}
+
+/** Codes with which file systems refuse hard links. */
+const NO_HARD_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 
 let temporaryNames = 0;
 

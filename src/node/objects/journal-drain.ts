@@ -1,4 +1,4 @@
-import type { ObjectFiles } from "./object-files.ts";
+import type { ObjectStore } from "../../castore/object-store.ts";
 import type { ObjectJournal } from "./object-journal.ts";
 
 interface Limits {
@@ -8,7 +8,7 @@ interface Limits {
 
 /** Contents of the journal at which `put` starts to wait. */
 const LIMITS: Limits = { bytes: 64 * 1024 * 1024, count: 65_536 };
-/** Maximum contents of one step, which are turned into files together. */
+/** Maximum contents of one step, which are written together. */
 const STEP_BYTES = 16 * 1024 * 1024;
 const STEP_COUNT = 4096;
 /** Milliseconds without new objects after which a step starts. */
@@ -17,19 +17,19 @@ const IDLE = 1000;
 const PAUSE = 10_000;
 
 /**
- * Turns the objects in a journal into files: when the store is idle, or once the journal is half
- * full.
+ * Writes the objects of a journal to an object store: when no new ones come, or once the journal is
+ * half full.
  */
 export class JournalDrain {
   readonly #journal: ObjectJournal;
-  readonly #files: ObjectFiles;
+  readonly #target: ObjectStore;
   readonly #limits: Limits;
   #timer: NodeJS.Timeout | undefined;
   #step: Promise<boolean> | undefined;
 
-  constructor(journal: ObjectJournal, files: ObjectFiles, limits = LIMITS) {
+  constructor(journal: ObjectJournal, target: ObjectStore, limits = LIMITS) {
     this.#journal = journal;
-    this.#files = files;
+    this.#target = target;
     this.#limits = limits;
     // An earlier process may have left objects in the journal.
     this.schedule();
@@ -44,21 +44,30 @@ export class JournalDrain {
   /**
    * Waits while the journal is full.
    *
-   * @throws StoreError `quota`, `denied` or `unavailable` if a file can't be written
+   * @throws StoreError `quota`, `denied` or `unavailable` if objects can't be written
    */
   async makeRoom(): Promise<void> {
     while (this.#isFilled(1) && (await this.#once()));
   }
 
   /**
-   * Turns all remaining objects into files.
+   * Writes all objects of the journal.
    *
-   * @throws StoreError `quota`, `denied` or `unavailable` if a file can't be written; the rest then
-   *   stays in the journal
+   * @throws StoreError `quota`, `denied` or `unavailable` if objects can't be written; the rest
+   *   then stays in the journal
+   */
+  async empty(): Promise<void> {
+    while (await this.#once());
+  }
+
+  /**
+   * Writes all objects of the journal, and starts no more steps.
+   *
+   * @throws StoreError as `empty`
    */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    while (await this.#once());
+    await this.empty();
     clearTimeout(this.#timer);
   }
 
@@ -87,10 +96,10 @@ export class JournalDrain {
   }
 
   async #move(): Promise<boolean> {
-    const batch = this.#journal.some(STEP_COUNT, STEP_BYTES);
-    if (batch.chunks.size + batch.blobs.size === 0) return false;
-    await this.#files.write([batch.chunks, batch.blobs]);
-    await this.#journal.remove(batch);
+    const objects = this.#journal.some(STEP_COUNT, STEP_BYTES);
+    if (objects.size === 0) return false;
+    await this.#target.putMany([objects]);
+    await this.#journal.remove(objects);
     return true;
   }
 }

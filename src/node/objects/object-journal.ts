@@ -1,20 +1,28 @@
-import { asBuffer, type Bytes, inOneTurn, type LmdbEnvironment } from "../lmdb.ts";
-import type { ObjectBatch } from "./staged-objects.ts";
+import type { ObjectGroup } from "../../castore/object-store.ts";
+import { StoreError } from "../../error.ts";
+import { asBuffer, asBytes, type Bytes, inOneTurn, type LmdbEnvironment } from "../lmdb.ts";
 
 /**
- * Holds objects in one database until they become files. The objects are on disk there. A database
- * is fast: to flush each small file separately costs a hundred times as much as to write it.
+ * Holds objects in one database until they are written to an object store. The objects are on disk
+ * there. A database is fast: to flush each small file separately costs a hundred times as much as
+ * to write it.
  */
 export class ObjectJournal {
   readonly #environment: LmdbEnvironment;
   readonly #database: Bytes;
+  readonly #order: readonly string[];
   #count = 0;
   #bytes = 0;
 
-  /** Opens the journal of the object store that uses this environment. */
-  constructor(environment: LmdbEnvironment) {
+  /**
+   * Opens the journal of the object store that uses this environment.
+   *
+   * @param order beginnings of all keys, in the order in which `some` returns objects
+   */
+  constructor(environment: LmdbEnvironment, order: readonly string[]) {
     this.#environment = environment;
     this.#database = environment.database("object-journal");
+    this.#order = order;
     for (const { value } of this.#database.getRange()) {
       this.#count++;
       this.#bytes += value.length;
@@ -30,13 +38,24 @@ export class ObjectJournal {
     return this.#bytes;
   }
 
-  has(path: string): boolean {
-    return this.#count > 0 && this.#database.doesExist(Buffer.from(path));
+  has(key: string): boolean {
+    return this.#count > 0 && this.#database.doesExist(Buffer.from(key));
   }
 
-  /** Reads an object. The bytes are only valid until the next call. */
-  get(path: string): Uint8Array | undefined {
-    return this.#count > 0 ? this.#database.getBinary(Buffer.from(path)) : undefined;
+  /** Reads a copy of an object. */
+  get(key: string): Uint8Array | undefined {
+    return this.#count > 0 ? asBytes(this.#database.getBinary(Buffer.from(key))) : undefined;
+  }
+
+  /** Sizes of the objects whose keys start with `prefix`. */
+  sizes(prefix: string): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const { key, value } of this.#database.getRange({ start: Buffer.from(prefix) })) {
+      const name = key.toString("latin1");
+      if (!name.startsWith(prefix)) break;
+      found.set(name, value.length);
+    }
+    return found;
   }
 
   /**
@@ -46,10 +65,12 @@ export class ObjectJournal {
    *
    * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
-  async add({ chunks, blobs }: ObjectBatch): Promise<void> {
-    const objects = [...chunks, ...blobs];
+  async add(groups: readonly ObjectGroup[]): Promise<void> {
+    const objects = groups.flatMap((group) => [...group]);
+    const stray = objects.find(([key]) => !this.#order.some((prefix) => key.startsWith(prefix)));
+    if (stray) throw new StoreError("internal", `the journal has no place for the object ${stray[0]}`);
     await this.#environment.written("can't store objects", () =>
-      inOneTurn(objects, ([path, bytes]) => this.#database.put(Buffer.from(path), asBuffer(bytes))),
+      inOneTurn(objects, ([key, bytes]) => this.#database.put(Buffer.from(key), asBuffer(bytes))),
     );
     this.#count += objects.length;
     for (const [, bytes] of objects) this.#bytes += bytes.length;
@@ -57,33 +78,33 @@ export class ObjectJournal {
   }
 
   /**
-   * Copies some objects, at least one if the journal isn't empty. Returns blob entries only if the
-   * journal has no chunks.
+   * Copies some objects, at least one if the journal isn't empty. Returns objects only if the
+   * journal has none that precede them in the order of keys.
    */
-  some(maxCount: number, maxBytes: number): ObjectBatch {
-    let bytes = 0;
-    const read = (start: string, end: string): Map<string, Uint8Array> => {
+  some(maxCount: number, maxBytes: number): ObjectGroup {
+    for (const prefix of this.#order) {
       const found = new Map<string, Uint8Array>();
-      for (const { key, value } of this.#database.getRange({ start: Buffer.from(start), end: Buffer.from(end) })) {
-        if (found.size >= maxCount || bytes >= maxBytes) break;
-        found.set(key.toString("latin1"), value.slice());
-        bytes += value.length;
+      let total = 0;
+      for (const { key, value } of this.#database.getRange({ start: Buffer.from(prefix), limit: maxCount })) {
+        const name = key.toString("latin1");
+        if (!name.startsWith(prefix) || total >= maxBytes) break;
+        // LMDB reuses the memory of `value`, and the `slice` of a `Buffer` doesn't copy.
+        found.set(name, new Uint8Array(value));
+        total += value.length;
       }
-      return found;
-    };
-    const chunks = read("chunks/", "chunks0");
-    return chunks.size > 0 ? { chunks, blobs: new Map() } : { chunks, blobs: read("blobs/", "blobs0") };
+      if (found.size > 0) return found;
+    }
+    return new Map();
   }
 
   /**
    * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
-  async remove({ chunks, blobs }: ObjectBatch): Promise<void> {
-    const objects = [...chunks, ...blobs];
+  async remove(objects: ObjectGroup): Promise<void> {
     await this.#environment.written("can't remove objects from the journal", () =>
-      inOneTurn(objects, ([path]) => this.#database.remove(Buffer.from(path))),
+      inOneTurn(objects, ([key]) => this.#database.remove(Buffer.from(key))),
     );
-    this.#count -= objects.length;
+    this.#count -= objects.size;
     for (const [, bytes] of objects) this.#bytes -= bytes.length;
   }
 }

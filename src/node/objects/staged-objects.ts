@@ -1,22 +1,4 @@
-import { toHex } from "../../bytes.ts";
-import type { Digest } from "../../castore/digest.ts";
-
-/**
- * Kind of an object, and the name of its directory in the object store. Chunks are written first,
- * so that a blob's entry never exists before its chunks.
- */
-export type ObjectKind = "chunks" | "blobs";
-
-/** Objects by their paths in the object store. */
-export type Objects = ReadonlyMap<string, Uint8Array>;
-
-export type ObjectBatch = Readonly<Record<ObjectKind, Objects>>;
-
-/** Returns the path of an object, relative to the root of the object store. */
-export function objectPath(kind: ObjectKind, digest: Digest): string {
-  const hex = toHex(digest);
-  return `${kind}/b3/${hex.slice(0, 4)}/${hex}`;
-}
+import type { ObjectGroup } from "../../castore/object-store.ts";
 
 /**
  * Contents at which a batch is full. Twice as much may be in memory: one batch fills while another
@@ -25,16 +7,22 @@ export function objectPath(kind: ObjectKind, digest: Digest): string {
 const FULL_BYTES = 16 * 1024 * 1024;
 const FULL_COUNT = 8192;
 
-/** Objects that are only in memory. */
-export class StagedObjects implements ObjectBatch {
-  readonly chunks: Map<string, Uint8Array>;
-  readonly blobs: Map<string, Uint8Array>;
-  #bytes: number;
+/**
+ * Objects that are only in memory, in the groups of `ObjectStore.putMany`. The groups of several
+ * calls are merged by their index: an object of any call is written after all objects that precede
+ * it in its own call.
+ */
+export class StagedObjects {
+  readonly #groups: Map<string, Uint8Array>[] = [];
+  #bytes = 0;
 
-  constructor(earlier?: StagedObjects, later?: StagedObjects) {
-    this.chunks = new Map([...(earlier?.chunks ?? []), ...(later?.chunks ?? [])]);
-    this.blobs = new Map([...(earlier?.blobs ?? []), ...(later?.blobs ?? [])]);
-    this.#bytes = (earlier?.bytes ?? 0) + (later?.bytes ?? 0);
+  constructor(...batches: readonly (StagedObjects | undefined)[]) {
+    for (const batch of batches)
+      for (const [i, group] of (batch?.groups ?? []).entries()) for (const [key, bytes] of group) this.add(i, key, bytes);
+  }
+
+  get groups(): readonly ObjectGroup[] {
+    return this.#groups;
   }
 
   get bytes(): number {
@@ -42,7 +30,7 @@ export class StagedObjects implements ObjectBatch {
   }
 
   get count(): number {
-    return this.chunks.size + this.blobs.size;
+    return this.#groups.reduce((sum, group) => sum + group.size, 0);
   }
 
   get isFull(): boolean {
@@ -50,14 +38,20 @@ export class StagedObjects implements ObjectBatch {
   }
 
   /**
-   * @param path path of an object that is not yet staged
+   * @param group index of the group
+   * @param key key of an object that is not yet staged
    */
-  add(kind: ObjectKind, path: string, bytes: Uint8Array): void {
-    this[kind].set(path, bytes);
+  add(group: number, key: string, bytes: Uint8Array): void {
+    while (this.#groups.length <= group) this.#groups.push(new Map());
+    this.#groups[group]?.set(key, bytes);
     this.#bytes += bytes.length;
   }
 
-  get(path: string): Uint8Array | undefined {
-    return this.chunks.get(path) ?? this.blobs.get(path);
+  get(key: string): Uint8Array | undefined {
+    for (const group of this.#groups) {
+      const bytes = group.get(key);
+      if (bytes) return bytes;
+    }
+    return undefined;
   }
 }

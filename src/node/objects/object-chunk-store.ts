@@ -1,0 +1,95 @@
+import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../../castore/chunk-store.ts";
+import { type Digest, formatDigest } from "../../castore/digest.ts";
+import type { ObjectStore } from "../../castore/object-store.ts";
+import { StoreError } from "../../error.ts";
+import { Turn } from "../../turn.ts";
+import { decodeBlobEntry, encodeBlobEntry } from "../../wire/stored-messages.ts";
+import { inParallel } from "../parallel.ts";
+import { compressZstd, decompressZstd } from "../zstd.ts";
+import { objectKey } from "./object-layout.ts";
+
+/**
+ * Maximum size of a chunk, in bytes. Our chunks have at most 512 KiB, but other stores with this
+ * layout may cut larger ones.
+ */
+const MAX_CHUNK_SIZE = 16 * 1024 * 1024;
+/**
+ * Maximum size of a compressed chunk, in bytes. zstd adds a little to data that it can't compress.
+ */
+const MAX_CHUNK_OBJECT_SIZE = MAX_CHUNK_SIZE + MAX_CHUNK_SIZE / 128;
+/**
+ * Maximum size of a blob entry, in bytes: the chunk list and outboard of a blob of some 300 GiB.
+ */
+const MAX_BLOB_OBJECT_SIZE = 64 * 1024 * 1024;
+
+/**
+ * Stores blobs in an object store, in the layout of tvix and snix.
+ * `blobs/b3/<first 2 bytes>/<digest>` holds a serialized StatBlobResponse, and
+ * `chunks/b3/<first 2 bytes>/<digest>` a chunk compressed with zstd. Digests are in hexadecimal.
+ */
+export class ObjectChunkStore implements ChunkStore {
+  readonly #objects: ObjectStore;
+
+  constructor(objects: ObjectStore) {
+    this.#objects = objects;
+  }
+
+  async getBlobs(blobs: readonly Digest[]): Promise<(BlobEntry | undefined)[]> {
+    return inParallelTurns(blobs, async (digest) => {
+      const bytes = await this.#objects.get(objectKey("blobs", digest), { limit: MAX_BLOB_OBJECT_SIZE });
+      return bytes && decodeBlobEntry(digest, bytes);
+    });
+  }
+
+  async getChunks(chunks: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+    return inParallelTurns(chunks, async (digest) => {
+      const frame = await this.#objects.get(objectKey("chunks", digest), { limit: MAX_CHUNK_OBJECT_SIZE });
+      return frame && decompressZstd(frame, MAX_CHUNK_SIZE, `chunk ${formatDigest(digest)}`);
+    });
+  }
+
+  async hasChunks(chunks: readonly Digest[]): Promise<boolean[]> {
+    return inParallelTurns(chunks, (digest) => this.#objects.has(objectKey("chunks", digest)));
+  }
+
+  /**
+   * @throws StoreError `invalid` if a chunk has more than 16 MiB; otherwise as
+   *   `ObjectStore.putMany`
+   */
+  async put(chunks: readonly StoredChunk[], blobs: readonly StoredBlob[]): Promise<void> {
+    for (const { digest, bytes } of chunks) {
+      if (bytes.length > MAX_CHUNK_SIZE)
+        throw new StoreError("invalid", `chunk ${formatDigest(digest)} is larger than ${MAX_CHUNK_SIZE} bytes`);
+    }
+    await this.#objects.putMany([
+      await this.#missing("chunks", chunks, ({ bytes }) => compressZstd(bytes)),
+      await this.#missing("blobs", blobs, (blob) => encodeBlobEntry(blob.digest, blob)),
+    ]);
+  }
+
+  /** Encodes the objects that the store lacks. */
+  async #missing<T extends { readonly digest: Digest }>(
+    kind: "chunks" | "blobs",
+    items: readonly T[],
+    encode: (item: T) => Uint8Array,
+  ): Promise<Map<string, Uint8Array>> {
+    const missing = new Map<string, Uint8Array>();
+    await inParallelTurns(items, async (item) => {
+      const key = objectKey(kind, item.digest);
+      if (!missing.has(key) && !(await this.#objects.has(key))) missing.set(key, encode(item));
+    });
+    return missing;
+  }
+}
+
+/**
+ * Calls `work` for each item, several at a time, and lets other tasks run in between: objects in
+ * memory or in the system's page cache come without a pause.
+ */
+function inParallelTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const turn = new Turn();
+  return inParallel(items, async (item) => {
+    await turn.pass();
+    return work(item);
+  });
+}
