@@ -11,7 +11,10 @@ import type { Directory, DirectorySizeRule } from "./directory.ts";
  *   the digest.
  */
 export interface DirectoryService {
-  /** Reads one directory; `undefined` if it is missing. */
+  /**
+   * Reads one directory; `undefined` if it is missing. A service that stores whole closures finds a
+   * directory beneath a root only after it was asked for a directory or closure above.
+   */
   get(digest: Digest, options?: { signal?: AbortSignal | undefined }): Promise<Directory | undefined>;
 
   /**

@@ -40,6 +40,7 @@ export { fsEntries } from "./fs-entries.ts";
 export { connectGrpc, type GrpcConnection } from "./grpc.ts";
 export { LmdbEnvironment } from "./lmdb.ts";
 export { NodeHashEngine } from "./node-hash-engine.ts";
+export { ClosureDirectoryService } from "./objects/closure-directories.ts";
 export { FileObjectStore } from "./objects/file-object-store.ts";
 export { ObjectChunkStore } from "./objects/object-chunk-store.ts";
 export { StagedObjectStore } from "./objects/staged-object-store.ts";

@@ -19,7 +19,10 @@ const INTERFACES = [
 ];
 
 /** Objects that have several services. */
-const GROUPS = ["CastoreServices", "StoreServices", "LocalStoreServices", "RemoteStore", "OpenedServices", "EmbeddedStore"];
+const GROUPS = [
+  ...["CastoreServices", "StoreServices", "LocalStoreServices", "RemoteStore", "OpenedServices", "EmbeddedStore"],
+  "ObjectCastore",
+];
 
 /** Code that looks as if it created a service, with the reason why it has no suite. */
 const WITHOUT_SUITE: Readonly<Record<string, string>> = {

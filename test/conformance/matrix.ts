@@ -75,11 +75,16 @@ export const MATRIX = {
     canDelete: true,
     covers: ["embeddedBackend", "openEmbeddedStore", "ObjectChunkStore", "LmdbDirectoryStore", "LmdbPathInfoService"],
   },
-  // Only blobs.
-  "object store": {
+  // Blobs and closures of directories, in the layout of snix.
+  "object store on files": {
     runtimes: ["node"],
     address: "objectstore+file:DIR",
-    covers: ["objectStoreBackend", "ObjectChunkStore"],
+    covers: ["objectStoreBackend", "objectCastore", "ObjectChunkStore", "ClosureDirectoryService"],
+  },
+  "object store in memory": {
+    runtimes: ["node"],
+    address: "objectstore+memory:",
+    covers: ["memoryObjectStoreBackend", "objectCastore", "ObjectChunkStore", "ClosureDirectoryService"],
   },
   // Connected to a live daemon, with each of the three protocols.
   "remote over gRPC": {

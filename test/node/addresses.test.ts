@@ -12,6 +12,7 @@ test.each([
   ["file:relative", `file:${resolve("relative")}`],
   ["objectstore+file:/data/", "objectstore+file:/data"],
   ["objectstore+file:///data", "objectstore+file:/data"],
+  ["objectstore+memory://", "objectstore+memory:"],
   ["grpc+http://[::1]:8000", "grpc+http://[::1]:8000"],
   ["grpc+http://Example.org:80/", "grpc+http://example.org"],
   ["grpc+https://example.org", "grpc+https://example.org"],

@@ -34,11 +34,12 @@ const ADDRESSES = () => [
   "memory:",
   `file:${dir}/embedded`,
   `objectstore+file:${dir}/objects`,
+  "objectstore+memory:",
   "grpc+http://127.0.0.1:1",
   "nix+http://127.0.0.1:1",
 ];
 
-test.each([0, 1, 2, 3, 4])("address %d opens what its backend's capabilities list, and nothing else", async (i) => {
+test.each([0, 1, 2, 3, 4, 5])("address %d opens what its backend's capabilities list, and nothing else", async (i) => {
   const address = parseAddress(ADDRESSES()[i] ?? "");
   const opened = await openAddress(address, engine);
   try {
@@ -53,8 +54,8 @@ describe("services at an address without that capability are refused, before any
   test.each([
     ["blobs", "nix+http://127.0.0.1:1"],
     ["directories", "nix+http://127.0.0.1:1"],
-    ["directories", "objectstore+file:DIR/unused"],
     ["pathInfos", "objectstore+file:DIR/unused"],
+    ["pathInfos", "objectstore+memory:"],
   ] as const)("%s at %s", async (service, text) => {
     const file = `file:${dir}/not-opened`;
     const addresses = { blobs: file, directories: file, pathInfos: file, [service]: text.replace("DIR", dir) };

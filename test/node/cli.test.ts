@@ -62,7 +62,8 @@ describe("usage", () => {
     ["path-info", "--json-format", "xml", "a"],
     ["path-info", "--json-format", "4", "a"],
     ["import", ".", "--blob-service-addr", "bigtable://instance"],
-    ["import", ".", "--directory-service-addr", "objectstore+file:/nowhere"],
+    ["import", ".", "--path-info-service-addr", "objectstore+file:/nowhere"],
+    ["import", ".", "--directory-service-addr", "objectstore+memory:/nowhere"],
     ["daemon", "--path-info-service-addr", "nix+s3://bucket"],
     ["daemon", "--blob-service-addr", "nix+https://cache.example.org"],
     ["daemon", "--directory-service-addr", "nix+https://cache.example.org"],
@@ -247,6 +248,20 @@ describe("import and export", () => {
     expect(readdirSync(join(dir, "blobs", "blobs", "b3"))).toHaveLength(1);
     expect(existsSync(join(dir, "meta", "blobs"))).toBe(false);
     expect((await output(["export", path, ...flags], { env })).includes("content\n")).toBe(true);
+  });
+
+  test("keep blobs and directories in an object store", async () => {
+    const objects = `objectstore+file:${join(dir, "object-store")}`;
+    const flags = serviceFlags(objects, objects, `file:${join(dir, "object-store-paths")}`);
+    mkdirSync(join(dir, "tree", "deep", "er"), { recursive: true });
+    writeFileSync(join(dir, "tree", "deep", "er", "file"), "deep content\n");
+    const path = (await output(["import", ...flags, join(dir, "tree")])).toString().trim();
+    expect((await output(["import", ...services, join(dir, "tree")])).toString().trim()).toBe(path);
+    expect(readdirSync(join(dir, "object-store")).sort()).toEqual(["blobs", "chunks", "dirs", "tmp"]);
+    expect(readdirSync(join(dir, "object-store", "dirs", "b3"))).toHaveLength(1);
+    // Each command is a process of its own, which knows nothing of the first one's directories.
+    expect(await output(["export", ...flags, path])).toEqual(await output(["export", ...services, path]));
+    expect(await output(["ls", "-lR", ...flags, path])).toEqual(await output(["ls", "-lR", ...services, path]));
   });
 
   test.each([

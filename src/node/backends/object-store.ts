@@ -1,7 +1,5 @@
-import { ChunkedBlobService } from "../../castore/chunked-blobs.ts";
 import { FileObjectStore } from "../objects/file-object-store.ts";
-import { ObjectChunkStore } from "../objects/object-chunk-store.ts";
-import { StagedObjectStore } from "../objects/staged-object-store.ts";
+import { objectCastore } from "../objects/object-castore.ts";
 import { parsePath } from "./address-text.ts";
 import type { Backend } from "./backend.ts";
 
@@ -11,15 +9,11 @@ export interface ObjectStoreAddress {
   readonly path: string;
 }
 
-export const objectStoreBackend: Backend<ObjectStoreAddress, "blobs"> = {
+export const objectStoreBackend: Backend<ObjectStoreAddress, "blobs" | "directories"> = {
   schemes: ["objectstore+file"],
-  capabilities: ["blobs"],
-  help: { form: "objectstore+file:DIR", text: "only blobs, in the object store layout of snix" },
+  capabilities: ["blobs", "directories"],
+  help: { form: "objectstore+file:DIR", text: "only blobs and directories, in the object store layout of snix" },
   parse: (address) => ({ scheme: address.scheme, path: parsePath(address) }),
   format: ({ scheme, path }) => `${scheme}:${path}`,
-  async open({ path }, engine) {
-    const objects = new StagedObjectStore(path, await FileObjectStore.open(path));
-    const blobs = new ChunkedBlobService(new ObjectChunkStore(objects), engine);
-    return { blobs, flush: () => objects.flush(), close: () => objects.close() };
-  },
+  open: async ({ path }, engine) => objectCastore(path, await FileObjectStore.open(path), engine),
 };

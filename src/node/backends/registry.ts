@@ -2,6 +2,7 @@ import type { AnyBackend } from "./backend.ts";
 import { embeddedBackend } from "./embedded.ts";
 import { grpcBackend } from "./grpc.ts";
 import { memoryBackend } from "./memory.ts";
+import { memoryObjectStoreBackend } from "./memory-object-store.ts";
 import { nixCacheBackend } from "./nix-cache.ts";
 import { objectStoreBackend } from "./object-store.ts";
 
@@ -10,6 +11,7 @@ export const BACKENDS = [
   memoryBackend,
   embeddedBackend,
   objectStoreBackend,
+  memoryObjectStoreBackend,
   grpcBackend,
   nixCacheBackend,
 ] as const satisfies readonly AnyBackend[];
@@ -21,7 +23,6 @@ export const NOT_BUILT: ReadonlySet<string> = new Set([
   "objectstore+gs",
   "objectstore+http",
   "objectstore+https",
-  "objectstore+memory",
   "nix+s3",
   "bigtable",
   "sled",
