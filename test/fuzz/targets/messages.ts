@@ -1,10 +1,22 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { equalBytes, utf8 } from "../../../src/bytes.ts";
+import { MemoryObjectStore } from "../../../src/backends/memory-objects.ts";
+import { equalBytes, utf8, viewOf } from "../../../src/bytes.ts";
 import { asDigest, digestOf } from "../../../src/castore/digest.ts";
 import type { Directory } from "../../../src/castore/directory.ts";
-import { decodeDirectory, decodeNode, directoryNode, encodeDirectory, encodeNode } from "../../../src/castore/directory-codec.ts";
+import {
+  decodeDirectory,
+  decodeNode,
+  directoryDigest,
+  directoryNode,
+  encodeDirectory,
+  encodeNode,
+} from "../../../src/castore/directory-codec.ts";
 import type { Node } from "../../../src/castore/node.ts";
 import { isStoreError, StoreError } from "../../../src/error.ts";
+import { ClosureDirectoryService } from "../../../src/node/objects/closure-directories.ts";
+import { joinDirectories } from "../../../src/node/objects/closure-object.ts";
+import { objectKey } from "../../../src/node/objects/object-layout.ts";
+import { compressZstd } from "../../../src/node/zstd.ts";
 import { renderNarInfo } from "../../../src/store/nar-info.ts";
 import { normalizePathInfo } from "../../../src/store/path-info-check.ts";
 import { directoryFromMessage } from "../../../src/wire/directory-message.ts";
@@ -27,6 +39,14 @@ const DIRECTORIES: readonly Directory[] = [
   { entries: NODES.map((node, i) => ({ name: utf8(`entry-${i}`), node })) },
   { entries: [{ name: Uint8Array.of(0xff, 0xfe), node: directoryNode({ entries: [] }, "documented") }] },
 ];
+/** A directory with children, and these children. */
+const CLOSURE: readonly Directory[] = [
+  {
+    entries: DIRECTORIES.slice(1).map((child, i) => ({ name: utf8(`child-${i}`), node: directoryNode(child, "documented") })),
+  },
+  ...DIRECTORIES.slice(1),
+  { entries: [] },
+];
 const CHUNKS = [3, 4, 5].map((size) => ({ digest: digestOf(utf8("x".repeat(size))), size }));
 
 export function messages(): Target[] {
@@ -46,6 +66,26 @@ export function messages(): Target[] {
         const written = encodeDirectory(own.value);
         expectEqual(encodeDirectory(library.value), written, "by the other codec");
         expectEqual(encodeDirectory(decodeDirectory(written)), written, "written again");
+      },
+    },
+    {
+      name: "closure of directories",
+      codes: ["corrupt", "not-found"],
+      samples: [CLOSURE, DIRECTORIES].map((all) => joinDirectories(all.map(encodeDirectory))),
+      words: ["\0\0\0\0", "\0\0\0\u0024", "\n", "\u0012", "\u001a"],
+      async run(input) {
+        const objects = new MemoryObjectStore();
+        const [first] = input.length < 4 ? [] : [input.subarray(4, 4 + viewOf(input).getUint32(0))];
+        const root = digestOf(first ?? input);
+        const key = objectKey("dirs", root);
+        objects.objects.set(key, compressZstd(input));
+        const read: Directory[] = [];
+        for await (const one of (await new ClosureDirectoryService(objects).getClosure(root)) ?? []) read.push(one);
+        const [top] = read;
+        if (!top) throw new Broken("a closure without its root");
+        if (read.length > 1) return;
+        await new ClosureDirectoryService(objects).put(read);
+        expectEqual(await new ClosureDirectoryService(objects).get(directoryDigest(top)), top, "written and read again");
       },
     },
     {
