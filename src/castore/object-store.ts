@@ -9,7 +9,7 @@ import { checkedRange } from "../hash/group-tree.ts";
  * digests and verifies nothing.
  *
  * A key is text whose parts are separated by slashes, such as `chunks/b3/00ab/00ab...`: see
- * `checkObjectKey`. No key may continue another key with a slash, because a file system can't hold
+ * `isObjectKey`. No key may continue another key with a slash, because a file system can't hold
  * both `a` and `a/b`.
  *
  * Rules for every implementation (src/conformance checks them):

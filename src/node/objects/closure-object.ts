@@ -69,7 +69,7 @@ export class ReadClosure {
   async #getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
     const rootKey = digestKey(this.root);
     const keys = digests.map(digestKey);
-    // The first directory has to be the root. Reading the root alone doesn't hash all of the others.
+    // The first directory has to be the root. To read it alone, the others need not be hashed.
     if (keys.every((key) => key === rootKey)) return keys.map(() => this.#directories[0]);
     this.#byDigest ??= indexed(this.#directories);
     const byDigest = await this.#byDigest;

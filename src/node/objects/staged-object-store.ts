@@ -94,7 +94,8 @@ export class StagedObjectStore implements ObjectStore {
   }
 
   /**
-   * Resolves when the objects can be read. They survive a crash when `flush` resolves.
+   * Resolves when the objects can be read. They survive a crash when `flush` resolves. An object is
+   * written after all objects of earlier groups that were put before, in this call or another one.
    *
    * @throws StoreError `quota`, `denied` or `unavailable` if earlier puts can't be written; then
    *   nothing of this put is kept
