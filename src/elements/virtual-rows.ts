@@ -65,10 +65,10 @@ export class VirtualRows implements ReactiveController {
     }
     if (this.#pending !== undefined && scroller && scroller.clientHeight > 0) {
       const top = this.#pending * this.#rowHeight;
+      const bottom = Number.parseFloat(getComputedStyle(scroller).paddingTop) + top + this.#rowHeight;
       this.#pending = undefined;
       if (top < scroller.scrollTop) scroller.scrollTop = top;
-      else if (top + this.#rowHeight > scroller.scrollTop + scroller.clientHeight)
-        scroller.scrollTop = top + this.#rowHeight - scroller.clientHeight;
+      else if (bottom > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = bottom - scroller.clientHeight;
     }
     this.scrolled();
   }
