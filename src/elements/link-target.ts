@@ -20,7 +20,7 @@ export function linkTarget(storePath: string, path: Uint8Array, entry: Link): Ro
   const target = entry.targetBytes;
   if (!target) return undefined;
   const absolute = target[0] === 0x2f;
-  const names = absolute ? [] : [...splitPath(new TextEncoder().encode(storePath)), ...splitPath(path).slice(0, -1)];
+  const names = absolute ? [] : [...splitPath(new TextEncoder().encode(storePath)), ...splitPath(path)].slice(0, -1);
   for (const name of splitPath(target)) {
     const text = decodeUtf8Strict(name);
     if (text === "..") names.pop();
