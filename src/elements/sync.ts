@@ -1,19 +1,14 @@
 import { css, html, LitElement, type PropertyValues, type TemplateResult } from "lit";
-import { connectRemote } from "../browser/remote.ts";
 import type { Store } from "../browser/store.ts";
 import { parseHashPart } from "../nix/store-path.ts";
-import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { SyncReport } from "../store/sync.ts";
-import { type Protocol, recallDaemon, rememberDaemon } from "./remembered-daemon.ts";
+import { DaemonForm, daemonFormStyle } from "./daemon-form.ts";
 import { plural, showSize } from "./size.ts";
 import { PATHS_STAY, Task } from "./task.ts";
 import { controls, theme } from "./theme.ts";
 
 type Direction = "pull" | "push";
-
-/** Number of paths that arrive between two renderings of a remote's list. */
-const LISTED_AT_ONCE = 500;
 
 /**
  * Copies store paths from and to a daemon.
@@ -25,10 +20,7 @@ export class TvixSync extends LitElement {
     store: { attribute: false },
     paths: { attribute: false },
     daemon: {},
-    address: { state: true },
-    protocol: { state: true },
     direction: { state: true },
-    remotePaths: { state: true },
     typed: { state: true },
     closure: { state: true },
     toPull: { state: true },
@@ -40,25 +32,20 @@ export class TvixSync extends LitElement {
   declare paths: readonly PathInfo[];
   /** Address that the form shows at first, unless the reader has used another address before. */
   declare daemon: string;
-  declare private address: string;
-  declare private protocol: Protocol;
   declare private direction: Direction;
-  /** The daemon's path infos; undefined until it was asked. */
-  declare private remotePaths: readonly PathInfo[] | undefined;
   declare private typed: string;
   declare private closure: boolean;
   declare private toPull: ReadonlySet<string>;
   declare private toPush: ReadonlySet<string>;
-  #touched = false;
-  readonly #listing = new Task(this);
+  readonly #form = new DaemonForm(this, () => {
+    this.toPull = new Set();
+  });
   readonly #transfer = new Task(this);
 
   constructor() {
     super();
     this.paths = [];
     this.daemon = "http://localhost:8000";
-    this.address = "";
-    this.protocol = "connect";
     this.direction = "pull";
     this.typed = "";
     this.closure = true;
@@ -69,6 +56,7 @@ export class TvixSync extends LitElement {
   static override styles = [
     theme,
     controls,
+    daemonFormStyle,
     css`
       :host {
         display: flex;
@@ -79,19 +67,6 @@ export class TvixSync extends LitElement {
         flex: 1;
         grid-template-rows: auto auto minmax(10rem, 1fr) auto auto;
         min-height: 0;
-      }
-      form {
-        display: grid;
-        gap: 0.5rem;
-      }
-      .address {
-        display: grid;
-        grid-template-columns: minmax(0, 1fr) auto;
-        align-items: end;
-        gap: 0.5rem;
-      }
-      .address > :first-child {
-        grid-column: 1 / -1;
       }
       .pane {
         display: flex;
@@ -134,11 +109,7 @@ export class TvixSync extends LitElement {
   }
 
   protected override willUpdate(changed: PropertyValues): void {
-    if (changed.has("daemon") && !this.#touched) {
-      const { address, protocol } = recallDaemon() ?? { address: this.daemon, protocol: "connect" };
-      this.address = address;
-      this.protocol = protocol;
-    }
+    if (changed.has("daemon")) this.#form.suggest(this.daemon);
     if (changed.has("paths")) {
       const here = new Set(this.paths.map(({ storePath }) => storePath));
       if ([...this.toPush].some((path) => !here.has(path)))
@@ -147,44 +118,11 @@ export class TvixSync extends LitElement {
   }
 
   override render(): TemplateResult {
-    const busy = this.#listing.running || this.#transfer.running;
+    const busy = this.#form.asks || this.#transfer.running;
     const pulling = this.direction === "pull";
     return html`
       <div class="stack">
-        <form @submit=${this.#connect}>
-          <div class="address">
-            <label
-              >Address of the daemon
-              <input
-                class="mono"
-                type="url"
-                name="address"
-                required
-                spellcheck="false"
-                autocapitalize="off"
-                .value=${this.address}
-                @input=${(event: InputEvent) => {
-                  this.#touched = true;
-                  this.address = (event.target as HTMLInputElement).value;
-                  this.remotePaths = undefined;
-                }}
-            /></label>
-            <label
-              >Protocol
-              <select
-                name="protocol"
-                @change=${(event: Event) => {
-                  this.protocol = (event.target as HTMLSelectElement).value === "grpc-web" ? "grpc-web" : "connect";
-                }}
-              >
-                <option value="connect" ?selected=${this.protocol === "connect"}>Connect</option>
-                <option value="grpc-web" ?selected=${this.protocol === "grpc-web"}>gRPC-Web</option>
-              </select></label
-            >
-            <button type="submit" ?disabled=${busy || !this.store}>List paths</button>
-          </div>
-          ${this.#listing.render()}
-        </form>
+        ${this.#form.render(busy || !this.store)}
         <div class="group" role="group" aria-label="Direction">
           ${this.#directionButton("pull", "Pull from daemon")} ${this.#directionButton("push", "Push to daemon")}
         </div>
@@ -250,11 +188,11 @@ export class TvixSync extends LitElement {
         <p class="fault" id="typed-fault" aria-live="polite">${fault ? "This is not a store path." : ""}</p>
       </div>
       ${
-        this.remotePaths
+        this.#form.paths
           ? html`<tvix-store-paths
               label="Paths of the daemon"
               multiple
-              .paths=${this.remotePaths}
+              .paths=${this.#form.paths}
               .chosen=${this.toPull}
               .marks=${here}
               @tvix-choose=${(event: CustomEvent<{ chosen: ReadonlySet<string> }>) => {
@@ -267,7 +205,7 @@ export class TvixSync extends LitElement {
   }
 
   #pushPane(): TemplateResult {
-    const there = new Map((this.remotePaths ?? []).map(({ storePath }) => [storePath, "there"]));
+    const there = new Map((this.#form.paths ?? []).map(({ storePath }) => [storePath, "there"]));
     return html`<tvix-store-paths
       label="Paths to push"
       multiple
@@ -285,33 +223,12 @@ export class TvixSync extends LitElement {
     return typed === undefined ? [...this.toPull] : [...new Set([...this.toPull, typed])];
   }
 
-  readonly #connect = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    const { store } = this;
-    if (!store) return;
-    this.toPull = new Set();
-    const list = async ({ signal, onProgress }: Required<OperationOptions>): Promise<string> => {
-      const remote = connectRemote(this.address, { protocol: this.protocol });
-      const found: PathInfo[] = [];
-      for await (const info of store.remotePathInfos(remote, { signal })) {
-        found.push(info);
-        if (found.length % LISTED_AT_ONCE !== 0) continue;
-        onProgress({ phase: "paths", unit: "paths", loaded: found.length });
-        this.remotePaths = [...found];
-      }
-      this.remotePaths = found;
-      rememberDaemon(this.address, this.protocol);
-      return `The daemon has ${plural(found.length, "path")}.`;
-    };
-    await this.#listing.run("Asking the daemon", list, "Cancelled. The list shows the paths that arrived by then.");
-  };
-
   readonly #pull = (): Promise<boolean> =>
     this.#transfer.run(
       "Pulling",
       async (options) => {
         const store = this.#open();
-        const report = await store.pull(this.#remote(), this.#wanted(), { closure: this.closure, ...options });
+        const report = await store.pull(this.#form.remote(), this.#wanted(), { closure: this.closure, ...options });
         this.toPull = new Set();
         this.typed = "";
         if (report.paths > 0)
@@ -326,7 +243,7 @@ export class TvixSync extends LitElement {
       "Pushing",
       async (options) => {
         const store = this.#open();
-        const report = await store.push(this.#remote(), this.toPush, { closure: this.closure, ...options });
+        const report = await store.push(this.#form.remote(), this.toPush, { closure: this.closure, ...options });
         return summary("Pushed", report);
       },
       "Cancelled. The daemon keeps the store paths that were complete by then.",
@@ -335,12 +252,6 @@ export class TvixSync extends LitElement {
   #open(): Store {
     if (!this.store) throw new Error("no store is open");
     return this.store;
-  }
-
-  #remote(): ReturnType<typeof connectRemote> {
-    const remote = connectRemote(this.address, { protocol: this.protocol });
-    rememberDaemon(this.address, this.protocol);
-    return remote;
   }
 }
 
