@@ -104,6 +104,7 @@ export class DaemonForm implements ReactiveController {
   #type(address: string): void {
     this.#touched = true;
     this.#address = address;
+    this.#listing.cancel();
     this.#show(undefined);
   }
 
@@ -112,20 +113,25 @@ export class DaemonForm implements ReactiveController {
     const { store } = this.#host;
     if (!store) return;
     this.#asking();
+    const [address, protocol] = [this.#address, this.#protocol];
     const list = async ({ signal, onProgress }: Required<OperationOptions>): Promise<string> => {
-      const remote = connectRemote(this.#address, { protocol: this.#protocol });
+      const remote = connectRemote(address, { protocol });
       const found: PathInfo[] = [];
       for await (const info of store.remotePathInfos(remote, { signal })) {
+        signal.throwIfAborted();
         found.push(info);
         if (found.length % LISTED_AT_ONCE !== 0) continue;
         onProgress({ phase: "paths", unit: "paths", loaded: found.length });
         this.#show([...found]);
       }
+      signal.throwIfAborted();
       this.#show(found);
-      rememberDaemon(this.#address, this.#protocol);
+      rememberDaemon(address, protocol);
       return `The daemon has ${plural(found.length, "path")}.`;
     };
-    await this.#listing.run("Asking the daemon", list, "Cancelled. The list shows the paths that arrived by then.");
+    await this.#listing.run("Asking the daemon", list, () =>
+      this.paths ? "Cancelled. The list shows the paths that arrived by then." : "Cancelled.",
+    );
   };
 
   #show(paths: readonly PathInfo[] | undefined): void {

@@ -127,3 +127,17 @@ test("`remote` is the daemon of the form, which is remembered; an address of ano
   expect(() => host.form.remote()).toThrow(expect.objectContaining({ code: "invalid" }));
   expect(recallDaemon()?.address).toBe("http://localhost:8000");
 });
+
+test("another address clears the list, and ends the listing of the earlier daemon", async () => {
+  let signal: AbortSignal | undefined;
+  const { host, root, address } = await show(async function* (_, given) {
+    signal = given;
+    yield* Array.from({ length: 500 }, (_, i) => pathInfo(`p${i}`));
+    await untilAborted({ signal: given });
+  });
+  click(root, "List paths");
+  await expect.poll(() => host.form.paths?.length).toBe(500);
+  type(address, "http://other:1");
+  await expect.poll(() => host.form.asks).toBe(false);
+  expect([signal?.aborted, host.form.paths, recallDaemon()]).toEqual([true, undefined, undefined]);
+});
