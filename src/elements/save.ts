@@ -1,4 +1,5 @@
 import type { OperationOptions } from "../progress.ts";
+import { iterate } from "../stream.ts";
 import { canPickSaveFile, pickSaveFile } from "./file-picker.ts";
 
 /**
@@ -67,15 +68,21 @@ async function pipe(
   total: number,
   { signal, onProgress }: OperationOptions,
 ): Promise<void> {
+  const writer = sink.getWriter();
   let loaded = 0;
-  const counter = new TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>({
-    transform(chunk, controller) {
+  try {
+    // Not `pipeTo`: in WebKit, its signal has no effect while the source gives nothing.
+    for await (const chunk of iterate(source, signal)) {
       loaded += chunk.length;
       onProgress?.({ phase: "saving", unit: "bytes", loaded, total });
-      controller.enqueue(chunk as Uint8Array<ArrayBuffer>);
-    },
-  });
-  await source.pipeThrough(counter).pipeTo(sink, signal ? { signal } : {});
+      await writer.write(chunk as Uint8Array<ArrayBuffer>);
+    }
+    await writer.close();
+  } catch (error) {
+    // A sink that failed by itself can't be aborted any more.
+    await writer.abort(error).catch(() => {});
+    throw error;
+  }
 }
 
 /**
