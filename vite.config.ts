@@ -42,6 +42,8 @@ function inBrowser(
       globalSetup: ["test/conformance/daemon-for-browser.ts", "test/conformance/cache-for-browser.ts"],
       testTimeout: 60_000,
       hookTimeout: 60_000,
+      // On a busy machine, a browser may need seconds until it renders.
+      expect: { poll: { timeout: 15_000, interval: 10 } },
       browser: {
         enabled: true,
         headless: true,
