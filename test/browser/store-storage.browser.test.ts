@@ -1,77 +1,9 @@
-import { afterEach, describe, expect, test } from "vitest";
-import { concatBytes, equalBytes } from "../../src/bytes.ts";
-import {
-  connectRemote,
-  deleteStore,
-  type OpenStoreOptions,
-  openStore,
-  type PathInfo,
-  type Store,
-  StoreError,
-} from "../../src/index.ts";
-import { pseudoRandom, readAll } from "../conformance/content.ts";
-import { STORE_DAEMONS } from "../conformance/daemon-urls.ts";
-import { hasOpfs } from "../conformance/packed-backend.browser.ts";
-import { long, narOf, type Tree } from "../worker/trees.ts";
-
-type Storage = "opfs" | "indexeddb";
-const STORAGES: readonly Storage[] = (await hasOpfs()) ? ["opfs", "indexeddb"] : ["indexeddb"];
-
-const opened: Store[] = [];
-afterEach(async () => {
-  for (const store of opened.splice(0)) await store.close();
-});
-
-async function open(name: string = crypto.randomUUID(), options: OpenStoreOptions = {}): Promise<Store> {
-  const store = await openStore(name, { workers: 1, ...options });
-  opened.push(store);
-  return store;
-}
-
-const TREE = { large: long(1), sub: { text: "below" }, text: "text" } satisfies Tree;
-
-function put(store: Store, root: Tree | string | Uint8Array, name = "tree"): Promise<PathInfo> {
-  return store.importNar(new Blob(narOf(root)), { name });
-}
-
-async function expectWhole(store: Store, info: PathInfo, root: Tree | string | Uint8Array): Promise<void> {
-  const nar = await readAll(store.nar(info.storePath));
-  expect(nar && equalBytes(nar, concatBytes(narOf(root)))).toBe(true);
-}
-
-async function expectClean(store: Store): Promise<void> {
-  expect(await store.verify()).toMatchObject({ corrupt: [], missing: [], storePaths: [], refetched: 0 });
-}
-
-async function collectAll<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
-function nextChange(store: Store): Promise<Event> {
-  return new Promise((resolve) => store.addEventListener("change", resolve, { once: true }));
-}
-
-async function opfsDirectory(name: string): Promise<FileSystemDirectoryHandle> {
-  const root = await navigator.storage.getDirectory();
-  return (await root.getDirectoryHandle("tvix-store-web")).getDirectoryHandle(name);
-}
-
-async function packFiles(name: string): Promise<string[]> {
-  return opfsDirectory(name).then(
-    (directory) => collectAll(directory.keys()),
-    () => [],
-  );
-}
-
-function deleteDatabase(name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(`tvix-store-web:${name}`);
-    request.onsuccess = () => resolve();
-    request.onerror = () => reject(request.error);
-  });
-}
+import { describe, expect, test } from "vitest";
+import { equalBytes } from "../../src/bytes.ts";
+import { deleteStore, type Store, StoreError } from "../../src/index.ts";
+import { pseudoRandom } from "../conformance/content.ts";
+import { long } from "../worker/trees.ts";
+import { collectAll, expectClean, expectWhole, nextChange, open, packFiles, put, STORAGES, TREE } from "./storages.browser.ts";
 
 describe.each(STORAGES)("a store whose storage is %s", (storage) => {
   const openIt = (name?: string): Promise<Store> => open(name, { storage });
@@ -191,62 +123,6 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     await expect(store.importBlob(new Blob(["x"]), { pin: "mine", signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
-  test("`verify` reports progress, can be aborted, and fetches damaged objects; other tabs see the repair", async () => {
-    const name = crypto.randomUUID();
-    const remote = connectRemote(STORE_DAEMONS[0]);
-    const [store, other] = [await openIt(name), await openIt(name)];
-    const label = `verify ${storage}`;
-    const tree = { ...TREE, label };
-    const info = await put(store, tree, "verified");
-    await store.push(remote, [info.storePath]);
-    const told: [number, number | undefined][] = [];
-    const report = await store.verify({ onProgress: ({ loaded, total }) => told.push([loaded, total]) });
-    const { stored } = await store.usage();
-    expect(report).toMatchObject({ corrupt: [], missing: [], storePaths: [], refetched: 0, bytes: stored });
-    expect(told.at(-1)).toEqual([stored, stored]);
-    const reason = { why: "enough" };
-    await expect(store.verify({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-
-    await expectWhole(other, info, tree);
-    if (storage === "opfs") {
-      // The file can't be changed while a handle is open.
-      await store.close();
-      await other.close();
-      const directory = await opfsDirectory(name);
-      const [file] = await collectAll(directory.keys());
-      const handle = await directory.getFileHandle(file as string);
-      const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
-      bytes[1000] = (bytes[1000] as number) ^ 1;
-      const writable = await handle.createWritable();
-      await writable.write(bytes);
-      await writable.close();
-    } else {
-      await store.close();
-      await other.close();
-      await changeSegment(name, (bytes) => bytes.map((byte, i) => (i === 1000 ? byte ^ 1 : byte)));
-    }
-    const [again, reader] = [await openIt(name), await openIt(name)];
-    expect(again.losses).toEqual({ evicted: false, missingPacks: 0 });
-    await expect(readAll(reader.nar(info.storePath))).rejects.toMatchObject({ code: "corrupt" });
-    const damaged = await again.verify();
-    expect(damaged.storePaths).toEqual([info.storePath]);
-    expect(damaged.corrupt.length).toBeGreaterThan(0);
-    expect(damaged.refetched).toBe(0);
-    const changed = nextChange(reader);
-    expect(await again.verify({ remote })).toMatchObject({ storePaths: [info.storePath], refetched: 1 });
-    await expectClean(again);
-    await expectWhole(again, info, tree);
-    await changed;
-    await expect
-      .poll(async () =>
-        readAll(reader.nar(info.storePath))
-          .then((nar) => nar?.length)
-          .catch((error: unknown) => error),
-      )
-      .toBe(info.narSize);
-    await expectClean(reader);
-  });
-
   test("reports changes in every tab: imports, deletions, blobs", async () => {
     const name = crypto.randomUUID();
     const [store, other] = [await openIt(name), await openIt(name)];
@@ -286,91 +162,7 @@ describe.each(STORAGES)("a store whose storage is %s", (storage) => {
     await expectWhole(again, await put(again, TREE), TREE);
     await deleteStore(crypto.randomUUID());
   });
-
-  test("detects that the browser has evicted it", async () => {
-    const name = crypto.randomUUID();
-    const store = await openIt(name);
-    expect(store.losses).toEqual({ evicted: false, missingPacks: 0 });
-    await put(store, TREE);
-    await store.close();
-    expect((await openIt(name)).losses).toEqual({ evicted: false, missingPacks: 0 });
-    await opened.pop()?.close();
-    await deleteDatabase(name);
-    const next = await openIt(name);
-    expect(next.losses).toEqual({ evicted: true, missingPacks: 0 });
-    expect(await collectAll(next.pathInfos())).toEqual([]);
-    await expectWhole(next, await put(next, TREE), TREE);
-    // The old store's files are garbage, so only the new pack stays.
-    if (storage === "opfs") await expect.poll(async () => (await packFiles(name)).length).toBe(1);
-    // The eviction is reported once.
-    expect((await openIt(name)).losses.evicted).toBe(false);
-  });
-
-  test("counts missing packs, and reads the remaining content", async () => {
-    const name = crypto.randomUUID();
-    const store = await openIt(name);
-    const first = await put(store, { text: "first" }, "first");
-    const second = await put(store, { text: "second" }, "second");
-    const third = await put(store, { text: "third" }, "third");
-    await store.close();
-    if (storage === "opfs") {
-      const directory = await opfsDirectory(name);
-      const [file] = await collectAll(directory.keys());
-      await directory.removeEntry(file as string);
-    } else {
-      await changeSegment(name, () => undefined);
-    }
-    const again = await openIt(name);
-    expect(again.losses).toEqual({ evicted: false, missingPacks: 1 });
-    const report = await again.verify();
-    expect(report.storePaths.length).toBe(1);
-    expect(report.corrupt.length).toBe(2);
-    for (const [info, text] of [
-      [first, "first"],
-      [second, "second"],
-      [third, "third"],
-    ] as const) {
-      if (!report.storePaths.includes(info.storePath)) await expectWhole(again, info, { text });
-      else await expect(readAll(again.nar(info.storePath))).rejects.toMatchObject({ code: "corrupt" });
-    }
-  });
-
-  test("treats an empty store path as undamaged, and keeps it", async () => {
-    const name = crypto.randomUUID();
-    const store = await openIt(name);
-    const [directory, file] = [await put(store, {}, "directory"), await put(store, "", "file")];
-    await store.close();
-    const again = await openIt(name);
-    expect(again.losses).toEqual({ evicted: false, missingPacks: 0 });
-    await again.collectGarbage();
-    await expectWhole(again, directory, {});
-    await expectWhole(again, file, "");
-    await expectClean(again);
-  });
 });
-
-/**
- * Changes the first segment, or deletes it if `change` returns undefined. No tab may have the store
- * open.
- */
-async function changeSegment(name: string, change: (bytes: Uint8Array) => Uint8Array | undefined): Promise<void> {
-  const request = indexedDB.open(`tvix-store-web:${name}`);
-  await new Promise<void>((resolve, reject) => {
-    request.onerror = () => reject(request.error);
-    request.onsuccess = () => {
-      const transaction = request.result.transaction("segments", "readwrite");
-      const cursor = transaction.objectStore("segments").openCursor();
-      cursor.onsuccess = () => {
-        if (!cursor.result) return reject(new Error("there are no segments"));
-        const changed = change(cursor.result.value);
-        if (changed) cursor.result.update(changed);
-        else cursor.result.delete();
-      };
-      transaction.oncomplete = () => resolve();
-    };
-  });
-  request.result.close();
-}
 
 describe.skipIf(STORAGES.length < 2)("a store that is opened with a different storage than before", () => {
   test.each([
