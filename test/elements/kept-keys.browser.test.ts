@@ -45,5 +45,6 @@ test("a listener hears of every change until it is removed", () => {
   expect(updates).toBe(before + 2);
   kept.hostDisconnected();
   forgetKey(B);
+  dispatchEvent(new StorageEvent("storage", { key: ITEM }));
   expect(updates).toBe(before + 2);
 });
