@@ -6,10 +6,8 @@
  */
 import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
-import asc from "assemblyscript/asc";
-import { generate } from "./generate.mjs";
-import { generateSha256 } from "./generate-sha256.mjs";
+import { compileAssembly, modulesText } from "../../assembly.mjs";
+import { generate } from "./generate/generate.mjs";
 
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 
@@ -31,58 +29,29 @@ const PASSES = [
   "reorder-functions",
 ];
 
-/** Size limits for each module in bytes. A page has to download the modules. */
-const MAX_SIZE = 24 * 1024;
-const MAX_COMPRESSED_SIZE = 6 * 1024;
+/** Size limits for each module in bytes. */
+const LIMITS = { bytes: 24 * 1024, compressed: 6 * 1024 };
 
 /**
  * The modules, by the names of their constants. `pages` is the memory in pages of 64 KiB. `data` is
  * the address of the constants; below it are the module's variables.
  */
 const MODULES = {
-  SIMD: { entry: "index", simd: true, data: 4096, pages: 40 },
-  SCALAR: { entry: "index", simd: false, data: 4096, pages: 40 },
-  SHA256_SIMD: { entry: "sha256-simd", simd: true, data: 1024, pages: 2 },
-  SHA256_SCALAR: { entry: "sha256-scalar", simd: false, data: 1024, pages: 2 },
+  SIMD: { entry: "assembly/index.ts", simd: true, data: 4096, pages: 40 },
+  SCALAR: { entry: "assembly/index.ts", simd: false, data: 4096, pages: 40 },
+  SHA256_SIMD: { entry: "assembly/sha256-simd.ts", simd: true, data: 1024, pages: 2 },
+  SHA256_SCALAR: { entry: "assembly/sha256-scalar.ts", simd: false, data: 1024, pages: 2 },
 };
-
-/**
- * @param {string} name
- * @param {(typeof MODULES)[keyof typeof MODULES]} module
- */
-async function compile(name, { entry, simd, data, pages }) {
-  /** @type {Uint8Array | undefined} */
-  let binary;
-  const { error, stderr } = await asc.main(
-    [
-      ...[`assembly/${entry}.ts`, "--baseDir", FOLDER, "--outFile", "kernel.wasm", "-O0", "--runPasses", PASSES.join(",")],
-      ...["--runtime", "stub", "--noAssert", "--use", "abort=", "--memoryBase", `${data}`, "--initialMemory", `${pages}`],
-      ...["--enable", "bulk-memory", simd ? "--enable" : "--disable", "simd"],
-    ],
-    {
-      writeFile: (_name, data) => {
-        if (typeof data !== "string") binary = data;
-      },
-    },
-  );
-  if (error || !binary) throw new Error(`the kernel does not compile: ${error?.message}\n${stderr}`);
-  const compressed = gzipSync(binary, { level: 9 }).length;
-  if (binary.length > MAX_SIZE || compressed > MAX_COMPRESSED_SIZE) {
-    throw new Error(`the module ${name} is too large: ${binary.length} bytes, ${compressed} compressed`);
-  }
-  return binary;
-}
 
 /** Returns the current text of kernel.wasm.ts. */
 export async function buildKernel() {
-  await generate();
-  await generateSha256();
-  const lines = [];
-  for (const [name, module] of Object.entries(MODULES)) {
-    const binary = await compile(name, module);
-    lines.push(`export const ${name}: string =\n  "${Buffer.from(binary).toString("base64")}";\n`);
-  }
-  return `// Made by build.mjs from assembly/. Don't edit.\n\n${lines.join("\n")}`;
+  const generated = generate();
+  const optimize = ["-O0", "--runPasses", PASSES.join(",")];
+  /** @type {[string, Uint8Array][]} */
+  const modules = [];
+  for (const [name, module] of Object.entries(MODULES))
+    modules.push([name, await compileAssembly({ folder: FOLDER, generated, optimize, ...module }, LIMITS)]);
+  return modulesText(modules);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(`${FOLDER}kernel.wasm.ts`, await buildKernel());

@@ -1,6 +1,5 @@
-// Writes SHA-256's compression, unrolled: assembly/sha256-simd.ts and assembly/sha256-scalar.ts. As
-// in generate.mjs, the order of instructions is decided here. Each of the following was measured
-// against hash-wasm in Chromium, Firefox and Node on Zen 3:
+// SHA-256's compression, unrolled. The order of instructions is decided here. Each of the following
+// was measured against hash-wasm in Chromium, Firefox and Node on Zen 3:
 //
 // - The rounds take most of the time, and they are scalar. The schedule has four words per vector.
 //   Its instructions stand between those of the rounds that come 16 words before.
@@ -9,15 +8,11 @@
 // - Rotations side by side are faster than nested rotations, although nested ones are fewer: the
 //   rounds wait for each other.
 // - The exclusive-or of a and b is the next round's exclusive-or of b and c.
-import { writeFile } from "node:fs/promises";
+import { hex, range } from "./text.mjs";
 
-const HEADER = "// Made by generate-sha256.mjs. Don't edit.\n\n";
 /** Address of W + K: 64 words. */
 const W = 512;
 const STATE = ["a", "b", "c", "d", "e", "f", "g", "h"];
-
-const range = (n) => [...Array(n).keys()];
-const hex = (x) => `0x${x.toString(16).padStart(8, "0")}`;
 
 /** The first 32 bits of the fraction of the prime's cube root. */
 function constant(prime) {
@@ -139,14 +134,15 @@ const LOCALS = indent(
 );
 const ADD = STATE.map((v, i) => `${v} += load<u32>(at, ${4 * i}); store<u32>(at, ${v}, ${4 * i});`);
 
-function simd() {
+/** The text of sha256-simd.ts. */
+export function sha256Simd() {
   const w = ["w0", "w1", "w2", "w3"];
   const body = range(16).flatMap((i) => {
     const names = range(4).map((j) => w[(i + j) % 4]);
     const rounds = range(4).flatMap((j) => round(4 * i + j, `load<u32>(${W + 4 * (4 * i + j)})`));
     return mix(rounds, i < 12 ? schedule(names, 16 + 4 * i) : words(names[0], i - 12));
   });
-  return `${HEADER}${table}
+  return `${table}
 ${DOCUMENTATION}${SIGNATURE}
   const ZERO = i32x4.splat(0);
   const SWAP = i8x16(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
@@ -170,7 +166,8 @@ ${DOCUMENTATION}${SIGNATURE}
 `;
 }
 
-function scalar() {
+/** The text of sha256-scalar.ts. */
+export function sha256Scalar() {
   const word = (i) => `load<u32>(w, ${W + 4 * i})`;
   const sigma = (v, first, second, third) => `(rotr(${v}, ${first}) ^ rotr(${v}, ${second}) ^ (${v} >> ${third}))`;
   const next = (i) => [
@@ -180,7 +177,7 @@ function scalar() {
     `store<u32>(w, t, ${W + 4 * (i + 16)});`,
     "t = x;",
   ];
-  return `${HEADER}${table}
+  return `${table}
 ${DOCUMENTATION}${SIGNATURE}
   ${LOCALS}
   while (blocks) {
@@ -206,11 +203,4 @@ ${DOCUMENTATION}${SIGNATURE}
   }
 }
 `;
-}
-
-/** Writes both files into assembly/. */
-export async function generateSha256() {
-  const folder = new URL("assembly/", import.meta.url);
-  await writeFile(new URL("sha256-simd.ts", folder), simd());
-  await writeFile(new URL("sha256-scalar.ts", folder), scalar());
 }
