@@ -9,7 +9,7 @@ import { lz4Decoder } from "./lz4.ts";
 import { lzipDecoder } from "./lzip.ts";
 import { isLzmaHeader, unlzma } from "./lzma.ts";
 import { skipFrame, startsSkippable } from "./skippable-frame.ts";
-import { xzDecoder } from "./xz-stream.ts";
+import { xzDecoder } from "./xz.ts";
 import { zstdDecoder } from "./zstd.ts";
 
 /** Supported compressions, and `none`. The names are those of NARInfo files. */

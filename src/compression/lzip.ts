@@ -2,9 +2,12 @@ import { createCRC32, type IHasher } from "hash-wasm";
 import { equalBytes, utf8, viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { decodeLzma } from "./lzma.ts";
+import { LzmaMemory } from "./lzma-memory.ts";
 
 /** The text "LZIP" and the version. */
 const MAGIC = utf8("LZIP\x01");
+/** The properties of each member's LZMA stream. */
+const PROPERTIES = { lc: 3, lp: 0, pb: 2 };
 /**
  * Length of the trailer in bytes: the CRC-32 of the content, its size, and the size of the member.
  */
@@ -13,24 +16,25 @@ const TRAILER_LENGTH = 20;
 /**
  * Makes a decoder that reads one member of the lzip format, version 1, per call (the lzip manual,
  * "File format"). It checks CRC-32 and sizes. The members share a WebAssembly instance that
- * computes the CRC-32.
+ * computes the CRC-32, and the decoder's memory.
  */
 export function lzipDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   let hasher: IHasher | undefined;
+  const memory = new LzmaMemory();
   return async function* (input) {
     hasher ??= await createCRC32();
-    yield* member(input, hasher.init());
+    yield* member(input, hasher.init(), memory);
   };
 }
 
-async function* member(input: CompressedInput, crc: IHasher): AsyncGenerator<Uint8Array> {
+async function* member(input: CompressedInput, crc: IHasher, memory: LzmaMemory): AsyncGenerator<Uint8Array> {
   const start = input.taken;
   await input.need(MAGIC.length + 1);
   const header = input.take(MAGIC.length + 1);
   if (!equalBytes(header.subarray(0, MAGIC.length), MAGIC)) throw new Error("this is not an lzip member");
   const dictionarySize = dictionarySizeOf(header[MAGIC.length] as number);
   let size = 0n;
-  for await (const piece of decodeLzma(input, { lc: 3, lp: 0, pb: 2, dictionarySize })) {
+  for await (const piece of decodeLzma(input, memory, { properties: PROPERTIES, dictionarySize })) {
     crc.update(piece);
     size += BigInt(piece.length);
     yield piece;

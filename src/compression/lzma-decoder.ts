@@ -1,90 +1,45 @@
-import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
+import { INPUT_SIZE, LzmaKernel } from "./kernel/lzma-kernel.ts";
 
 export interface LzmaProperties {
   /** Number of high bits of the previous byte that select a literal's probabilities. */
   readonly lc: number;
-  /** Number of low bits of the position that select a literal's probabilities. */
+  /** Number of low bits of the position that select a literal's probabilities. `lc + lp` <= 4. */
   readonly lp: number;
   /** Number of low bits of the position that select a match's probabilities. */
   readonly pb: number;
-  /** Maximum distance of a match, in bytes. */
-  readonly dictionarySize: number;
 }
 
 /** Size of an output piece, in bytes. A piece may be up to one match longer. */
 const PIECE = 256 * 1024;
 /** Maximum input of one symbol, in bytes (`LZMA_REQUIRED_INPUT_MAX` of the LZMA SDK). */
 const SYMBOL_INPUT = 20;
-/**
- * Initial size of the window, in bytes. The window grows with the output, because a header may
- * claim any size and an input may have millions of members.
- */
-const FIRST_DICTIONARY = 4096;
+const MIN_DICTIONARY = 4096;
+/** Limit for numbers that the kernel gets. */
+const MANY = 2 ** 30;
 
-const STATES = 12;
-const MIN_MATCH = 2;
-const END_MARKER = 0xffffffff;
-
-/** Offsets of each kind of probability in the one array that holds all of them. */
-const IS_MATCH = 0;
-const IS_REP = IS_MATCH + (STATES << 4);
-const IS_REP_G0 = IS_REP + STATES;
-const IS_REP_G1 = IS_REP_G0 + STATES;
-const IS_REP_G2 = IS_REP_G1 + STATES;
-const IS_REP0_LONG = IS_REP_G2 + STATES;
-const POSITION_SLOT = IS_REP0_LONG + (STATES << 4);
-const POSITION_SPECIAL = POSITION_SLOT + 4 * 64;
-const POSITION_ALIGN = POSITION_SPECIAL + 115;
-const MATCH_LENGTH = POSITION_ALIGN + 16;
-/** Offsets within a length's probabilities: two choices, then low, middle and high lengths. */
-const LENGTH_LOW = 2;
-const LENGTH_MIDDLE = LENGTH_LOW + 16 * 8;
-const LENGTH_HIGH = LENGTH_MIDDLE + 16 * 8;
-const REP_LENGTH = MATCH_LENGTH + LENGTH_HIGH + 256;
-const LITERALS = REP_LENGTH + LENGTH_HIGH + 256;
+/** Results of the kernel's `run`. */
+const MARKER = 1;
+const DAMAGED = 2;
+const TOO_LONG = 3;
 
 /**
- * Decodes LZMA as the LZMA SDK specifies it. The formats `.lzma` and lzip contain LZMA streams. The
- * libraries for pages (lzma1, LZMA-JS) decode only whole inputs, and allocate any size that a
- * header claims.
+ * Decodes LZMA streams, one after another. The formats `.lzma` and lzip contain them, and the
+ * chunks of LZMA2 are similar. The streams share the dictionary's memory, because an input may have
+ * millions of streams. The memory grows with the output, because a header may claim any size.
  */
 export class LzmaDecoder {
-  #lc: number;
-  #literalMask: number;
-  #positionMask: number;
-  readonly #dictionarySize: number;
-  /** Size of the output. If it is known, the end marker may be missing. */
-  #size: number | undefined;
-  /** Whether an end marker may come. A chunk of LZMA2 has none. */
+  /** Number of bytes at the beginning of a stream that `begin` takes. */
+  static readonly START = 5;
+
+  readonly #kernel = new LzmaKernel();
+  #dictionarySize = 0;
+  /** Number of bytes that the output still has, if known. Otherwise an end marker comes. */
+  #rest: number | undefined;
   #mayHaveMarker = true;
-  readonly #coder: LzmaRangeDecoder;
-
-  #state = 0;
-  #rep0 = 0;
-  #rep1 = 0;
-  #rep2 = 0;
-  #rep3 = 0;
-
-  /** Ring buffer of the last output. It grows up to the dictionary's size. */
-  #window: Uint8Array<ArrayBuffer>;
-  #at = 0;
-  #total = 0;
-  /** Offset in the window of the first byte not yet passed on. */
+  #isEnded = false;
+  /** Offset in the dictionary of the first byte not yet passed on. */
   #handedOut = 0;
   readonly #pieces: Uint8Array[] = [];
-
-  #isEnded = false;
-
-  /** @param size of the output in bytes, if known */
-  constructor({ lc, lp, pb, dictionarySize }: LzmaProperties, size?: number) {
-    this.#lc = lc;
-    this.#literalMask = (1 << lp) - 1;
-    this.#positionMask = (1 << pb) - 1;
-    this.#dictionarySize = Math.max(dictionarySize, 4096);
-    this.#size = size;
-    this.#coder = new LzmaRangeDecoder(LITERALS + (0x300 << (lc + lp)));
-    this.#window = new Uint8Array(Math.min(this.#dictionarySize, FIRST_DICTIONARY));
-  }
 
   /** Whether the stream has ended. */
   get isEnded(): boolean {
@@ -92,56 +47,90 @@ export class LzmaDecoder {
   }
 
   /**
-   * @param bytes the first `LzmaRangeDecoder.START` bytes of the stream
-   * @throws Error if the stream is damaged
+   * Begins with an empty dictionary. `resetState` and `begin` follow.
+   *
+   * @param dictionarySize in bytes, at most 1 GiB
    */
-  begin(bytes: Uint8Array): void {
-    this.#coder.begin(bytes);
+  open(dictionarySize: number): void {
+    this.#dictionarySize = Math.max(dictionarySize, MIN_DICTIONARY);
+    this.#kernel.exports.open(this.#dictionarySize);
+    this.#handedOut = 0;
   }
 
-  /** Begins a chunk of LZMA2, of `size` bytes of content. `begin` follows. */
-  beginChunk(size: number): void {
-    this.#size = this.#total + size;
-    this.#mayHaveMarker = false;
-    this.#isEnded = false;
-  }
-
-  /** Resets all but the window, and sets the properties if they are given. */
-  resetState(properties?: Pick<LzmaProperties, "lc" | "lp" | "pb">): void {
-    this.#coder.forget();
-    this.#state = this.#rep0 = this.#rep1 = this.#rep2 = this.#rep3 = 0;
-    if (!properties) return;
-    this.#lc = properties.lc;
-    this.#literalMask = (1 << properties.lp) - 1;
-    this.#positionMask = (1 << properties.pb) - 1;
+  /** Resets all but the dictionary, and sets the properties if they are given. */
+  resetState(properties?: LzmaProperties): void {
+    const { exports } = this.#kernel;
+    if (properties) exports.set_properties(properties.lc, properties.lp, properties.pb);
+    exports.reset_state();
   }
 
   /** Makes the output so far unknown to later matches. */
-  forgetWindow(): void {
-    this.#total = 0;
+  forgetDictionary(): void {
+    this.#kernel.exports.forget_dictionary();
+  }
+
+  /**
+   * Begins a stream, or a chunk of LZMA2.
+   *
+   * @param bytes the first `START` bytes of the stream
+   * @param size of the output in bytes, if known
+   * @param mayHaveMarker whether an end marker may come, although the size is known
+   * @throws Error if the stream is damaged
+   */
+  begin(bytes: Uint8Array, size: number | undefined, mayHaveMarker: boolean): void {
+    if (bytes[0] !== 0 || bytes.length !== LzmaDecoder.START) throw new Error("it is damaged");
+    this.#kernel.supply(bytes);
+    this.#kernel.exports.begin();
+    this.#rest = size;
+    this.#mayHaveMarker = mayHaveMarker;
+    this.#isEnded = false;
   }
 
   /** Appends bytes to the output as they are. */
   store(bytes: Uint8Array): void {
-    for (const byte of bytes) this.#put(byte);
-    this.#handOut();
+    const { exports } = this.#kernel;
+    for (let start = 0; start < bytes.length; start += INPUT_SIZE) {
+      const input = bytes.subarray(start, start + INPUT_SIZE);
+      this.#kernel.supply(input);
+      for (let from = 0; from < input.length; ) {
+        const count = Math.min(input.length - from, exports.length.value - exports.at.value);
+        exports.store_input(from, count);
+        from += count;
+        this.#handOut();
+      }
+    }
   }
 
   /**
-   * Decodes until a piece of output is full, too little input is left for a symbol, or the stream
-   * ends.
+   * Decodes some input. Stops when a piece of output is full, too little input is left for a
+   * symbol, or the stream ends.
    *
    * @param isLast whether no more input follows
    * @returns the number of input bytes used
    * @throws Error if the stream is damaged or truncated
+   * @throws StoreError `unavailable` if there is too little memory
    */
   run(input: Uint8Array, isLast: boolean): number {
-    this.#coder.supply(input);
-    const limit = isLast ? Number.POSITIVE_INFINITY : input.length - SYMBOL_INPUT;
-    const enough = this.#total + PIECE;
-    while (!this.#isEnded && this.#total < enough && this.#coder.taken <= limit) this.#symbol();
+    const { exports } = this.#kernel;
+    const rest = Math.min(this.#rest ?? MANY, MANY);
+    if (rest === 0 && exports.code.value === 0) {
+      this.#isEnded = true;
+      return 0;
+    }
+    if (rest === 0 && !this.#mayHaveMarker) throw new Error("it is damaged");
+    const piece = input.subarray(0, INPUT_SIZE);
+    const limit = isLast && piece.length === input.length ? piece.length : piece.length - SYMBOL_INPUT;
+    if (limit < 0) return 0;
+    this.#kernel.supply(piece);
+    const before = exports.at.value;
+    const result = exports.run(limit, Math.max(1, Math.min(PIECE, rest)), rest);
+    if (exports.taken.value > piece.length) throw new Error("it is cut short");
+    if (this.#rest !== undefined) this.#rest -= exports.at.value - before;
+    if (result === TOO_LONG) throw new Error("it has more content than its header states");
+    if (result === DAMAGED) throw new Error("it is damaged");
+    if (result === MARKER) this.#end();
     this.#handOut();
-    return this.#coder.taken;
+    return exports.taken.value;
   }
 
   /** Takes the pieces of output decoded since the last call. */
@@ -149,144 +138,24 @@ export class LzmaDecoder {
     return this.#pieces.splice(0);
   }
 
-  #symbol(): void {
-    const isAtEnd = this.#total === this.#size;
-    if (isAtEnd && this.#coder.mayEnd) {
-      this.#isEnded = true;
-      return;
-    }
-    if (isAtEnd && !this.#mayHaveMarker) throw new Error("it is damaged");
-    const position = this.#total & this.#positionMask;
-    const state = this.#state;
-    if (this.#coder.bit(IS_MATCH + (state << 4) + position) === 0) {
-      if (isAtEnd) throw new Error("it has more content than its header states");
-      this.#literal();
-      return;
-    }
-    let length: number;
-    if (this.#coder.bit(IS_REP + state) === 0) {
-      this.#rep3 = this.#rep2;
-      this.#rep2 = this.#rep1;
-      this.#rep1 = this.#rep0;
-      length = this.#length(MATCH_LENGTH, position);
-      this.#state = state < 7 ? 7 : 10;
-      this.#rep0 = this.#distance(length);
-      if (this.#rep0 === END_MARKER) {
-        this.#end();
-        return;
-      }
-    } else {
-      if (this.#total === 0) throw new Error("it is damaged");
-      if (this.#coder.bit(IS_REP_G0 + state) === 0) {
-        if (this.#coder.bit(IS_REP0_LONG + (state << 4) + position) === 0) {
-          this.#state = state < 7 ? 9 : 11;
-          this.#copy(1);
-          return;
-        }
-      } else this.#useOlderRep(state);
-      length = this.#length(REP_LENGTH, position);
-      this.#state = state < 7 ? 8 : 11;
-    }
-    this.#copy(length + MIN_MATCH);
-  }
-
   #end(): void {
-    if (!this.#coder.mayEnd) throw new Error("it is damaged");
-    if (this.#size !== undefined && this.#total !== this.#size) throw new Error("it has less content than its header states");
+    if (this.#kernel.exports.code.value !== 0) throw new Error("it is damaged");
+    if (this.#rest) throw new Error("it has less content than its header states");
     this.#isEnded = true;
   }
 
-  #useOlderRep(state: number): void {
-    let distance = this.#rep1;
-    if (this.#coder.bit(IS_REP_G1 + state) !== 0) {
-      if (this.#coder.bit(IS_REP_G2 + state) === 0) distance = this.#rep2;
-      else {
-        distance = this.#rep3;
-        this.#rep3 = this.#rep2;
-      }
-      this.#rep2 = this.#rep1;
-    }
-    this.#rep1 = this.#rep0;
-    this.#rep0 = distance;
-  }
-
-  #literal(): void {
-    const before = this.#total > 0 ? this.#byteBack(0) : 0;
-    const choice = ((this.#total & this.#literalMask) << this.#lc) + (before >> (8 - this.#lc));
-    const base = LITERALS + 0x300 * choice;
-    let symbol = 1;
-    if (this.#state >= 7) {
-      let match = this.#byteBack(this.#rep0);
-      do {
-        const matchBit = (match >> 7) & 1;
-        match <<= 1;
-        const bit = this.#coder.bit(base + ((1 + matchBit) << 8) + symbol);
-        symbol = (symbol << 1) | bit;
-        if (matchBit !== bit) break;
-      } while (symbol < 0x100);
-    }
-    while (symbol < 0x100) symbol = (symbol << 1) | this.#coder.bit(base + symbol);
-    this.#put(symbol & 0xff);
-    this.#state = this.#state < 4 ? 0 : this.#state - (this.#state < 10 ? 3 : 6);
-  }
-
-  #length(base: number, position: number): number {
-    if (this.#coder.bit(base) === 0) return this.#coder.tree(base + LENGTH_LOW + (position << 3), 3);
-    if (this.#coder.bit(base + 1) === 0) return 8 + this.#coder.tree(base + LENGTH_MIDDLE + (position << 3), 3);
-    return 16 + this.#coder.tree(base + LENGTH_HIGH, 8);
-  }
-
-  #distance(length: number): number {
-    const slot = this.#coder.tree(POSITION_SLOT + (Math.min(length, 3) << 6), 6);
-    if (slot < 4) return slot;
-    const bits = (slot >> 1) - 1;
-    const start = ((2 | (slot & 1)) << bits) >>> 0;
-    if (slot < 14) return start + this.#coder.reverseTree(POSITION_SPECIAL + start - slot, bits);
-    // A distance can have 32 bits, which shifts would turn negative.
-    return start + this.#coder.directBits(bits - 4) * 16 + this.#coder.reverseTree(POSITION_ALIGN, 4);
-  }
-
-  #copy(length: number): void {
-    if (this.#rep0 >= this.#total || this.#rep0 >= this.#dictionarySize) throw new Error("it is damaged");
-    if (this.#size !== undefined && length > this.#size - this.#total)
-      throw new Error("it has more content than its header states");
-    const distance = this.#rep0 + 1;
-    for (let i = 0; i < length; i++) {
-      if (this.#at === this.#window.length) this.#wrap();
-      let from = this.#at - distance;
-      if (from < 0) from += this.#window.length;
-      this.#window[this.#at++] = this.#window[from] as number;
-    }
-    this.#total += length;
-  }
-
-  #put(byte: number): void {
-    if (this.#at === this.#window.length) this.#wrap();
-    this.#window[this.#at++] = byte;
-    this.#total++;
-  }
-
-  /** @param distance 0 for the last byte */
-  #byteBack(distance: number): number {
-    const from = this.#at - distance - 1;
-    return this.#window[from < 0 ? from + this.#window.length : from] as number;
-  }
-
-  /** Makes room at the window's end: grows the window, or continues at its beginning. */
-  #wrap(): void {
-    this.#handOut();
-    if (this.#window.length < this.#dictionarySize) {
-      const larger = new Uint8Array(Math.min(this.#window.length * 2, this.#dictionarySize));
-      larger.set(this.#window);
-      this.#window = larger;
-      return;
-    }
-    this.#at = 0;
-    this.#handedOut = 0;
-  }
-
+  /** Passes output on. At the end of the dictionary's buffer it makes room. */
   #handOut(): void {
-    if (this.#at > this.#handedOut) this.#pieces.push(this.#window.slice(this.#handedOut, this.#at));
-    this.#handedOut = this.#at;
+    const { exports } = this.#kernel;
+    const at = exports.at.value;
+    if (at > this.#handedOut) this.#pieces.push(this.#kernel.copy(this.#handedOut, at));
+    this.#handedOut = at;
+    const length = exports.length.value;
+    if (at < length) return;
+    if (length < this.#dictionarySize) this.#kernel.lengthen(Math.min(2 * length, this.#dictionarySize));
+    else {
+      exports.wrap();
+      this.#handedOut = 0;
+    }
   }
 }

@@ -1,14 +1,8 @@
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
-import { arrayMemory } from "./decoder-memory.ts";
 import { LzmaDecoder, type LzmaProperties } from "./lzma-decoder.ts";
-import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
+import { LzmaMemory, MAX_DICTIONARY } from "./lzma-memory.ts";
 
-/**
- * Maximum size of a dictionary, in bytes: as large as a zstd frame's window. `lzip -9` and `xz -9`
- * use less.
- */
-const MAX_DICTIONARY = 128 * 1024 * 1024;
 /** Bytes of input that the decoder waits for, unless the input ends. */
 const SOME = 4096;
 
@@ -27,11 +21,12 @@ export async function* unlzma(input: CompressedInput): AsyncGenerator<Uint8Array
   if (!properties || dictionarySize === 0) throw new Error("it has properties that no lzma stream has");
   const size = view.getBigUint64(5, true);
   if (size !== UNKNOWN_SIZE && size > BigInt(Number.MAX_SAFE_INTEGER)) throw new Error("it has a size that is too large");
-  yield* decodeLzma(input, { ...properties, dictionarySize }, size === UNKNOWN_SIZE ? undefined : Number(size));
+  const stream = { properties, dictionarySize, size: size === UNKNOWN_SIZE ? undefined : Number(size) };
+  yield* decodeLzma(input, new LzmaMemory(), stream);
 }
 
 /** The numbers in a byte of properties, within liblzma's limits, which Nix reads with. */
-export function parseLzmaProperties(byte: number): Pick<LzmaProperties, "lc" | "lp" | "pb"> | undefined {
+export function parseLzmaProperties(byte: number): LzmaProperties | undefined {
   const lc = byte % 9;
   const lp = Math.trunc(byte / 9) % 5;
   const pb = Math.trunc(byte / 45);
@@ -52,19 +47,26 @@ export function isLzmaHeader(bytes: Uint8Array): boolean {
   return isRound && (size === UNKNOWN_SIZE || size < 2n ** 40n);
 }
 
-/**
- * Decodes the LZMA stream that begins at the input's next byte.
- *
- * @param size of its content in bytes, if known
- */
-export async function* decodeLzma(input: CompressedInput, properties: LzmaProperties, size?: number): AsyncGenerator<Uint8Array> {
-  const { dictionarySize } = properties;
+export interface LzmaStream {
+  readonly properties: LzmaProperties;
+  /** Maximum distance of a match, in bytes. */
+  readonly dictionarySize: number;
+  /** Size of the content in bytes, if known. */
+  readonly size?: number | undefined;
+}
+
+/** Decodes the LZMA stream that begins at the input's next byte. */
+export async function* decodeLzma(
+  input: CompressedInput,
+  memory: LzmaMemory,
+  { properties, dictionarySize, size }: LzmaStream,
+): AsyncGenerator<Uint8Array> {
   if (dictionarySize > MAX_DICTIONARY)
     throw new Error(`it needs ${dictionarySize} bytes of memory; the limit is ${MAX_DICTIONARY}`);
-  await input.reserve(arrayMemory, dictionarySize);
-  await input.need(LzmaRangeDecoder.START);
-  const decoder = new LzmaDecoder(properties, size);
-  decoder.begin(input.take(LzmaRangeDecoder.START));
+  const decoder = await memory.open(input, dictionarySize);
+  decoder.resetState(properties);
+  await input.need(LzmaDecoder.START);
+  decoder.begin(input.take(LzmaDecoder.START), size, true);
   while (!decoder.isEnded) {
     const isLast = !(await input.has(SOME));
     input.take(decoder.run(input.bytes, isLast));

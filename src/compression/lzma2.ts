@@ -1,8 +1,7 @@
 import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { parseLzmaProperties } from "./lzma.ts";
-import { LzmaDecoder } from "./lzma-decoder.ts";
-import { LzmaRangeDecoder } from "./lzma-range-decoder.ts";
+import { LzmaDecoder, type LzmaProperties } from "./lzma-decoder.ts";
 
 /** Control bytes of chunks that are stored as they are: with the dictionary reset, and without. */
 const STORED_RESET = 0x01;
@@ -16,12 +15,8 @@ const STATE_RESET = 0xa0;
 const PROPERTIES = 0xc0;
 const DICTIONARY_RESET = 0xe0;
 
-type Properties = NonNullable<ReturnType<typeof parseLzmaProperties>>;
-
 /** A chunk of LZMA2: at most 64 KiB, which become at most 2 MiB. */
 export interface Lzma2Chunk {
-  /** The whole chunk, with its header. */
-  readonly bytes: Uint8Array;
   readonly data: Uint8Array;
   /** Length of the content in bytes. */
   readonly size: number;
@@ -29,7 +24,7 @@ export interface Lzma2Chunk {
   readonly resetsDictionary: boolean;
   readonly resetsState: boolean;
   /** The LZMA properties from this chunk on, if it changes them. */
-  readonly properties: Properties | undefined;
+  readonly properties: LzmaProperties | undefined;
 }
 
 /** Reads the chunks of one LZMA2 stream, whose headers it checks. */
@@ -66,48 +61,36 @@ export class Lzma2Chunks {
     const properties = hasProperties ? parseProperties(header.getUint8(5)) : undefined;
     const length = isStored ? size : header.getUint16(3, false) + 1;
     await input.need(headerLength + length);
-    const bytes = input.take(headerLength + length);
-    const data = bytes.subarray(headerLength);
-    // liblzma checks this byte, and XZ Embedded doesn't.
-    if (!isStored && data[0] !== 0) throw new Error("it is damaged");
-    return { bytes, data, size, isStored, resetsDictionary, resetsState: !isStored && control >= STATE_RESET, properties };
+    const data = input.take(headerLength + length).subarray(headerLength);
+    return { data, size, isStored, resetsDictionary, resetsState: !isStored && control >= STATE_RESET, properties };
   }
 }
 
-function parseProperties(byte: number): Properties {
+function parseProperties(byte: number): LzmaProperties {
   const properties = parseLzmaProperties(byte);
   if (!properties) throw new Error("it has properties that no LZMA2 stream has");
   return properties;
 }
 
-/** Decodes the chunks of one LZMA2 stream, with a dictionary in an array that grows. */
-export class Lzma2Decoder {
-  readonly #decoder: LzmaDecoder;
-
-  /** @param dictionarySize in bytes */
-  constructor(dictionarySize: number) {
-    // The most properties: they decide how many probabilities there are.
-    this.#decoder = new LzmaDecoder({ lc: 4, lp: 0, pb: 4, dictionarySize });
+/**
+ * Decodes a chunk. The chunks of a stream follow each other.
+ *
+ * @param decoder opened before the stream's first chunk
+ * @throws Error if the chunk is damaged
+ */
+export function* decodeLzma2(decoder: LzmaDecoder, chunk: Lzma2Chunk): Generator<Uint8Array> {
+  if (chunk.resetsDictionary) decoder.forgetDictionary();
+  if (chunk.isStored) {
+    decoder.store(chunk.data);
+    yield* decoder.takeOutput();
+    return;
   }
-
-  /** @throws Error if the chunk is damaged */
-  *decode(chunk: Lzma2Chunk): Generator<Uint8Array> {
-    const decoder = this.#decoder;
-    if (chunk.resetsDictionary) decoder.forgetWindow();
-    if (chunk.isStored) {
-      decoder.store(chunk.data);
-      yield* decoder.takeOutput();
-      return;
-    }
-    if (chunk.resetsState) decoder.resetState(chunk.properties);
-    decoder.beginChunk(chunk.size);
-    if (chunk.data.length < LzmaRangeDecoder.START) throw new Error("it is damaged");
-    decoder.begin(chunk.data.subarray(0, LzmaRangeDecoder.START));
-    let at = LzmaRangeDecoder.START;
-    while (!decoder.isEnded) {
-      at += decoder.run(chunk.data.subarray(at), true);
-      yield* decoder.takeOutput();
-    }
-    if (at !== chunk.data.length) throw new Error("it is damaged");
+  if (chunk.resetsState) decoder.resetState(chunk.properties);
+  decoder.begin(chunk.data.subarray(0, LzmaDecoder.START), chunk.size, false);
+  let at = LzmaDecoder.START;
+  while (!decoder.isEnded) {
+    at += decoder.run(chunk.data.subarray(at), true);
+    yield* decoder.takeOutput();
   }
+  if (at !== chunk.data.length) throw new Error("it is damaged");
 }

@@ -30,8 +30,6 @@ const BRANCH_FILTERS: Readonly<Record<number, BranchFilter>> = {
 export interface BlockFilters {
   /** Size of the LZMA2 dictionary in bytes. */
   readonly dictionarySize: number;
-  /** The same, as the block's header has it. */
-  readonly dictionary: number;
   /** The other filters, as they are applied after LZMA2. */
   readonly chain: XzFilterChain;
 }
@@ -61,7 +59,7 @@ export function blockFilters(flags: readonly FilterFlags[]): BlockFilters {
     if (start % filter.alignment !== 0) throw wrong(id);
     chain.add(filter.create(), start);
   }
-  return { dictionary, dictionarySize: dictionarySizeOf(dictionary), chain };
+  return { dictionarySize: dictionarySizeOf(dictionary), chain };
 }
 
 /** Sizes are 2^n and 3 * 2^n bytes, from 4 KiB on; the last one is 4 GiB less a byte. */

@@ -21,7 +21,7 @@ const GENITIVE = /^Of |^(?:In|For|By|With|From) (?:wh(?:ich|om|ose|at)\b|(?!.*(?
 
 /** Generated files, and samples that other programs wrote. */
 const GENERATED =
-  /^src\/wire\/gen\/|^src\/hash\/kernel\/kernel\.wasm\.ts$|^test\/nix\/nix-2\.34\/|^test\/(?:.*\/)?(?:fixtures|samples|archives)\/.*\.(?!sh$|ts$|mjs$|nix$)/;
+  /^src\/wire\/gen\/|^src\/\w+\/kernel\/kernel\.wasm\.ts$|^test\/nix\/nix-2\.34\/|^test\/(?:.*\/)?(?:fixtures|samples|archives)\/.*\.(?!sh$|ts$|mjs$|nix$)/;
 
 /** Start of a line comment, by file name extension. Only these files and Markdown are checked. */
 const LINE_COMMENT = new Map([
