@@ -1,9 +1,7 @@
 import { SlidingWindow } from "./sliding-window.ts";
+import { type BlockHeader, MAX_BLOCK_SIZE } from "./zstd-frame.ts";
 import { ZstdLiterals } from "./zstd-literals.ts";
 import { ZstdSequences } from "./zstd-sequences.ts";
-
-/** Maximum size of a block's content, in bytes. */
-export const MAX_BLOCK_SIZE = 128 * 1024;
 
 /**
  * Decodes the blocks of zstd frames (RFC 8878, 3.1.1.2). Frames share its memory.
@@ -39,21 +37,16 @@ export class ZstdBlocks {
   /**
    * Decodes a block.
    *
-   * @param block the complete block, with its header of three bytes
+   * @param body the block without its header
    * @returns a copy of the content
    * @throws Error if the block is damaged
    */
-  decode(block: Uint8Array): Uint8Array {
-    const [b0 = 0, b1 = 0, b2 = 0, value = 0] = block;
-    const type = (b0 >> 1) & 3;
-    const size = (b0 | (b1 << 8) | (b2 << 16)) >> 3;
-    const body = block.subarray(3);
-    if (type === 3 || size > MAX_BLOCK_SIZE) throw new Error("a block is damaged");
-    const output = this.#window.room(type === 2 ? this.#maxContent : size);
+  decode({ kind, contentSize }: BlockHeader, body: Uint8Array): Uint8Array {
+    const output = this.#window.room(kind === "compressed" ? this.#maxContent : contentSize);
     const { buffer, start } = output;
-    let end = start + size;
-    if (type === 0) buffer.set(body, start);
-    else if (type === 1) buffer.fill(value, start, end);
+    let end = start + contentSize;
+    if (kind === "stored") buffer.set(body, start);
+    else if (kind === "run") buffer.fill(body[0] as number, start, end);
     else {
       const [literals, length] = this.#literals.decode(body, this.#maxContent);
       end = this.#sequences.execute(body.subarray(length), literals, output);
