@@ -22,8 +22,6 @@ function inBrowser(
         "idb",
         "comlink",
         "@noble/ed25519",
-        "xz-decompress",
-        "unbzip2-stream/lib/bzip2.js",
         "pako",
         "@bufbuild/protobuf",
         "@bufbuild/protobuf/wire",
