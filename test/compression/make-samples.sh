@@ -44,6 +44,15 @@ brotli -c numbers >numbers.br
 { zstd -q19c first; printf '\x53\x2a\x4d\x18\x05\x00\x00\x00skip!'; zstd -q19c <second; } >several.zst
 { lzip -c first; lzip -c second; } >several.lz
 
+# Runs of every length up to 600, of all bytes. bzip2 counts up to 259 bytes at once.
+python3 - <<'PYTHON' >runs
+import sys
+for i in range(1, 601):
+    sys.stdout.buffer.write(bytes([i * 7 % 256]) * i)
+PYTHON
+bzip2 -1c runs >runs.bz2
+rm runs
+
 # Matches at a distance of some 110 MiB, in a window of 128 MiB. Their offsets take 26 bits in
 # addition to their code.
 python3 - <<'PYTHON' | zstd -q -19 --long=27 --single-thread -c >far.zst

@@ -70,12 +70,12 @@ xz -9c -C none numbers >none.xz
 xz -9c -C sha256 numbers >sha256.xz
 xz -c --lzma2=dict=96MiB numbers >dictionary-96.xz
 xz -c --lzma2=dict=192MiB numbers >dictionary-192.xz
-# Other properties, in a dictionary of each of our two decoders.
+# Other properties, with two sizes of the dictionary.
 xz -c --lzma2=lc=0,lp=2,pb=0 numbers >properties.xz
 xz -c --lzma2=dict=96MiB,lc=1,lp=3,pb=4 numbers >properties-96.xz
 # Sizes in the blocks' headers, by threads.
 xz -9c -T2 --block-size=50000 numbers >sizes.xz
-# Streams for both decoders.
+# A stream with a large dictionary, and one with a smaller dictionary.
 { head -n 12000 numbers | xz -c --lzma2=dict=96MiB; tail -n +12001 numbers | xz -9c; } >both.xz
 
 # Chunks that are stored as they are between others: each pause ends a chunk.
@@ -90,7 +90,17 @@ for i in range(3):
 PYTHON
 done
 
+# Matches across the end of the dictionary's buffer, which has 64 KiB or more.
+python3 - <<'PYTHON' >cycles
+import hashlib, sys
+unique = b"".join(hashlib.sha512(b"%d" % n).digest() for n in range(50))
+for i in range(80):
+    sys.stdout.buffer.write(unique[: 3200 - i] + bytes([i]) * i)
+PYTHON
+xz -9c --lzma2=dict=4KiB cycles >cycles-4.xz
+xz -9c --lzma2=dict=96KiB cycles >cycles-96.xz
+
 # The content of far.zst: matches at a distance of some 110 MiB.
 zstd -q -dc --long=27 ../samples/far.zst | xz -c -T1 --lzma2=preset=1,dict=128MiB,mf=hc4 >far.xz
-sha256sum instructions
-rm numbers instructions
+sha256sum instructions cycles
+rm numbers instructions cycles

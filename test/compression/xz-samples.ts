@@ -27,4 +27,6 @@ export const XZ_SAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   // Lines and hashes.
   "8ae93ab52db045c3b3a71a6d6046381e3d295b6a39dadd6072eae9a50b3ed2a0": ["stored-8.xz", "stored-96.xz"],
+  // Cycles of 3200 bytes.
+  c19936bfbfda6c19ff379a029ba99ae2f36b8e62324557478cde5ac883982a4c: ["cycles-4.xz", "cycles-96.xz"],
 };
