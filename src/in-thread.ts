@@ -18,7 +18,8 @@ import { untilAborted } from "./until-aborted.ts";
 import { StoreServer } from "./worker/store-server.ts";
 
 export { connectRemote, type Remote, type RemoteOptions } from "./browser/remote.ts";
-export type { Archive, Store } from "./browser/store.ts";
+export type { Store } from "./browser/store.ts";
+export type { Archive } from "./browser/store-calls.ts";
 export { isStoreError, StoreError } from "./error.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { FolderSource } from "../thread/store-api.ts";
+import type { FolderSource } from "../thread/import-api.ts";
 
 /**
  * Describes a picked folder for the worker. A handle is sent as it is. Files lose their

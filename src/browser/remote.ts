@@ -1,6 +1,7 @@
+import { transfer } from "comlink";
 import { StoreError } from "../error.ts";
 import { serveFetch } from "../thread/port-fetch.ts";
-import type { RemoteAddress } from "../thread/store-api.ts";
+import type { RemoteAddress } from "../thread/sync-api.ts";
 
 export interface RemoteOptions {
   /** Protocol; `connect` by default. Plain gRPC is impossible in a page. */
@@ -60,4 +61,8 @@ export function connectRemote(url: string, options: RemoteOptions = {}): Remote 
     throw new StoreError("invalid", `not the address of a daemon: ${JSON.stringify(url)} should begin with http:// or https://`);
   }
   return new Remote(parsed.href.replace(/\/$/, ""), options);
+}
+
+export function sent(address: RemoteAddress): RemoteAddress {
+  return transfer(address, address.fetch ? [address.fetch] : []);
 }

@@ -3,7 +3,7 @@ import type { Store } from "../browser/store.ts";
 import type { StoreFile } from "../browser/store-file.ts";
 import { equalBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
-import type { ListEntry } from "../thread/store-api.ts";
+import type { ListEntry } from "../store/list-entry.ts";
 import { describeFailure } from "./failure.ts";
 import { downloadName, showName, showText } from "./file-name.ts";
 import { type FileFacts, type FileView, HEAD_LENGTH, type OpenFileView } from "./file-views/file-view.ts";

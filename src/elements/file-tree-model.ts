@@ -1,5 +1,5 @@
 import { compareBytes, equalBytes } from "../bytes.ts";
-import type { ListEntry } from "../thread/store-api.ts";
+import type { ListEntry } from "../store/list-entry.ts";
 import { describeFailure } from "./failure.ts";
 import { showName } from "./file-name.ts";
 import { joinPath, ROOT, splitPath } from "./route.ts";

@@ -3,7 +3,7 @@ import type { Store } from "../browser/store.ts";
 import { NARIO_PATH_START } from "../nix/nario.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { PathInfo } from "../store/path-info.ts";
-import type { NotTold } from "../thread/store-api.ts";
+import type { NotTold } from "../thread/import-api.ts";
 import { plural, showSize } from "./size.ts";
 
 /** A source for an import: a folder, or an archive file. */

@@ -1,6 +1,6 @@
 import { decodeUtf8Strict } from "../bytes.ts";
 import { STORE_DIR } from "../nix/store-path.ts";
-import type { ListEntry } from "../thread/store-api.ts";
+import type { ListEntry } from "../store/list-entry.ts";
 import { showName } from "./file-name.ts";
 import { joinPath, parseRoute, type Route, splitPath } from "./route.ts";
 

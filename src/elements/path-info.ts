@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import type { Store } from "../browser/store.ts";
 import { STORE_DIR } from "../nix/store-path.ts";
 import type { PathInfo } from "../store/path-info.ts";
-import type { SignatureReport } from "../thread/store-api.ts";
+import type { SignatureReport } from "../store/signature-report.ts";
 import { describeFailure } from "./failure.ts";
 import { KeptKeys } from "./kept-keys.ts";
 import { formatRoute, ROOT } from "./route.ts";

@@ -1,6 +1,6 @@
 import { css, html, nothing, type TemplateResult } from "lit";
+import type { SignatureReport } from "../store/signature-report.ts";
 import type { SignatureState } from "../store/signatures.ts";
-import type { SignatureReport } from "../thread/store-api.ts";
 import { showText } from "./file-name.ts";
 
 const STATES: Record<SignatureState, { readonly style: string; readonly text: string }> = {

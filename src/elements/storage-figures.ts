@@ -1,5 +1,5 @@
 import { css, html, nothing, type TemplateResult } from "lit";
-import type { StorageUsage } from "../thread/store-api.ts";
+import type { StorageUsage } from "../thread/maintenance-api.ts";
 import { plural, showCount, showSize } from "./size.ts";
 
 const PLACES: Record<StorageUsage["storage"], string> = {

@@ -1,6 +1,6 @@
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 import type { Store } from "../browser/store.ts";
-import type { StorageUsage } from "../thread/store-api.ts";
+import type { StorageUsage } from "../thread/maintenance-api.ts";
 import { describeFailure } from "./failure.ts";
 
 /**

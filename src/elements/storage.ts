@@ -1,7 +1,7 @@
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { connectRemote } from "../browser/remote.ts";
 import type { Store } from "../browser/store.ts";
-import type { VerifyReport } from "../thread/store-api.ts";
+import type { VerifyReport } from "../thread/maintenance-api.ts";
 import { recallDaemon } from "./remembered-daemon.ts";
 import { saveStream } from "./save.ts";
 import { plural, showSize } from "./size.ts";

@@ -1,6 +1,6 @@
 import { css, html, nothing, type TemplateResult } from "lit";
 import { STORE_DIR } from "../nix/store-path.ts";
-import type { DamagedObject, VerifyReport } from "../thread/store-api.ts";
+import type { DamagedObject, VerifyReport } from "../thread/maintenance-api.ts";
 import { formatRoute, ROOT } from "./route.ts";
 import { plural, showSize } from "./size.ts";
 

@@ -2,7 +2,7 @@ import { type ReadBuffers, readByteStream } from "../byte-stream.ts";
 import { quote } from "../bytes.ts";
 import type { OperationOptions } from "../progress.ts";
 import { iterate } from "../stream.ts";
-import type { ArchiveSource } from "../thread/store-api.ts";
+import type { ArchiveSource } from "../thread/import-api.ts";
 import { type OutsideSource, outsideBytes } from "./outside-bytes.ts";
 
 /**

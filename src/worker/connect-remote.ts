@@ -2,7 +2,7 @@ import { connectRemoteStore } from "../backends/remote.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { RemoteStore } from "../store/services.ts";
 import { fetchThrough } from "../thread/port-fetch.ts";
-import type { RemoteAddress } from "../thread/store-api.ts";
+import type { RemoteAddress } from "../thread/sync-api.ts";
 import { createBrowserTransport } from "../wire/transport.ts";
 
 /** Connects to the remote store that the page named. */

@@ -1,7 +1,7 @@
 import type { DBSchema, IDBPDatabase, IDBPObjectStore, IDBPTransaction, StoreNames } from "idb";
 import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
-import type { Pin } from "../thread/store-api.ts";
+import type { Pin } from "../thread/maintenance-api.ts";
 import { databaseName } from "../thread/store-places.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { DatabaseConnection, type Waiting } from "./database-connection.ts";

@@ -2,7 +2,7 @@ import type { BlobUploader } from "../castore/blob-uploader.ts";
 import { type IngestionEntry, showPath } from "../castore/ingest.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
-import type { FolderSource, NotTold } from "../thread/store-api.ts";
+import type { FolderSource, NotTold } from "../thread/import-api.ts";
 import { type FolderDirectory, type FolderItem, folderItems } from "./folder-tree.ts";
 import { type PickedFile, readPicked, readTogether } from "./picked-files.ts";
 

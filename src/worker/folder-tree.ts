@@ -2,7 +2,7 @@ import { quote, utf8 } from "../bytes.ts";
 import { type EntryPath, MAX_TREE_DEPTH, showPath } from "../castore/ingest.ts";
 import { checkName } from "../castore/node.ts";
 import { isStoreError, StoreError } from "../error.ts";
-import type { FolderSource } from "../thread/store-api.ts";
+import type { FolderSource } from "../thread/import-api.ts";
 
 export type FolderDirectory = { readonly kind: "directory"; readonly path: EntryPath };
 /** An item of a picked folder. Browsers give names as text, which becomes UTF-8. */

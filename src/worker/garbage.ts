@@ -1,5 +1,5 @@
 import type { OperationOptions } from "../progress.ts";
-import type { GarbageReport } from "../thread/store-api.ts";
+import type { GarbageReport } from "../thread/maintenance-api.ts";
 import { toCount } from "./database.ts";
 import { Marks } from "./marks.ts";
 import type { IndexRecord, PackedStore } from "./packed-store.ts";

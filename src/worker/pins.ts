@@ -4,7 +4,7 @@ import { StoreError } from "../error.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
 import type { ReadOptions } from "../store/import.ts";
-import type { Pin } from "../thread/store-api.ts";
+import type { Pin } from "../thread/maintenance-api.ts";
 import { increment, type WriteTransaction } from "./database.ts";
 import type { PackedStore } from "./packed-store.ts";
 import type { WriteSession } from "./write-session.ts";

@@ -1,4 +1,4 @@
-import type { StorageUsage } from "../thread/store-api.ts";
+import type { StorageUsage } from "../thread/maintenance-api.ts";
 import { BLOB, DIRECTORY } from "./object-table.ts";
 import type { PackedStore } from "./packed-store.ts";
 import { pathInfoRecords } from "./path-info-records.ts";

@@ -8,7 +8,7 @@ import type { HashEngine } from "../hash/engine.ts";
 import type { OperationOptions } from "../progress.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
 import { iterate } from "../stream.ts";
-import type { DamagedObject, VerifyReport } from "../thread/store-api.ts";
+import type { DamagedObject, VerifyReport } from "../thread/maintenance-api.ts";
 import { decodeBlob } from "./blob-object.ts";
 import { EntrySet } from "./entry-set.ts";
 import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind, type ObjectLocation } from "./object-table.ts";

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { equalBytes, fromBase64, toBase64, utf8 } from "../../src/bytes.ts";
 import { openStore, type PathInfo, type Progress, type Store } from "../../src/index.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
+import { watchPorts } from "../thread/watched-ports.ts";
 import { narOf } from "../worker/trees.ts";
 import { EXPORT_BASE64 } from "./nario-of-nix.ts";
 
@@ -87,4 +88,20 @@ test("an abort of either direction rejects with its reason, and a missing path i
   await expect(readAll(store.nario(["/nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-missing"]))).rejects.toMatchObject({
     code: "not-found",
   });
+});
+
+test("a nario that is cancelled leaves no port open, read or not", async () => {
+  const store = await open();
+  await store.importDirectory([new File(["a"], "a")], { name: "a" });
+  const ports = watchPorts();
+  try {
+    await store.nario().cancel();
+    const reader = store.nario().getReader();
+    await reader.read();
+    await reader.cancel();
+    expect(ports.made.length).toBeGreaterThan(1);
+    expect(ports.open()).toEqual([]);
+  } finally {
+    ports.restore();
+  }
 });

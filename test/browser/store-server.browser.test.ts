@@ -19,8 +19,8 @@ test("a change that ends while the store is being closed succeeds, though no tab
   const server = new StoreServer();
   await server.open(name, { storage: "auto", durability: "relaxed", workers: 1, hashWorkerUrl });
   const { port1 } = new MessageChannel();
-  const { storePath } = await server.importArchive({ blob: new Blob(smallNar()) }, { format: "nar", name: "small" }, port1);
-  const deleting = server.delete(storePath);
+  const { storePath } = await server.imports.importArchive({ blob: new Blob(smallNar()) }, { format: "nar", name: "small" }, port1);
+  const deleting = server.maintenance.delete(storePath);
   await server.close();
   expect(await deleting).toBe(true);
 });

@@ -1,6 +1,7 @@
 import { utf8 } from "../../src/bytes.ts";
 import type { OperationOptions, PathInfo, Store } from "../../src/index.ts";
-import type { ListEntry, StorageUsage } from "../../src/thread/store-api.ts";
+import type { ListEntry } from "../../src/store/list-entry.ts";
+import type { StorageUsage } from "../../src/thread/maintenance-api.ts";
 
 /**
  * A store that answers as the test tells. Opening a real one takes some two seconds. A method that

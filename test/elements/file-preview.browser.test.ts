@@ -3,7 +3,7 @@ import { concatBytes, utf8 } from "../../src/bytes.ts";
 import type { TvixFilePreview } from "../../src/elements/file-preview.ts";
 import type { Store, StoreFile } from "../../src/index.ts";
 import { StoreError } from "../../src/index.ts";
-import type { ListEntry } from "../../src/thread/store-api.ts";
+import type { ListEntry } from "../../src/store/list-entry.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 import { directory, each, entry, FILE, fakeStore, held, link, pathInfo, storePathOf } from "./fake-store.browser.ts";
 import { type Mounted, mount } from "./mount.browser.ts";

@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { type Branch, FileTreeModel } from "../../src/elements/file-tree-model.ts";
 import { StoreError } from "../../src/index.ts";
-import type { ListEntry } from "../../src/thread/store-api.ts";
+import type { ListEntry } from "../../src/store/list-entry.ts";
 import { directory, each, entry, failing, held, link } from "./fake-store.browser.ts";
 
 type Listing = Readonly<Record<string, readonly ListEntry[]>>;

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { utf8 } from "../../src/bytes.ts";
 import type { TvixFileTree } from "../../src/elements/file-tree.ts";
 import { type Store, StoreError } from "../../src/index.ts";
-import type { ListEntry } from "../../src/thread/store-api.ts";
+import type { ListEntry } from "../../src/store/list-entry.ts";
 import { directory, each, entry, failing, fakeStore, held, link, storePathOf } from "./fake-store.browser.ts";
 import { type Mounted, mount } from "./mount.browser.ts";
 import { find, press, record, textOf } from "./page.browser.ts";

@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { keepKeys } from "../../src/elements/kept-keys.ts";
 import type { TvixPathInfo } from "../../src/elements/path-info.ts";
 import { type PathInfo, type Store, StoreError } from "../../src/index.ts";
-import type { SignatureReport } from "../../src/thread/store-api.ts";
+import type { SignatureReport } from "../../src/store/signature-report.ts";
 import { baseOf, fakeStore, held, pathInfo } from "./fake-store.browser.ts";
 import { type Mounted, mount } from "./mount.browser.ts";
 import { button, click, count, find, textOf } from "./page.browser.ts";

@@ -1,7 +1,7 @@
 import { render } from "lit";
 import { expect, test } from "vitest";
 import { signatureList } from "../../src/elements/signature-list.ts";
-import type { SignatureReport } from "../../src/thread/store-api.ts";
+import type { SignatureReport } from "../../src/store/signature-report.ts";
 import { textOf } from "./page.browser.ts";
 
 function show(signatures: readonly string[], report?: SignatureReport): HTMLElement {

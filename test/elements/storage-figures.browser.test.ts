@@ -1,7 +1,7 @@
 import { render } from "lit";
 import { expect, test } from "vitest";
 import { storageFigures } from "../../src/elements/storage-figures.ts";
-import type { StorageUsage } from "../../src/thread/store-api.ts";
+import type { StorageUsage } from "../../src/thread/maintenance-api.ts";
 import { USAGE } from "./fake-store.browser.ts";
 import { count, textOf } from "./page.browser.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { CurrentUsage } from "../../src/elements/storage-usage.ts";
 import { type Store, StoreError } from "../../src/index.ts";
-import type { StorageUsage } from "../../src/thread/store-api.ts";
+import type { StorageUsage } from "../../src/thread/maintenance-api.ts";
 import { fakeStore, type Held, held, USAGE } from "./fake-store.browser.ts";
 
 beforeEach(() => {

@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { rememberDaemon } from "../../src/elements/remembered-daemon.ts";
 import type { TvixStoreStorage } from "../../src/elements/storage.ts";
 import { type Remote, type Store, StoreError } from "../../src/index.ts";
-import type { VerifyReport } from "../../src/thread/store-api.ts";
+import type { VerifyReport } from "../../src/thread/maintenance-api.ts";
 import { fakeStore, held, storePathOf, USAGE, untilAborted } from "./fake-store.browser.ts";
 import { type Mounted, mount } from "./mount.browser.ts";
 import { button, click, find, textOf } from "./page.browser.ts";

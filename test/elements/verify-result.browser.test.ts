@@ -1,7 +1,7 @@
 import { html, nothing, render } from "lit";
 import { expect, test } from "vitest";
 import { isWhole, verifyResult } from "../../src/elements/verify-result.ts";
-import type { VerifyReport } from "../../src/thread/store-api.ts";
+import type { VerifyReport } from "../../src/thread/maintenance-api.ts";
 import { storePathOf } from "./fake-store.browser.ts";
 import { textOf } from "./page.browser.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decodeUtf8 } from "../../src/bytes.ts";
 import { isStoreError } from "../../src/error.ts";
-import type { FolderSource } from "../../src/thread/store-api.ts";
+import type { FolderSource } from "../../src/thread/import-api.ts";
 import { folderItems } from "../../src/worker/folder-tree.ts";
 
 const FILE = new File(["x"], "x");

@@ -1,0 +1,69 @@
+import { parseHashPart } from "../nix/store-path.ts";
+import type { GarbageReport, MaintenanceApi, Pin, StorageUsage, VerifyReport } from "../thread/maintenance-api.ts";
+import type { RemoteAddress } from "../thread/sync-api.ts";
+import { connectRemoteAddress } from "./connect-remote.ts";
+import { collectGarbage } from "./garbage.ts";
+import { deletePin, pinStorePath } from "./pins.ts";
+import { repair } from "./repair.ts";
+import type { StoreOperations } from "./store-operations.ts";
+import { storageUsage } from "./usage.ts";
+import { verifyStore } from "./verify.ts";
+
+/** Implements the calls that manage what the store keeps, and check its state. */
+export class MaintenanceServer implements MaintenanceApi {
+  readonly #operations: StoreOperations;
+
+  constructor(operations: StoreOperations) {
+    this.#operations = operations;
+  }
+
+  async delete(storePath: string): Promise<boolean> {
+    const store = this.#operations.store;
+    const known = await store.services.pathInfos.delete(parseHashPart(storePath));
+    if (known) this.#operations.tell(store, "delete");
+    return known;
+  }
+
+  async collectGarbage(operation: MessagePort): Promise<GarbageReport> {
+    const store = this.#operations.store;
+    return this.#operations.run(operation, async (options) => {
+      const report = await collectGarbage(store.packed, options);
+      this.#operations.tell(store, "collect");
+      return report;
+    });
+  }
+
+  async verify(address: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport> {
+    const store = this.#operations.store;
+    const { packed, pool } = store;
+    return this.#operations.run(operation, (options) =>
+      // The lock keeps packs from being rewritten; `holding` keeps the numbers of entries.
+      packed.locks.collecting(options.signal, () =>
+        packed.holding(async () => {
+          const verified = await verifyStore(packed, pool, options);
+          if (!address || verified.roots.length === 0) return verified.report;
+          const remote = connectRemoteAddress(address, pool);
+          const refetched = await repair(packed, pool, verified, remote, options);
+          this.#operations.tell(store, "repair");
+          return { ...verified.report, refetched };
+        }),
+      ),
+    );
+  }
+
+  async usage(): Promise<StorageUsage> {
+    return storageUsage(this.#operations.store.packed);
+  }
+
+  async pin(name: string, storePath: string): Promise<void> {
+    return pinStorePath(this.#operations.store.packed, name, storePath);
+  }
+
+  async unpin(name: string): Promise<boolean> {
+    return deletePin(this.#operations.store.packed, name);
+  }
+
+  async pins(): Promise<Pin[]> {
+    return this.#operations.store.packed.database.read("pins", (store) => store.getAll());
+  }
+}
