@@ -1,4 +1,3 @@
-import { transfer } from "comlink";
 import { StoreError } from "../error.ts";
 import { serveFetch } from "../thread/port-fetch.ts";
 import type { RemoteAddress } from "../thread/sync-api.ts";
@@ -16,7 +15,8 @@ export interface RemoteOptions {
 
 /**
  * Address of a daemon that a page can reach, with the protocol, service names and headers for its
- * requests. `Store.pull` and `Store.push` make the connections.
+ * requests. A store's worker keeps one connection for each `Remote`, so use one object for several
+ * calls.
  */
 export class Remote {
   readonly url: string;
@@ -34,18 +34,21 @@ export class Remote {
     this.#fetch = options.fetch;
   }
 
+  /** @internal */
+  get address(): RemoteAddress {
+    return { url: this.url, protocol: this.protocol, dialect: this.dialect, headers: this.#headers };
+  }
+
   /**
-   * Returns the address in the form that the worker takes. Each result serves one call, because a
-   * port can be sent only once. Call `release` when the call has settled: until then, the page's
-   * `fetch` answers the worker's requests.
+   * Lets a worker use the page's own `fetch`, through `port`, until `stop` is called. Returns
+   * `undefined` if the worker's `fetch` is to be used.
    *
    * @internal
    */
-  address(): { address: RemoteAddress; release(): void } {
-    const address = { url: this.url, protocol: this.protocol, dialect: this.dialect, headers: this.#headers };
-    if (!this.#fetch) return { address: { ...address, fetch: undefined }, release() {} };
+  serveFetch(): { port: MessagePort; stop(): void } | undefined {
+    if (!this.#fetch) return undefined;
     const { port1, port2 } = new MessageChannel();
-    return { address: { ...address, fetch: port2 }, release: serveFetch(port1, this.#fetch) };
+    return { port: port2, stop: serveFetch(port1, this.#fetch) };
   }
 }
 
@@ -61,8 +64,4 @@ export function connectRemote(url: string, options: RemoteOptions = {}): Remote 
     throw new StoreError("invalid", `not the address of a daemon: ${JSON.stringify(url)} should begin with http:// or https://`);
   }
   return new Remote(parsed.href.replace(/\/$/, ""), options);
-}
-
-export function sent(address: RemoteAddress): RemoteAddress {
-  return transfer(address, address.fetch ? [address.fetch] : []);
 }

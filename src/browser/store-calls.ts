@@ -6,6 +6,7 @@ import type { ArchiveSource } from "../thread/import-api.ts";
 import { operationPort } from "../thread/operation-port.ts";
 import { receiveStream, sendStream } from "../thread/port-stream.ts";
 import type { StoreApi } from "../thread/store-api.ts";
+import { RemoteUses } from "./remote-uses.ts";
 import type { StoreConnection } from "./store-worker-client.ts";
 
 /**
@@ -17,9 +18,14 @@ export type Archive = ReadableStream<Uint8Array> | Blob;
 /** The ways in which the page calls the thread that does the work of a store. */
 export class StoreCalls {
   readonly #connection: StoreConnection;
+  /** The remotes that the calls use. */
+  readonly remotes: RemoteUses;
 
   constructor(connection: StoreConnection) {
     this.#connection = connection;
+    this.remotes = new RemoteUses((id) => {
+      if (!connection.lost.aborted) connection.api.sync.forgetRemote(id).catch(() => {});
+    });
   }
 
   get api(): ComlinkRemote<StoreApi> {

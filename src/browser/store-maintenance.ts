@@ -1,6 +1,6 @@
 import type { OperationOptions } from "../progress.ts";
 import type { GarbageReport, Pin, StorageUsage, VerifyReport } from "../thread/maintenance-api.ts";
-import { type Remote, sent } from "./remote.ts";
+import type { Remote } from "./remote.ts";
 import { StoreSync } from "./store-sync.ts";
 
 /** The methods of a `Store` that manage what it keeps, and check its state. */
@@ -29,12 +29,8 @@ export class StoreMaintenance extends StoreSync {
    * objects are fetched from there if the remote has them.
    */
   async verify(options: { remote?: Remote | undefined } & OperationOptions = {}): Promise<VerifyReport> {
-    const remote = options.remote?.address();
-    return this.calls.operation(
-      options,
-      (port) => this.calls.api.maintenance.verify(remote && sent(remote.address), port),
-      remote?.release,
-    );
+    const remote = options.remote && this.calls.remotes.begin(options.remote);
+    return this.calls.operation(options, (port) => this.calls.api.maintenance.verify(remote?.use, port), remote?.end);
   }
 
   /** Returns the space that the store uses and the space that the browser allows. */

@@ -4,19 +4,19 @@ import type { SubstituteReport } from "../store/substitute.ts";
 import type { SyncReport } from "../store/sync.ts";
 import { iterate } from "../stream.ts";
 import type { BinaryCacheImport, SyncOptions } from "../thread/sync-api.ts";
-import { type Remote, sent } from "./remote.ts";
+import type { Remote } from "./remote.ts";
 import { StoreImports } from "./store-imports.ts";
 
 /** The methods of a `Store` that copy store paths from or to another machine. */
 export class StoreSync extends StoreImports {
   /** Yields the store paths of a remote. */
   async *remotePathInfos(remote: Remote, options: { signal?: AbortSignal } = {}): AsyncGenerator<PathInfo> {
-    const { address, release } = remote.address();
+    const { use, end } = this.calls.remotes.begin(remote);
     try {
-      const batches = this.calls.receive<PathInfo[]>((port) => this.calls.api.sync.remotePathInfos(sent(address), port));
+      const batches = this.calls.receive<PathInfo[]>((port) => this.calls.api.sync.remotePathInfos(use, port));
       for await (const batch of iterate(batches, options.signal)) yield* batch;
     } finally {
-      release();
+      end();
     }
   }
 
@@ -26,11 +26,11 @@ export class StoreSync extends StoreImports {
    * NAR hash that the remote stated.
    */
   async pull(remote: Remote, storePaths: Iterable<string>, options: SyncOptions & OperationOptions = {}): Promise<SyncReport> {
-    const { address, release } = remote.address();
+    const { use, end } = this.calls.remotes.begin(remote);
     return this.calls.operation(
       options,
-      (port) => this.calls.api.sync.pull(sent(address), [...storePaths], { closure: options.closure }, port),
-      release,
+      (port) => this.calls.api.sync.pull(use, [...storePaths], { closure: options.closure }, port),
+      end,
     );
   }
 
@@ -39,11 +39,11 @@ export class StoreSync extends StoreImports {
    * that the remote lacks.
    */
   async push(remote: Remote, storePaths: Iterable<string>, options: SyncOptions & OperationOptions = {}): Promise<SyncReport> {
-    const { address, release } = remote.address();
+    const { use, end } = this.calls.remotes.begin(remote);
     return this.calls.operation(
       options,
-      (port) => this.calls.api.sync.push(sent(address), [...storePaths], { closure: options.closure }, port),
-      release,
+      (port) => this.calls.api.sync.push(use, [...storePaths], { closure: options.closure }, port),
+      end,
     );
   }
 

@@ -1,11 +1,11 @@
 import type { Node } from "../castore/node.ts";
-import type { RemoteAddress } from "./sync-api.ts";
+import type { RemoteUse } from "./sync-api.ts";
 
 /** Calls that manage what the store keeps, and check its state. */
 export interface MaintenanceApi {
   delete(storePath: string): Promise<boolean>;
   collectGarbage(operation: MessagePort): Promise<GarbageReport>;
-  verify(remote: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport>;
+  verify(remote: RemoteUse | undefined, operation: MessagePort): Promise<VerifyReport>;
   usage(): Promise<StorageUsage>;
   pin(name: string, storePath: string): Promise<void>;
   unpin(name: string): Promise<boolean>;

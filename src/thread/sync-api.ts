@@ -5,15 +5,29 @@ import type { Timeouts } from "../timeouts.ts";
 /** Calls that copy store paths from or to another machine. */
 export interface SyncApi {
   /** Streams arrays of PathInfo. */
-  remotePathInfos(remote: RemoteAddress, to: MessagePort): void;
-  pull(remote: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
-  push(remote: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
+  remotePathInfos(remote: RemoteUse, to: MessagePort): void;
+  pull(remote: RemoteUse, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
+  push(remote: RemoteUse, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport>;
   importBinaryCache(
     url: string,
     storePaths: string[],
     options: BinaryCacheImport,
     operation: MessagePort,
   ): Promise<SubstituteReport>;
+  /** Tells the worker that the page no longer has the `Remote` of this id. */
+  forgetRemote(id: number): void;
+}
+
+/** The remote that one call uses. */
+export interface RemoteUse {
+  /** Identifies the page's `Remote` object. The worker keeps one connection for each id. */
+  readonly id: number;
+  readonly address: RemoteAddress;
+  /**
+   * Port to the page's own `fetch`, if the page has one (`port-fetch.ts`). The first of several
+   * concurrent calls carries it for all of them.
+   */
+  readonly fetch?: MessagePort | undefined;
 }
 
 export interface RemoteAddress {
@@ -21,8 +35,6 @@ export interface RemoteAddress {
   readonly protocol: "connect" | "grpc-web";
   readonly dialect: "auto" | "tvix" | "snix";
   readonly headers: readonly (readonly [string, string])[];
-  /** Port to the page's own `fetch`, if the page has one (`port-fetch.ts`). */
-  readonly fetch?: MessagePort | undefined;
 }
 
 export interface SyncOptions {

@@ -1,9 +1,9 @@
 import { parseHashPart } from "../nix/store-path.ts";
 import type { GarbageReport, MaintenanceApi, Pin, StorageUsage, VerifyReport } from "../thread/maintenance-api.ts";
-import type { RemoteAddress } from "../thread/sync-api.ts";
-import { connectRemoteAddress } from "./connect-remote.ts";
+import type { RemoteUse } from "../thread/sync-api.ts";
 import { collectGarbage } from "./garbage.ts";
 import { deletePin, pinStorePath } from "./pins.ts";
+import type { RemoteConnections } from "./remote-connections.ts";
 import { repair } from "./repair.ts";
 import type { StoreOperations } from "./store-operations.ts";
 import { storageUsage } from "./usage.ts";
@@ -12,9 +12,11 @@ import { verifyStore } from "./verify.ts";
 /** Implements the calls that manage what the store keeps, and check its state. */
 export class MaintenanceServer implements MaintenanceApi {
   readonly #operations: StoreOperations;
+  readonly #remotes: RemoteConnections;
 
-  constructor(operations: StoreOperations) {
+  constructor(operations: StoreOperations, remotes: RemoteConnections) {
     this.#operations = operations;
+    this.#remotes = remotes;
   }
 
   async delete(storePath: string): Promise<boolean> {
@@ -33,7 +35,8 @@ export class MaintenanceServer implements MaintenanceApi {
     });
   }
 
-  async verify(address: RemoteAddress | undefined, operation: MessagePort): Promise<VerifyReport> {
+  async verify(remote: RemoteUse | undefined, operation: MessagePort): Promise<VerifyReport> {
+    const connection = remote && this.#remotes.of(remote);
     const store = this.#operations.store;
     const { packed, pool } = store;
     return this.#operations.run(operation, (options) =>
@@ -41,9 +44,8 @@ export class MaintenanceServer implements MaintenanceApi {
       packed.locks.collecting(options.signal, () =>
         packed.holding(async () => {
           const verified = await verifyStore(packed, pool, options);
-          if (!address || verified.roots.length === 0) return verified.report;
-          const remote = connectRemoteAddress(address, pool);
-          const refetched = await repair(packed, pool, verified, remote, options);
+          if (!connection || verified.roots.length === 0) return verified.report;
+          const refetched = await connection.use(pool, options, (from, options) => repair(packed, pool, verified, from, options));
           this.#operations.tell(store, "repair");
           return { ...verified.report, refetched };
         }),

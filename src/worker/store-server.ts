@@ -12,6 +12,7 @@ import { MaintenanceServer } from "./maintenance-server.ts";
 import { deletePackedStore, openPackedStore } from "./open-packed-store.ts";
 import { packedReader } from "./packed-services.ts";
 import { ReadServer } from "./read-server.ts";
+import { RemoteConnections } from "./remote-connections.ts";
 import { spawnHashWorker } from "./spawn-hash-worker.ts";
 import { StoreOperations } from "./store-operations.ts";
 import { SyncServer } from "./sync-server.ts";
@@ -25,10 +26,11 @@ const startPool: StartEngine = ({ workers, hashWorkerUrl }) => new HashPool(work
 export class StoreServer implements StoreApi {
   readonly #startEngine: StartEngine;
   readonly #operations = new StoreOperations();
+  readonly #remotes = new RemoteConnections();
   readonly imports = proxy(new ImportServer(this.#operations));
   readonly reads = proxy(new ReadServer(this.#operations));
-  readonly sync = proxy(new SyncServer(this.#operations));
-  readonly maintenance = proxy(new MaintenanceServer(this.#operations));
+  readonly sync = proxy(new SyncServer(this.#operations, this.#remotes));
+  readonly maintenance = proxy(new MaintenanceServer(this.#operations, this.#remotes));
 
   /** @param startEngine by default a pool of workers */
   constructor(startEngine: StartEngine = startPool) {
@@ -81,6 +83,7 @@ export class StoreServer implements StoreApi {
   async close(): Promise<void> {
     const { opened } = this.#operations;
     this.#operations.opened = undefined;
+    this.#remotes.close();
     opened?.pool.close();
     opened?.changes.close();
     opened?.packed.close();

@@ -4,41 +4,52 @@ import { BinaryCache } from "../store/binary-cache.ts";
 import { type SubstituteReport, substitutePaths } from "../store/substitute.ts";
 import { copyBetweenStores, type SyncReport } from "../store/sync.ts";
 import { sendStream } from "../thread/port-stream.ts";
-import type { BinaryCacheImport, RemoteAddress, SyncApi, SyncOptions } from "../thread/sync-api.ts";
+import type { BinaryCacheImport, RemoteUse, SyncApi, SyncOptions } from "../thread/sync-api.ts";
 import { inBatches } from "./batches.ts";
-import { connectRemoteAddress } from "./connect-remote.ts";
+import type { RemoteConnections } from "./remote-connections.ts";
 import type { StoreOperations } from "./store-operations.ts";
 
 /** Implements the calls that copy store paths from or to another machine. */
 export class SyncServer implements SyncApi {
   readonly #operations: StoreOperations;
+  readonly #remotes: RemoteConnections;
 
-  constructor(operations: StoreOperations) {
+  constructor(operations: StoreOperations, remotes: RemoteConnections) {
     this.#operations = operations;
+    this.#remotes = remotes;
   }
 
-  remotePathInfos(address: RemoteAddress, to: MessagePort): void {
+  remotePathInfos(remote: RemoteUse, to: MessagePort): void {
+    const connection = this.#remotes.of(remote);
     const { pool } = this.#operations.store;
     sendStream(
       to,
-      inBatches(() => connectRemoteAddress(address, pool).pathInfos.list()),
+      inBatches(() => connection.list(pool, ({ pathInfos }) => pathInfos.list())),
     );
   }
 
-  async pull(address: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
-    return this.#operations.write(operation, async ({ services, pool }, running) => {
-      const remote = connectRemoteAddress(address, pool);
-      return copyBetweenStores(remote, services, storePaths, { ...running, ...options, engine: pool, reuseChunks: true });
-    });
+  async pull(remote: RemoteUse, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
+    const connection = this.#remotes.of(remote);
+    return this.#operations.write(operation, ({ services, pool }, running) =>
+      connection.use(pool, running, (from, running) =>
+        copyBetweenStores(from, services, storePaths, { ...running, ...options, engine: pool, reuseChunks: true }),
+      ),
+    );
   }
 
-  async push(address: RemoteAddress, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
+  async push(remote: RemoteUse, storePaths: string[], options: SyncOptions, operation: MessagePort): Promise<SyncReport> {
+    const connection = this.#remotes.of(remote);
     const { services, pool } = this.#operations.store;
-    return this.#operations.run(operation, async (running) => {
-      const remote = connectRemoteAddress(address, pool);
-      // The content of this store was verified when it was written.
-      return copyBetweenStores(services, remote, storePaths, { ...running, ...options, engine: pool, verify: false });
-    });
+    return this.#operations.run(operation, (running) =>
+      connection.use(pool, running, (to, running) =>
+        // The content of this store was verified when it was written.
+        copyBetweenStores(services, to, storePaths, { ...running, ...options, engine: pool, verify: false }),
+      ),
+    );
+  }
+
+  forgetRemote(id: number): void {
+    this.#remotes.forget(id);
   }
 
   async importBinaryCache(
