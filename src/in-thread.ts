@@ -7,9 +7,11 @@
 import { expose, wrap } from "comlink";
 import type { OpenStoreOptions } from "./browser/open-store.ts";
 import { Store } from "./browser/store.ts";
+import type { StoreConnection } from "./browser/store-worker-client.ts";
 import { StoreError } from "./error.ts";
 import { InlineHashEngine } from "./hash/inline-engine.ts";
 import type { OperationOptions } from "./progress.ts";
+import { acquiring } from "./resource-stack.ts";
 import { changeChannel } from "./thread/change-channel.ts";
 import { operationPort } from "./thread/operation-port.ts";
 import type { StoreApi } from "./thread/store-api.ts";
@@ -34,29 +36,41 @@ export async function openStore(
 ): Promise<Store> {
   if (typeof name !== "string" || name === "") throw new StoreError("invalid", "a store needs a name");
   handleThrownErrors();
-  const server = new StoreServer(() => new InlineHashEngine());
-  const operation = operationPort(options);
-  const opened = await untilAborted(server.open(name, { storage, durability, workers: 1 }, operation.port), options.signal).finally(
-    operation.finish,
-  );
+  return acquiring(async (acquired) => {
+    const server = new StoreServer(() => new InlineHashEngine());
+    const operation = operationPort(options);
+    const opening = server.open(name, { storage, durability, workers: 1 }, operation.port);
+    // An abort doesn't wait for the server, which may still open the store after it.
+    acquired.defer(() => void opening.then(() => server.close()).catch(() => {}));
+    const opened = await untilAborted(opening, options.signal).finally(operation.finish);
+    const connection = connect(server);
+    acquired.defer(() => connection.end(new StoreError("closed", "the store was not opened")));
+    const changes = acquired.use(changeChannel(name));
+    // A service worker can't remember that the store existed before, so it can't detect an
+    // eviction.
+    return new Store(name, connection, changes, { ...opened, evicted: false });
+  });
+}
+
+/** Connects to a server in this thread. */
+function connect(server: StoreServer): StoreConnection {
   const { port1, port2 } = new MessageChannel();
   expose(server, port1);
   const lost = new AbortController();
-  const connection = {
+  const end = (reason: StoreError): void => {
+    void server.close();
+    lost.abort(reason);
+    port1.close();
+    port2.close();
+  };
+  return {
     api: wrap<StoreApi>(port2),
     lost: lost.signal,
-    call: <T>(answer: Promise<T>): Promise<T> => untilAborted(answer, lost.signal),
-    close: async (): Promise<void> => {
+    call: (answer) => untilAborted(answer, lost.signal),
+    end,
+    close: async () => {
       await server.close();
-      connection.end(new StoreError("closed", "the store was closed"));
-    },
-    end: (reason: StoreError): void => {
-      void server.close();
-      lost.abort(reason);
-      port1.close();
-      port2.close();
+      end(new StoreError("closed", "the store was closed"));
     },
   };
-  // A service worker can't remember that the store existed before, so it can't detect an eviction.
-  return new Store(name, connection, changeChannel(name), { ...opened, evicted: false });
 }

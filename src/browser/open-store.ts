@@ -2,6 +2,7 @@ import { transfer } from "comlink";
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import type { OperationOptions, ProgressCallback } from "../progress.ts";
+import { acquiring } from "../resource-stack.ts";
 import { changeChannel } from "../thread/change-channel.ts";
 import { operationPort } from "../thread/operation-port.ts";
 import type { OpenOptions } from "../thread/store-api.ts";
@@ -63,22 +64,21 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
     workers,
     hashWorkerUrl: options.hashWorkerUrl === undefined ? undefined : new URL(options.hashWorkerUrl, location.href).href,
   };
-  const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
-  try {
+  return acquiring(async (acquired) => {
+    const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
+    // If a step fails, the worker is terminated without a call to `close`: a worker that waits for
+    // its database would not answer.
+    acquired.defer(() => worker.terminate());
     const report = await waited(worker, options, (port) => worker.api.open(name, openOptions, transfer(port, [port])));
-    const store = new Store(name, worker, changeChannel(name), { ...report, evicted: wasEvicted(name, report.id) });
+    const changes = acquired.use(changeChannel(name));
+    const store = new Store(name, worker, changes, { ...report, evicted: wasEvicted(name, report.id) });
     worker.watchStorage(store, (what) => {
       if (what === "database") store.endEvicted();
       else
         worker.end(new StoreError("unavailable", `the browser has cleared the files of the store ${quote(name)}; open it again`));
     });
     return store;
-  } catch (error) {
-    // The worker is terminated without a call to `close`: a worker that waits for its database
-    // would not answer.
-    worker.terminate();
-    throw error;
-  }
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type Remote as ComlinkRemote, wrap } from "comlink";
 import { StoreError } from "../error.ts";
+import { ResourceStack } from "../resource-stack.ts";
 import type { StoreApi } from "../thread/store-api.ts";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
 import { untilAborted } from "../until-aborted.ts";
@@ -33,14 +34,12 @@ export interface StoreConnection {
 /** The page's side of the store worker. */
 export class StoreWorker implements StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
-  #worker: Worker;
   #lost = new AbortController();
-  /** Functions that end the watches over the worker. */
-  readonly #watches: (() => void)[] = [];
+  /** The worker, and the watches over it. */
+  readonly #held = new ResourceStack();
 
   private constructor(worker: Worker) {
-    handleThrownErrors();
-    this.#worker = worker;
+    this.#held.defer(() => worker.terminate());
     this.api = wrap<StoreApi>(worker);
     worker.addEventListener("error", (event) => {
       event.preventDefault();
@@ -56,6 +55,7 @@ export class StoreWorker implements StoreConnection {
    * @throws StoreError `unavailable` if the worker fails or does not start in time
    */
   static async start(worker: Worker, signal?: AbortSignal): Promise<StoreWorker> {
+    handleThrownErrors();
     const client = new StoreWorker(worker);
     const ready = new Promise<string>((resolve) => {
       // A message to the worker before it listens would be lost, so the worker sends the first one.
@@ -69,7 +69,7 @@ export class StoreWorker implements StoreConnection {
     try {
       const lock = await untilAborted(client.call(Promise.race([ready, late])), signal);
       const onDeath = (): void => client.#lost.abort(new StoreError("unavailable", "the store worker died; open the store again"));
-      client.#watches.push(watchLife(lock, () => client.api.ping(), onDeath));
+      client.#held.defer(watchLife(lock, () => client.api.ping(), onDeath));
     } catch (error) {
       client.terminate();
       throw error;
@@ -91,7 +91,7 @@ export class StoreWorker implements StoreConnection {
    * Calls `onCleared` if the storage of the open store was cleared and the worker can't report it.
    */
   watchStorage(store: { name: string; storage: "opfs" | "indexeddb" }, onCleared: (what: ClearedStorage) => void): void {
-    this.#watches.push(watchCleared(store, () => this.api.ping(), onCleared));
+    this.#held.defer(watchCleared(store, () => this.api.ping(), onCleared));
   }
 
   async close(): Promise<void> {
@@ -108,8 +108,7 @@ export class StoreWorker implements StoreConnection {
   }
 
   end(reason: StoreError): void {
-    for (const endWatch of this.#watches.splice(0)) endWatch();
     this.#lost.abort(reason);
-    this.#worker.terminate();
+    void this.#held.dispose();
   }
 }

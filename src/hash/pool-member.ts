@@ -72,12 +72,21 @@ export class PoolMember {
   }
 
   /**
-   * Returns a number for a new stream, unique within this worker. The stream counts as expected
-   * work until it is ended.
+   * Starts a stream. It counts as expected work until it is ended.
+   *
+   * @param open opens the stream in the worker, under a number that is unique there
+   * @returns the number
    */
-  nextStream(): number {
-    this.#streams.add(this.#nextStream);
-    return this.#nextStream++;
+  async startStream(open: (stream: number) => Promise<unknown>): Promise<number> {
+    const stream = this.#nextStream++;
+    this.#streams.add(stream);
+    try {
+      await open(stream);
+      return stream;
+    } catch (error) {
+      this.endStream(stream);
+      throw error;
+    }
   }
 
   endStream(stream: number): void {

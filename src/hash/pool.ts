@@ -58,7 +58,14 @@ export class HashPool implements HashEngine {
     this.#spawn = spawn;
     this.#inline = inline;
     this.#buffers = new RecycledBuffers(size * RECYCLED);
-    this.#members = Array.from({ length: size }, () => new PoolMember(spawn()));
+    this.#members = [];
+    try {
+      while (this.#members.length < size) this.#members.push(new PoolMember(spawn()));
+    } catch (error) {
+      // The caller gets no pool that it could close.
+      this.close();
+      throw error;
+    }
   }
 
   async blake3Many(blobs: readonly Uint8Array[]): Promise<Uint8Array[]> {
@@ -100,15 +107,13 @@ export class HashPool implements HashEngine {
       return new SplitBlake3(this.#hashSubtree, this.#buffers, this.#width);
     }
     const member = this.#least();
-    const stream = member.nextStream();
-    await member.call<"open">({ kind: "open", stream, algorithm });
+    const stream = await member.startStream((stream) => member.call<"open">({ kind: "open", stream, algorithm }));
     return new PooledStream(member, stream, this.#buffers);
   }
 
   async cutter(): Promise<BlobCutter> {
     const member = this.#least();
-    const stream = member.nextStream();
-    await member.call<"openCutter">({ kind: "openCutter", stream });
+    const stream = await member.startStream((stream) => member.call<"openCutter">({ kind: "openCutter", stream }));
     return new PooledCutter(member, stream);
   }
 

@@ -177,7 +177,10 @@ export class DatabaseConnection {
     } finally {
       clearTimeout(late);
     }
-    const id = String(await db.get("meta", "id"));
+    const id = await db.get("meta", "id").then(String, (error) => {
+      db.close();
+      throw error;
+    });
     if (known !== undefined && id !== known) {
       db.close();
       this.#evict();

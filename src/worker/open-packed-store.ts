@@ -1,6 +1,7 @@
 import { deleteDB } from "idb";
 import { StoreError } from "../error.ts";
 import type { OperationOptions } from "../progress.ts";
+import { acquiring } from "../resource-stack.ts";
 import { databaseName } from "../thread/store-places.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { StoreDatabase } from "./database.ts";
@@ -26,11 +27,13 @@ export async function openPackedStore(
 ): Promise<PackedStore> {
   const { signal } = options;
   let isOpen = false;
-  const database = new StoreDatabase(name, (phase) => {
-    // After the store is open, nobody listens to this progress any more.
-    if (!isOpen) options.onProgress?.({ phase, unit: "none", loaded: 0 });
-  });
-  try {
+  return acquiring(async (acquired) => {
+    const database = acquired.use(
+      new StoreDatabase(name, (phase) => {
+        // After the store is open, nobody listens to this progress any more.
+        if (!isOpen) options.onProgress?.({ phase, unit: "none", loaded: 0 });
+      }),
+    );
     const id = database.read("meta", (store) => store.get("id"));
     // Open OPFS even if new packs go elsewhere: older packs may be there.
     const [opfs] = await untilAborted(Promise.all([OpfsPacks.open(name), id]), signal);
@@ -49,10 +52,7 @@ export async function openPackedStore(
     // Delete the packs that a killed tab left.
     store.sweep().catch(() => {});
     return store;
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
+  });
 }
 
 /**

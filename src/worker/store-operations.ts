@@ -2,6 +2,7 @@ import { ReadBuffers } from "../byte-stream.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { OperationOptions } from "../progress.ts";
+import type { ResourceStack } from "../resource-stack.ts";
 import type { ReadOptions } from "../store/import.ts";
 import type { PathResolver } from "../store/path-resolver.ts";
 import type { LocalStoreServices } from "../store/services.ts";
@@ -22,6 +23,8 @@ export interface OpenedStore {
   readonly resolver: PathResolver;
   readonly durability: "strict" | "relaxed";
   readonly changes: BroadcastChannel;
+  /** Everything that closing the store releases. */
+  readonly resources: ResourceStack;
 }
 
 export interface Writing {

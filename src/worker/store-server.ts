@@ -3,6 +3,7 @@ import { provideBrotli } from "../compression/brotli.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { HashPool } from "../hash/pool.ts";
 import type { OperationOptions } from "../progress.ts";
+import { acquiring } from "../resource-stack.ts";
 import { PathResolver } from "../store/path-resolver.ts";
 import { changeChannel } from "../thread/change-channel.ts";
 import type { OpenOptions, OpenReport, StoreApi } from "../thread/store-api.ts";
@@ -44,26 +45,25 @@ export class StoreServer implements StoreApi {
   }
 
   async #open(name: string, options: OpenOptions, running: OperationOptions): Promise<OpenReport> {
-    const pool = this.#startEngine(options);
-    try {
+    return acquiring(async (acquired) => {
+      const pool = acquired.use(this.#startEngine(options));
       const packed = await openPackedStore(name, options.storage, running);
+      acquired.use(packed.database);
+      acquired.use(packed);
       const services = packedReader(packed, pool);
-      const changes = changeChannel(name);
+      const changes = acquired.use(changeChannel(name));
       const resolver = new PathResolver(services);
       // Another tab may have garbage-collected packs that our open handles keep in existence.
       changes.onmessage = () => packed.sweepLater();
-      const opened = { packed, pool, services, resolver, durability: options.durability, changes };
-      this.#operations.opened = opened;
+      const opened = { packed, pool, services, resolver, durability: options.durability, changes, resources: acquired };
       const id = String(await packed.database.read("meta", (store) => store.get("id")));
       packed.database.ended.addEventListener("abort", () => {
         if (packed.database.isEvicted) this.#operations.tell(opened, { evicted: id });
       });
-      return { id, storage: packed.storage, missingPacks: await packed.missingPacks() };
-    } catch (error) {
-      pool.close();
-      await this.close();
-      throw error;
-    }
+      const missingPacks = await packed.missingPacks();
+      this.#operations.opened = opened;
+      return { id, storage: packed.storage, missingPacks };
+    });
   }
 
   ping(): void {}
@@ -84,9 +84,6 @@ export class StoreServer implements StoreApi {
     const { opened } = this.#operations;
     this.#operations.opened = undefined;
     this.#remotes.close();
-    opened?.pool.close();
-    opened?.changes.close();
-    opened?.packed.close();
-    await opened?.packed.database.close();
+    await opened?.resources.dispose();
   }
 }

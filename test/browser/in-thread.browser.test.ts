@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { openStore as openInThread } from "../../src/in-thread.ts";
 import { openStore } from "../../src/index.ts";
+import { failAt, watchResources } from "./watched-resources.browser.ts";
 
 /** The page stands for a service worker here: neither has synchronous access to files. */
 test("a store in the calling thread and a page's worker see each other's writes", async () => {
@@ -86,5 +87,42 @@ test("a store without Web Locks works, but can't collect garbage", async () => {
     await store.close();
   } finally {
     Object.defineProperty(navigator, "locks", { value: locks, configurable: true });
+  }
+});
+
+test("a failed or aborted step of opening in the calling thread leaves nothing", async () => {
+  const name = crypto.randomUUID();
+  // The server has the first channel, and the page's side the second one.
+  for (const [kind, count] of [
+    ["database", 0],
+    ["channel", 0],
+    ["channel", 1],
+  ] as const) {
+    const { failing, hasFailed } = failAt(kind, count);
+    const resources = watchResources(failing);
+    try {
+      await expect(openInThread(name)).rejects.toThrow();
+      expect(hasFailed()).toBe(true);
+      await expect.poll(() => resources.left()).toEqual([]);
+    } finally {
+      resources.restore();
+    }
+  }
+  const reason = { why: "the user left" };
+  for (const delay of [0, 5, 20]) {
+    const resources = watchResources(() => {});
+    try {
+      const controller = new AbortController();
+      const opening = openInThread(name, { signal: controller.signal });
+      setTimeout(() => controller.abort(reason), delay);
+      const ended = await opening.then(
+        (store) => store.close(),
+        (error: unknown) => error,
+      );
+      expect([undefined, reason]).toContain(ended);
+      await expect.poll(() => resources.left(), { timeout: 10_000 }).toEqual([]);
+    } finally {
+      resources.restore();
+    }
   }
 });

@@ -405,6 +405,33 @@ test("closing ends the workers, and rejects running and later jobs", async () =>
   expect(workers.map(({ terminated }) => terminated)).toEqual([true, true]);
 });
 
+test("a pool whose third worker can't be started ends the other two", () => {
+  const workers: FakeWorker[] = [];
+  const spawn = (): FakeWorker => {
+    if (workers.length === 2) throw new StoreError("unavailable", "too many workers");
+    workers.push(new FakeWorker());
+    return workers.at(-1) as FakeWorker;
+  };
+  expect(() => new HashPool(3, spawn)).toThrow("too many workers");
+  expect(workers.map(({ terminated }) => terminated)).toEqual([true, true]);
+});
+
+test.each([
+  ["stream", "open", (pool: HashPool) => pool.stream("sha256")],
+  ["cutter", "openCutter", (pool: HashPool) => pool.cutter()],
+] as const)("a %s that can't be opened no longer counts as work of its worker", async (_, kind, start) => {
+  const { pool, workers } = fakePool(2);
+  const [first, second] = workers as [FakeWorker, FakeWorker];
+  first.held.add(kind);
+  const failing = start(pool);
+  first.fail(kind);
+  await expect(failing).rejects.toMatchObject({ code: "internal" });
+  first.release();
+  await start(pool);
+  expect([first, second].map(({ requests }) => requests.length)).toEqual([2, 0]);
+  pool.close();
+});
+
 test("an aborted stream leaves its worker usable for others", async () => {
   const { pool } = fakePool(1);
   const stream = await pool.stream("sha256");
