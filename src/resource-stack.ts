@@ -56,7 +56,7 @@ export class ResourceStack {
 /**
  * Runs `work`, which acquires resources step by step. If a step fails, the resources of the earlier
  * steps are released, and the promise rejects with the error of the step. Otherwise the resources
- * stay: whoever needs to release them later keeps the stack.
+ * stay. Work whose result must release them later keeps the stack.
  */
 export async function acquiring<T>(work: (acquired: ResourceStack) => Promise<T>): Promise<T> {
   const acquired = new ResourceStack();
