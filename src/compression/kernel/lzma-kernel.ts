@@ -36,8 +36,8 @@ const ZEROS = 32;
 let compiled: WebAssembly.Module | undefined;
 
 /**
- * The LZMA decoder in WebAssembly. Each instance has a memory of its own, which holds the dictionary
- * and grows with the output. The engine frees the memory with the instance.
+ * The LZMA decoder in WebAssembly. Each instance has a memory of its own, which holds the
+ * dictionary and grows with the output. The engine frees the memory with the instance.
  *
  * In JavaScript the same decoder takes a fifth more time. The known libraries don't fit: see
  * docs/dependencies.md.

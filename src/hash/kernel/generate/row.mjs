@@ -3,9 +3,10 @@ import { ROTATE, rotate, shuffle } from "./simd.mjs";
 import { hex, range } from "./text.mjs";
 
 /**
- * The second part of the text of lanes.ts: compression of one input with SIMD. The four rows of the state are vectors.
- * Between the halves of a round the rows a, c and d are rotated. Row b is not, because everything
- * waits for it. So the words of the diagonals come in the order of the columns of b.
+ * The second part of the text of lanes.ts: compression of one input with SIMD. The four rows of
+ * the state are vectors. Between the halves of a round the rows a, c and d are rotated. Row b is
+ * not, because everything waits for it. So the words of the diagonals come in the order of the
+ * columns of b.
  */
 export function row() {
   const lines = [];
