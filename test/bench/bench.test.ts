@@ -13,7 +13,7 @@ import { bench as formats } from "./formats.bench.ts";
 import { cutAll, cutAllByHalves } from "./hashing/fastcdc-peer.ts";
 import { bench } from "./hashing.bench.ts";
 import { parse } from "./main.ts";
-import { type Contender, measure, measurePairs, median } from "./measure.ts";
+import { type Contender, measure, measurePairs, median, spread } from "./measure.ts";
 import { filePath, smallFile, smallFiles } from "./storage/small-files.ts";
 import { bench as storage } from "./storage.bench.ts";
 import { bench as substitution } from "./substitution.bench.ts";
@@ -28,6 +28,10 @@ describe("the median", () => {
   test("of an odd number is the one in the middle, of an even one between two", () => {
     expect(median([9, 1, 10])).toBe(9);
     expect(median([10, 1, 2, 9])).toBe(5.5);
+  });
+
+  test("is reported between the minimum and the maximum", () => {
+    expect(spread([2.72, 13.98761, 3.1])).toEqual({ minimum: 2.72, median: 3.1, maximum: 13.99, runs: 3 });
   });
 });
 
@@ -87,6 +91,12 @@ describe("the table", () => {
     ]);
   });
 
+  test("has the minimum and the maximum around the median, if they differ", () => {
+    const seconds = (contender: string, more: Partial<Row>) => row(contender, 4, { unit: "s", ...more });
+    const rows = [seconds("tvix-store-web", { minimum: 4, maximum: 4 }), seconds("native", { minimum: 2.7, maximum: 14 })];
+    expect(cells(rows).map((line) => line.at(-1))).toEqual(["chromium", "4.00 s", "2.70 / 4.00 / 14.00 s (1.00 x)"]);
+  });
+
   test("compares numbers of workers with the largest one", () => {
     const rows = [row("tvix-store-web", 1000), row("tvix-store-web", 1600, { workers: 2 })];
     expect(cells(rows).map(([, ...rest]) => rest)).toEqual([
@@ -137,6 +147,11 @@ describe("requirements", () => {
     expect(outcomes([native], [seconds("tvix-store-web", 3), seconds("native", 2)])).toMatchObject([{ met: true }]);
     expect(outcomes([native], [seconds("tvix-store-web", 3.1), seconds("native", 2)])).toMatchObject([{ met: false }]);
     expect(outcomes([native], [seconds("tvix-store-web", 1)])).toMatchObject([{ met: false }]);
+    const best = { ...native, times: 1, best: true };
+    const varied = { ...seconds("native", 9), minimum: 3, maximum: 14 };
+    expect(outcomes([best], [seconds("tvix-store-web", 3), varied])).toMatchObject([{ met: true }]);
+    expect(outcomes([best], [seconds("tvix-store-web", 3.1), varied])).toMatchObject([{ met: false }]);
+    expect(outcomes([best], [seconds("tvix-store-web", 1), seconds("native", 9)])).toMatchObject([{ met: false }]);
     const growth = { case: "import", againstCase: "few", times: 1.2 };
     expect(outcomes([growth], [seconds("tvix-store-web", 12), seconds("tvix-store-web", 10, "few")])).toMatchObject([
       { met: true },

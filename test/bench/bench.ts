@@ -83,6 +83,9 @@ export interface Row {
   /** `tvix-store-web`, the name of a package, or another name of what it is compared with. */
   readonly contender: string;
   readonly median: number;
+  /** Smallest and largest measurement. Only driven benchmarks report them. */
+  readonly minimum?: number;
+  readonly maximum?: number;
   readonly unit: Unit;
   /** Number of measurements behind the median. */
   readonly runs: number;
@@ -112,8 +115,11 @@ export type Requirement =
    * ours with one worker. With several contenders, the slowest one counts.
    */
   | { readonly case: string; readonly against: string | readonly string[]; readonly ratio: number }
-  /** Our median is at most `times` the median of another contender, or of ours in another case. */
-  | { readonly case: string; readonly against: string; readonly times: number }
+  /**
+   * Our median is at most `times` the median of another contender, or of ours in another case. With
+   * `best`, the other contender's minimum counts instead: its figures vary too much for a median.
+   */
+  | { readonly case: string; readonly against: string; readonly times: number; readonly best?: boolean }
   | { readonly case: string; readonly againstCase: string; readonly times: number }
   /** Our median is at most, or at least, this value in the case's unit. */
   | { readonly case: string; readonly atMost: number }

@@ -71,6 +71,17 @@ export async function measurePairs(base: Contender, other: Contender, pairs: num
   return differences;
 }
 
+/** Minimum, median and maximum of measurements, with their number, as the fields of a row. */
+export function spread(values: readonly number[]): { minimum: number; median: number; maximum: number; runs: number } {
+  const rounded = (value: number): number => Number(value.toPrecision(4));
+  return {
+    minimum: rounded(Math.min(...values)),
+    median: rounded(median(values)),
+    maximum: rounded(Math.max(...values)),
+    runs: values.length,
+  };
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

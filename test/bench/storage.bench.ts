@@ -3,6 +3,7 @@ import { CUT, growth, HELIA, importLarge, importSmallFiles, importTree, NATIVE, 
 import { heapOfObjects, heapOfTree, LIMIT } from "./storage/memory.ts";
 import { openStores, readFiles, renderTree } from "./storage/reads.ts";
 import { Session } from "./storage/session.ts";
+import { LARGE_TREE, SMALL_TREE } from "./storage/tree.ts";
 
 /** Cases that are measured together. */
 interface Stage {
@@ -10,11 +11,13 @@ interface Stage {
   run(session: Session): Promise<void>;
 }
 
+const TREE_NAR = "import tree nar (file)";
 const TREE = [
-  ["import tree nar (file)", "nar", "file"],
+  [TREE_NAR, "nar", "file"],
   ["import tree nar (http)", "nar", "http"],
   ["import tree tar (file)", "tar", "file"],
 ] as const;
+const GB_TREE = "import 1 GB tree nar (file)";
 const HOW = ["nar", "tar", "folder"] as const;
 const SMALL = [5000, 50_000].flatMap((count) => HOW.map((how) => [`import ${count} small files (${how})`, count, how] as const));
 const GROWTH = [1000, 10_000, 100_000].map((count) => [growthName(count), count] as const);
@@ -27,7 +30,8 @@ const HEAP_TREE = "heap, the tree";
 const HEAP_OBJECTS = ["heap, 1000000 objects", 1_000_000] as const;
 
 const stages: readonly Stage[] = [
-  ...TREE.map(([name, format, source]) => stage(name, (session) => importTree(session, name, format, source))),
+  ...TREE.map(([name, format, source]) => stage(name, (session) => importTree(session, name, SMALL_TREE, format, source))),
+  stage(GB_TREE, (session) => importTree(session, GB_TREE, LARGE_TREE, "nar", "file")),
   { names: Object.values(RENDER), run: (session) => renderTree(session, RENDER) },
   ...SMALL.map(([name, count, how]) => stage(name, (session) => importSmallFiles(session, name, count, how))),
   ...GROWTH.map(([name, count]) => stage(name, (session) => growth(session, name, count))),
@@ -48,6 +52,7 @@ function stage(name: string, run: Stage["run"]): Stage {
 }
 
 const requirements: Requirement[] = [
+  { case: TREE_NAR, against: NATIVE, times: 1, best: true },
   ...TREE.map(([name]) => ({ case: name, against: NATIVE, times: 1.5 })),
   { case: RENDER.cold, against: NATIVE, times: 2 },
   { case: RENDER.warm, against: NATIVE, times: 2 },

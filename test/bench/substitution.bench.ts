@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { type Driven, type DrivenBench, isWanted, OURS } from "./bench.ts";
-import { median } from "./measure.ts";
+import { spread } from "./measure.ts";
 import { Data } from "./storage/data.ts";
 import { CacheReader } from "./substitution/cache-reader.ts";
 import { makeCaches } from "./substitution/caches.ts";
@@ -33,7 +33,7 @@ export const bench: DrivenBench = {
         seconds[OURS]?.push(await reader.copy(caches.daemon, caches.storePath));
       }
       for (const [contender, measured] of Object.entries(seconds)) {
-        const row = { case: CASE, workers: 1, contender, median: median(measured), unit: "s", runs: measured.length } as const;
+        const row = { case: CASE, workers: 1, contender, ...spread(measured), unit: "s" } as const;
         report({ kind: "row", row });
       }
       return { checks: [] };

@@ -2,7 +2,8 @@ import { OURS, type Outcome, type Requirement, type Row, RUNTIMES, type Runtime 
 
 /**
  * Formats rows as lines of cells. The first line has the names of the columns. A cell has the
- * median in one runtime, and the ratio of our median to it.
+ * median in one runtime, and the ratio of our median to it. If the row has a minimum and a maximum,
+ * the cell has these before and after the median.
  */
 export function cells(rows: readonly Row[]): string[][] {
   const runtimes = RUNTIMES.filter((runtime) => rows.some((row) => row.runtime === runtime));
@@ -56,7 +57,11 @@ export function outcomes(requirements: readonly Requirement[], rows: readonly Ro
     }
     if ("times" in requirement) {
       const peer = ofCase.find((row) => row.contender === requirement.against);
-      return [peer ? most(ours, peer, peer.contender, requirement.times) : missing(requirement.case, requirement.against)];
+      if (!peer) return [missing(requirement.case, requirement.against)];
+      if (!requirement.best) return [most(ours, peer, peer.contender, requirement.times)];
+      if (peer.minimum === undefined) return [missing(requirement.case, `the minimum of ${peer.contender}`)];
+      const minimum = { ...peer, median: peer.minimum };
+      return [most(ours, minimum, `the minimum of ${peer.contender}`, requirement.times)];
     }
     const { against, ratio } = requirement;
     const names = typeof against === "string" ? [against] : against;
@@ -100,8 +105,10 @@ function cell(row: Row | undefined, ofCase: readonly Row[]): string {
   return `${figure(row)}${ratio}`;
 }
 
-/** Formats the median with its unit. */
-export function figure({ median, unit }: Pick<Row, "median" | "unit">): string {
+/** Formats the median with its unit, between the minimum and the maximum if the row has them. */
+export function figure({ minimum, median, maximum, unit }: Pick<Row, "minimum" | "median" | "maximum" | "unit">): string {
   const digits = unit === "s" || unit === "%" ? 2 : unit === "ms" || unit === "µs/file" ? 1 : 0;
-  return `${median.toFixed(digits)} ${unit}`;
+  const isRange = minimum !== undefined && maximum !== undefined && minimum !== maximum;
+  const values = isRange ? [minimum, median, maximum] : [median];
+  return `${values.map((value) => value.toFixed(digits)).join(" / ")} ${unit}`;
 }

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Driven, type DrivenBench, isWanted, OURS } from "./bench.ts";
 import { builtCommand } from "./listening.ts";
-import { median } from "./measure.ts";
+import { spread } from "./measure.ts";
 import { Data } from "./storage/data.ts";
-import { NativeStore, run } from "./storage/native.ts";
+import { flushDisks, NativeStore } from "./storage/native.ts";
 import { smallFiles } from "./storage/small-files.ts";
 import { pathUpload, putPaths } from "./uploads/put-paths.ts";
 import { daemon, plainServer, type StartServer } from "./uploads/servers.ts";
@@ -44,12 +44,12 @@ export const bench: DrivenBench = {
       for (let round = 0; round < Math.min(options.rounds, ROUNDS); round++) {
         for (const [contender, measured] of Object.entries(contenders)) {
           // Flush, so that no contender pays for data that another one left in the page cache.
-          await run("sync", []);
+          await flushDisks();
           seconds.get(contender)?.push(await measured());
         }
       }
       for (const [contender, runs] of seconds) {
-        const row = { case: name, workers: 1, contender, median: median(runs), unit: "s", runs: runs.length } as const;
+        const row = { case: name, workers: 1, contender, ...spread(runs), unit: "s" } as const;
         report({ kind: "row", row });
       }
     };

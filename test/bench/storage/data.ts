@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { writeFileNar, writeFolder, writeNar, writeTar } from "./archives.ts";
 import { dumpToFile, run } from "./native.ts";
 import { type FileSet, smallFiles } from "./small-files.ts";
-import { copyTree, TREE_NAME, type TreeSummary } from "./tree.ts";
+import { copyTree, SMALL_TREE, type TreeRecipe, type TreeSummary } from "./tree.ts";
 
 /** Version of the recipes. Increase it if a recipe changes but its name doesn't. */
 const RECIPES = 1;
@@ -38,10 +38,10 @@ export class Data {
     this.#note = note;
   }
 
-  async tree(): Promise<TreeData> {
-    const dir = await this.#kept(TREE_NAME, async (dir) => {
+  async tree(recipe: TreeRecipe = SMALL_TREE): Promise<TreeData> {
+    const dir = await this.#kept(recipe.name, async (dir) => {
       await mkdir(dir);
-      await writeFile(join(dir, "summary.json"), JSON.stringify(copyTree(join(dir, "tree"))));
+      await writeFile(join(dir, "summary.json"), JSON.stringify(copyTree(join(dir, "tree"), recipe)));
       await dumpToFile(join(dir, "tree"), join(dir, "tree.nar"));
       const flags = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@1"];
       await run("tar", [...flags, "-C", dir, "-cf", join(dir, "tree.tar"), "tree"]);

@@ -3,11 +3,13 @@
 import { OURS } from "../bench.ts";
 import { LARGE_OFFSET, LARGE_SIZE, type TreeData } from "./data.ts";
 import type { ArchiveRequest, Imported } from "./page-api.ts";
-import type { Session, Turn } from "./session.ts";
+import { type Session, type Turn, turn } from "./session.ts";
 import { smallFiles } from "./small-files.ts";
+import type { TreeRecipe } from "./tree.ts";
 
 /** Names of the other contenders. */
 export const NATIVE = "native";
+export const NATIVE_SYNCED = "native, then sync";
 export const HELIA = "@helia/unixfs";
 export const PUTS = "indexeddb";
 export const SHA256 = "sha256 alone";
@@ -20,9 +22,18 @@ const MOST_FOR_PEERS = 5000;
 
 type Source = "file" | "http";
 
-/** Compares an import of the tree with `nix-store --add` of the same tree on disk. */
-export async function importTree(session: Session, name: string, format: "nar" | "tar", source: Source): Promise<void> {
-  const tree = await session.data.tree();
+/**
+ * Compares an import of a tree with `nix-store --add` of the same tree on disk, and with the
+ * import's limit: to hash the archive while it is read.
+ */
+export async function importTree(
+  session: Session,
+  name: string,
+  recipe: TreeRecipe,
+  format: "nar" | "tar",
+  source: Source,
+): Promise<void> {
+  const tree = await session.data.tree(recipe);
   noteTree(session, tree);
   await session.freshProfile();
   const archive = await offer(session, tree[format], { format, name: "tree" }, source);
@@ -33,11 +44,11 @@ export async function importTree(session: Session, name: string, format: "nar" |
   };
   await session.inTurn(name, "s", [
     {
-      contender: NATIVE,
+      contenders: [NATIVE, NATIVE_SYNCED],
       async run() {
-        const { seconds, storePath } = await session.native.add(tree.path);
+        const { seconds, synced, storePath } = await session.native.add(tree.path);
         check(storePath);
-        return seconds;
+        return [seconds, synced];
       },
     },
     ours(
@@ -48,15 +59,16 @@ export async function importTree(session: Session, name: string, format: "nar" |
       },
       () => session.call("importArchive", archive),
     ),
+    turn(SHA256, async () => (await session.call("sha256Archive", archive)) / 1000),
   ]);
 }
 
-let noted = false;
-function noteTree(session: Session, { files, symlinks, directories, bytes }: TreeData): void {
-  if (noted) return;
-  noted = true;
+const noted = new Set<string>();
+function noteTree(session: Session, { path, files, symlinks, directories, bytes }: TreeData): void {
+  if (noted.has(path)) return;
+  noted.add(path);
   session.note(
-    `the tree is the first part of this machine's /usr: ${files} files, ${directories} directories, ${symlinks} symlinks, ${bytes} bytes`,
+    `the tree is a part of this machine's /usr: ${files} files, ${directories} directories, ${symlinks} symlinks, ${bytes} bytes`,
   );
   session.note("native Nix has its default settings: it syncs its database, but not the files that it adds");
 }
@@ -80,14 +92,12 @@ export async function importSmallFiles(
   }
   const rate = (files: number, ms: number): number => files / (ms / 1000);
   const forPeers = Math.min(count, MOST_FOR_PEERS);
-  const peer = (contender: string, method: "helia" | "indexeddb"): Turn => ({
-    contender,
-    async run() {
+  const peer = (contender: string, method: "helia" | "indexeddb"): Turn =>
+    turn(contender, async () => {
       const ms = await session.call("peer", method, forPeers);
       await session.call("clear");
       return rate(forPeers, ms);
-    },
-  });
+    });
   await session.inTurn(name, "files/s", [
     ours(
       session,
@@ -131,11 +141,9 @@ export async function importLarge(session: Session, name: string, what: "store p
   await session.freshProfile();
   const archive = await offer(session, file, { format: "nar", name: "large" }, "file");
   const speed = (ms: number): number => LARGE_SIZE / 1000 / ms;
-  const part = (contender: string, method: "sha256" | "cutAndHash" | "opfsWrite"): Turn => ({
-    contender,
-    run: async () => speed(await session.call("peer", method, LARGE_SIZE)),
-  });
-  const reading: Turn = { contender: READ, run: async () => speed(await session.call("readPicked")) };
+  const part = (contender: string, method: "sha256" | "cutAndHash" | "opfsWrite"): Turn =>
+    turn(contender, async () => speed(await session.call("peer", method, LARGE_SIZE)));
+  const reading = turn(READ, async () => speed(await session.call("readPicked")));
   const parts = [part(CUT, "cutAndHash"), part(WRITE, "opfsWrite"), reading];
   if (what === "store path") {
     const ourTurn = ours(
@@ -151,7 +159,7 @@ export async function importLarge(session: Session, name: string, what: "store p
 }
 
 function ours<T>(session: Session, value: (found: T) => number, work: () => Promise<T>): Turn {
-  return { contender: OURS, run: async () => value(await session.inNewStore(work)) };
+  return turn(OURS, async () => value(await session.inNewStore(work)));
 }
 
 /** Makes a file on disk available to the page. */

@@ -34,6 +34,11 @@ export async function dumpToFile(tree: string, file: string): Promise<void> {
   await run("sh", ["-c", 'nix-store --dump "$1" > "$2"', "sh", tree, file]);
 }
 
+/** Waits until everything is on disk that programs have written. */
+export async function flushDisks(): Promise<void> {
+  await run("sync", []);
+}
+
 export class NativeStore {
   readonly #dir: string;
   readonly #env: NodeJS.ProcessEnv;
@@ -55,14 +60,18 @@ export class NativeStore {
   }
 
   /**
-   * Measures how long it takes to add a tree. Deletes the tree afterwards, which is not measured.
+   * Measures how long it takes to add a tree. `synced` includes a `sync` afterwards, because Nix
+   * leaves it to the kernel when the files are written to disk. Deletes the tree afterwards, which
+   * is not measured.
    */
-  async add(tree: string): Promise<{ seconds: number; storePath: string }> {
+  async add(tree: string): Promise<{ seconds: number; synced: number; storePath: string }> {
     const from = performance.now();
     const storePath = (await run("nix-store", ["--add", tree], this.#env)).trim();
     const seconds = (performance.now() - from) / 1000;
+    await flushDisks();
+    const synced = (performance.now() - from) / 1000;
     await run("nix-store", ["--delete", storePath], this.#env);
-    return { seconds, storePath };
+    return { seconds, synced, storePath };
   }
 
   /** Measures `nix-store --dump | sha256sum`. */

@@ -22,6 +22,12 @@ export interface PageApi {
   /** Reads the selected file in a worker, as an import does. */
   readPicked(): Promise<number>;
 
+  /**
+   * Hashes the selected file, or an archive from a URL, with SHA-256. A worker reads the same
+   * stream as an import does, and a hash worker hashes it.
+   */
+  sha256Archive(archive: ArchiveRequest): Promise<number>;
+
   /** Renders a store path as a NAR and hashes the NAR. */
   renderNar(storePath: string): Promise<Rendered>;
   /** Reads whole files, one after the other. */
@@ -75,4 +81,6 @@ export interface PeerApi {
 export interface Peers extends PeerApi {
   /** Reads a file as an import does. */
   read(file: File): Promise<number>;
+  /** Hashes a file, or the content of a URL, while reading it. */
+  sha256Source(source: File | string): Promise<number>;
 }

@@ -65,6 +65,8 @@ const api: PageApi = {
 
   readPicked: () => ask("read", picked()),
 
+  sha256Archive: ({ url }) => ask("sha256Source", url ?? picked()),
+
   async renderNar(storePath) {
     const pool = hashPool();
     const from = performance.now();

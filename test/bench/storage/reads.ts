@@ -5,6 +5,7 @@
 
 import { OURS } from "../bench.ts";
 import { NATIVE, offer, PUTS } from "./imports.ts";
+import { flushDisks } from "./native.ts";
 import type { Session } from "./session.ts";
 import { filePath, smallFiles, tinyFiles } from "./small-files.ts";
 
@@ -49,8 +50,11 @@ export async function renderTree(session: Session, names: { durable: string; col
   for (let round = 0; round < session.rounds; round++) {
     await session.restart("close");
     await session.open("tree");
+    await flushDisks();
     seconds.cold.push(await render());
+    await flushDisks();
     seconds.warm.push(await render());
+    await flushDisks();
     seconds.native.push((await session.native.dumpHash(tree.path)).seconds);
   }
   for (const which of ["cold", "warm"] as const) {
@@ -77,7 +81,9 @@ export async function readFiles(session: Session, names: { cold: string; warm: s
     const paths = indexes.map((index) => filePath(index % FILES, set));
     const blobs = indexes.map((index) => index % BLOBS);
     for (const when of ["cold", "warm"] as const) {
+      await flushDisks();
       found[when].ours.push(rate(await session.call("readFiles", storePath, paths)));
+      await flushDisks();
       found[when].puts.push(rate(await session.call("peer", "readIndexeddb", blobs)));
     }
   }
@@ -109,6 +115,7 @@ export async function openStores(session: Session, name: string, objects: number
   const times: number[] = [];
   for (let i = 0; i < Math.max(session.rounds, LEAST_OPENS); i++) {
     await session.freshPage();
+    await flushDisks();
     times.push(await session.open("tiny"));
     await session.call("close");
   }

@@ -8,21 +8,27 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Finding, Options, Outcome, Unit } from "../bench.ts";
-import { median } from "../measure.ts";
+import { spread } from "../measure.ts";
 import { Chromium, type Page } from "./cdp.ts";
 import { Data } from "./data.ts";
-import { NativeStore } from "./native.ts";
+import { flushDisks, NativeStore } from "./native.ts";
 import type { PageApi } from "./page-api.ts";
 import { type Server, serve } from "./server.ts";
 
 /** Maximum number of rounds. It is enough for the median of work that takes seconds. */
 const MOST_ROUNDS = 5;
 
-/** A contender that is measured in turn with others. */
+/** Work that is measured in turn with others. */
 export interface Turn {
-  readonly contender: string;
-  /** Runs one measurement. Resolves to its value in the case's unit. */
-  run(): Promise<number>;
+  /** Names of the contenders that one run measures. */
+  readonly contenders: readonly string[];
+  /** Runs one measurement. Resolves to each contender's value, in the case's unit. */
+  run(): Promise<readonly number[]>;
+}
+
+/** Creates the turn of a single contender. */
+export function turn(contender: string, run: () => Promise<number>): Turn {
+  return { contenders: [contender], run: async () => [await run()] };
 }
 
 export class Session {
@@ -138,24 +144,29 @@ export class Session {
 
   /**
    * Measures contenders in turn, after a warm-up round that doesn't count. Each round begins with
-   * another contender.
+   * another contender. Flushes the disks before each turn, so that no contender pays for data that
+   * another one left in the page cache.
    */
   async inTurn(name: string, unit: Unit, turns: readonly Turn[]): Promise<void> {
-    const values = turns.map((): number[] => []);
+    const values = turns.map((): (readonly number[])[] => []);
     const warmUp = this.rounds > 1 ? 1 : 0;
     for (let round = -warmUp; round < this.rounds; round++) {
       for (let i = 0; i < turns.length; i++) {
         const turn = (i + Math.max(round, 0)) % turns.length;
+        await flushDisks();
         const value = await (turns[turn] as Turn).run();
         if (round >= 0) values[turn]?.push(value);
       }
     }
-    for (const [i, { contender }] of turns.entries()) this.row(name, contender, values[i] ?? [], unit);
+    for (const [i, { contenders }] of turns.entries()) {
+      for (const [j, contender] of contenders.entries()) {
+        this.row(name, contender, values[i]?.map((measured) => measured[j] as number) ?? [], unit);
+      }
+    }
   }
 
   row(name: string, contender: string, values: readonly number[], unit: Unit): void {
-    const rounded = Number(median(values).toPrecision(4));
-    this.#report({ kind: "row", row: { case: name, workers: 1, contender, median: rounded, unit, runs: values.length } });
+    this.#report({ kind: "row", row: { case: name, workers: 1, contender, ...spread(values), unit } });
   }
 
   async #openBrowser(): Promise<void> {

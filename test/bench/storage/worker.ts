@@ -83,6 +83,23 @@ const peers: Peers = {
     return performance.now() - from;
   },
 
+  async sha256Source(source) {
+    const hash = await hashPool().stream("sha256");
+    const buffers = new ReadBuffers();
+    const from = performance.now();
+    const stream = typeof source === "string" ? (await fetch(source)).body : source.stream();
+    const pieces = stream && readByteStream(stream, buffers);
+    if (!pieces) throw new Error("the source has no byte stream");
+    const pending: Promise<void>[] = [];
+    for await (const { buffer, length } of pieces) {
+      if (pending.length >= IN_FLIGHT) await pending.shift();
+      pending.push(hash.give(buffer, length).then((returned) => buffers.give(returned)));
+    }
+    await Promise.all(pending);
+    await hash.digest();
+    return performance.now() - from;
+  },
+
   async sha256(bytes) {
     const buffers = content(8);
     const stream = await hashPool().stream("sha256");
