@@ -16,13 +16,21 @@ export interface HashEngine {
   blake3Many(blobs: readonly Uint8Array[]): Promise<Uint8Array[]>;
 
   /** Starts a hash over bytes that come in pieces. */
-  stream(algorithm: HashAlgorithm): Promise<HashStream>;
+  stream(algorithm: HashAlgorithm, options?: HashStreamOptions): Promise<HashStream>;
 
   /** Starts to cut and hash one blob. */
   cutter(): Promise<BlobCutter>;
 
   /** Ends the workers, if there are any. Running calls reject with `closed`. */
   close(): void;
+}
+
+export interface HashStreamOptions {
+  /**
+   * Expected length of the content in bytes; a lower bound is enough. It only makes the hash
+   * faster, so it may be wrong.
+   */
+  readonly size?: number | undefined;
 }
 
 export interface HashStream {

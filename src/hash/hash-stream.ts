@@ -1,7 +1,8 @@
 import { createMD5, createSHA1, createSHA512, type IHasher } from "hash-wasm";
 import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { kernel } from "./blake3.ts";
-import { CollectedSha256 } from "./collected-sha256.ts";
+import { COLLECT_LIMIT, CollectedSha256 } from "./collected-sha256.ts";
+import type { HashStreamOptions } from "./engine.ts";
 import { Sha256Kernel, type Sha256Stream } from "./kernel/sha256.ts";
 
 type RareAlgorithm = Exclude<HashAlgorithm, "blake3" | "sha256">;
@@ -31,12 +32,17 @@ export interface LocalHashStream {
   abort(): void;
 }
 
-export async function createLocalHashStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
+export async function createLocalHashStream(
+  algorithm: HashAlgorithm,
+  { size = 0 }: HashStreamOptions = {},
+): Promise<LocalHashStream> {
   if (algorithm === "blake3") return blake3Stream();
   if (algorithm === "sha256") {
     // Pages served over plain HTTP have no `subtle`.
     const { subtle } = globalThis.crypto;
-    return subtle ? new CollectedSha256(subtle, sha256Stream()) : sha256Stream();
+    // Content that is known to be too long is hashed from its first byte on. To collect it first
+    // would cost a copy, and the time in which nothing is hashed.
+    return subtle && size <= COLLECT_LIMIT ? new CollectedSha256(subtle, sha256Stream()) : sha256Stream();
   }
   // Reuse instances of the WebAssembly module.
   return rareHashStream(algorithm, idle[algorithm].pop() ?? (await CREATE[algorithm]()));

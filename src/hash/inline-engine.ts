@@ -2,7 +2,7 @@ import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { checkAttached, checkGiven } from "./attached.ts";
 import { kernel } from "./blake3.ts";
 import { SyncBlobCutter } from "./blob-cutter.ts";
-import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
+import type { BlobCutter, HashEngine, HashStream, HashStreamOptions } from "./engine.ts";
 import { createLocalHashStream, type LocalHashStream } from "./hash-stream.ts";
 
 /** Hashes in the calling thread: for Node, for tests, and for platforms without workers. */
@@ -12,8 +12,8 @@ export class InlineHashEngine implements HashEngine {
     return kernel.blake3Many(blobs);
   }
 
-  async stream(algorithm: HashAlgorithm): Promise<HashStream> {
-    const stream = await this.localStream(algorithm);
+  async stream(algorithm: HashAlgorithm, options?: HashStreamOptions): Promise<HashStream> {
+    const stream = await this.localStream(algorithm, options);
     return {
       update: async (bytes) => {
         checkAttached(bytes);
@@ -44,7 +44,7 @@ export class InlineHashEngine implements HashEngine {
   close(): void {}
 
   /** Creates a hash stream. Overridden on platforms that have faster ones. */
-  protected localStream(algorithm: HashAlgorithm): Promise<LocalHashStream> {
-    return createLocalHashStream(algorithm);
+  protected localStream(algorithm: HashAlgorithm, options?: HashStreamOptions): Promise<LocalHashStream> {
+    return createLocalHashStream(algorithm, options);
   }
 }

@@ -15,7 +15,7 @@ export type HashRequest = { id: number } & (
    * input.
    */
   | { kind: "subtree"; buffer: ArrayBuffer; length: number; chunk: number; root: boolean }
-  | { kind: "open"; stream: number; algorithm: HashAlgorithm }
+  | { kind: "open"; stream: number; algorithm: HashAlgorithm; size: number | undefined }
   | { kind: "update"; stream: number; buffer: ArrayBuffer; length: number }
   | { kind: "digest"; stream: number }
   | { kind: "openCutter"; stream: number }
@@ -69,7 +69,7 @@ export class HashServer {
         return request.root ? kernel.blake3(bytes) : kernel.subtree(bytes, request.chunk);
       }
       case "open":
-        this.#streams.set(request.stream, await createLocalHashStream(request.algorithm));
+        this.#streams.set(request.stream, await createLocalHashStream(request.algorithm, request));
         return undefined;
       case "update":
         find(this.#streams, request.stream).update(new Uint8Array(request.buffer, 0, request.length));

@@ -3,7 +3,7 @@ import type { HashAlgorithm } from "../hash-algorithm.ts";
 import { TaskPool } from "../task-pool.ts";
 import { checkAttached } from "./attached.ts";
 import { kernel } from "./blake3.ts";
-import type { BlobCutter, HashEngine, HashStream } from "./engine.ts";
+import type { BlobCutter, HashEngine, HashStream, HashStreamOptions } from "./engine.ts";
 import { DIGEST_SIZE } from "./kernel/sizes.ts";
 import { type HashWorker, PoolMember, returnedBuffer } from "./pool-member.ts";
 import { PooledCutter } from "./pooled-cutter.ts";
@@ -101,13 +101,13 @@ export class HashPool implements HashEngine {
     return digests;
   }
 
-  async stream(algorithm: HashAlgorithm): Promise<HashStream> {
+  async stream(algorithm: HashAlgorithm, { size }: HashStreamOptions = {}): Promise<HashStream> {
     if (algorithm === "blake3") {
       this.#checkOpen();
       return new SplitBlake3(this.#hashSubtree, this.#buffers, this.#width);
     }
     const member = this.#least();
-    const stream = await member.startStream((stream) => member.call<"open">({ kind: "open", stream, algorithm }));
+    const stream = await member.startStream((stream) => member.call<"open">({ kind: "open", stream, algorithm, size }));
     return new PooledStream(member, stream, this.#buffers);
   }
 

@@ -23,6 +23,8 @@ import type { StoreServices } from "./services.ts";
 export type ImportOptions = OperationOptions;
 
 export interface ReadOptions {
+  /** Size of the source in bytes, compressed or not, if it is known. It makes hashing faster. */
+  size?: number | undefined;
   /**
    * Called with the buffer of each piece of at least 32 KiB, once the piece is no longer needed. A
    * caller that sets `reuse` promises that each piece starts at offset 0 of its buffer, and that
@@ -203,7 +205,8 @@ class NarInput {
   }
 
   async ingest(castore: CastoreServices, engine: HashEngine): Promise<{ node: Node } & NarSizeAndHash> {
-    const hash = await engine.stream("sha256");
+    // A compressed NAR is hardly ever smaller than its file.
+    const hash = await engine.stream("sha256", { size: this.#narInfo?.narSize ?? this.#options.size });
     try {
       const bytes = this.#read(hash);
       const { signal } = this.#options;

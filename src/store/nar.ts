@@ -68,7 +68,7 @@ export interface NarSizeAndHash {
 export interface CalculateNarOptions extends OperationOptions {
   /** Phase of the progress reports; `hashing` by default. */
   phase?: string | undefined;
-  /** Size of the NAR in bytes if it is already known; used only for progress. */
+  /** Size of the NAR in bytes if it is already known; used for progress, and to hash faster. */
   total?: number | undefined;
   /**
    * Claimed size of the NAR in bytes. It is checked against the directories before any content is
@@ -98,7 +98,7 @@ export async function calculateNar(
   }
   if (options.there) return options.there(node, { signal });
   const total = options.total ?? claimedSize;
-  const hash = await engine.stream("sha256");
+  const hash = await engine.stream("sha256", { size: total });
   try {
     let narSize = 0;
     let told = 0;

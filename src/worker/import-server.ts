@@ -32,13 +32,14 @@ export class ImportServer implements ImportApi {
 
   async importArchive(source: ArchiveSource, archive: ArchiveOptions, operation: MessagePort): Promise<PathInfo> {
     const name = "name" in archive ? archive.name : undefined;
-    return this.#operations.read(source, name, operation, (stream, { services, pool }, { reuse, ...options }) => {
+    return this.#operations.read(source, name, operation, (stream, { services, pool }, { reuse, size, ...options }) => {
       const { format, ...naming } = archive;
       if ("narInfo" in naming || format === "nar")
         return importNar(services, pool, decompressed(stream, options.signal), {
           ...options,
           ...naming,
           reuse,
+          size,
           onProgress: undefined,
         });
       const entries = (uploader: BlobUploader) =>

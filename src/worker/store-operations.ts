@@ -98,9 +98,10 @@ export class StoreOperations {
   ): Promise<T> {
     const stream = "blob" in source ? source.blob.stream() : receiveStream<Uint8Array>(source.port);
     const buffers = new ReadBuffers();
+    const reading: ReadOptions = { size: "blob" in source ? source.blob.size : undefined, reuse: (buffer) => buffers.give(buffer) };
     try {
       return await this.write(operation, (store, options) =>
-        work(archiveBytes(stream, source, name, buffers, options), store, { ...options, reuse: (buffer) => buffers.give(buffer) }),
+        work(archiveBytes(stream, source, name, buffers, options), store, { ...options, ...reading }),
       );
     } catch (error) {
       // If the work failed before it read anything, the sender is still waiting. If the stream

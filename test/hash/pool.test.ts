@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { equalBytes, toHex } from "../../src/bytes.ts";
 import { cutAll } from "../../src/castore/chunker.ts";
 import { StoreError } from "../../src/error.ts";
@@ -353,6 +353,28 @@ test("SHA-256 uses crypto.subtle for one collected stream; longer and concurrent
   for (const stream of streams) await stream.update(content.subarray(0, 1_000_000));
   streams[0]?.abort();
   for (const stream of streams.slice(1)) expect(await stream.digest()).toEqual(sha256(content.subarray(0, 1_000_000)));
+});
+
+test("SHA-256 collects no content that is known to be too long, here or in a worker", async () => {
+  const content = pseudoRandom(300_000, 4);
+  const digest = vi.spyOn(globalThis.crypto.subtle, "digest");
+  try {
+    for (const engine of [new InlineHashEngine(), fakePool(2).pool]) {
+      for (const [size, collects] of [
+        [COLLECT_LIMIT + 1, false],
+        [COLLECT_LIMIT, true],
+        [undefined, true],
+      ] as const) {
+        const stream = await engine.stream("sha256", { size });
+        await stream.update(content);
+        expect(await stream.digest()).toEqual(sha256(content));
+        expect(digest).toHaveBeenCalledTimes(collects ? 1 : 0);
+        digest.mockClear();
+      }
+    }
+  } finally {
+    digest.mockRestore();
+  }
 });
 
 test("a caller that handed a buffer to a worker learns of the worker's death", async () => {

@@ -84,10 +84,12 @@ const peers: Peers = {
   },
 
   async sha256Source(source) {
-    const hash = await hashPool().stream("sha256");
     const buffers = new ReadBuffers();
     const from = performance.now();
-    const stream = typeof source === "string" ? (await fetch(source)).body : source.stream();
+    const response = typeof source === "string" ? await fetch(source) : undefined;
+    const size = source instanceof File ? source.size : Number(response?.headers.get("content-length"));
+    const hash = await hashPool().stream("sha256", { size });
+    const stream = source instanceof File ? source.stream() : response?.body;
     const pieces = stream && readByteStream(stream, buffers);
     if (!pieces) throw new Error("the source has no byte stream");
     const pending: Promise<void>[] = [];
