@@ -27,9 +27,10 @@ const MAX_BATCH_COUNT = 4096;
 const INLINE = 64 * 1024;
 /**
  * The same limit for one or two workers. There are no more cores then, and usually a stream keeps
- * one of them busy.
+ * one of them busy, so a message and the copy for it only add work. A batch of small files in an
+ * import has up to 2 MiB and one more file of 128 KiB.
  */
-const INLINE_BESIDE_FEW = 2 * 1024 * 1024;
+const INLINE_BESIDE_FEW = 2 * 1024 * 1024 + 128 * 1024;
 const FEW = 2;
 
 /** Bytes of idle buffers per worker. */

@@ -104,7 +104,8 @@ test("many short blobs are hashed in this thread if there are only one or two wo
       };
       return worker;
     });
-    const blobs = Array.from({ length: 10 }, (_, i) => pseudoRandom(100_000, i));
+    // A batch of an import: 2 MiB, and the file that made it full.
+    const blobs = Array.from({ length: 17 }, (_, i) => pseudoRandom(128 * 1024, i));
     expect(await pool.blake3Many(blobs)).toEqual(await new InlineHashEngine().blake3Many(blobs));
     expect(requests > 0).toBe(size === 3);
     pool.close();
