@@ -1,9 +1,10 @@
 import { decodeUtf8, equalBytes, quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import { NAR_DIRECTORY_SIZE, NAR_HEADER_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "../nix/nar-size.ts";
 import { BlobUploader, type PendingBlob } from "./blob-uploader.ts";
 import { type Directory, type DirectoryEntry, type DirectorySizeRule, makeDirectory } from "./directory.ts";
 import { directoryNode } from "./directory-codec.ts";
-import { checkName, checkSymlinkTarget, type Node } from "./node.ts";
+import { checkName, checkSymlinkTarget, type Node, type SymlinkNode } from "./node.ts";
 import type { CastoreServices } from "./services.ts";
 
 /** Names from the root down. The path of the root is empty. */
@@ -40,8 +41,16 @@ export function showPath(path: EntryPath): string {
   return quote(path.length === 0 ? "/" : path.map(decodeUtf8).join("/"));
 }
 
+/** A tree that was written. */
+export interface IngestedTree {
+  /** The root. */
+  readonly node: Node;
+  /** Size of the tree as a NAR, in bytes. */
+  readonly narSize: number;
+}
+
 /**
- * Writes the tree of `entries` and returns its root. Every import into castore goes through this
+ * Writes the tree of `entries`. Every import into castore goes through this
  * function. It writes the directories; `uploader` writes the contents. On failure nothing refers to
  * what was written.
  *
@@ -52,7 +61,7 @@ export async function ingestEntries(
   uploader: BlobUploader,
   entries: IngestionEntries,
   options: IngestOptions = {},
-): Promise<Node> {
+): Promise<IngestedTree> {
   const tree = new TreeBuilder(uploader, () => preferredRule(castore, options.signal));
   const directories = tree.directories(entries);
   const first = await directories.next();
@@ -64,7 +73,7 @@ export async function ingestEntries(
     await castore.directories.put(all(), { signal: options.signal });
   }
   await uploader.flush();
-  return tree.root();
+  return tree.finish();
 }
 
 /**
@@ -75,7 +84,7 @@ export async function ingest(
   castore: CastoreServices,
   source: (uploader: BlobUploader) => IngestionEntries,
   options: IngestOptions = {},
-): Promise<Node> {
+): Promise<IngestedTree> {
   options.signal?.throwIfAborted();
   const uploader = new BlobUploader(castore.blobs, { signal: options.signal });
   try {
@@ -95,7 +104,7 @@ async function preferredRule(castore: CastoreServices, signal: AbortSignal | und
 
 /** An entry of a directory: a node, or an object that becomes a node when its digest is known. */
 type PendingEntry = { name: Uint8Array } & (
-  | { node: Node }
+  | { node: SymlinkNode }
   | { directory: PendingDirectory }
   | { contents: PendingBlob; executable: boolean }
 );
@@ -108,6 +117,8 @@ interface PendingDirectory {
   readonly entries: PendingEntry[];
   /** The first entries, with their digests. */
   readonly resolved: DirectoryEntry[];
+  /** Size of the directory and the resolved entries in a NAR, in bytes. */
+  narSize: number;
   node: Node | undefined;
 }
 
@@ -149,11 +160,11 @@ class TreeBuilder {
     yield* await this.#ready();
   }
 
-  root(): Node {
+  finish(): IngestedTree {
     if (!this.#root) throw new StoreError("invalid", "the import ended without an entry for its root");
     const node = resolve(this.#root);
     if (!node) throw new StoreError("internal", "the root of the import has no digest");
-    return node;
+    return { node, narSize: NAR_HEADER_SIZE + narSizeOf(this.#root) };
   }
 
   #add(entry: IngestionEntry): void {
@@ -185,7 +196,7 @@ class TreeBuilder {
     for (let level = 0; level < path.length; level++) {
       const name = level === 0 ? NO_NAME : (path[level - 1] as Uint8Array);
       const open = this.#open[level];
-      if (!open) this.#open.push({ name, entries: [], resolved: [], node: undefined });
+      if (!open) this.#open.push(pendingDirectory(name));
       else if (open.name !== name && !equalBytes(open.name, name)) {
         throw new StoreError(
           "invalid",
@@ -205,7 +216,7 @@ class TreeBuilder {
     }
     const open = this.#open[entry.path.length];
     const isThis = open && equalBytes(open.name, name) && this.#open.length === entry.path.length + 1;
-    const directory = isThis ? open : { name, entries: [], resolved: [], node: undefined };
+    const directory = isThis ? open : pendingDirectory(name);
     if (isThis) this.#open.pop();
     this.#queue.push(directory);
     return { name, directory };
@@ -220,15 +231,17 @@ class TreeBuilder {
 
   *#resolveQueue(sizeRule: DirectorySizeRule): Generator<Directory> {
     let count = 0;
-    for (const { entries, resolved } of this.#queue) {
+    for (const pending of this.#queue) {
+      const { entries, resolved } = pending;
       while (resolved.length < entries.length) {
         const entry = entries[resolved.length] as PendingEntry;
         const node = resolve(entry);
         if (!node) break;
         resolved.push({ name: entry.name, node });
+        pending.narSize += narEntrySize(entry.name.length) + narSizeOf(entry);
       }
       if (resolved.length < entries.length) break;
-      const pending = this.#queue[count++] as PendingDirectory;
+      count++;
       const directory = makeDirectory(resolved);
       pending.node = directoryNode(directory, sizeRule);
       entries.length = 0;
@@ -237,6 +250,17 @@ class TreeBuilder {
     }
     if (count > 0) this.#queue.splice(0, count);
   }
+}
+
+function pendingDirectory(name: Uint8Array): PendingDirectory {
+  return { name, entries: [], resolved: [], narSize: NAR_DIRECTORY_SIZE, node: undefined };
+}
+
+/** Size of an entry's node in a NAR. A directory has its whole size once it is resolved. */
+function narSizeOf(entry: PendingEntry): number {
+  if ("directory" in entry) return entry.directory.narSize;
+  if ("node" in entry) return narSymlinkSize(entry.node.target.length);
+  return narFileSize(entry.contents.size, entry.executable);
 }
 
 function resolve(entry: PendingEntry): Node | undefined {

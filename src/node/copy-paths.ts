@@ -36,8 +36,8 @@ export async function* copyPaths(
 ): AsyncGenerator<PathInfo> {
   const { signal } = options;
   const there = new Set<string>();
-  const ingestPath = (path: string): Promise<Node> =>
-    ingest(store, (uploader) => fsEntries(path, uploader, { signal }), { signal });
+  const ingestPath = async (path: string): Promise<Node> =>
+    (await ingest(store, (uploader) => fsEntries(path, uploader, { signal }), { signal })).node;
   for (const entry of graph) {
     signal?.throwIfAborted();
     const hashPart = parseHashPart(entry.storePath);

@@ -66,8 +66,9 @@ export async function importEntries(
   options: ImportOptions & Addressing,
 ): Promise<PathInfo> {
   const addressing = await checkAddressing(store, options, options);
-  const node = addressedNode(await ingest(store, entries, options), addressing);
-  const total = options.onProgress && (await narSize(store, node, options));
+  const tree = await ingest(store, entries, options);
+  const node = addressedNode(tree.node, addressing);
+  const total = node === tree.node ? tree.narSize : await narSize(store, node, options);
   const nar = await calculateNar(store, engine, node, { ...options, total });
   return store.pathInfos.put(await addressedPathInfo(store, engine, node, nar, addressing, options), options);
 }
@@ -210,7 +211,7 @@ class NarInput {
     try {
       const bytes = this.#read(hash);
       const { signal } = this.#options;
-      const node = await ingest(castore, (uploader) => narEntries(bytes, uploader, { signal }), this.#options);
+      const { node } = await ingest(castore, (uploader) => narEntries(bytes, uploader, { signal }), this.#options);
       return { node, narSize: this.#size, narHash: formatSri({ algorithm: "sha256", digest: await hash.digest() }) };
     } catch (error) {
       hash.abort();

@@ -19,7 +19,7 @@ type Reader = typeof narEntries;
 
 async function ingest(bytes: Uint8Array, reader: Reader, size = 65_536, store = createMemoryStore()): Promise<Node> {
   const uploader = new BlobUploader(store.blobs);
-  return ingestEntries(store, uploader, reader(pieces(bytes, size), uploader));
+  return (await ingestEntries(store, uploader, reader(pieces(bytes, size), uploader))).node;
 }
 
 describe("GNU and pax tars of one tree have the same root", () => {
@@ -79,10 +79,10 @@ describe("NAR", () => {
 
 describe("compressed archives", () => {
   const tar = archive(header({ name: "d/", type: "5", mode: 0o755 }), header({ name: "d/f", size: 2 }), "hi");
-  const read = (bytes: Uint8Array, size = 1000): Promise<Node> => {
+  const read = async (bytes: Uint8Array, size = 1000): Promise<Node> => {
     const store = createMemoryStore();
     const uploader = new BlobUploader(store.blobs);
-    return ingestEntries(store, uploader, tarEntries(decompressed(pieces(bytes, size)), uploader));
+    return (await ingestEntries(store, uploader, tarEntries(decompressed(pieces(bytes, size)), uploader))).node;
   };
 
   test("gzip is read, in pieces of any size", async () => {

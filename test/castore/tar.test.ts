@@ -45,7 +45,7 @@ async function imported(path: string, name: string, size: number): Promise<strin
 async function contents(tar: Uint8Array, options: TarOptions & { size?: number } = {}): Promise<Record<string, string>> {
   const store = createMemoryStore();
   const uploader = new BlobUploader(store.blobs);
-  const root = await ingestEntries(store, uploader, tarEntries(pieces(tar, options.size ?? 1000), uploader, options));
+  const { node: root } = await ingestEntries(store, uploader, tarEntries(pieces(tar, options.size ?? 1000), uploader, options));
   const found: Record<string, string> = {};
   const visit = async (node: Node, path: string): Promise<void> => {
     if (node.kind === "symlink") found[path] = `-> ${Buffer.from(node.target)}`;
@@ -195,7 +195,7 @@ describe("hostile archives", () => {
     };
     const store = createMemoryStore();
     const uploader = new BlobUploader(store.blobs);
-    const root = await ingestEntries(store, uploader, tarEntries(watched(), uploader));
+    const { node: root } = await ingestEntries(store, uploader, tarEntries(watched(), uploader));
     expect(root).toMatchObject({ kind: "file", size: 1n });
     expect(most).toBeLessThan(50 * 1024 * 1024);
   });

@@ -1,6 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
-import type { IngestionEntry } from "../../src/castore/ingest.ts";
+import { type IngestionEntry, ingest } from "../../src/castore/ingest.ts";
 import { narEntries } from "../../src/castore/nar-entries.ts";
 import { encodeNixbase32 } from "../../src/nix/nixbase32.ts";
 import type { Progress } from "../../src/progress.ts";
@@ -29,9 +29,15 @@ describe("importNar with a name", () => {
     expect(await listed(store)).toEqual([info]);
   });
 
+  test.each(NARS)("a tree like $name is written with the size of its NAR", async (fixture) => {
+    const nar = new Source(narFixture(fixture));
+    expect(await ingest(createMemoryStore(), (uploader) => narEntries(nar, uploader))).toMatchObject({ narSize: fixture.size });
+  });
+
   test("importEntries gives the same path", async () => {
     for (const fixture of NARS) {
       const store = createMemoryStore();
+      const getClosure = vi.spyOn(store.directories, "getClosure");
       const progress: Progress[] = [];
       const info = await importEntries(store, engine, (uploader) => narEntries(new Source(narFixture(fixture)), uploader), {
         name: fixture.name,
@@ -39,6 +45,8 @@ describe("importNar with a name", () => {
       });
       expect(info.storePath).toBe(fixture.storePath);
       expect(progress.at(-1)).toEqual({ phase: "hashing", unit: "bytes", loaded: fixture.size, total: fixture.size });
+      // The import knows the size of the NAR, so only the NAR itself reads the directories.
+      expect(getClosure.mock.calls.length).toBeLessThanOrEqual(1);
     }
   });
 

@@ -180,7 +180,7 @@ const NOWHERE: CastoreServices = {
 
 async function ingested(entries: (uploader: BlobUploader) => AsyncIterable<IngestionEntry[]>): Promise<void> {
   const uploader = new BlobUploader(NOWHERE.blobs);
-  checkNode(await ingestEntries(NOWHERE, uploader, entries(uploader)));
+  checkNode((await ingestEntries(NOWHERE, uploader, entries(uploader))).node);
 }
 
 /**
