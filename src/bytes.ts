@@ -56,7 +56,7 @@ export function viewOf(bytes: Uint8Array): DataView {
 }
 
 /** Copies `parts` into one new buffer, one after the other. */
-export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let length = 0;
   for (const part of parts) length += part.length;
   const joined = new Uint8Array(length);
@@ -66,6 +66,18 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
     offset += part.length;
   }
   return joined;
+}
+
+/**
+ * Returns the bytes of `parts` in a buffer that holds nothing else. Copies them, unless one part
+ * fills its buffer. The parts must belong to the caller.
+ */
+export function ownBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [first] = parts;
+  if (parts.length === 1 && first?.buffer instanceof ArrayBuffer && first.length === first.buffer.byteLength) {
+    return new Uint8Array(first.buffer);
+  }
+  return concatBytes(parts);
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

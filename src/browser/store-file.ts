@@ -1,10 +1,14 @@
+import { ownBytes } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
 
 /** Reads content. Both methods cut the range to the content; offset and length are bytes. */
 export interface FileSource {
   open(offset: number, length: number): ReadableStream<Uint8Array>;
-  /** Reads at most `SMALL_READ` bytes at once, with one message in each direction. */
+  /**
+   * Reads at most `SMALL_READ` bytes at once, with one message in each direction. The bytes belong
+   * to the caller.
+   */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
@@ -55,7 +59,7 @@ export class StoreFile {
     if (this.size <= SMALL_READ) {
       const bytes = await this.#source.read(this.#start, this.size);
       if (bytes.length !== this.size) throw this.#wrongLength(bytes.length > this.size ? "more" : "less");
-      return bytes.slice().buffer;
+      return ownBytes([bytes]).buffer;
     }
     const whole = new Uint8Array(this.size);
     let offset = 0;

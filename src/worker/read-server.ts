@@ -1,5 +1,6 @@
+import { transfer } from "comlink";
 import type { ByteRange } from "../byte-range.ts";
-import { concatBytes } from "../bytes.ts";
+import { ownBytes } from "../bytes.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
@@ -66,7 +67,9 @@ export class ReadServer implements ReadApi {
     const stream = await openBlob(this.#services, digest, range);
     const parts: Uint8Array[] = [];
     for await (const bytes of iterate(stream)) parts.push(bytes);
-    return concatBytes(parts);
+    // The page gets the buffer itself, not a copy.
+    const bytes = ownBytes(parts);
+    return transfer(bytes, [bytes.buffer]);
   }
 
   nar(storePath: string, { path = "", offset = 0, length = Number.POSITIVE_INFINITY }: NarPart, to: MessagePort): void {
