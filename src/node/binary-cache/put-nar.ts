@@ -2,6 +2,7 @@ import type { BlobWriter } from "../../castore/blob-service.ts";
 import { COMPRESSIONS, type Compression, decompressed, decompressedAs } from "../../compression/decompress.ts";
 import { StoreError } from "../../error.ts";
 import type { HashEngine, HashStream } from "../../hash/engine.ts";
+import { parseHash } from "../../nix/hash.ts";
 import { NAR_MAGIC, narTokens } from "../../nix/nar-grammar.ts";
 import { encodeNixbase32 } from "../../nix/nixbase32.ts";
 import { ingestNar } from "../../store/import.ts";
@@ -65,7 +66,7 @@ export async function receiveNar(
   let found: Compression = "none";
   const onFound = (actual: Compression): void => {
     found = actual;
-    file.decide(!isWritten(actual));
+    file.decide({ isKept: !isWritten(actual), isHashed: actual !== "none" });
   };
   try {
     const bytes = file.pass(body);
@@ -76,8 +77,9 @@ export async function receiveNar(
         ? decompressed(bytes, signal, onFound, options)
         : decompressedAs(bytes, compression, signal, options);
     const { node, narHash, narSize } = await ingestNar(store, engine, recognised(nar), { signal });
-    // The decompressor may not have read the file to its end.
-    const actual = encodeNixbase32(await file.hash());
+    // An uncompressed file is the NAR, whose hash is known. A decompressor may not have read the
+    // file to its end.
+    const actual = encodeNixbase32(found === "none" ? parseHash(narHash).digest : await file.hash());
     if (actual !== fileHash) throw new StoreError("invalid", `the uploaded file has the SHA-256 ${actual}, not ${fileHash}`);
     const kept = await file.close();
     return { node, narHash, narSize, compression: found, ...(kept && { file: kept }) };
@@ -106,7 +108,8 @@ async function* recognised(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 const READABLE = COMPRESSIONS.filter((name) => name !== "none").join(", ");
 
 /**
- * Hashes the uploaded file while it passes. Keeps its bytes if the daemon can't write their format.
+ * Hashes the uploaded file while it passes, unless the import hashes the same bytes. Keeps its
+ * bytes if the daemon can't write their format.
  */
 class ReceivedFile {
   readonly #hash: HashStream;
@@ -114,6 +117,7 @@ class ReceivedFile {
   /** Pieces that arrived before `decide`: usually only the first one. */
   #undecided: Uint8Array[] = [];
   #isKept: boolean | undefined;
+  #isHashed = true;
   #writer: BlobWriter | undefined;
 
   constructor(hash: HashStream, create: () => Promise<BlobWriter>) {
@@ -121,15 +125,17 @@ class ReceivedFile {
     this.#create = create;
   }
 
-  /** Sets whether to keep the bytes. Call it once. */
-  decide(isKept: boolean): void {
+  /** Sets whether to keep the bytes and whether to hash them. Call it once. */
+  decide({ isKept, isHashed }: { isKept: boolean; isHashed: boolean }): void {
     this.#isKept = isKept;
+    this.#isHashed = isHashed;
+    if (!isHashed) this.#hash.abort();
     if (!isKept) this.#undecided = [];
   }
 
   async *pass(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of body) {
-      await this.#hash.update(piece);
+      if (this.#isHashed) await this.#hash.update(piece);
       if (this.#isKept !== false) this.#undecided.push(piece);
       if (this.#isKept) await this.#writeUndecided();
       yield piece;
