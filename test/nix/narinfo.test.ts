@@ -275,34 +275,3 @@ describe("NARInfo", () => {
     );
   });
 });
-
-describe("fingerprint", () => {
-  it("sorts references and removes duplicates", () => {
-    const info = parseNarInfo(BUILT);
-    const [a, b] = ["6kf2ly9l4dfgd4pxahsinwwcpks2l3sp-a", "ca1y6c916z1ck1dxi4rcrsfs9rzp728w-b"] as const;
-    const start = `1;${info.storePath};${formatNix32(info.narHash)};${info.narSize};`;
-    expect(fingerprint({ ...info, references: [b, a, b] })).toBe(`${start}/nix/store/${a},/nix/store/${b}`);
-    expect(fingerprint({ ...info, references: [] })).toBe(start);
-    expect(() => fingerprint({ ...info, references: ["a"] })).toThrow(invalid);
-  });
-});
-
-describe("signature", () => {
-  it("reads and writes name:base64", () => {
-    const signature = parseSignature(SIGNATURE);
-    expect(signature.name).toBe("fixtures-1");
-    expect(signature.data.length).toBe(64);
-    expect(formatSignature(signature)).toBe(SIGNATURE);
-  });
-
-  it("reads one without padding", () => {
-    expect(formatSignature(parseSignature(SIGNATURE.replace(/=+$/, "")))).toBe(SIGNATURE);
-  });
-
-  it.each(["", "a", ":", "a:", `:${"A".repeat(86)}==`, `a b:${"A".repeat(86)}==`, `a:${"A".repeat(85)}`, `a:${"A".repeat(88)}`])(
-    "refuses %j",
-    (text) => {
-      expect(() => parseSignature(text)).toThrow(invalid);
-    },
-  );
-});

@@ -1,39 +1,20 @@
-import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/bytes.ts";
 import type { Derivation } from "../../src/nix/derivation.ts";
 import { formatDerivation, parseDerivation } from "../../src/nix/derivation-file.ts";
 import { derivationFromJson } from "../../src/nix/derivation-from-json.ts";
 import { derivationToJson, formatDerivationJson } from "../../src/nix/derivation-json.ts";
-import { type DerivationHash, derivationPath, hashDerivation, outputPaths } from "../../src/nix/derivation-paths.ts";
+import { derivationPath, outputPaths } from "../../src/nix/derivation-paths.ts";
 import type { NeededOutputs } from "../../src/nix/dynamic-outputs.ts";
-import { formatStorePath, parseStorePath, storePathBaseName } from "../../src/nix/store-path.ts";
+import { formatStorePath, storePathBaseName } from "../../src/nix/store-path.ts";
 import { expectLinear } from "../setup/processor-time.ts";
+import { DERIVATIONS_2_34, derivationName } from "./derivation-folder.ts";
 import { nextFixture } from "./nix-2.34.ts";
 
-const FILES = readdirSync(new URL("./nix-2.34/derivations/", import.meta.url))
-  .filter((name) => name.endsWith(".drv"))
-  .sort();
+const { files: FILES, inputHash } = DERIVATIONS_2_34;
+const parsed = (file: string): Derivation => DERIVATIONS_2_34.parsed(file);
+const named = (name: string): Derivation => DERIVATIONS_2_34.named(name);
 const invalid = expect.objectContaining({ name: "StoreError", code: "invalid" });
-
-function nameOf(file: string): string {
-  return parseStorePath(file).name.slice(0, -".drv".length);
-}
-
-function parsed(file: string): Derivation {
-  return parseDerivation(nextFixture(`derivations/${file}`), nameOf(file));
-}
-
-function named(name: string): Derivation {
-  return parsed(FILES.find((file) => nameOf(file) === name) ?? name);
-}
-
-const hashes = new Map<string, Promise<DerivationHash>>();
-function inputHash(path: string): Promise<DerivationHash> {
-  const known = hashes.get(path) ?? hashDerivation(parsed(storePathBaseName(parseStorePath(path))), inputHash);
-  hashes.set(path, known);
-  return known;
-}
 
 /**
  * Derivations with output paths in Nix 2.34 but not in 2.35: the content of the derivation that
@@ -55,7 +36,7 @@ describe.each(FILES)("%s, as Nix 2.34 wrote it", (file) => {
       [...paths].map(([name, path]) => [name, path && formatStorePath(path)]);
     const written = [...derivation.outputs].map(([name, output]) => [name, "path" in output ? output.path : undefined]);
     expect(shown(await outputPaths(derivation, inputHash, "/nix/store", { rule: "2.34" }))).toEqual(written);
-    const since235 = KNOWN_TO_234.includes(nameOf(file)) ? written.map(([name]) => [name, undefined]) : written;
+    const since235 = KNOWN_TO_234.includes(derivationName(file)) ? written.map(([name]) => [name, undefined]) : written;
     expect(shown(await outputPaths(derivation, inputHash))).toEqual(since235);
   });
 });
