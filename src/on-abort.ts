@@ -33,11 +33,12 @@ function listen(signal: AbortSignal): Set<() => void> {
   return all;
 }
 
-function dispatch({ currentTarget }: Event): void {
-  if (!(currentTarget instanceof AbortSignal)) return;
-  const all = callbacks.get(currentTarget) ?? new Set();
-  callbacks.delete(currentTarget);
-  currentTarget.removeEventListener("abort", dispatch);
+/** Uses `target`: Node 20 sets `currentTarget` to null for all listeners but a signal's first. */
+function dispatch({ target }: Event): void {
+  if (!(target instanceof AbortSignal)) return;
+  const all = callbacks.get(target) ?? new Set();
+  callbacks.delete(target);
+  target.removeEventListener("abort", dispatch);
   // A callback may remove other callbacks. The loop then skips them.
   for (const callback of all) {
     try {

@@ -48,6 +48,16 @@ test("an abort calls each callback once, except for removed callbacks; a later c
   expect(called).toEqual(["same", "last", "same"]);
 });
 
+test("an abort calls the callbacks of a signal that has listeners of its own, too", () => {
+  const controller = new AbortController();
+  const called: string[] = [];
+  controller.signal.addEventListener("abort", () => called.push("listener"));
+  onAbort(controller.signal, () => called.push("callback"));
+  controller.signal.addEventListener("abort", () => called.push("last"));
+  controller.abort();
+  expect(called).toEqual(["listener", "callback", "last"]);
+});
+
 test("a signal has no listener while it has no callbacks", () => {
   const { signal } = new AbortController();
   let listeners = 0;
