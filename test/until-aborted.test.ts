@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { untilAborted } from "../../src/until-aborted.ts";
-import { watchedSignal } from "./watched-signal.ts";
+import { untilAborted } from "../src/until-aborted.ts";
+import { watchedSignal } from "./thread/watched-signal.ts";
 
 const never = new Promise<never>(() => {});
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RecentlyUsed } from "../../src/recently-used.ts";
+import { RecentlyUsed } from "../src/recently-used.ts";
 
 const kept = <K, V>(map: RecentlyUsed<K, V>, keys: readonly K[]): K[] => keys.filter((key) => map.get(key) !== undefined);
 

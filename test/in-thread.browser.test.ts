@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
-import { openStore as openInThread } from "../../src/in-thread.ts";
-import { openStore } from "../../src/index.ts";
-import { failAt, watchResources } from "./watched-resources.browser.ts";
+import { openStore as openInThread } from "../src/in-thread.ts";
+import { openStore } from "../src/index.ts";
+import { failAt, watchResources } from "./browser/watched-resources.browser.ts";
 
 /** The page stands for a service worker here: neither has synchronous access to files. */
 test("a store in the calling thread and a page's worker see each other's writes", async () => {
   const name = crypto.randomUUID();
-  const workerUrl = new URL("../../src/worker/store-worker.ts", import.meta.url);
-  const hashWorkerUrl = new URL("../../src/worker/hash-worker.ts", import.meta.url);
+  const workerUrl = new URL("../src/worker/store-worker.ts", import.meta.url);
+  const hashWorkerUrl = new URL("../src/worker/hash-worker.ts", import.meta.url);
   const page = await openStore(name, { workerUrl, hashWorkerUrl });
   const here = await openInThread(name);
   expect(here.storage).toBe("indexeddb");

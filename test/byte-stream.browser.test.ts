@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ReadBuffers, readByteStream } from "../../src/byte-stream.ts";
-import { iterate } from "../../src/stream.ts";
+import { ReadBuffers, readByteStream } from "../src/byte-stream.ts";
+import { iterate } from "../src/stream.ts";
 
 /**
  * Chromium offers this function because of a flag in vite.config.ts. Other engines choose when they
