@@ -4,22 +4,12 @@ import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/bytes.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import { type Directory, type DirectoryEntry, makeDirectory } from "../../src/castore/directory.ts";
-import { decodeDirectory, decodeNode, encodeDirectory, encodeNode } from "../../src/castore/directory-codec.ts";
-import type { Node } from "../../src/castore/node.ts";
+import { decodeDirectory, encodeDirectory } from "../../src/castore/directory-codec.ts";
 import { isStoreError } from "../../src/error.ts";
 import { directoryFromMessage, directoryToMessage } from "../../src/wire/directory-message.ts";
-import { EntrySchema, DirectorySchema as SnixDirectorySchema } from "../../src/wire/gen/snix/castore/v1/castore_pb.ts";
-import { DirectorySchema, NodeSchema } from "../../src/wire/gen/tvix/castore/v1/castore_pb.ts";
-import { nodeFromMessage, nodeToOneof } from "../../src/wire/node-message.ts";
-
-/** Makes a generator of pseudo-random numbers. The seed makes a failure reproducible. */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
+import { DirectorySchema as SnixDirectorySchema } from "../../src/wire/gen/snix/castore/v1/castore_pb.ts";
+import { DirectorySchema } from "../../src/wire/gen/tvix/castore/v1/castore_pb.ts";
+import { randomNode, randomNumbers } from "./random-nodes.ts";
 
 function randomDirectory(random: (below: number) => number): Directory {
   const entries = new Map<string, DirectoryEntry>();
@@ -28,17 +18,6 @@ function randomDirectory(random: (below: number) => number): Directory {
     entries.set(name.join(), { name, node: randomNode(random) });
   }
   return makeDirectory(entries.values());
-}
-
-function randomNode(random: (below: number) => number): Node {
-  const digest = digestOf(Uint8Array.of(random(256), random(256)));
-  const size = [0n, 1n, 127n, 128n, 2n ** 53n, 2n ** 56n][random(6)] as bigint;
-  const nodes: Node[] = [
-    { kind: "directory", digest, size },
-    { kind: "file", digest, size, executable: random(2) === 1 },
-    { kind: "symlink", target: Uint8Array.from({ length: 1 + random(200) }, () => 1 + random(255)) },
-  ];
-  return nodes[random(3)] as Node;
 }
 
 function codeOf(action: () => unknown): string | undefined {
@@ -104,35 +83,5 @@ describe.each([
     const node = (name: string) => ({ name: utf8(name), digest: someDigest, size: 2n ** 63n });
     const message = create(schema as typeof DirectorySchema, { directories: [node("a"), node("b")] });
     expect(codeOf(() => directoryFromMessage(message))).toBe("invalid");
-  });
-});
-
-describe("Node", () => {
-  test("encodes and decodes like castore's own codec, under both names", () => {
-    const random = randomNumbers(2);
-    for (let i = 0; i < 100; i++) {
-      const entry = { name: utf8(`name${i}`), node: randomNode(random) };
-      const oneof = nodeToOneof(entry.node, entry.name);
-      const bytes = encodeNode(entry.name, entry.node);
-      expect(toBinary(NodeSchema, create(NodeSchema, { node: oneof }))).toEqual(bytes);
-      expect(toBinary(EntrySchema, create(EntrySchema, { entry: oneof }))).toEqual(bytes);
-      expect(nodeFromMessage(fromBinary(NodeSchema, bytes))).toEqual(entry);
-      expect(nodeFromMessage(fromBinary(EntrySchema, bytes))).toEqual(entry);
-      expect(decodeNode(bytes)).toEqual(entry);
-    }
-  });
-
-  test("requires a name unless the caller does not need one", () => {
-    const message = create(NodeSchema, { node: nodeToOneof({ kind: "symlink", target: utf8("t") }) });
-    expect(codeOf(() => nodeFromMessage(message))).toBe("invalid");
-    expect(nodeFromMessage(message, { unnamed: true }).name).toHaveLength(0);
-  });
-
-  test("refuses a missing or empty node, and one with unknown fields", () => {
-    expect(codeOf(() => nodeFromMessage(undefined))).toBe("invalid");
-    expect(codeOf(() => nodeFromMessage(create(NodeSchema)))).toBe("invalid");
-    const node = encodeNode(utf8("a"), { kind: "symlink", target: utf8("t") });
-    const unknown = new BinaryWriter().tag(12, WireType.Varint).uint32(1).finish();
-    expect(codeOf(() => nodeFromMessage(fromBinary(NodeSchema, Uint8Array.of(...node, ...unknown))))).toBe("invalid");
   });
 });
