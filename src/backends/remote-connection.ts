@@ -41,8 +41,8 @@ export class RemoteConnection {
   }
 
   /** Returns the family of the remote's service names. */
-  async family(): Promise<WireFamily> {
-    return (await this.#findClient(undefined)).family;
+  family(): Promise<WireFamily> {
+    return this.call("asking for its services", undefined, async ({ family }) => family);
   }
 
   /**

@@ -58,6 +58,14 @@ describe("finding out which names a peer uses", () => {
     expect(await connectionTo(both).family()).toBe("tvix");
     expect(await connectionTo(() => {}, "snix").family()).toBe("snix");
     expect(await codeOf(connectionTo(() => {}).family())).toBe("unavailable");
+    const refusing = connectionTo((router) =>
+      router.service(BlobService, {
+        stat: () => {
+          throw new ConnectError("no", Code.PermissionDenied);
+        },
+      }),
+    );
+    expect(await codeOf(refusing.family())).toBe("denied");
   });
 
   test("asks once for all callers, and one that aborts does not stop the others", async () => {
