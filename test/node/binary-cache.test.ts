@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { gzipSync } from "node:zlib";
+import { crc32, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, EMPTY_BYTES, toBase64Url, utf8 } from "../../src/bytes.ts";
@@ -291,6 +291,17 @@ describe("reading", () => {
   });
 });
 
+/**
+ * Changes the first block of an xz file, so that it asks for a dictionary of 64 MiB. Eight of these
+ * take all the memory for decoders.
+ */
+function withDictionaryOf64MiB(xz: Buffer): Buffer {
+  const changed = Buffer.from(xz);
+  changed[16] = 28;
+  changed.writeUInt32LE(crc32(changed.subarray(12, 20)), 20);
+  return changed;
+}
+
 describe("writing", () => {
   const COMPRESSIONS: [suffix: string, Compression][] = [
     ["", "none"],
@@ -490,7 +501,7 @@ describe("writing", () => {
     await start();
     const parts: Uint8Array[] = [];
     for await (const part of xzStored(once1(narOf(HELLO)))) parts.push(part);
-    const xz = Buffer.concat(parts);
+    const xz = withDictionaryOf64MiB(Buffer.concat(parts));
     const url = `${cache.address}/nar/${nixHash(xz)}.nar.xz`;
     const answers: number[] = [];
     const slow = Array.from({ length: 8 }, () => {
