@@ -9,6 +9,9 @@ const LANES = 16;
  * it starts no further items, waits for the running ones, and then throws.
  */
 export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const [first] = items;
+  // Most small uploads have one object, and the lanes cost more than a look-up in memory.
+  if (first !== undefined && items.length === 1) return [await work(first)];
   const results = new Array<R>(items.length);
   const queue = items.entries();
   let failed = false;

@@ -61,10 +61,11 @@ export class ObjectChunkStore implements ChunkStore {
       if (bytes.length > MAX_CHUNK_SIZE)
         throw new StoreError("invalid", `chunk ${formatDigest(digest)} is larger than ${MAX_CHUNK_SIZE} bytes`);
     }
-    await this.#objects.putMany([
-      await this.#missing("chunks", chunks, ({ bytes }) => compressZstd(bytes)),
-      await this.#missing("blobs", blobs, (blob) => encodeBlobEntry(blob.digest, blob)),
+    const missing = await Promise.all([
+      this.#missing("chunks", chunks, ({ bytes }) => compressZstd(bytes)),
+      this.#missing("blobs", blobs, (blob) => encodeBlobEntry(blob.digest, blob)),
     ]);
+    await this.#objects.putMany(missing);
   }
 
   /** Encodes the objects that the store lacks. */
