@@ -34,6 +34,24 @@ export interface VerifyReport {
   readonly refetched: number;
 }
 
+/** Result of `repair`. */
+export interface RepairReport {
+  /** Number of packs that were missing from the index and are in it again. */
+  readonly packs: number;
+  /** Number of objects that are in the index again; `bytes` is their size. */
+  readonly objects: number;
+  readonly bytes: number;
+  /**
+   * Objects of these packs that stay out of the index: they don't match their digests, or lack a
+   * part of their content.
+   */
+  readonly damaged: readonly DamagedObject[];
+  /** Absolute store paths that were lost and are back, sorted. */
+  readonly storePaths: readonly string[];
+  /** Absolute store paths that stay lost, because a part of their content is lost; sorted. */
+  readonly incomplete: readonly string[];
+}
+
 export interface DamagedObject {
   readonly kind: "chunk" | "directory" | "blob" | "path-info";
   /** Digest as `b3:` and base64, or the hash part of the store path. */

@@ -1,11 +1,11 @@
-import { type IDBPDatabase, openDB } from "idb";
+import { type IDBPDatabase, type IDBPTransaction, openDB } from "idb";
 import { quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 import { pause } from "../pause.ts";
 import { untilAborted } from "../until-aborted.ts";
-import type { StoreSchema } from "./database.ts";
+import type { StoreName, StoreSchema } from "./database.ts";
 
-const VERSION = 2;
+const VERSION = 3;
 /** Milliseconds without an answer after which opening the database is reported as waiting. */
 const PATIENCE = 2000;
 /**
@@ -157,12 +157,11 @@ export class DatabaseConnection {
             transaction.abort();
             return;
           }
-          for (const name of ["packs", "segments", "pins"] as const) db.createObjectStore(name);
-          // Objects of version 1 stay until `packLegacyObjects` packs them. Packing does not fit
-          // into this one transaction.
-          if (from < 1) db.createObjectStore("pathInfos");
-          const meta = db.createObjectStore("meta");
-          meta.put(crypto.randomUUID(), "id");
+          upgrade(db, from, transaction).catch(() => {
+            // Without this, a half upgraded database would be committed.
+            transaction.done.catch(() => {});
+            transaction.abort();
+          });
         },
         blocked: () => this.#onWaiting?.("waiting for another tab"),
         blocking: (_current, _wanted, event) => {
@@ -238,6 +237,22 @@ export class DatabaseConnection {
     this.#ended.abort(new StoreError("closed", message));
     this.#evicted.abort(this.ended.reason);
   }
+}
+
+/** Creates the object stores that version `from` of the database lacks, and counts its records. */
+async function upgrade(
+  db: OpenDatabase,
+  from: number,
+  transaction: IDBPTransaction<StoreSchema, StoreName[], "versionchange">,
+): Promise<void> {
+  // Objects of version 1 stay until `packLegacyObjects` packs them. Packing does not fit into this
+  // one transaction.
+  if (from < 1) db.createObjectStore("pathInfos");
+  if (from < 2) {
+    for (const name of ["packs", "segments", "pins"] as const) db.createObjectStore(name);
+    await db.createObjectStore("meta").put(crypto.randomUUID(), "id");
+  }
+  await transaction.objectStore("meta").put(await transaction.objectStore("packs").count(), "records");
 }
 
 async function through<T>({ opened, lost }: Connection, work: (db: OpenDatabase) => Promise<T>): Promise<T> {

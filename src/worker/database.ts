@@ -17,6 +17,11 @@ export interface PackRecord {
   readonly storage: "opfs" | "indexeddb";
   /** Bytes of the pack. */
   readonly size: number;
+  /**
+   * Bytes of the pack's trailer (`pack-format.ts`). A pack of version 2 has no trailer and no
+   * header; its record lacks the field.
+   */
+  readonly trailer?: number | undefined;
   /** Entries of the objects, 40 bytes each (`pack-entries.ts`). */
   readonly entries: Uint8Array;
 }
@@ -33,7 +38,7 @@ export interface StoreSchema extends DBSchema {
   /** Path infos by the hash part of their store path. */
   pathInfos: { key: string; value: PathInfo };
   pins: { key: string; value: Pin };
-  meta: { key: MetaKey; value: number | string };
+  meta: { key: MetaKey; value: MetaValue };
   chunks: { key: DigestKey; value: Uint8Array };
   blobs: { key: DigestKey; value: LegacyBlob };
   directories: { key: DigestKey; value: Uint8Array };
@@ -42,9 +47,11 @@ export interface StoreSchema extends DBSchema {
 /**
  * Keys of `meta`. `id` is a UUID, made with the store. `generation` counts the transactions that
  * changed `packs`. `roots` counts the transactions that added path infos, pins, or objects that
- * others rely on.
+ * others rely on. `records` is the number of index records; if `packs` has another number, records
+ * were lost. `adopted` lists the ids of lost stores whose packs this store has taken over.
  */
-export type MetaKey = "id" | "generation" | "roots";
+export type MetaKey = "id" | "generation" | "roots" | "records" | "adopted";
+export type MetaValue = number | string | readonly string[];
 
 export type StoreName = StoreNames<StoreSchema>;
 /**
@@ -174,7 +181,7 @@ export async function increment(transaction: WriteTransaction, key: "generation"
   return value;
 }
 
-export function toCount(value: number | string | undefined): number {
+export function toCount(value: MetaValue | undefined): number {
   return typeof value === "number" ? value : 0;
 }
 

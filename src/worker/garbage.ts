@@ -1,8 +1,12 @@
 import type { OperationOptions } from "../progress.ts";
+import type { PathInfo } from "../store/path-info.ts";
 import type { GarbageReport } from "../thread/maintenance-api.ts";
 import { toCount } from "./database.ts";
 import { Marks } from "./marks.ts";
-import type { IndexRecord, PackedStore } from "./packed-store.ts";
+import { NotedPathInfos } from "./noted-path-infos.ts";
+import { HEADER_LENGTH } from "./pack-format.ts";
+import type { IndexRecord } from "./packed-index.ts";
+import type { PackedStore } from "./packed-store.ts";
 import { PackGone } from "./storage-error.ts";
 import { Trim } from "./trim.ts";
 import { WriteSession } from "./write-session.ts";
@@ -71,12 +75,15 @@ async function forget(store: PackedStore, options: OperationOptions): Promise<Ga
 
 /**
  * Copies live objects out of packs that are mostly dead or very small, and removes the old records.
+ * The first new pack gets the path infos that no remaining pack has.
  */
 async function rewrite(store: PackedStore, options: OperationOptions): Promise<void> {
   const records = [...store.records].filter(({ damaged }) => !damaged);
-  const sparse = records.filter(({ bytes, size }) => bytes < MIN_LIVE * size);
+  const noted = await NotedPathInfos.read(store);
+  const sparse = records.filter((record) => record.bytes < MIN_LIVE * objectsLength(record) || noted.isDead(record));
   const small = records.filter((record) => record.size < SMALL_PACK && !sparse.includes(record));
   const chosen = [...sparse, ...(small.length >= MANY_SMALL_PACKS ? small : [])];
+  let pathInfos: AsyncIterable<PathInfo> | undefined = noted.lacking(new Set(chosen));
   const total = chosen.reduce((sum, { bytes }) => sum + bytes, 0);
   let loaded = 0;
   for (let next = 0; next < chosen.length; ) {
@@ -93,17 +100,26 @@ async function rewrite(store: PackedStore, options: OperationOptions): Promise<v
       options.onProgress?.({ phase: "rewriting", unit: "bytes", loaded, total });
     };
     try {
-      await rewriteSome(store, new Set(some), options.signal, onBytes);
+      await rewriteSome(store, new Set(some), pathInfos, options.signal, onBytes);
+      pathInfos = undefined;
     } catch (error) {
       // A damaged pack and the others of its batch stay as they are. `verify` reports the damage.
       if (!(error instanceof PackGone)) throw error;
+      pathInfos &&= noted.lacking(new Set(chosen));
     }
   }
+  if (pathInfos) await rewriteSome(store, new Set(), pathInfos, options.signal, () => {});
+}
+
+/** Bytes of a pack between its header and its trailer, dead objects included. */
+function objectsLength({ size, trailer }: IndexRecord): number {
+  return trailer === 0 ? size : size - trailer - HEADER_LENGTH;
 }
 
 async function rewriteSome(
   store: PackedStore,
   records: ReadonlySet<IndexRecord>,
+  pathInfos: AsyncIterable<PathInfo> | undefined,
   signal: AbortSignal | undefined,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
@@ -137,7 +153,7 @@ async function rewriteSome(
       }
       if (batch.length > 0) await copy();
       signal?.throwIfAborted();
-      await session.commit([], async () => {});
+      await session.commit([], async () => {}, pathInfos);
     } finally {
       await session.close();
     }

@@ -47,6 +47,16 @@ export class IndexedDbPacks implements PackStore {
     });
   }
 
+  async size(id: string): Promise<number> {
+    return this.#database.snapshot(["segments"], async (transaction) => {
+      const segments = transaction.objectStore("segments");
+      const count = await segments.count(segmentsOf(id));
+      const last = count > 0 ? await segments.get([id, count - 1]) : undefined;
+      if (!(last instanceof Uint8Array)) throw new PackGone(id, "is missing");
+      return (count - 1) * SEGMENT + last.length;
+    });
+  }
+
   async list(): Promise<string[]> {
     const keys = await this.#database.read("segments", (store) => store.getAllKeys());
     return [...new Set(keys.map(([pack]) => pack))];

@@ -3,8 +3,8 @@ import type { GarbageReport, MaintenanceApi, Pin, StorageUsage, VerifyReport } f
 import type { RemoteUse } from "../thread/sync-api.ts";
 import { collectGarbage } from "./garbage.ts";
 import { deletePin, pinStorePath } from "./pins.ts";
+import { refetch } from "./refetch.ts";
 import type { RemoteConnections } from "./remote-connections.ts";
-import { repair } from "./repair.ts";
 import type { StoreOperations } from "./store-operations.ts";
 import { storageUsage } from "./usage.ts";
 import { verifyStore } from "./verify.ts";
@@ -45,7 +45,7 @@ export class MaintenanceServer implements MaintenanceApi {
         packed.holding(async () => {
           const verified = await verifyStore(packed, pool, options);
           if (!connection || verified.roots.length === 0) return verified.report;
-          const refetched = await connection.use(pool, options, (from, options) => repair(packed, pool, verified, from, options));
+          const refetched = await connection.use(pool, options, (from, options) => refetch(packed, pool, verified, from, options));
           this.#operations.tell(store, "repair");
           return { ...verified.report, refetched };
         }),

@@ -1,12 +1,12 @@
 import type { ByteRange } from "../byte-range.ts";
-import { StoreError } from "../error.ts";
 import { RecentlyUsed } from "../recently-used.ts";
-import { opfsDirectory, STORES_DIRECTORY } from "../thread/store-places.ts";
 import { Flusher } from "./flusher.ts";
 import { isSyncFile, OpenFile } from "./open-file.ts";
+import { makeDirectory } from "./opfs-directory.ts";
+import { OpfsPackWriter } from "./opfs-pack-writer.ts";
 import type { PackStore, PackWriter } from "./pack-store.ts";
 import { coalesced } from "./read-ranges.ts";
-import { FILES_CLEARED, PackGone, storageError } from "./storage-error.ts";
+import { PackGone, storageError } from "./storage-error.ts";
 
 /** Number of handles that are kept open for reading. Each is a file descriptor. */
 const MAX_OPEN = 64;
@@ -18,13 +18,6 @@ const SUFFIX = ".pack";
  * The last one is Firefox's.
  */
 const GONE = ["NotFoundError", "NotReadableError", "AbortError"];
-/**
- * Milliseconds that other tabs get to close their files when a store is deleted, and the interval
- * between two attempts.
- */
-const CLOSING_TIME = 3000;
-const CLOSING_STEP = 100;
-
 /**
  * Packs as files in the origin private file system: `tvix-store-web/STORE/ID.pack`. A pack is
  * written through a synchronous access handle, so nobody else can open it meanwhile. Packs are read
@@ -105,6 +98,13 @@ export class OpfsPacks implements PackStore {
 
   async read(id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[]> {
     return this.#guarded(() => (this.#sharesHandles ? this.#readHandle(id, ranges) : this.#readFile(id, ranges)), id);
+  }
+
+  async size(id: string): Promise<number> {
+    return this.#guarded(async () => {
+      const file = await this.#directory.getFileHandle(id + SUFFIX);
+      return (await file.getFile()).size;
+    }, id);
   }
 
   async list(): Promise<string[]> {
@@ -218,90 +218,8 @@ export class OpfsPacks implements PackStore {
   }
 }
 
-class OpfsPackWriter implements PackWriter {
-  readonly #id: string;
-  readonly #handle: OpenFile;
-  readonly #flush: () => Promise<void>;
-  readonly #remove: () => Promise<void>;
-  #length = 0;
-
-  /** @param flush flushes the file in another thread, after the handle is closed */
-  constructor(id: string, handle: OpenFile, flush: () => Promise<void>, remove: () => Promise<void>) {
-    this.#id = id;
-    this.#handle = handle;
-    this.#flush = flush;
-    this.#remove = remove;
-  }
-
-  async append(bytes: Uint8Array): Promise<void> {
-    try {
-      const written = this.#handle.write(bytes, this.#length);
-      if (written !== bytes.length) throw new StoreError("quota", "the browser has no room left for this store");
-      this.#length += written;
-    } catch (error) {
-      throw storageError(error, "the file system of this origin");
-    }
-  }
-
-  async read({ offset, length }: ByteRange): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    if (this.#handle.read(bytes, offset) !== length) throw new PackGone(this.#id, "is cut short");
-    return bytes;
-  }
-
-  async finish(sync: "now" | "beside" | "never"): Promise<void> {
-    let isThere = false;
-    try {
-      try {
-        if (sync === "now") this.#handle.flush();
-      } finally {
-        isThere = await this.#handle.close();
-      }
-      if (isThere && sync === "beside") await this.#flush();
-    } catch (error) {
-      throw storageError(error, "the file system of this origin");
-    }
-    if (!isThere) throw new StoreError("unavailable", FILES_CLEARED);
-  }
-
-  async abort(): Promise<void> {
-    await this.#handle.close();
-    await this.#remove();
-  }
-}
-
 function isNotFound(error: unknown): boolean {
   return error instanceof DOMException && error.name === "NotFoundError";
-}
-
-async function makeDirectory(storeName: string): Promise<FileSystemDirectoryHandle> {
-  const root = await navigator.storage.getDirectory();
-  const all = await root.getDirectoryHandle(STORES_DIRECTORY, { create: true });
-  return all.getDirectoryHandle(opfsDirectory(storeName), { create: true });
-}
-
-/**
- * Removes all files of a store of this name. Does nothing if the store has no files or there is no
- * OPFS.
- */
-export async function removeOpfsPacks(storeName: string): Promise<void> {
-  try {
-    const root = await navigator.storage?.getDirectory?.();
-    const all = await root?.getDirectoryHandle(STORES_DIRECTORY);
-    for (let waited = 0; ; waited += CLOSING_STEP) {
-      try {
-        await all?.removeEntry(opfsDirectory(storeName), { recursive: true });
-        return;
-      } catch (error) {
-        const isOpen = error instanceof DOMException && error.name === "NoModificationAllowedError";
-        if (!isOpen || waited >= CLOSING_TIME) throw error;
-        await new Promise((resolve) => setTimeout(resolve, CLOSING_STEP));
-      }
-    }
-  } catch (error) {
-    // Modes without OPFS reject every access with a SecurityError.
-    if (!(error instanceof DOMException) || (error.name !== "NotFoundError" && error.name !== "SecurityError")) throw error;
-  }
 }
 
 /** Closes a file once it is open. An error is of no use to a caller that only makes room. */

@@ -46,18 +46,19 @@ export class EntryWriter {
 }
 
 /**
- * Calls `entry` for each entry of an index record. Digests are views.
+ * Calls `entry` for each entry of an index record or of a trailer. Digests are views.
  *
+ * @param what names the record in the error
  * @throws StoreError `corrupt` if the record is malformed, or names bytes beyond the end of its
  *   pack
  */
 export function readEntries(
-  key: string,
+  what: string,
   record: PackIndex,
   entry: (digest: Uint8Array, kind: ObjectKind, offset: number, length: number) => void,
 ): void {
   const { entries, size } = record;
-  const broken = (): StoreError => new StoreError("corrupt", `index record ${key} of the store is damaged`);
+  const broken = (): StoreError => new StoreError("corrupt", `${what} is damaged`);
   if (!(entries instanceof Uint8Array) || entries.length % ENTRY_LENGTH !== 0 || !Number.isSafeInteger(size)) throw broken();
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
   for (let at = 0; at < entries.length; at += ENTRY_LENGTH) {

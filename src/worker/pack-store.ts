@@ -19,6 +19,9 @@ export interface PackStore {
    */
   read(id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[]>;
 
+  /** Returns the length of a finished pack in bytes. */
+  size(id: string): Promise<number>;
+
   /** Lists the ids of all packs, no matter who wrote them. */
   list(): Promise<string[]>;
 

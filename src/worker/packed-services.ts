@@ -1,3 +1,4 @@
+import { equalBytes } from "../bytes.ts";
 import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import type { Digest } from "../castore/digest.ts";
@@ -11,8 +12,9 @@ import { checkPathInfo } from "../store/path-info-check.ts";
 import { mergePathInfo } from "../store/path-info-merge.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import type { LocalStoreServices } from "../store/services.ts";
+import { encodePathInfo } from "../wire/stored-messages.ts";
 import { decodeBlob, encodeBlob } from "./blob-object.ts";
-import { increment } from "./database.ts";
+import { increment, type WriteTransaction } from "./database.ts";
 import { BLOB, CHUNK, DIRECTORY } from "./object-table.ts";
 import { type NewObject, ReadOnlyObjects, type WritableObjects } from "./object-view.ts";
 import type { PackedStore } from "./packed-store.ts";
@@ -29,7 +31,7 @@ export interface WriteOptions extends SessionOptions {
  */
 export function packedReader(store: PackedStore, engine: HashEngine): LocalStoreServices {
   const putAlone = (info: PathInfo): Promise<PathInfo> =>
-    writing(store, { durability: "strict" }, (session) => putPathInfo(session, info));
+    writing(store, { durability: "strict" }, (session) => putPathInfo(store, session, info));
   return services(store, new ReadOnlyObjects(store), engine, putAlone);
 }
 
@@ -46,7 +48,7 @@ export async function writePacked<T>(
 ): Promise<T> {
   return writing(store, options, (session) =>
     work(
-      services(store, session, engine, (info) => putPathInfo(session, info)),
+      services(store, session, engine, (info) => putPathInfo(store, session, info)),
       session,
     ),
   );
@@ -90,12 +92,13 @@ function services(
  * Reads, merges and writes the PathInfo in the transaction of the commit, so that no other tab can
  * interfere.
  */
-async function putPathInfo(session: WriteSession, info: PathInfo): Promise<PathInfo> {
+async function putPathInfo(store: PackedStore, session: WriteSession, info: PathInfo): Promise<PathInfo> {
   await relyOn(session, info.node);
   const hashPart = parseHashPart(info.storePath);
+  const news = await newPathInfo(store, hashPart, info);
   // A conflict does not end the session: it may still put other store paths.
   let outcome: PathInfo | { readonly failure: unknown } = info;
-  await session.commit(["pathInfos"], async (transaction) => {
+  const put = async (transaction: WriteTransaction): Promise<void> => {
     const records = transaction.objectStore("pathInfos");
     const earlier = await records.get(hashPart);
     try {
@@ -106,9 +109,27 @@ async function putPathInfo(session: WriteSession, info: PathInfo): Promise<PathI
     }
     await records.put(outcome, hashPart);
     await increment(transaction, "roots");
-  });
+  };
+  await session.commit(["pathInfos"], put, news);
   if ("failure" in outcome) throw outcome.failure;
   return outcome;
+}
+
+/**
+ * Returns the PathInfo that a commit will store, for the trailer of a pack. Returns none if the
+ * store has the same one already, or if the commit will fail.
+ */
+async function newPathInfo(store: PackedStore, hashPart: string, info: PathInfo): Promise<PathInfo[]> {
+  if (store.storage !== "opfs") return [];
+  const record = await store.database.read("pathInfos", (records) => records.get(hashPart));
+  const earlier = record && undamaged(record);
+  try {
+    const merged = mergePathInfo(info, earlier);
+    return earlier && equalBytes(encodePathInfo(merged), encodePathInfo(earlier)) ? [] : [merged];
+  } catch {
+    // The commit throws the same error, unless the record changes meanwhile.
+    return [];
+  }
 }
 
 /**

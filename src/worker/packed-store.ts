@@ -1,37 +1,16 @@
 import type { Digest } from "../castore/digest.ts";
-import { isStoreError, StoreError } from "../error.ts";
+import { StoreError } from "../error.ts";
 import { type MetaKey, type PackRecord, type StoreDatabase, toCount } from "./database.ts";
-import { BLOB, CHUNK, NONE, type ObjectKind, type ObjectLocation, ObjectTable, type TableRecord } from "./object-table.ts";
+import { BLOB, CHUNK, NONE, type ObjectKind, type ObjectLocation, type ObjectTable } from "./object-table.ts";
 import type { ObjectView } from "./object-view.ts";
-import { readEntries } from "./pack-entries.ts";
 import type { PackStore } from "./pack-store.ts";
+import { type IndexRecord, PackedIndex } from "./packed-index.ts";
+import { sparePacks } from "./spare-packs.ts";
 import { PackGone } from "./storage-error.ts";
 import type { StoreLocks } from "./store-locks.ts";
 
-/**
- * An index record in memory. While a session writes a pack, the pack has such a record too,
- * although the database does not have it yet.
- */
-export interface IndexRecord extends TableRecord {
-  /** Key of the record in the database. */
-  readonly key: string;
-  readonly pack: string;
-  readonly storage: PackRecord["storage"];
-  /** Bytes of the pack. */
-  size: number;
-  /** Number of objects, and sum of their bytes. */
-  count: number;
-  bytes: number;
-  /** Session that writes the pack, until the commit. */
-  writer?: object | undefined;
-  /** Whether some entries could not be read. */
-  damaged?: boolean;
-}
-
 export type PackStores = { readonly indexeddb: PackStore; readonly opfs?: PackStore | undefined };
 
-/** Number of records that are read at a time. */
-const LOADED_AT_ONCE = 8;
 /** Maximum number of retries of a read whose packs were rewritten meanwhile. */
 const RETRIES = 3;
 
@@ -46,53 +25,65 @@ export class PackedStore implements ObjectView {
   readonly packs: PackStores;
   /** Storage for new packs. */
   readonly storage: PackRecord["storage"];
-  #table = new ObjectTable<IndexRecord>();
-  readonly #records = new Map<string, IndexRecord>();
-  readonly #dropListeners = new Set<(record: IndexRecord) => void>();
-  #generation = -1;
-  /** The refresh that is running, and the one after it. */
-  #loading: Promise<boolean> | undefined;
-  #nextLoad: Promise<boolean> | undefined;
+  readonly #index: PackedIndex;
+  #id: Promise<string> | undefined;
   /** Whether there may be packs that no record refers to. */
   #sweepWanted = false;
-  /** Number of callers that need entries to keep their numbers. */
-  #holders = 0;
 
   constructor(database: StoreDatabase, locks: StoreLocks, packs: PackStores, storage: PackRecord["storage"]) {
     this.database = database;
     this.locks = locks;
     this.packs = packs;
     this.storage = storage;
+    this.#index = new PackedIndex(database, (record) => {
+      this.#sweepWanted = true;
+      this.packs[record.storage]?.release(record.pack);
+    });
     // The tab that deletes a store needs exclusive access to its files.
     database.ended.addEventListener("abort", () => this.close(), { once: true });
   }
 
-  /**
-   * The table of all objects. Outside of `holding`, it may be replaced by one with other entry
-   * numbers.
-   */
+  /** See `PackedIndex.table`. */
   get table(): ObjectTable<IndexRecord> {
-    return this.#table;
+    return this.#index.table;
   }
 
   /** All records that are alive. */
   get records(): Iterable<IndexRecord> {
-    return this.#records.values();
+    return this.#index.records;
   }
 
   record(key: string): IndexRecord | undefined {
-    return this.#records.get(key);
+    return this.#index.record(key);
+  }
+
+  /** Whether index records are lost or damaged. */
+  get isIndexDamaged(): boolean {
+    return this.#index.isDamaged;
+  }
+
+  /** Id of the store (`meta.id`). */
+  async id(): Promise<string> {
+    this.#id ??= this.database.read("meta", async (meta) => String(await meta.get("id")));
+    this.#id.catch(() => {
+      this.#id = undefined;
+    });
+    return this.#id;
   }
 
   /** Runs `work`. Entries keep their numbers until it ends. */
-  async holding<T>(work: () => Promise<T>): Promise<T> {
-    this.#holders++;
-    try {
-      return await work();
-    } finally {
-      this.#holders--;
-      if (this.#holders === 0) this.#compact();
-    }
+  holding<T>(work: () => Promise<T>): Promise<T> {
+    return this.#index.holding(work);
+  }
+
+  /**
+   * Loads all changes that were committed before the call, by other tabs or through `database`
+   * alone.
+   *
+   * @returns false if there were none
+   */
+  refresh(): Promise<boolean> {
+    return this.#index.refresh();
   }
 
   async has(kind: ObjectKind, digests: readonly Digest[]): Promise<boolean[]> {
@@ -101,14 +92,14 @@ export class PackedStore implements ObjectView {
 
   async read(kind: ObjectKind, digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
     for (let tries = 1; ; tries++) {
-      const generation = this.#generation;
+      const generation = this.#index.generation;
       const locations = await this.#find(kind, digests);
       try {
         return await this.readLocations(locations);
       } catch (error) {
         if (!(error instanceof PackGone) || tries > RETRIES) throw error;
         // Another tab may have rewritten the pack. Another read may have noticed that already.
-        if ((await this.refresh()) || this.#generation !== generation) continue;
+        if ((await this.refresh()) || this.#index.generation !== generation) continue;
         // Other packs may hold the same objects.
         if (!(await this.#noteMissing(error.pack))) throw error;
       }
@@ -122,13 +113,13 @@ export class PackedStore implements ObjectView {
   async #find(kind: ObjectKind, digests: readonly Digest[]): Promise<(ObjectLocation<IndexRecord> | undefined)[]> {
     const locations = (): (ObjectLocation<IndexRecord> | undefined)[] =>
       digests.map((digest) => {
-        const entry = this.#table.find(digest, kind);
-        return entry === NONE ? undefined : this.#table.location(entry);
+        const entry = this.table.find(digest, kind);
+        return entry === NONE ? undefined : this.table.location(entry);
       });
     const found = locations();
     // Most blobs are one chunk and have no chunk list, so a missing list needs no refresh.
     const isMissing = (location: ObjectLocation<IndexRecord> | undefined, i: number): boolean =>
-      !location && (kind !== BLOB || this.#table.find(digests[i] as Digest, CHUNK) === NONE);
+      !location && (kind !== BLOB || this.table.find(digests[i] as Digest, CHUNK) === NONE);
     return found.some(isMissing) && (await this.refresh()) ? locations() : found;
   }
 
@@ -161,29 +152,6 @@ export class PackedStore implements ObjectView {
   }
 
   /**
-   * Loads all changes that were committed before the call, by other tabs or through `database`
-   * alone.
-   *
-   * @returns false if there were none
-   */
-  refresh(): Promise<boolean> {
-    const current = this.#loading;
-    if (!current) {
-      this.#loading = this.#load().finally(() => {
-        this.#loading = undefined;
-      });
-      return this.#loading;
-    }
-    // The running load may have read the database before the change that the caller knows of.
-    this.#nextLoad ??= (async () => {
-      const changed = await current.catch(() => false);
-      this.#nextLoad = undefined;
-      return (await this.refresh()) || changed;
-    })();
-    return this.#nextLoad;
-  }
-
-  /**
    * Marks a pack as missing or cut short. The first time, also checks all other packs: if one is
    * missing, the browser may have cleared all of them.
    *
@@ -191,7 +159,7 @@ export class PackedStore implements ObjectView {
    */
   async #noteMissing(pack: string): Promise<boolean> {
     let isNews = false;
-    for (const record of this.#records.values()) {
+    for (const record of this.records) {
       if (record.pack !== pack || record.missing) continue;
       record.missing = true;
       isNews = true;
@@ -208,7 +176,7 @@ export class PackedStore implements ObjectView {
     const there = new Set<string>();
     for (const store of [this.packs.indexeddb, this.packs.opfs]) for (const id of (await store?.list()) ?? []) there.add(id);
     const missing = new Set<string>();
-    for (const record of this.#records.values()) {
+    for (const record of this.records) {
       // A pack without bytes holds only the empty directory. It may have no file.
       if (record.size === 0 || !this.packs[record.storage] || there.has(record.pack)) continue;
       record.missing = true;
@@ -219,9 +187,7 @@ export class PackedStore implements ObjectView {
 
   /** Makes a record visible after its commit. */
   adopt(record: IndexRecord): void {
-    record.alive = true;
-    record.writer = undefined;
-    this.#records.set(record.key, record);
+    this.#index.adopt(record);
   }
 
   /**
@@ -230,34 +196,27 @@ export class PackedStore implements ObjectView {
    * @returns a function that stops this
    */
   onDrop(listener: (record: IndexRecord) => void): () => void {
-    this.#dropListeners.add(listener);
-    return () => this.#dropListeners.delete(listener);
+    return this.#index.onDrop(listener);
   }
 
   /** Removes a record that is no longer in the database. */
   drop(key: string): void {
-    const record = this.#records.get(key);
-    if (!record) return;
-    record.alive = false;
-    for (const listener of this.#dropListeners) listener(record);
-    this.#records.delete(key);
-    this.#sweepWanted = true;
-    this.packs[record.storage]?.release(record.pack);
+    this.#index.drop(key);
   }
 
   /**
    * Deletes packs that no record refers to: those of aborted and killed writers, and those that
-   * were rewritten. Does nothing if anybody is writing, in any tab.
+   * were rewritten. Keeps packs of a lost database or of lost index records, because `repairIndex`
+   * can add them to the index. Does nothing if anybody is writing, in any tab.
    */
   async sweep(): Promise<void> {
     this.#sweepWanted = true;
     await this.locks.ifNobodyWrites(async () => {
-      let isClean = true;
-      const used = new Set<string>();
       await this.refresh();
-      for (const { pack } of this.#records.values()) used.add(pack);
-      for (const store of [this.packs.indexeddb, this.packs.opfs]) {
-        for (const id of (await store?.list()) ?? []) if (!used.has(id)) isClean = (await store?.delete(id)) === true && isClean;
+      let isClean = true;
+      for await (const { id, storage, state } of sparePacks(this)) {
+        if (state === "garbage") isClean = (await this.packs[storage]?.delete(id)) === true && isClean;
+        else if (state === "in use") isClean = false;
       }
       this.#sweepWanted = !isClean;
     });
@@ -287,62 +246,5 @@ export class PackedStore implements ObjectView {
   close(): void {
     this.packs.indexeddb.close();
     this.packs.opfs?.close();
-  }
-
-  async #load(): Promise<boolean> {
-    // Records that are committed here during the load may not be in its result. They must not be
-    // dropped.
-    const known = [...this.#records.keys()];
-    const { generation, keys } = await this.database.snapshot(["meta", "packs"], async (transaction) => {
-      const generation = toCount(await transaction.objectStore("meta").get("generation"));
-      if (generation === this.#generation) return { generation, keys: [] };
-      return { generation, keys: await transaction.objectStore("packs").getAllKeys() };
-    });
-    if (generation === this.#generation) return false;
-    const unknown = keys.filter((key) => !this.#records.has(key));
-    for (let i = 0; i < unknown.length; i += LOADED_AT_ONCE) {
-      const some = unknown.slice(i, i + LOADED_AT_ONCE);
-      const values = await this.database.read("packs", (store) => Promise.all(some.map((key) => store.get(key))));
-      // A record that is gone by now was replaced. The next refresh finds its replacement.
-      for (const [j, value] of values.entries()) if (value) this.#add(some[j] as string, value);
-    }
-    const there = new Set(keys);
-    for (const key of known) if (!there.has(key)) this.drop(key);
-    this.#generation = generation;
-    if (this.#holders === 0) this.#compact();
-    return true;
-  }
-
-  #add(key: string, value: PackRecord): void {
-    // A commit in this tab may have added it meanwhile.
-    if (this.#records.has(key)) return;
-    const record: IndexRecord = {
-      alive: true,
-      key,
-      pack: String(value.pack),
-      storage: value.storage === "opfs" ? "opfs" : "indexeddb",
-      size: Number.isSafeInteger(value.size) ? value.size : 0,
-      count: 0,
-      bytes: 0,
-    };
-    try {
-      readEntries(key, value, (digest, kind, offset, length) => {
-        this.#table.add(digest, kind, record, offset, length);
-        record.count++;
-        record.bytes += length;
-      });
-    } catch (error) {
-      if (!isStoreError(error, "corrupt")) throw error;
-      // The rest of the store still works. `verify` reports the missing objects.
-      record.damaged = true;
-    }
-    this.#records.set(key, record);
-  }
-
-  /** Replaces the table if more than half of its entries belong to dead records. */
-  #compact(): void {
-    let living = 0;
-    for (const { count } of this.#records.values()) living += count;
-    if (this.#table.count > 2 * living + 1024) this.#table = this.#table.compacted();
   }
 }

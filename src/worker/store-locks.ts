@@ -29,7 +29,18 @@ export class StoreLocks {
   }
 
   /**
-   * Runs `work`, a garbage collection or verification, while no other one runs in any tab.
+   * Runs `work` as soon as nobody writes. Nobody can write meanwhile.
+   *
+   * @throws StoreError `unavailable` if the browser has no Web Locks
+   */
+  async withoutWriters<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    if (!navigator.locks)
+      throw new StoreError("unavailable", "this browser has no Web Locks, so it isn't safe to repair the index");
+    return request(this.#writers, "exclusive", signal, work);
+  }
+
+  /**
+   * Runs `work`, a garbage collection, verification or repair, while no other one runs in any tab.
    *
    * @throws StoreError `unavailable` if the browser has no Web Locks
    */

@@ -1,7 +1,8 @@
 import type { PackRecord, WriteTransaction } from "./database.ts";
-import { increment } from "./database.ts";
+import { changeRecords } from "./index-records.ts";
 import { EntryWriter } from "./pack-entries.ts";
-import type { IndexRecord, PackedStore } from "./packed-store.ts";
+import type { IndexRecord } from "./packed-index.ts";
+import type { PackedStore } from "./packed-store.ts";
 
 /** Replacement of an index record. */
 interface TrimmedRecord {
@@ -61,11 +62,14 @@ export class Trim {
 
   /** Replaces the records by the trimmed ones. */
   async write(transaction: WriteTransaction): Promise<void> {
-    const packs = transaction.objectStore("packs");
-    for (const [{ key: old, pack, storage, size }, { key, entries, count }] of this.#records) {
-      await packs.delete(old);
-      if (count > 0) await packs.put({ pack, storage, size, entries: entries.bytes } satisfies PackRecord, key);
-    }
-    await increment(transaction, "generation");
+    const kept = [...this.#records].filter(([, { count }]) => count > 0);
+    await changeRecords(
+      transaction,
+      kept.map(([{ pack, storage, size, trailer }, { key, entries }]): [string, PackRecord] => [
+        key,
+        { pack, storage, size, trailer, entries: entries.bytes },
+      ]),
+      [...this.#records.keys()].map(({ key }) => key),
+    );
   }
 }

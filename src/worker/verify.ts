@@ -1,25 +1,19 @@
-import { equalBytes } from "../bytes.ts";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import { decodeDirectory } from "../castore/directory-codec.ts";
 import type { Node } from "../castore/node.ts";
-import { isStoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import type { OperationOptions } from "../progress.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
-import { iterate } from "../stream.ts";
 import type { DamagedObject, VerifyReport } from "../thread/maintenance-api.ts";
 import { decodeBlob } from "./blob-object.ts";
 import { EntrySet } from "./entry-set.ts";
-import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind, type ObjectLocation } from "./object-table.ts";
+import { describeObject, entryBatches, isWholeBlob, matchDigests, readIntact } from "./object-check.ts";
+import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind } from "./object-table.ts";
 import { ReadOnlyObjects } from "./object-view.ts";
 import { PackedChunkStore } from "./packed-services.ts";
-import type { IndexRecord, PackedStore } from "./packed-store.ts";
+import type { PackedStore } from "./packed-store.ts";
 import { pathInfoRecords } from "./path-info-records.ts";
-
-/** Limits of a batch of objects that are read and hashed together: bytes, and number of objects. */
-const BATCH_BYTES = 4 * 1024 * 1024;
-const BATCH_COUNT = 4096;
 
 export interface Verified {
   readonly report: VerifyReport;
@@ -86,52 +80,22 @@ class Verification {
     const { table } = this.#store;
     const count = table.count;
     const blobs: number[] = [];
-    let batch: number[] = [];
-    let bytes = 0;
-    for (let entry = 0; entry < count; entry++) {
-      const { record, kind, length } = table.location(entry);
-      if (!record.alive) continue;
-      if (kind === BLOB) blobs.push(entry);
-      else batch.push(entry);
-      bytes += length;
-      if (bytes < BATCH_BYTES && batch.length < BATCH_COUNT) continue;
-      await this.#check(batch);
-      batch = [];
-      bytes = 0;
+    const others = function* (): Generator<number> {
+      for (let entry = 0; entry < count; entry++) {
+        const { record, kind } = table.location(entry);
+        if (!record.alive) continue;
+        if (kind === BLOB) blobs.push(entry);
+        else yield entry;
+      }
+    };
+    for (const batch of entryBatches(this.#store, others())) {
+      this.#options.signal?.throwIfAborted();
+      const isGood = await matchDigests(this.#store, this.#engine, batch);
+      for (const [i, entry] of batch.entries()) this.#count(entry, isGood[i] as boolean);
     }
-    await this.#check(batch);
-    for (const entry of blobs) await this.#checkBlob(entry);
-  }
-
-  async #check(entries: readonly number[]): Promise<void> {
-    this.#options.signal?.throwIfAborted();
-    const { table } = this.#store;
-    const found = await this.#read(entries.map((entry) => table.location(entry)));
-    const there = found.filter((bytes) => bytes !== undefined);
-    const hashes = await this.#engine.blake3Many(there);
-    let next = 0;
-    for (const [i, entry] of entries.entries()) {
-      const bytes = found[i];
-      const isGood = bytes !== undefined && equalBytes(hashes[next++] as Uint8Array, table.digest(entry));
-      this.#count(entry, isGood);
-    }
-  }
-
-  async #checkBlob(entry: number): Promise<void> {
-    this.#options.signal?.throwIfAborted();
-    const digest = this.#store.table.digest(entry);
-    this.#count(entry, await this.#isWholeBlob(digest));
-  }
-
-  async #isWholeBlob(digest: Digest): Promise<boolean> {
-    try {
-      const content = await this.#blobs.open(digest, { signal: this.#options.signal });
-      if (!content) return false;
-      for await (const _ of iterate(content, this.#options.signal));
-      return true;
-    } catch (error) {
-      if (!isStoreError(error, "corrupt") && !isStoreError(error, "invalid")) throw error;
-      return false;
+    for (const entry of blobs) {
+      this.#options.signal?.throwIfAborted();
+      this.#count(entry, await isWholeBlob(this.#blobs, table.digest(entry), this.#options.signal));
     }
   }
 
@@ -142,23 +106,7 @@ class Verification {
     this.#options.onProgress?.({ phase: "verifying", unit: "bytes", loaded: this.#loaded, total: this.#total });
     if (isGood) return;
     this.#damaged.add(entry);
-    this.#corrupt.push(described(kind, this.#store.table.digest(entry)));
-  }
-
-  /**
-   * Reads objects. If that fails, reads them one by one to find the unreadable ones, which are
-   * `undefined`.
-   */
-  async #read(locations: readonly ObjectLocation<IndexRecord>[]): Promise<(Uint8Array | undefined)[]> {
-    try {
-      return await this.#store.readLocations(locations);
-    } catch (error) {
-      if (!isStoreError(error, "corrupt") && !isStoreError(error, "unavailable")) throw error;
-      if (locations.length === 1) return [undefined];
-    }
-    const found: (Uint8Array | undefined)[] = [];
-    for (const location of locations) found.push(...(await this.#read([location])));
-    return found;
+    this.#corrupt.push(describeObject(kind, this.#store.table.digest(entry)));
   }
 
   async #walkRoots(): Promise<{ storePaths: string[]; roots: DamagedRoot[] }> {
@@ -228,7 +176,7 @@ class Verification {
     visited.add(blob);
     if (!this.#damaged.has(blob)) return true;
     // If the chunk list can be read, note its missing chunks.
-    const [bytes] = await this.#read([table.location(blob)]);
+    const [bytes] = await readIntact(this.#store, [table.location(blob)]);
     try {
       for (const { digest: part } of bytes ? decodeBlob(bytes, digest).chunks : []) {
         const entry = table.find(part, CHUNK);
@@ -252,11 +200,7 @@ class Verification {
 
   /** Notes a missing object. Damaged objects were noted before. */
   #miss(kind: ObjectKind, digest: Digest, entry: number): false {
-    if (entry === NONE) this.#missing.set(`${kind}${formatDigest(digest)}`, described(kind, digest));
+    if (entry === NONE) this.#missing.set(`${kind}${formatDigest(digest)}`, describeObject(kind, digest));
     return false;
   }
-}
-
-function described(kind: ObjectKind, digest: Digest): DamagedObject {
-  return { kind: kind === DIRECTORY ? "directory" : kind === BLOB ? "blob" : "chunk", name: formatDigest(digest) };
 }

@@ -1,31 +1,20 @@
 import { equalBytes } from "../bytes.ts";
-import { type Digest, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
+import { type Digest, EMPTY_DIGEST } from "../castore/digest.ts";
 import { decodeDirectory } from "../castore/directory-codec.ts";
-import { isStoreError, StoreError } from "../error.ts";
+import { StoreError } from "../error.ts";
+import type { PathInfo } from "../store/path-info.ts";
 import { decodeBlob } from "./blob-object.ts";
-import { increment, type PackRecord, type StoreName, type WriteTransaction } from "./database.ts";
+import type { StoreName, WriteTransaction } from "./database.ts";
 import { EntrySet } from "./entry-set.ts";
-import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, NONE, type ObjectKind, type ObjectLocation } from "./object-table.ts";
+import { readGone } from "./gone-object.ts";
+import { changeRecords } from "./index-records.ts";
+import { BLOB, CHUNK, DIRECTORY, NONE, type ObjectKind } from "./object-table.ts";
 import type { NewObject, WritableObjects } from "./object-view.ts";
-import { EntryWriter } from "./pack-entries.ts";
-import type { PackWriter } from "./pack-store.ts";
-import type { IndexRecord, PackedStore } from "./packed-store.ts";
-import { FILES_CLEARED, quotaError } from "./storage-error.ts";
-
-/**
- * Limits of a pack, in bytes and in objects. The session ends a pack before it exceeds one of them.
- */
-const MAX_PACK = 32 * 1024 * 1024;
-const MAX_PACK_OBJECTS = 256 * 1024;
-/** Number of ended packs that are written out at a time. */
-const MAX_FINISHING = 4;
-/**
- * Bytes that are written to a pack at a time. They fit into a core's cache, because the operating
- * system copies them.
- */
-const BUFFER = 256 * 1024;
-/** Objects of at least this many bytes are written directly, without a copy in the buffer. */
-const DIRECT = 64 * 1024;
+import type { IndexRecord } from "./packed-index.ts";
+import type { PackedStore } from "./packed-store.ts";
+import { Reliance } from "./reliance.ts";
+import { SessionPacks } from "./session-packs.ts";
+import { FILES_CLEARED } from "./storage-error.ts";
 
 export interface SessionOptions {
   /**
@@ -48,7 +37,7 @@ export interface SessionOptions {
  */
 export class WriteSession implements WritableObjects {
   readonly #store: PackedStore;
-  readonly #durability: IDBTransactionDurability;
+  readonly #durability: "strict" | "relaxed";
   readonly #relied = new Reliance();
   /**
    * Records that garbage collection removed during this session. Their packs still exist. Objects
@@ -65,18 +54,10 @@ export class WriteSession implements WritableObjects {
     (this.#departed.has(record) && !this.#replaced.has(record) && !this.#distrusted.has(entry));
   readonly #distrusted: EntrySet;
   #replaced: ReadonlySet<IndexRecord>;
-  /** Packs that are ended but not committed yet. */
-  #packs: IndexRecord[] = [];
-  /** Packs that are ended but not written out yet. */
-  readonly #finishing = new Map<IndexRecord, Promise<void>>();
-  #current: { record: IndexRecord; writer: PackWriter } | undefined;
-  readonly #buffer = new Uint8Array(BUFFER);
-  #buffered = 0;
+  readonly #packs: SessionPacks;
   /** Whether a commit was tried whose outcome is unknown. */
   #isUnclear = false;
   #hasTried = false;
-  /** First entry that may belong to this session. */
-  #firstEntry: number;
   /** The last of the calls that touch packs; they run one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #failure: { error: unknown } | undefined;
@@ -86,7 +67,10 @@ export class WriteSession implements WritableObjects {
     this.#replaced = replaces;
     this.#distrusted = distrusts;
     this.#durability = durability;
-    this.#firstEntry = store.table.count;
+    // The next call of this session rejects with the error of a pack.
+    this.#packs = new SessionPacks(store, this, durability, (error) => {
+      this.#failure ??= { error };
+    });
     this.#endDeparture = store.onDrop((record) => this.#departed.add(record));
   }
 
@@ -103,21 +87,19 @@ export class WriteSession implements WritableObjects {
     const entries = digests.map((digest) => this.#find(kind, digest));
     const { table } = this.#store;
     const locations = entries.map((entry) => (entry === NONE ? undefined : table.location(entry)));
-    for (let waiting = this.#underWay(locations); waiting.length > 0; waiting = this.#underWay(locations))
-      await Promise.all(waiting);
-    const open = this.#current?.record;
+    await this.#writtenOut(locations);
+    const { open } = this.#packs;
     if (!open || !locations.some((location) => location?.record === open)) return this.#store.readLocations(locations);
     return this.#exclusively(async () => {
-      await this.#flush();
+      await this.#packs.flush();
       // The pack may have ended during the wait.
-      for (let waiting = this.#underWay(locations); waiting.length > 0; waiting = this.#underWay(locations))
-        await Promise.all(waiting);
-      const isOpen = (record: IndexRecord): boolean => record === this.#current?.record;
+      await this.#writtenOut(locations);
+      const isOpen = (record: IndexRecord): boolean => record === this.#packs.open;
       const found = await this.#store.readLocations(
         locations.map((location) => (location && !isOpen(location.record) ? location : undefined)),
       );
       for (const [i, location] of locations.entries()) {
-        if (location && isOpen(location.record)) found[i] = await this.#current?.writer.read(location);
+        if (location && isOpen(location.record)) found[i] = await this.#packs.readOpen(location);
       }
       return found;
     });
@@ -127,7 +109,7 @@ export class WriteSession implements WritableObjects {
     return this.#exclusively(async () => {
       for (const { kind, digest, bytes } of objects) {
         if (this.#find(kind, digest) !== NONE) continue;
-        const appended = this.#append(kind, digest, bytes);
+        const appended = this.#packs.append(kind, digest, bytes);
         if (appended) await appended;
       }
     });
@@ -140,13 +122,19 @@ export class WriteSession implements WritableObjects {
    * unless the database connection was lost while the transaction was running (`mayHaveCommitted`).
    *
    * @param names the object stores that `change` uses
+   * @param pathInfos path infos that `change` puts, for the trailers of the packs
    */
-  commit(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<void> {
+  commit(
+    names: readonly StoreName[],
+    change: (transaction: WriteTransaction) => Promise<void>,
+    pathInfos: Iterable<PathInfo> | AsyncIterable<PathInfo> = [],
+  ): Promise<void> {
     return this.#exclusively(async () => {
+      await this.#packs.notePathInfos(pathInfos);
       for (;;) {
-        const last = this.#current?.record;
-        await this.#endPack("now");
-        await Promise.all(this.#finishing.values());
+        const last = this.#packs.open;
+        await this.#packs.end("now");
+        await this.#packs.finished();
         if (this.#failure) throw this.#failure.error;
         if (await this.#lostPacks(last)) {
           await this.#rescue();
@@ -160,12 +148,10 @@ export class WriteSession implements WritableObjects {
         await this.#store.refresh();
         await this.#rescue();
       }
-      for (const record of this.#packs) this.#store.adopt(record);
+      this.#packs.adopt();
       for (const { key } of this.#replaced) this.#store.drop(key);
       this.#replaced = new Set();
-      this.#packs = [];
       this.#relied.clear();
-      this.#firstEntry = this.#store.table.count;
     });
   }
 
@@ -174,17 +160,10 @@ export class WriteSession implements WritableObjects {
     await this.#turn.catch(() => {});
     this.#endDeparture();
     this.#failure ??= { error: new StoreError("closed", "the write session has ended") };
-    const [current, packs] = [this.#current, this.#packs];
-    this.#current = undefined;
-    await Promise.allSettled(this.#finishing.values());
-    this.#packs = [];
-    if (current) current.record.writer = undefined;
-    for (const record of packs) record.writer = undefined;
     // The last commit may have succeeded. A sweep finds out, because it reads the database first.
-    if (this.#isUnclear) return this.#store.wantSweep();
+    if (this.#isUnclear) this.#store.wantSweep();
     try {
-      await current?.writer.abort();
-      for (const record of packs) await this.#store.packStore(record).delete(record.pack);
+      await this.#packs.discard(this.#isUnclear);
     } catch {
       // The caller has to learn why the session ended, not that its cleanup failed.
       this.#store.wantSweep();
@@ -210,13 +189,10 @@ export class WriteSession implements WritableObjects {
     return result;
   }
 
-  /**
-   * Returns promises for packs among `locations` that are not written out yet. A flush needs
-   * exclusive access to the file.
-   */
-  #underWay(locations: readonly (ObjectLocation<IndexRecord> | undefined)[]): Promise<void>[] {
-    if (this.#finishing.size === 0) return [];
-    return [...new Set(locations.flatMap((location) => (location && this.#finishing.get(location.record)) ?? []))];
+  /** Waits for the packs among `locations` that are not written out yet. */
+  async #writtenOut(locations: Parameters<SessionPacks["underWay"]>[0]): Promise<void> {
+    for (let waiting = this.#packs.underWay(locations); waiting.length > 0; waiting = this.#packs.underWay(locations))
+      await Promise.all(waiting);
   }
 
   /** Finds an object. If others wrote it, the session relies on it from now on. */
@@ -231,87 +207,6 @@ export class WriteSession implements WritableObjects {
   }
 
   /**
-   * Appends an object. Returns no promise if the object fits into the buffer, because a promise
-   * costs as much as a short object.
-   */
-  #append(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> | undefined {
-    const record = this.#current?.record;
-    if (!record || !hasRoom(record, bytes) || bytes.length >= DIRECT || this.#buffered + bytes.length > BUFFER)
-      return this.#appendPast(kind, digest, bytes);
-    this.#buffer.set(bytes, this.#buffered);
-    this.#buffered += bytes.length;
-    this.#enter(record, kind, digest, bytes);
-    return undefined;
-  }
-
-  /** Appends an object that is long, or that does not fit into the buffer or the current pack. */
-  async #appendPast(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> {
-    const { length } = bytes;
-    if (length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to store`);
-    if (this.#current && !hasRoom(this.#current.record, bytes)) await this.#endPack("beside");
-    this.#current ??= await this.#startPack();
-    await this.#flush();
-    if (length < DIRECT) return this.#append(kind, digest, bytes);
-    await this.#put(bytes);
-    this.#enter(this.#current.record, kind, digest, bytes);
-  }
-
-  #enter(record: IndexRecord, kind: ObjectKind, digest: Digest, { length }: Uint8Array): void {
-    this.#store.table.add(digest, kind, record, record.size, length);
-    record.size += length;
-    record.bytes += length;
-    record.count++;
-  }
-
-  async #startPack(): Promise<{ record: IndexRecord; writer: PackWriter }> {
-    const { storage } = this.#store;
-    const pack = crypto.randomUUID();
-    const record: IndexRecord = {
-      alive: false,
-      writer: this,
-      key: crypto.randomUUID(),
-      pack,
-      storage,
-      size: 0,
-      count: 0,
-      bytes: 0,
-    };
-    const writer = await this.#store.packStore(record).create(pack);
-    return { record, writer };
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#buffered === 0) return;
-    await this.#put(this.#buffer.subarray(0, this.#buffered));
-    this.#buffered = 0;
-  }
-
-  async #put(bytes: Uint8Array): Promise<void> {
-    try {
-      await this.#current?.writer.append(bytes);
-    } catch (error) {
-      throw isStoreError(error, "quota") ? await quotaError(bytes.length, error) : error;
-    }
-  }
-
-  async #endPack(sync: "now" | "beside"): Promise<void> {
-    if (!this.#current) return;
-    await this.#flush();
-    // Wait for the disk, so that it doesn't fall further and further behind.
-    while (this.#finishing.size >= MAX_FINISHING) await Promise.race(this.#finishing.values());
-    const { record, writer } = this.#current;
-    this.#packs.push(record);
-    this.#current = undefined;
-    const finishing = writer.finish(this.#durability === "strict" ? sync : "never").finally(() => this.#finishing.delete(record));
-    this.#finishing.set(record, finishing);
-    // The next call of this session rejects with this error.
-    finishing.catch((error: unknown) => {
-      this.#failure ??= { error };
-    });
-    if (sync === "now") await finishing;
-  }
-
-  /**
    * Checks whether packs that the session relies on are missing. The browser may have deleted this
    * site's files and kept the database, and a deleted pack can still be read through an open
    * handle.
@@ -323,14 +218,14 @@ export class WriteSession implements WritableObjects {
     const relied = this.#relied.records();
     const missing = new Set<string>();
     for (const storage of ["opfs", "indexeddb"] as const) {
-      const packs = [...this.#packs, ...relied].flatMap((record) =>
+      const packs = [...this.#packs.ended, ...relied].flatMap((record) =>
         record !== last && record.storage === storage && record.size > 0 ? [record.pack] : [],
       );
       if (packs.length === 0) continue;
       for (const pack of await this.#store.packStore({ storage }).missing([...new Set(packs)])) missing.add(pack);
     }
     if (missing.size === 0) return false;
-    if (this.#packs.some(({ pack }) => missing.has(pack))) throw new StoreError("unavailable", FILES_CLEARED);
+    if (this.#packs.ended.some(({ pack }) => missing.has(pack))) throw new StoreError("unavailable", FILES_CLEARED);
     // If these packs are gone, packs that their objects refer to may be gone too.
     await this.#store.missingPacks();
     return relied.some((record) => record.missing);
@@ -350,35 +245,16 @@ export class WriteSession implements WritableObjects {
         const packs = transaction.objectStore("packs");
         const keys = await Promise.all(relied.map(({ key }) => packs.getKey(key)));
         if (keys.includes(undefined)) return true;
-        for (const [key, value] of this.#packRecords()) await packs.put(value, key);
-        for (const { key } of this.#replaced) await packs.delete(key);
-        if (this.#packs.length > 0 || this.#replaced.size > 0) await increment(transaction, "generation");
+        if (this.#packs.ended.length > 0 || this.#replaced.size > 0)
+          await changeRecords(
+            transaction,
+            this.#packs.records(),
+            [...this.#replaced].map(({ key }) => key),
+          );
         await change(transaction);
         return false;
       },
     );
-  }
-
-  /**
-   * Yields the keys and index records of the ended packs. Yields one at a time, because a million
-   * entries take 40 MB. Packs are written one after the other, so entries lie in the order of the
-   * packs.
-   */
-  *#packRecords(): Generator<[key: string, record: PackRecord]> {
-    const { table } = this.#store;
-    let entry = this.#firstEntry;
-    for (const record of this.#packs) {
-      const { key, pack, storage, size, count } = record;
-      const entries = new EntryWriter(count);
-      for (let found = 0; found < count; entry++) {
-        // Entries that others committed meanwhile lie between those of this session.
-        const location = table.location(entry);
-        if (location.record !== record) continue;
-        entries.add({ digest: table.digest(entry), ...location });
-        found++;
-      }
-      yield [key, { pack, storage, size, entries: entries.bytes }];
-    }
   }
 
   /**
@@ -398,8 +274,8 @@ export class WriteSession implements WritableObjects {
     for (let next = wanted.pop(); next; next = wanted.pop()) {
       const { kind, digest } = next;
       if (isThere(kind, digest)) continue;
-      const bytes = await this.#readGone(kind, digest);
-      await this.#append(kind, digest, bytes);
+      const bytes = await readGone(this.#store, kind, digest);
+      await this.#packs.append(kind, digest, bytes);
       if (kind === BLOB) {
         for (const chunk of decodeBlob(bytes, digest).chunks) wanted.push({ kind: CHUNK, digest: chunk.digest });
       } else if (kind === DIRECTORY) {
@@ -412,53 +288,5 @@ export class WriteSession implements WritableObjects {
         }
       }
     }
-  }
-
-  /** Reads an object from a pack that no record refers to any more, but that still exists. */
-  async #readGone(kind: ObjectKind, digest: Digest): Promise<Uint8Array> {
-    const { table } = this.#store;
-    const candidates: number[] = [];
-    table.find(digest, kind, (_, entry) => {
-      candidates.push(entry);
-      return false;
-    });
-    for (const entry of candidates) {
-      const [bytes] = await this.#store.readLocations([table.location(entry)]).catch(() => []);
-      if (bytes) return bytes;
-    }
-    const why = "it was garbage-collected, or the browser has cleared this site's files. Try again.";
-    throw new StoreError("conflict", `object ${formatDigest(digest)} has disappeared during the write: ${why}`);
-  }
-}
-
-function hasRoom({ size, count }: IndexRecord, { length }: Uint8Array): boolean {
-  return size + length <= MAX_PACK && count < MAX_PACK_OBJECTS;
-}
-
-/** Entries that a session relies on, and their records. */
-class Reliance {
-  #entries = new EntrySet();
-  readonly #records = new Set<IndexRecord>();
-
-  has(entry: number): boolean {
-    return this.#entries.has(entry);
-  }
-
-  add(entry: number, record: IndexRecord): void {
-    this.#entries.add(entry);
-    this.#records.add(record);
-  }
-
-  entries(): Iterable<number> {
-    return this.#entries;
-  }
-
-  records(): IndexRecord[] {
-    return [...this.#records];
-  }
-
-  clear(): void {
-    this.#entries.clear();
-    this.#records.clear();
   }
 }

@@ -14,6 +14,19 @@ function packs(number: number): OpfsPacks {
   return found;
 }
 
+/**
+ * Returns `gone` if the pack is gone, because the class of an error doesn't survive the transfer to
+ * the page.
+ */
+async function orGone<T>(work: () => Promise<T>): Promise<T | { gone: string }> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof PackGone) return { gone: error.message };
+    throw error;
+  }
+}
+
 const api = {
   available: async (store: string): Promise<boolean> => (await OpfsPacks.open(store)) !== undefined,
   /**
@@ -27,18 +40,8 @@ const api = {
     return opened.push(opfs) - 1;
   },
   create: async (number: number, id: string) => proxy(await packs(number).create(id)),
-  /**
-   * Reads ranges of a pack. Returns `gone` if the pack is gone, because the class of an error
-   * doesn't survive the transfer to the page.
-   */
-  read: async (number: number, id: string, ranges: readonly ByteRange[]): Promise<Uint8Array[] | { gone: string }> => {
-    try {
-      return await packs(number).read(id, ranges);
-    } catch (error) {
-      if (error instanceof PackGone) return { gone: error.message };
-      throw error;
-    }
-  },
+  read: (number: number, id: string, ranges: readonly ByteRange[]) => orGone(() => packs(number).read(id, ranges)),
+  size: (number: number, id: string) => orGone(() => packs(number).size(id)),
   list: async (number: number) => packs(number).list(),
   missing: async (number: number, ids: readonly string[]) => packs(number).missing(ids),
   delete: async (number: number, id: string) => packs(number).delete(id),

@@ -47,6 +47,7 @@ export function packStoreSuite(where: "IndexedDB" | "OPFS"): void {
         { offset: 2_097_152, length: 1_048_576 },
       ];
       const found = await packs.read(id, ranges);
+      expect(await packs.size(id)).toBe(whole.length);
       for (const [i, { offset, length }] of ranges.entries())
         expect(equalBytes(found[i] as Uint8Array, whole.subarray(offset, offset + length)), `range ${i}`).toBe(true);
     });
@@ -59,6 +60,10 @@ export function packStoreSuite(where: "IndexedDB" | "OPFS"): void {
       await writer.append(bytes.subarray(1_000_000));
       expect(equalBytes(await writer.read({ offset: 10, length: 2_400_000 }), bytes.subarray(10, 2_400_010))).toBe(true);
       await writer.abort();
+    });
+
+    test.each([1, 1_048_576, 1_048_577, 2_097_152])("the size of a pack is known: %s bytes", async (size) => {
+      expect(await packs.size(await write([pseudoRandom(size, 6)]))).toBe(size);
     });
 
     test("an aborted pack is gone", async () => {
@@ -85,6 +90,8 @@ export function packStoreSuite(where: "IndexedDB" | "OPFS"): void {
       const isCorrupt = (error: unknown): boolean => isStoreError(error, "corrupt");
       const missing = await packs.read(crypto.randomUUID(), [{ offset: 0, length: 1 }]).catch((error: unknown) => error);
       expect(isCorrupt(missing), String(missing)).toBe(true);
+      const size = await packs.size(crypto.randomUUID()).catch((error: unknown) => error);
+      expect(isCorrupt(size), String(size)).toBe(true);
       const id = await write([pseudoRandom(100, 5)]);
       const short = await packs.read(id, [{ offset: 90, length: 11 }]).catch((error: unknown) => error);
       expect(isCorrupt(short), String(short)).toBe(true);

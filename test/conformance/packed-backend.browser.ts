@@ -45,6 +45,11 @@ export async function opfsPacks(store: string): Promise<PackStore> {
       if ("gone" in found) throw new PackGone(id, found.gone);
       return found;
     },
+    size: async (id) => {
+      const found = await api.size(number, id);
+      if (typeof found !== "number") throw new PackGone(id, found.gone);
+      return found;
+    },
     list: () => api.list(number),
     missing: (ids) => api.missing(number, [...ids]),
     delete: (id) => api.delete(number, id),

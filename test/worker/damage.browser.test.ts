@@ -12,7 +12,7 @@ import type { RemoteStore } from "../../src/store/services.ts";
 import type { StoreSchema } from "../../src/worker/database.ts";
 import { writePacked } from "../../src/worker/packed-services.ts";
 import type { PackedStore } from "../../src/worker/packed-store.ts";
-import { repair } from "../../src/worker/repair.ts";
+import { refetch } from "../../src/worker/refetch.ts";
 import { storageUsage } from "../../src/worker/usage.ts";
 import { verifyStore } from "../../src/worker/verify.ts";
 import { readAll } from "../conformance/content.ts";
@@ -83,7 +83,7 @@ async function world(storage: Storage): Promise<World> {
 
 async function repaired(store: PackedStore, remote: RemoteStore): Promise<number> {
   return store.locks.collecting(undefined, () =>
-    store.holding(async () => repair(store, engine, await verifyStore(store, engine, {}), remote, {})),
+    store.holding(async () => refetch(store, engine, await verifyStore(store, engine, {}), remote, {})),
   );
 }
 
@@ -213,7 +213,7 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
   test("a pack that is cut short lacks the objects at its end", async () => {
     const w = await world(storage);
     const root = place(w.store, DIRECTORY, rootOf(w.c));
-    await changePack(w.store, w.name, root.pack, (bytes) => bytes.slice(0, -1));
+    await changePack(w.store, w.name, root.pack, (bytes) => bytes.slice(0, root.offset + root.length - 1));
     const store = await reopened(w);
     expect(await failure(reader(store).directories.get(root.digest))).toBe("corrupt");
     expect(await failure(store.read(CHUNK, [textOf(store, "of c").digest]))).toBe("none");

@@ -245,11 +245,18 @@ export function hasObject(store: PackedStore, kind: ObjectKind, digest: Digest):
   return store.table.find(digest, kind) !== NONE;
 }
 
-async function packFile(store: PackedStore, name: string, id: string): Promise<FileSystemFileHandle> {
-  store.packs.opfs?.close();
+/** @param name of the store; the file system must accept it unchanged */
+async function packFile(name: string, id: string): Promise<FileSystemFileHandle> {
   const root = await navigator.storage.getDirectory();
-  const all = await root.getDirectoryHandle("tvix-store-web");
-  return (await all.getDirectoryHandle(name)).getFileHandle(`${id}.pack`);
+  const all = await root.getDirectoryHandle("tvix-store-web", { create: true });
+  return (await all.getDirectoryHandle(name, { create: true })).getFileHandle(`${id}.pack`, { create: true });
+}
+
+/** Writes a pack in OPFS without the knowledge of a store. */
+export async function writePack(name: string, id: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const writable = await (await packFile(name, id)).createWritable();
+  await writable.write(bytes);
+  await writable.close();
 }
 
 /**
@@ -263,12 +270,9 @@ export async function changePack(
   change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
 ): Promise<void> {
   if (store.storage === "opfs") {
-    const file = await packFile(store, name, id);
-    const changed = change(new Uint8Array(await (await file.getFile()).arrayBuffer()));
-    const writable = await file.createWritable();
-    await writable.write(changed);
-    await writable.close();
-    return;
+    store.packs.opfs?.close();
+    const file = await packFile(name, id);
+    return writePack(name, id, change(new Uint8Array(await (await file.getFile()).arrayBuffer())));
   }
   const SEGMENT = 1024 * 1024;
   const range = IDBKeyRange.bound([id, 0], [id, Number.MAX_SAFE_INTEGER]);

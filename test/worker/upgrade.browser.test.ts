@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { fromBase64, utf8 } from "../../src/bytes.ts";
+import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import { openStore, type Progress, type Store } from "../../src/index.ts";
 import { calculateNar } from "../../src/store/nar.ts";
@@ -8,22 +8,30 @@ import { databaseName } from "../../src/thread/store-places.ts";
 import { LEGACY_STORES } from "../../src/worker/database.ts";
 import { openPackedStore } from "../../src/worker/open-packed-store.ts";
 import type { PackedStore } from "../../src/worker/packed-store.ts";
+import { countLostPacks } from "../../src/worker/spare-packs.ts";
 import { readAll } from "../conformance/content.ts";
+import { openPacked } from "../conformance/packed-backend.browser.ts";
+import { revived } from "./fixture-values.ts";
 import {
   CHUNK,
   collect,
   engine,
   equalBytes,
   expectClean,
+  expectWhole,
   failure,
   hasObject,
   importTree,
   reader,
   STORAGES,
+  type Storage,
+  writePack,
 } from "./packed-world.browser.ts";
-import { narOf, V1_LONG, V1_TREES } from "./trees.ts";
+import { narOf, V1_TREES } from "./trees.ts";
 import early from "./v1-early.json" with { type: "json" };
 import late from "./v1-late.json" with { type: "json" };
+import v2InDatabase from "./v2-indexeddb.json" with { type: "json" };
+import v2InFiles from "./v2-opfs.json" with { type: "json" };
 
 const FIXTURES = { "before blobs had outboards": early, "with outboards": late };
 
@@ -41,20 +49,6 @@ async function open(name: string): Promise<PackedStore> {
   const store = await openPackedStore(name, "auto");
   opened.push(store);
   return store;
-}
-
-/** Decodes a value that `plain` of v1-fixture-page.mjs encoded. */
-function revived(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(revived);
-  if (typeof value !== "object" || value === null) return value;
-  if ("bigint" in value) return BigInt(String(value.bigint));
-  if ("bytes" in value) return fromBase64(String(value.bytes));
-  if ("long" in value) {
-    const [offset, length] = value.long as [number, number];
-    return V1_LONG.slice(offset, offset + length);
-  }
-  if (!("object" in value)) throw new Error("the fixture has something unknown");
-  return Object.fromEntries(Object.entries(value.object as object).map(([key, each]) => [key, revived(each)]));
 }
 
 /** Makes a database of version 1, with additional chunks that nothing refers to. */
@@ -247,4 +241,109 @@ test("the upgrade reports progress, stops at an abort, and continues at the next
   expect(total).toBeGreaterThan(10_000);
   await expectAll(store);
   await expectClean(store);
+});
+
+const V2 = { opfs: v2InFiles, indexeddb: v2InDatabase };
+const SEGMENT = 1024 * 1024;
+
+/** Makes a store of version 2. @returns its name */
+async function makeV2(storage: Storage): Promise<string> {
+  const name = crypto.randomUUID();
+  const { records, packs } = V2[storage];
+  const whole = Object.entries(packs).map(([id, objects]) => ({
+    id,
+    bytes: new Uint8Array(concatBytes(objects.map((object) => revived(object) as Uint8Array))),
+  }));
+  if (storage === "opfs") for (const { id, bytes } of whole) await writePack(name, id, bytes);
+  const request = indexedDB.open(databaseName(name), 2);
+  const db = await new Promise<IDBDatabase>((resolve, reject) => {
+    request.onupgradeneeded = () => {
+      for (const store of ["packs", "segments", "pathInfos", "pins", "meta"]) request.result.createObjectStore(store);
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const transaction = db.transaction([...db.objectStoreNames], "readwrite");
+  for (const [store, all] of Object.entries(records)) {
+    for (const [key, value] of all) transaction.objectStore(store).put(revived(value), revived(key) as IDBValidKey);
+  }
+  for (const { id, bytes } of storage === "indexeddb" ? whole : []) {
+    for (let i = 0; i * SEGMENT < bytes.length; i++)
+      transaction.objectStore("segments").put(bytes.slice(i * SEGMENT, (i + 1) * SEGMENT), [id, i]);
+  }
+  await new Promise<void>((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+  db.close();
+  return name;
+}
+
+describe.each(STORAGES)("a store of version 2 with packs in %s", (storage) => {
+  async function openV2(name: string): Promise<PackedStore> {
+    const store = await openPacked(storage, name);
+    opened.push(store);
+    return store;
+  }
+
+  test("has all its content, and nothing is missing", async () => {
+    const name = await makeV2(storage);
+    const store = await openV2(name);
+    expect(store.isIndexDamaged).toBe(false);
+    expect(await store.missingPacks()).toBe(0);
+    expect(await countLostPacks(store)).toBe(0);
+    expect([...store.records].every(({ trailer }) => trailer === 0)).toBe(true);
+    await store.sweep();
+    await expectAll(store);
+    const [pin] = await store.database.read("pins", (pins) => pins.getAll());
+    expect(pin?.node.kind === "file" && (await reader(store).blobs.readMany([pin.node.digest]))[0]).toEqual(
+      new Uint8Array(utf8("pinned")),
+    );
+    expect(await store.id()).toBe(V2[storage].records.meta.find(([key]) => key === "id")?.[1]);
+  });
+
+  test("has packs of both kinds after an import, and of the new kind after they are rewritten", async () => {
+    const name = await makeV2(storage);
+    const store = await openV2(name);
+    const added = await importTree(store, { added: "added" }, "added");
+    expect(new Set([...store.records].map(({ trailer }) => trailer > 0))).toEqual(new Set([false, true]));
+    expect(hasObject(store, CHUNK, digestOf(utf8("deleted")))).toBe(true);
+    // Small packs are rewritten if there are many of them.
+    for (let i = 0; i < 8; i++) await importTree(store, { text: `text ${i}` }, `tree${i}`);
+    await collect(store);
+    expect(hasObject(store, CHUNK, digestOf(utf8("deleted")))).toBe(false);
+    expect([...store.records].every(({ trailer }) => trailer > 0)).toBe(true);
+    for (const each of [store, await openV2(name)]) {
+      await expectWhole(each, added);
+      await expectClean(each);
+    }
+  });
+
+  test("is closed in tabs with an older page, and can be opened by several tabs at once", async () => {
+    const name = await makeV2(storage);
+    const old = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open(databaseName(name));
+      request.onerror = () => reject(request.error);
+      request.onsuccess = () => resolve(request.result);
+    });
+    old.onversionchange = () => old.close();
+    for (const store of await Promise.all([openV2(name), openV2(name), openV2(name)])) {
+      expect(store.isIndexDamaged).toBe(false);
+      await expectAll(store);
+    }
+  });
+
+  test("can be opened after a crash within the upgrade", async () => {
+    const name = await makeV2(storage);
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = () => {
+      throw new DOMException("killed", "UnknownError");
+    };
+    restore.push(() => {
+      IDBObjectStore.prototype.put = put;
+    });
+    expect(await failure(openPacked(storage, name))).toBe("unavailable");
+    undoAll();
+    await expectAll(await openV2(name));
+  });
 });

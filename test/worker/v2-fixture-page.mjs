@@ -1,5 +1,6 @@
 /**
- * The part of make-v2-fixtures.mjs that runs in the browser. `old` is the code of an earlier commit.
+ * The part of make-v2-fixtures.mjs that runs in the browser. `old` is the code of an earlier
+ * commit.
  */
 import { InlineHashEngine } from "old/hash/inline-engine.ts";
 import { importNar } from "old/store/import.ts";

@@ -151,9 +151,12 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
   test("existing objects are not written again", async () => {
     const store = await open(storage);
     await importTree(store, TREE, "one");
-    const before = (await packIds(store)).length;
+    const counts = (): number[] => [...store.records].map(({ count }) => count).filter((count) => count > 0);
+    const before = counts();
     await importTree(store, TREE, "two");
-    expect((await packIds(store)).length).toBe(before);
+    expect(counts()).toEqual(before);
+    // In OPFS, another pack has the path info.
+    expect((await packIds(store)).length).toBe(storage === "opfs" ? 2 : 1);
     const again = await importTree(store, { ...TREE, another: "another" }, "three");
     // The text, and the root directory that names it.
     const added = objects(store, CHUNK).filter(({ digest }) => equalBytes(digest, hashOf("another")));
@@ -316,7 +319,7 @@ describe.each(STORAGES)("sessions: packs in %s", (storage) => {
       await session.commit([], async () => {});
     });
     await other.refresh();
-    const sizes = [...other.records].map(({ size }) => size);
+    const sizes = [...other.records].map(({ bytes }) => bytes);
     expect(sizes.sort((a, b) => a - b)).toEqual([8 * 1024 * 1024, 32 * 1024 * 1024]);
     for (const i of [0, 1, 30, 31, 32, 39]) {
       const [bytes] = await other.read(CHUNK, [digests[i] as Digest]);

@@ -1,0 +1,69 @@
+import {
+  decodeHeader,
+  decodeTrailer,
+  FOOTER_LENGTH,
+  HEADER_LENGTH,
+  type PackHeader,
+  type PackTrailer,
+  pathInfosRange,
+  splitPathInfos,
+  trailerLength,
+} from "./pack-format.ts";
+import type { PackStore } from "./pack-store.ts";
+
+/** A pack that can be read without an index record. */
+export interface DescribedPack {
+  readonly header: PackHeader;
+  readonly trailer: PackTrailer;
+  /** Bytes of the pack. */
+  readonly size: number;
+}
+
+/**
+ * Reads header and trailer of a pack.
+ *
+ * @returns `undefined` if the pack has no header, as packs of version 2
+ * @throws StoreError `corrupt` if the pack is not complete
+ */
+export async function describePack(packs: PackStore, id: string): Promise<DescribedPack | undefined> {
+  const start = await readHeader(packs, id);
+  return start && { header: start.header, size: start.size, trailer: await readTrailer(packs, id, start) };
+}
+
+/** Header of a pack, and the pack's size. */
+interface PackStart {
+  readonly header: PackHeader;
+  readonly bytes: Uint8Array;
+  readonly size: number;
+}
+
+/** @returns `undefined` if the pack has no header */
+export async function readHeader(packs: PackStore, id: string): Promise<PackStart | undefined> {
+  const size = await packs.size(id);
+  if (size < HEADER_LENGTH + FOOTER_LENGTH) return undefined;
+  const [bytes] = await packs.read(id, [{ offset: 0, length: HEADER_LENGTH }]);
+  const header = bytes && decodeHeader(bytes);
+  return header && { header, bytes, size };
+}
+
+/** @throws StoreError `corrupt` if the trailer is torn */
+export async function readTrailer(packs: PackStore, id: string, { bytes: header, size }: PackStart): Promise<PackTrailer> {
+  const [footer] = await packs.read(id, [{ offset: size - FOOTER_LENGTH, length: FOOTER_LENGTH }]);
+  const length = trailerLength(footer as Uint8Array, size);
+  const [bytes] = await packs.read(id, [{ offset: size - length, length }]);
+  return decodeTrailer(header, bytes as Uint8Array, size);
+}
+
+/**
+ * Reads the encoded path infos of a pack, without the entries. So the check of the trailer is not
+ * verified.
+ *
+ * @throws StoreError `corrupt` if the pack has no trailer that fits
+ */
+export async function pathInfosOf(packs: PackStore, { pack, size }: { pack: string; size: number }): Promise<Uint8Array[]> {
+  if (size < HEADER_LENGTH + FOOTER_LENGTH) return [];
+  const [footer] = await packs.read(pack, [{ offset: size - FOOTER_LENGTH, length: FOOTER_LENGTH }]);
+  trailerLength(footer as Uint8Array, size);
+  const [bytes] = await packs.read(pack, [pathInfosRange(footer as Uint8Array, size)]);
+  return splitPathInfos(bytes as Uint8Array);
+}
