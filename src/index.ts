@@ -21,7 +21,7 @@ export type { CheckedSignature, SignatureState } from "./store/signatures.ts";
 export type { SubstituteReport } from "./store/substitute.ts";
 export type { SyncReport } from "./store/sync.ts";
 export type { ImportedPathInfo, NotTold } from "./thread/import-api.ts";
-export type { DamagedObject, GarbageReport, Pin, StorageUsage, VerifyReport } from "./thread/maintenance-api.ts";
+export type { DamagedObject, GarbageReport, Pin, RepairReport, StorageUsage, VerifyReport } from "./thread/maintenance-api.ts";
 export type { NarioOptions, NarPart } from "./thread/read-api.ts";
 export type { BinaryCacheImport } from "./thread/sync-api.ts";
 export type { Timeouts } from "./timeouts.ts";

@@ -1,5 +1,5 @@
 import type { OperationOptions } from "../progress.ts";
-import type { GarbageReport, Pin, StorageUsage, VerifyReport } from "../thread/maintenance-api.ts";
+import type { GarbageReport, Pin, RepairReport, StorageUsage, VerifyReport } from "../thread/maintenance-api.ts";
 import type { Remote } from "./remote.ts";
 import { StoreSync } from "./store-sync.ts";
 
@@ -31,6 +31,19 @@ export class StoreMaintenance extends StoreSync {
   async verify(options: { remote?: Remote | undefined } & OperationOptions = {}): Promise<VerifyReport> {
     const remote = options.remote && this.calls.remotes.begin(options.remote);
     return this.calls.operation(options, (port) => this.calls.api.maintenance.verify(remote?.use, port), remote?.end);
+  }
+
+  /**
+   * Brings back content whose entries in the index were lost (`losses.unindexedPacks`). Reads all
+   * packs that the index lacks, and checks each object against its digest. If the browser lost the
+   * whole database, also brings store paths back with their signatures. A store path that was
+   * deleted may come back too, and pins are lost: see docs/storage.md. Waits until no import is
+   * running in any tab. An abort changes nothing.
+   *
+   * @throws StoreError `unavailable` if the browser has no Web Locks
+   */
+  async repair(options: OperationOptions = {}): Promise<RepairReport> {
+    return this.calls.operation(options, (port) => this.calls.api.maintenance.repair(port));
   }
 
   /** Returns the space that the store uses and the space that the browser allows. */

@@ -5,11 +5,15 @@ import { StoreCalls } from "./store-calls.ts";
 import { StoreMaintenance } from "./store-maintenance.ts";
 import type { StoreConnection } from "./store-worker-client.ts";
 
-export interface StoreCondition {
-  readonly id: string;
-  readonly storage: "opfs" | "indexeddb";
+export interface StoreLosses {
   readonly evicted: boolean;
   readonly missingPacks: number;
+  readonly unindexedPacks: number;
+}
+
+export interface StoreCondition extends StoreLosses {
+  readonly id: string;
+  readonly storage: "opfs" | "indexeddb";
 }
 
 /**
@@ -29,7 +33,7 @@ export class Store extends StoreMaintenance {
   /** Storage for new content. */
   readonly storage: "opfs" | "indexeddb";
   #id: string;
-  #losses: { readonly evicted: boolean; readonly missingPacks: number };
+  #losses: StoreLosses;
   #worker: StoreConnection;
   #changes: BroadcastChannel;
 
@@ -64,8 +68,10 @@ export class Store extends StoreMaintenance {
    *   `closed`; `openStore` then creates a new store.
    * - `missingPacks`: number of packs that were missing when the store was opened. `verify` reports
    *   the details.
+   * - `unindexedPacks`: number of packs that the index lacked when the store was opened, because
+   *   the browser lost the store's database or a part of it. `repair` brings their content back.
    */
-  get losses(): { readonly evicted: boolean; readonly missingPacks: number } {
+  get losses(): StoreLosses {
     return this.#losses;
   }
 

@@ -6,6 +6,7 @@ export interface MaintenanceApi {
   delete(storePath: string): Promise<boolean>;
   collectGarbage(operation: MessagePort): Promise<GarbageReport>;
   verify(remote: RemoteUse | undefined, operation: MessagePort): Promise<VerifyReport>;
+  repair(operation: MessagePort): Promise<RepairReport>;
   usage(): Promise<StorageUsage>;
   pin(name: string, storePath: string): Promise<void>;
   unpin(name: string): Promise<boolean>;
@@ -74,7 +75,10 @@ export interface StorageUsage {
    */
   readonly stored: number;
   readonly objects: Readonly<Record<"chunks" | "directories" | "blobs", { readonly count: number; readonly bytes: number }>>;
-  /** Packs that hold the objects. `bytes` includes dead bytes that wait to be rewritten. */
+  /**
+   * Packs that hold the objects. `bytes` includes dead bytes that wait to be rewritten, and each
+   * pack's list of its objects.
+   */
   readonly packs: { readonly count: number; readonly bytes: number };
   /**
    * Storage of the whole origin as the browser estimates it; `quota` is its limit. Both are

@@ -46,4 +46,6 @@ export interface OpenReport {
   readonly storage: "opfs" | "indexeddb";
   /** Number of packs that the index names but that are missing. */
   readonly missingPacks: number;
+  /** Number of complete packs that a lost database or lost index records left behind. */
+  readonly unindexedPacks: number;
 }

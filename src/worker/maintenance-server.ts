@@ -1,10 +1,11 @@
 import { parseHashPart } from "../nix/store-path.ts";
-import type { GarbageReport, MaintenanceApi, Pin, StorageUsage, VerifyReport } from "../thread/maintenance-api.ts";
+import type { GarbageReport, MaintenanceApi, Pin, RepairReport, StorageUsage, VerifyReport } from "../thread/maintenance-api.ts";
 import type { RemoteUse } from "../thread/sync-api.ts";
 import { collectGarbage } from "./garbage.ts";
 import { deletePin, pinStorePath } from "./pins.ts";
 import { refetch } from "./refetch.ts";
 import type { RemoteConnections } from "./remote-connections.ts";
+import { repairIndex } from "./repair.ts";
 import type { StoreOperations } from "./store-operations.ts";
 import { storageUsage } from "./usage.ts";
 import { verifyStore } from "./verify.ts";
@@ -51,6 +52,15 @@ export class MaintenanceServer implements MaintenanceApi {
         }),
       ),
     );
+  }
+
+  async repair(operation: MessagePort): Promise<RepairReport> {
+    const store = this.#operations.store;
+    return this.#operations.run(operation, async (options) => {
+      const report = await repairIndex(store.packed, store.pool, options);
+      if (report.packs > 0) this.#operations.tell(store, "write");
+      return report;
+    });
   }
 
   async usage(): Promise<StorageUsage> {

@@ -14,6 +14,7 @@ import { deletePackedStore, openPackedStore } from "./open-packed-store.ts";
 import { packedReader } from "./packed-services.ts";
 import { ReadServer } from "./read-server.ts";
 import { RemoteConnections } from "./remote-connections.ts";
+import { countLostPacks } from "./spare-packs.ts";
 import { spawnHashWorker } from "./spawn-hash-worker.ts";
 import { StoreOperations } from "./store-operations.ts";
 import { SyncServer } from "./sync-server.ts";
@@ -61,8 +62,9 @@ export class StoreServer implements StoreApi {
         if (packed.database.isEvicted) this.#operations.tell(opened, { evicted: id });
       });
       const missingPacks = await packed.missingPacks();
+      const unindexedPacks = await countLostPacks(packed);
       this.#operations.opened = opened;
-      return { id, storage: packed.storage, missingPacks };
+      return { id, storage: packed.storage, missingPacks, unindexedPacks };
     });
   }
 

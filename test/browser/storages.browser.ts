@@ -55,6 +55,14 @@ export async function opfsDirectory(name: string): Promise<FileSystemDirectoryHa
   return (await root.getDirectoryHandle("tvix-store-web")).getDirectoryHandle(name);
 }
 
+/** Sum of the sizes of all packs of a store that are files. */
+export async function packBytes(name: string): Promise<number> {
+  const directory = await opfsDirectory(name);
+  const files = await Promise.all((await packFiles(name)).map((file) => directory.getFileHandle(file)));
+  const sizes = await Promise.all(files.map(async (file) => (await file.getFile()).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
 /** Names of the packs of a store that are files; none for a store in the database. */
 export async function packFiles(name: string): Promise<string[]> {
   return opfsDirectory(name).then(

@@ -2,18 +2,7 @@ import { describe, expect, test } from "vitest";
 import { connectRemote, type Store } from "../../src/index.ts";
 import { readAll } from "../conformance/content.ts";
 import { STORE_DAEMONS } from "../conformance/daemon-urls.ts";
-import {
-  collectAll,
-  expectClean,
-  expectWhole,
-  nextChange,
-  open,
-  opfsDirectory,
-  packFiles,
-  put,
-  STORAGES,
-  TREE,
-} from "./storages.browser.ts";
+import { collectAll, expectClean, expectWhole, nextChange, open, opfsDirectory, put, STORAGES, TREE } from "./storages.browser.ts";
 
 function deleteDatabase(name: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -84,7 +73,7 @@ describe.each(STORAGES)("damage and losses of a store whose storage is %s", (sto
       await changeSegment(name, (bytes) => bytes.map((byte, i) => (i === 1000 ? byte ^ 1 : byte)));
     }
     const [again, reader] = [await openIt(name), await openIt(name)];
-    expect(again.losses).toEqual({ evicted: false, missingPacks: 0 });
+    expect(again.losses).toEqual({ evicted: false, missingPacks: 0, unindexedPacks: 0 });
     await expect(readAll(reader.nar(info.storePath))).rejects.toMatchObject({ code: "corrupt" });
     const damaged = await again.verify();
     expect(damaged.storePaths).toEqual([info.storePath]);
@@ -108,19 +97,34 @@ describe.each(STORAGES)("damage and losses of a store whose storage is %s", (sto
   test("detects that the browser has evicted it", async () => {
     const name = crypto.randomUUID();
     const store = await openIt(name);
-    expect(store.losses).toEqual({ evicted: false, missingPacks: 0 });
-    await put(store, TREE);
+    expect(store.losses).toEqual({ evicted: false, missingPacks: 0, unindexedPacks: 0 });
+    const old = await put(store, { old: "old" }, "old");
     await store.close();
     const again = await openIt(name);
-    expect(again.losses).toEqual({ evicted: false, missingPacks: 0 });
+    expect(again.losses).toEqual({ evicted: false, missingPacks: 0, unindexedPacks: 0 });
     await again.close();
     await deleteDatabase(name);
     const next = await openIt(name);
-    expect(next.losses).toEqual({ evicted: true, missingPacks: 0 });
+    expect(next.losses).toEqual({ evicted: true, missingPacks: 0, unindexedPacks: storage === "opfs" ? 1 : 0 });
     expect(await collectAll(next.pathInfos())).toEqual([]);
-    await expectWhole(next, await put(next, TREE), TREE);
-    // The old store's files are garbage, so only the new pack stays.
-    if (storage === "opfs") await expect.poll(async () => (await packFiles(name)).length).toBe(1);
+    const info = await put(next, TREE);
+    await expectWhole(next, info, TREE);
+    // The files of the old store are still there, and can be repaired.
+    let changes = 0;
+    next.addEventListener("change", () => changes++);
+    const phases = new Set<string>();
+    const report = await next.repair({ onProgress: ({ phase }) => phases.add(phase) });
+    if (storage === "opfs") {
+      expect(report).toMatchObject({ packs: 1, objects: 2, damaged: [], storePaths: [old.storePath], incomplete: [] });
+      expect([...phases]).toEqual(["repairing"]);
+      await expect.poll(() => changes).toBeGreaterThan(0);
+      await expectWhole(next, old, { old: "old" });
+    } else {
+      expect(report).toEqual({ packs: 0, objects: 0, bytes: 0, damaged: [], storePaths: [], incomplete: [] });
+    }
+    await expectWhole(next, info, TREE);
+    await expectClean(next);
+    await expect(next.repair({ signal: AbortSignal.abort("enough") })).rejects.toBe("enough");
     // The eviction is reported once.
     expect((await openIt(name)).losses.evicted).toBe(false);
   });
@@ -140,7 +144,7 @@ describe.each(STORAGES)("damage and losses of a store whose storage is %s", (sto
       await changeSegment(name, () => undefined);
     }
     const again = await openIt(name);
-    expect(again.losses).toEqual({ evicted: false, missingPacks: 1 });
+    expect(again.losses).toEqual({ evicted: false, missingPacks: 1, unindexedPacks: 0 });
     const report = await again.verify();
     expect(report.storePaths.length).toBe(1);
     expect(report.corrupt.length).toBe(2);
@@ -160,7 +164,7 @@ describe.each(STORAGES)("damage and losses of a store whose storage is %s", (sto
     const [directory, file] = [await put(store, {}, "directory"), await put(store, "", "file")];
     await store.close();
     const again = await openIt(name);
-    expect(again.losses).toEqual({ evicted: false, missingPacks: 0 });
+    expect(again.losses).toEqual({ evicted: false, missingPacks: 0, unindexedPacks: 0 });
     await again.collectGarbage();
     await expectWhole(again, directory, {});
     await expectWhole(again, file, "");

@@ -23,10 +23,10 @@ const NAME = "cleared";
 /** Milliseconds within which a call must settle. */
 const PATIENCE = 10_000;
 
-async function openTab(context: BrowserContext, url: string, nar: string): Promise<Page> {
+async function openTab(context: BrowserContext, url: string, nar: string, unindexedPacks = 0): Promise<Page> {
   const page = await context.newPage();
   await loadPage(page, url, nar);
-  expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0 });
+  expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0, unindexedPacks });
   return page;
 }
 
@@ -195,10 +195,11 @@ for (const what of ["all", "indexeddb", "header"]) {
 
       // The store opens again in the same page, in a reloaded page and in a new page. In Chromium
       // the same page does not share locks with its new worker.
-      expect(await openStore(first)).toEqual({ evicted: true, missingPacks: 0 });
+      const unindexedPacks = what === "indexeddb" ? 1 : 0;
+      expect(await openStore(first)).toEqual({ evicted: true, missingPacks: 0, unindexedPacks });
       await loadPage(second, url, nar);
       expect((await openStore(second)).missingPacks).toBe(0);
-      const third = await openTab(context, url, nar);
+      const third = await openTab(context, url, nar, unindexedPacks);
       expect(await first.evaluate(() => window.outcomeOf(async () => (await window.tab.store.usage()).storePaths))).toBe("0");
       expect(await importPicked(first)).toBe(storePath);
       for (const page of [first, second, third]) expect(await rendered(page, storePath)).toBe(narHash);
@@ -221,10 +222,10 @@ worldly("a page that is loaded again after its data was cleared reports the loss
   await clearData(page, "all");
   await expect.poll(() => page.evaluate(() => window.tab.store.losses.evicted)).toBe(true);
   await loadPage(page, url, nar);
-  expect(await openStore(page)).toEqual({ evicted: true, missingPacks: 0 });
+  expect(await openStore(page)).toEqual({ evicted: true, missingPacks: 0, unindexedPacks: 0 });
   // The loss is reported once.
   await loadPage(page, url, nar);
-  expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0 });
+  expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0, unindexedPacks: 0 });
 });
 
 worldly("a store that was closed when its data was cleared reports the loss to the page that had opened it", async ({ world }) => {
@@ -232,12 +233,12 @@ worldly("a store that was closed when its data was cleared reports the loss to t
   const page = await openTab(context, url, nar);
   await page.evaluate(() => window.tab.store.close());
   await clearData(page, "all");
-  expect(await openStore(page)).toEqual({ evicted: true, missingPacks: 0 });
+  expect(await openStore(page)).toEqual({ evicted: true, missingPacks: 0, unindexedPacks: 0 });
   // A store that was deleted deliberately, here or in another page, is not lost.
   const other = await context.newPage();
   await loadPage(other, url, nar);
   await other.evaluate((name) => window.tvix.deleteStore(name), NAME);
-  expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0 });
+  expect(await openStore(page)).toEqual({ evicted: false, missingPacks: 0, unindexedPacks: 0 });
 });
 
 for (const what of ["all", "indexeddb", "file_systems"]) {

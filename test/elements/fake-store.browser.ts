@@ -8,7 +8,7 @@ import type { StorageUsage } from "../../src/thread/maintenance-api.ts";
  * the test leaves out is missing, so that a call of it fails.
  */
 export function fakeStore(parts: Partial<Store> = {}): Store {
-  const fixed = { name: "fake", storage: "opfs", losses: { evicted: false, missingPacks: 0 } };
+  const fixed = { name: "fake", storage: "opfs", losses: { evicted: false, missingPacks: 0, unindexedPacks: 0 } };
   return Object.assign(new EventTarget(), fixed, parts) as unknown as Store;
 }
 

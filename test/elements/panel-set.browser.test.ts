@@ -133,7 +133,9 @@ test("a button shows that an operation of its panel runs, until the last one end
 });
 
 test("the button of the storage panel warns of losses", async () => {
-  const { header } = await show(fakeStore({ usage: async () => USAGE, losses: { evicted: false, missingPacks: 2 } }));
+  const { header } = await show(
+    fakeStore({ usage: async () => USAGE, losses: { evicted: false, missingPacks: 2, unindexedPacks: 0 } }),
+  );
   const warnings = [...header.querySelectorAll('[aria-label="something was lost"]')];
   expect(warnings.map((each) => each.closest("button")?.getAttribute("aria-controls"))).toEqual(["panel-storage"]);
 });

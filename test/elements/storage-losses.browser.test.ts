@@ -11,7 +11,7 @@ function alerts(store: Store | undefined, repaired?: boolean): string[] {
   return [...page.querySelectorAll('[role="alert"]')].map(textOf);
 }
 
-const lost = (evicted: boolean, missingPacks: number): Store => fakeStore({ losses: { evicted, missingPacks } });
+const lost = (evicted: boolean, missingPacks: number): Store => fakeStore({ losses: { evicted, missingPacks, unindexedPacks: 0 } });
 
 test("a store that lost nothing has no warning", () => {
   for (const store of [undefined, lost(false, 0)]) expect([hasLosses(store), alerts(store)]).toEqual([false, []]);

@@ -229,7 +229,7 @@ test("a cancellation tells whether objects were fetched by then", async () => {
 });
 
 test("warns of missing packs, until a check finds nothing missing", async () => {
-  const { root } = await show({ losses: { evicted: false, missingPacks: 1 }, verify: async () => WHOLE });
+  const { root } = await show({ losses: { evicted: false, missingPacks: 1, unindexedPacks: 0 }, verify: async () => WHOLE });
   expect(alert(root)).toMatch(/^1 pack of this store is missing/);
   click(root, "Check everything");
   await expect.poll(() => alert(root)).toBe("");

@@ -207,7 +207,7 @@ describe.each(Object.entries(FIXTURES))("a database of version 1, %s", (_, { rec
     const name = await makeV1(fixture);
     const store = await openStore(name, { storage, workers: 1 });
     opened.push(store);
-    expect(store.losses).toEqual({ evicted: false, missingPacks: 0 });
+    expect(store.losses).toEqual({ evicted: false, missingPacks: 0, unindexedPacks: 0 });
     let paths = 0;
     for await (const info of store.pathInfos()) {
       const { root } = KEPT.find(({ name }) => info.storePath.endsWith(`-${name}`)) ?? { root: "nothing" };

@@ -15,5 +15,5 @@ test("measures the storage only while the reader sees the panel", () => {
 
 test("warns of a store that lost something", () => {
   expect(storagePanel.warns?.(fakeStore())).toBe(false);
-  expect(storagePanel.warns?.(fakeStore({ losses: { evicted: true, missingPacks: 0 } }))).toBe(true);
+  expect(storagePanel.warns?.(fakeStore({ losses: { evicted: true, missingPacks: 0, unindexedPacks: 0 } }))).toBe(true);
 });
