@@ -4,13 +4,19 @@ import { isStoreError, StoreError } from "../error.ts";
 import { asDigest, type Digest, digestOf } from "./digest.ts";
 import { checkDirectory, type Directory, type DirectoryEntry, type DirectorySizeRule, directorySize } from "./directory.ts";
 import { MessageWriter, varintLength } from "./message-writer.ts";
-import { checkName, checkNode, type DirectoryNode, type Node } from "./node.ts";
+import { checkName, checkNode, type DirectoryNode, MAX_SYMLINK_TARGET_LENGTH, type Node } from "./node.ts";
 
 /**
  * The canonical encoding of `tvix.castore.v1.Directory` and `Node`: fields in order, no default
  * values, no unknown fields. Digests are taken over these bytes, so this codec is hand-written and
  * does not depend on a code generator's output.
  */
+
+/**
+ * Maximum length in bytes of an encoded `Node` without a name. The longest one is a symlink: its
+ * target, and three bytes each for the tag and length of the target and of the symlink.
+ */
+export const MAX_UNNAMED_NODE_LENGTH = MAX_SYMLINK_TARGET_LENGTH + 6;
 
 const KINDS = ["directory", "file", "symlink"] as const;
 type Kind = (typeof KINDS)[number];

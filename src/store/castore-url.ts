@@ -1,5 +1,5 @@
 import { fromBase64Url } from "../bytes.ts";
-import { decodeNode } from "../castore/directory-codec.ts";
+import { decodeNode, MAX_UNNAMED_NODE_LENGTH } from "../castore/directory-codec.ts";
 import type { Node } from "../castore/node.ts";
 import { isStoreError } from "../error.ts";
 import type { NarInfo } from "../nix/narinfo.ts";
@@ -10,8 +10,8 @@ import type { NarInfo } from "../nix/narinfo.ts";
  */
 const CASTORE_URL = /^nar\/(?:tvix|snix)-castore\/([A-Za-z0-9_-]+)\?narsize=([0-9]+)$/;
 
-/** Base64url characters of the longest node, which has 4096 bytes. */
-const MAX_LENGTH = 5462;
+/** Base64url characters of the longest node. Four characters encode three bytes. */
+const MAX_LENGTH = Math.ceil((MAX_UNNAMED_NODE_LENGTH * 4) / 3);
 
 /**
  * Returns the castore node that the NAR URL of `info` contains. Nobody signs this node, so the

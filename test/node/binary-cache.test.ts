@@ -192,7 +192,7 @@ describe("reading", () => {
     const unknown = toBase64Url(
       encodeNode(EMPTY_BYTES, { kind: "file", digest: new Uint8Array(32).fill(7) as never, size: 1n, executable: false }),
     );
-    const long = toBase64Url(new Uint8Array(4097));
+    const long = toBase64Url(new Uint8Array(4102));
     const statuses: [path: string, status: number][] = [
       [`/${"0".repeat(32)}.narinfo`, 404],
       [`/${"0".repeat(32)}.ls`, 404],
@@ -239,6 +239,7 @@ describe("reading", () => {
       [file(1, 2n << 20n), padded(2n << 20n), 200],
       ...[0n, 10n, 1n << 20n, (2n << 20n) - 1n, huge].map((size): [Node, number, number] => [file(1, size), padded(size), 400]),
       [{ kind: "symlink", target: utf8("x") }, 120, 200],
+      [{ kind: "symlink", target: utf8("x".repeat(4095)) }, 4208, 200],
       [{ kind: "symlink", target: utf8("x") }, 112, 400],
     ];
     for (const [node, size, status] of cases) {

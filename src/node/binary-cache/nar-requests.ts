@@ -1,5 +1,5 @@
 import { fromBase64Url } from "../../bytes.ts";
-import { decodeNode } from "../../castore/directory-codec.ts";
+import { decodeNode, MAX_UNNAMED_NODE_LENGTH } from "../../castore/directory-codec.ts";
 import type { Node } from "../../castore/node.ts";
 import type { CastoreServices } from "../../castore/services.ts";
 import { isStoreError, StoreError } from "../../error.ts";
@@ -17,12 +17,6 @@ import type { UploadedNar } from "./uploads.ts";
 const NAR_TYPE = "application/x-nix-nar";
 /** The URL identifies the content, so the answer never changes. */
 const IMMUTABLE = { "cache-control": "public, max-age=31536000, immutable" };
-
-/**
- * Maximum length of a node in a URL, in bytes. The longest node is a symlink, whose target has at
- * most 4095 bytes.
- */
-const MAX_NODE_LENGTH = 4096;
 
 /**
  * Answers with the NAR of the node that the URL encodes: `nar/tvix-castore/<node>?narsize=<size>`.
@@ -107,10 +101,10 @@ function parseNarSize(text: string | null): number {
 
 function parseNode(encoded: string): Node {
   // Four characters of Base64 encode three bytes.
-  if (encoded.length > (MAX_NODE_LENGTH / 3) * 4 + 4) throw tooLong();
+  if (encoded.length > (MAX_UNNAMED_NODE_LENGTH / 3) * 4 + 4) throw tooLong();
   try {
     const bytes = fromBase64Url(encoded);
-    if (bytes.length > MAX_NODE_LENGTH) throw tooLong();
+    if (bytes.length > MAX_UNNAMED_NODE_LENGTH) throw tooLong();
     const { name, node } = decodeNode(bytes);
     if (name.length > 0) throw new StoreError("invalid", "the node has a name");
     return node;
@@ -120,7 +114,7 @@ function parseNode(encoded: string): Node {
   }
 }
 
-const TOO_LONG = `the URL's node is longer than ${MAX_NODE_LENGTH} bytes`;
+const TOO_LONG = `the URL's node is longer than ${MAX_UNNAMED_NODE_LENGTH} bytes`;
 const tooLong = (): StoreError => new StoreError("invalid", TOO_LONG);
 const isTooLong = (error: unknown): boolean => isStoreError(error, "invalid") && error.message === TOO_LONG;
 
