@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createMemoryStore, MemoryPathInfoService } from "../../src/backends/memory.ts";
-import { closureOf } from "../../src/store/closure.ts";
+import { closureOf, pathInfosOf, requirePathInfo } from "../../src/store/closure.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { PathInfoService } from "../../src/store/path-info-service.ts";
 import { failure } from "./fixtures.ts";
@@ -82,4 +82,62 @@ describe("closureOf", () => {
     const reason = new Error("enough");
     expect(await failure(closureOf(pathInfos, [storePath("a")], { signal: AbortSignal.abort(reason) }))).toBe(reason);
   });
+
+  test("aborts a request that waits", async () => {
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const get = (_: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<undefined> =>
+      new Promise((_, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason));
+        abort.abort(reason);
+      });
+    expect(await failure(closureOf({ get }, [storePath("a")], { signal: abort.signal }))).toBe(reason);
+  });
+
+  test("refuses more than 250,000 store paths before it asks for them", async () => {
+    const hashPart = (i: number): string => String(i).padStart(32, "0");
+    const references = Array.from({ length: 250_000 }, (_, i) => `${hashPart(i + 1)}-x`);
+    let asked = 0;
+    const get = async (hash: string) => {
+      asked++;
+      return { storePath: `/nix/store/${hash}-x`, references };
+    };
+    expect(await failure(closureOf({ get }, [hashPart(0)]))).toMatchObject({ code: "invalid" });
+    expect(asked).toBe(1);
+  });
+
+  test("reports paths that can't be read, and goes on without them and without what only they need", async () => {
+    const failures: string[] = [];
+    const closure = await closureOf(await service({ a: "bc", c: "" }), [storePath("a")], {
+      onFailure: (path, error) => failures.push(`${path} ${error.code}`),
+    });
+    expect(names(closure)).toBe("ca");
+    expect(failures).toEqual([`${baseName("b")} not-found`]);
+  });
+});
+
+test("many path infos are requested once each, at most 16 at a time, and come in the given order", async () => {
+  const wanted = Array.from({ length: 40 }, (_, i) => storePath(`p${i}`));
+  let open = 0;
+  let most = 0;
+  const asked: string[] = [];
+  const get = async (hashPart: string) => {
+    most = Math.max(most, ++open);
+    asked.push(hashPart);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    open--;
+    return { storePath: wanted.find((path) => path.includes(hashPart)) as string, references: [] };
+  };
+  const infos = await pathInfosOf({ get }, [...wanted, wanted[0] as string]);
+  expect(infos.map((info) => info.storePath)).toEqual(wanted);
+  expect(asked).toHaveLength(wanted.length);
+  expect(most).toBe(16);
+});
+
+test("a path that the store has under another name is not found, but its hash part is", async () => {
+  const pathInfos = await service({ a: "" });
+  const hashPart = baseName("a").slice(0, 32);
+  expect(await requirePathInfo(pathInfos, hashPart)).toMatchObject({ storePath: storePath("a") });
+  expect(await requirePathInfo(pathInfos, baseName("a"))).toMatchObject({ storePath: storePath("a") });
+  expect(await failure(requirePathInfo(pathInfos, `/nix/store/${hashPart}-b`))).toMatchObject({ code: "not-found" });
 });
