@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
+import type { Node } from "../../src/castore/node.ts";
 import { formatContentAddress } from "../../src/nix/content-address.ts";
+import { storePathFromContentAddress } from "../../src/nix/content-addressed-path.ts";
 import { formatNix32 } from "../../src/nix/hash.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { parseNarInfo } from "../../src/nix/narinfo.ts";
 import { sha256 } from "../../src/nix/sha256.ts";
-import { checkContentAddress } from "../../src/store/content-address-check.ts";
+import { storePathBaseName } from "../../src/nix/store-path.ts";
+import { checkContentAddress, contentDigest } from "../../src/store/content-address-check.ts";
 import { importNar } from "../../src/store/import.ts";
 import { engine, failure, Source } from "./fixtures.ts";
 
@@ -75,11 +78,25 @@ describe("content addresses are checked", () => {
     expect(node).toMatchObject({ kind: "file", executable: true });
   });
 
-  test("only a file can have a flat address", async () => {
+  test("only a file can have a flat or text address", async () => {
     const store = createMemoryStore();
-    const { storePath, ca, ...rest } = await imported(CONTENT, ...FIXED[4]);
     const node = { kind: "symlink", target: utf8("x") } as const;
-    expect(await failure(checkContentAddress(store, engine, { ...rest, storePath, ca, node }))).toMatchObject({ code: "corrupt" });
+    const flat = await imported(CONTENT, ...FIXED[4]);
+    expect(await failure(checkContentAddress(store, engine, { ...flat, node }))).toMatchObject({ code: "corrupt" });
+    const hash = { algorithm: "sha256", digest: await sha256(utf8(CONTENT)) } as const;
+    const path = await storePathFromContentAddress("fixed", { method: "text", hash }, { references: [], self: false });
+    const text = await imported(CONTENT, storePathBaseName(path), `text:${formatNix32(hash)}`);
+    expect(await failure(checkContentAddress(store, engine, { ...text, node }))).toMatchObject({ code: "corrupt" });
+  });
+
+  test("a digest needs content that the method can hash", async () => {
+    const store = createMemoryStore();
+    const { node } = await imported(CONTENT, ...FIXED[4]);
+    const digest = (of: Node, method: "flat" | "git", algorithm: "sha1" | "sha512") =>
+      failure(contentDigest(store, engine, of, { method, algorithm }));
+    expect(await digest({ kind: "symlink", target: utf8("x") }, "flat", "sha1")).toMatchObject({ code: "invalid" });
+    expect(await digest(node, "git", "sha512")).toMatchObject({ code: "invalid" });
+    expect(await digest(node, "flat", "sha1")).toMatchObject({ code: "not-found" });
   });
 
   test("references that a path of this kind can't have are invalid", async () => {

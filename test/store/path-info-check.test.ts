@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { PathInfo } from "../../src/store/path-info.ts";
-import { checkPathInfo, normalizePathInfo } from "../../src/store/path-info-check.ts";
+import { checkNarSizeAndHash, checkPathInfo, normalizePathInfo } from "../../src/store/path-info-check.ts";
 
 const HASH = "0123456789abcdfghijklmnpqrsvwxyz";
 const OTHER = "zyxwvsrqpnmlkjihgfdcba9876543210";
@@ -112,4 +112,12 @@ describe("normalizePathInfo", () => {
     expect(thrown(() => normalizePathInfo({ ...INFO, references: ["x"] }))).toMatchObject({ code: "invalid" });
     expect(thrown(() => normalizePathInfo({ ...INFO, ca: "fixed:r:sha256:00" }))).toMatchObject({ code: "invalid" });
   });
+});
+
+test("checkNarSizeAndHash refuses another size or hash as corrupt", () => {
+  const { narSize, narHash } = INFO;
+  expect(thrown(() => checkNarSizeAndHash(INFO, { narSize, narHash }))).toBeUndefined();
+  const corrupt = { name: "StoreError", code: "corrupt" };
+  expect(thrown(() => checkNarSizeAndHash(INFO, { narSize: narSize + 8, narHash }))).toMatchObject(corrupt);
+  expect(thrown(() => checkNarSizeAndHash(INFO, { narSize, narHash: SRI.replace("47", "48") }))).toMatchObject(corrupt);
 });
