@@ -185,7 +185,6 @@ function readFields(bytes: Uint8Array, read: (reader: BinaryReader, field: numbe
     if (read(reader, field, wireType) !== wireType)
       throw new StoreError("invalid", `field ${field} is unknown or has the wrong type`);
   }
-  if (reader.pos !== reader.len) throw new StoreError("invalid", "message is cut short");
 }
 
 /** Turns the protobuf library's exceptions into StoreErrors. */
