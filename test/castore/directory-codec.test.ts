@@ -72,6 +72,11 @@ describe("a node", () => {
     ["a target of another wire type", message([3, message([1, utf8("a")], [2, 1])])],
     ["a size of another wire type", message([2, message([2, SOME], [3, utf8("1")])])],
     ["an executable bit of another wire type", message([2, message([2, SOME], [4, utf8("1")])])],
+    // The value of each of these fields could be read as a value of the right type.
+    ["a number in place of no name", message([3, message([2, utf8("t")], [1, 0])])],
+    ["a number in place of a target", message([3, Uint8Array.of(0x10, 1, 0x74)])],
+    ["no bytes in place of a size", message([2, message([2, SOME], [3, EMPTY_BYTES])])],
+    ["no bytes in place of an executable bit", message([2, message([2, SOME], [4, EMPTY_BYTES])])],
     ["a symlink with a size", message([3, message([2, utf8("t")], [3, 1])])],
     ["a symlink with an executable bit", message([3, message([2, utf8("t")], [4, 1])])],
     ["a directory with an executable bit", message([1, message([2, SOME], [4, 1])])],
