@@ -21,6 +21,8 @@ interface FakeBlobs {
   readonly opened: number[];
   /** Number of digests in each call of `stat`. */
   readonly asked: number[];
+  /** Signals of all calls. */
+  readonly signals: (AbortSignal | undefined)[];
 }
 
 /** A service with some of the chunks, and with the blob if it has a list of chunks. */
@@ -28,23 +30,27 @@ function service(has: readonly number[], list?: readonly ChunkMeta[], serves = h
   const reads: number[][] = [];
   const opened: number[] = [];
   const asked: number[] = [];
+  const signals: (AbortSignal | undefined)[] = [];
   const indexOf = (digest: Uint8Array): number => LIST.findIndex((chunk) => chunk.digest.join() === digest.join());
   const refuse = async (): Promise<never> => {
     throw new Error("nothing is written here");
   };
   const blobs: BlobService = {
-    async stat(digests) {
+    async stat(digests, options) {
+      signals.push(options?.signal);
       asked.push(digests.length);
       return digests.map((digest) => {
         if (digestKey(digest) === digestKey(BLOB.digest)) return list && { chunks: list };
         return has.includes(indexOf(digest)) ? { chunks: [] } : undefined;
       });
     },
-    async readMany(digests) {
+    async readMany(digests, options) {
+      signals.push(options?.signal);
       reads.push(digests.map(indexOf));
       return digests.map((digest) => (serves.includes(indexOf(digest)) ? CHUNKS[indexOf(digest)] : undefined));
     },
-    async open(_digest, { offset = 0 } = {}) {
+    async open(_digest, { offset = 0, signal } = {}) {
+      signals.push(signal);
       if (!list) return undefined;
       opened.push(offset);
       return streamOf(
@@ -56,7 +62,7 @@ function service(has: readonly number[], list?: readonly ChunkMeta[], serves = h
     create: refuse,
     putMany: refuse,
   };
-  return { blobs, reads, opened, asked };
+  return { blobs, reads, opened, asked, signals };
 }
 
 const all = [...CHUNKS.keys()];
@@ -122,19 +128,36 @@ describe("a blob whose chunks the target has in part", () => {
     expect(await missingBytes(from.blobs, to.blobs, BLOB, undefined)).toBe(CONTENT.length);
   });
 
-  test.each<[string, ChunkMeta[]]>([
-    ["is empty", []],
-    ["is too short", LIST.slice(1)],
-    ["has a chunk of more than 1 MiB", [{ digest: digestOf(utf8("large")), size: CONTENT.length }]],
-  ])("is read from the source as a stream if the source's list %s", async (what, list) => {
-    const size = what.includes("MiB") ? 1024 * 1024 + 1 : CONTENT.length;
-    const chunks = list.map((chunk) => (what.includes("MiB") ? { ...chunk, size } : chunk));
-    const from = service(all, chunks);
+  const LIMIT = 1024 * 1024;
+  const listed = (...sizes: number[]): ChunkMeta[] => sizes.map((size, i) => ({ digest: digestOf(utf8(`${i}`)), size }));
+  test.each<[string, number, readonly ChunkMeta[]]>([
+    ["is empty", CONTENT.length, []],
+    ["is too short", CONTENT.length, LIST.slice(1)],
+    ["has a chunk of more than 1 MiB", LIMIT + 2, listed(1, LIMIT + 1)],
+  ])("is read from the source as a stream if the source's list %s", async (_, size, list) => {
+    const from = service(all, list);
     const to = service(all);
     const blob = await openReusingChunks(from.blobs, to.blobs, { ...BLOB, size: BigInt(size) }, signal);
     for await (const part of blob?.content ?? []) expect(part).toEqual(CONTENT);
     expect([to.reads, from.opened, to.asked]).toEqual([[], [0], []]);
     expect(await missingBytes(from.blobs, to.blobs, { ...BLOB, size: BigInt(size) }, undefined)).toBe(size);
+  });
+
+  test("may have chunks of 1 MiB", async () => {
+    const to = service([]);
+    await missingBytes(service([], listed(1, LIMIT)).blobs, to.blobs, { ...BLOB, size: BigInt(LIMIT + 1) }, undefined);
+    expect(to.asked).toEqual([2]);
+  });
+
+  test("is read with requests that an abort ends", async () => {
+    for (const [from, to] of [
+      [service(all, LIST), service([0])],
+      [service(all, LIST), service([])],
+      [service(all, LIST), service([0, 1], undefined, [0])],
+    ] as const) {
+      await read(from, to);
+      expect(new Set([...from.signals, ...to.signals])).toEqual(new Set([signal]));
+    }
   });
 
   test("is missing if the source does not have it", async () => {
