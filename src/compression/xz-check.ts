@@ -10,8 +10,11 @@ const CHECKS: Readonly<Record<number, { length: number; create: () => Promise<IH
   [SHA256]: { length: 32, create: createSHA256 },
 };
 
-/** Headers have a CRC-32 of their own, which is computed beside that of the content. */
-const HEADER_CRC = -1;
+/**
+ * Computes the CRC-32 of headers. All inputs share it, because each use is one call. Chromium has
+ * room for some hundred WebAssembly memories.
+ */
+const headerCrc = new LoadedDecoder("xz", createCRC32);
 
 /** Computes the check of a block's content. */
 export interface XzCheck {
@@ -22,6 +25,12 @@ export interface XzCheck {
   is(check: Uint8Array): boolean;
 }
 
+/** @throws StoreError `unavailable` if the hash can't be loaded */
+export async function headerCrc32(): Promise<(bytes: Uint8Array) => number> {
+  const hasher = await headerCrc.get();
+  return (bytes) => viewOf(hasher.init().update(bytes).digest("binary")).getUint32(0, false);
+}
+
 const NO_CHECK: XzCheck = { length: 0, update: () => {}, is: () => true };
 
 /**
@@ -29,12 +38,6 @@ const NO_CHECK: XzCheck = { length: 0, update: () => {}, is: () => true };
  */
 export class XzChecks {
   readonly #hashers = new Map<number, LoadedDecoder<IHasher>>();
-
-  /** @throws StoreError `unavailable` if the hash can't be loaded */
-  async crc32(): Promise<(bytes: Uint8Array) => number> {
-    const hasher = await this.#hasher(HEADER_CRC, createCRC32);
-    return (bytes) => viewOf(hasher.init().update(bytes).digest("binary")).getUint32(0, false);
-  }
 
   /**
    * Begins the check of a block.

@@ -3,7 +3,7 @@ import type { CompressedInput } from "./compressed-input.ts";
 import { LoadedDecoder } from "./loaded-decoder.ts";
 import { LzmaMemory, MAX_DICTIONARY } from "./lzma-memory.ts";
 import { decodeLzma2, Lzma2Chunks } from "./lzma2.ts";
-import { type XzCheck, XzChecks } from "./xz-check.ts";
+import { headerCrc32, type XzCheck, XzChecks } from "./xz-check.ts";
 import { blockFilters } from "./xz-filters.ts";
 import { type BlockHeader, parseBlockHeader, parseStreamFooter, parseStreamHeader, STREAM_HEADER } from "./xz-headers.ts";
 import { XzIndex } from "./xz-index.ts";
@@ -17,7 +17,7 @@ export function xzDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Arr
   const checks = new XzChecks();
   const indexCrc = new LoadedDecoder("xz", createCRC32);
   return async function* (input) {
-    yield* new XzStream(input, memory, checks, await checks.crc32(), await indexCrc.get()).read();
+    yield* new XzStream(input, memory, checks, await headerCrc32(), await indexCrc.get()).read();
   };
 }
 
