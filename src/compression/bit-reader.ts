@@ -1,10 +1,13 @@
 import { EMPTY_BYTES } from "../bytes.ts";
 
-/** Reads bits from bytes, the highest bit of each byte first. */
+/**
+ * Reads bits from bytes, the highest bit of each byte first. It holds at most 27 bits: engines keep
+ * numbers of more than 30 bits in objects of their own, which is slow.
+ */
 export class BitReader {
   #bytes: Uint8Array = EMPTY_BYTES;
   #at = 0;
-  /** Bits that were fetched and not read: the lowest `#count` bits. */
+  /** Bits that were fetched. The lowest `#count` bits were not read. */
   #held = 0;
   #count = 0;
 
@@ -21,7 +24,7 @@ export class BitReader {
   }
 
   /**
-   * Reads a number of up to 24 bits.
+   * Reads a number of up to 20 bits.
    *
    * @throws Error if the bytes end
    */
@@ -31,10 +34,11 @@ export class BitReader {
     return value;
   }
 
-  /** Returns the next bits, up to 24. Zeros follow the last byte. */
+  /** Returns the next bits, up to 20. Zeros follow the last byte. */
   peek(bits: number): number {
     while (this.#count < bits) {
-      this.#held = (this.#held << 8) | (this.#bytes[this.#at++] ?? 0);
+      const rest = this.#held & ((1 << this.#count) - 1);
+      this.#held = (rest << 8) | (this.#bytes[this.#at++] ?? 0);
       this.#count += 8;
     }
     return (this.#held >>> (this.#count - bits)) & ((1 << bits) - 1);

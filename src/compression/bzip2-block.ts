@@ -56,7 +56,7 @@ export class Bzip2Block {
     this.#expectedCrc = (bits.read(16) << 16) | bits.read(16);
     // Only bzip2 0.9.0 and older write randomized blocks.
     if (bits.read(1) !== 0) throw new Error("it has a randomized block, which can't be read here");
-    const origin = bits.read(24);
+    const origin = (bits.read(8) << 16) | bits.read(16);
     const length = this.#readBytes(bits);
     if (origin >= length) throw new Error("it is damaged");
     this.#linkPlaces(length);

@@ -13,9 +13,9 @@ const PIECE = 256 * 1024;
 /** Maximum memory of a decoder, in bytes: a block's compressed bytes, and a word for each byte. */
 const MEMORY = 8 * 1024 * 1024;
 
-/** Marks before a block and before the end of a stream, 24 bits and 24 bits. */
-const BLOCK = [0x314159, 0x265359];
-const END = [0x177245, 0x385090];
+/** Marks before a block and before the end of a stream, in three numbers of 16 bits. */
+const BLOCK = [0x3141, 0x5926, 0x5359];
+const END = [0x1772, 0x4538, 0x5090];
 
 const MAGIC = utf8("BZh");
 const LEVEL_0 = 0x30;
@@ -53,9 +53,9 @@ async function* stream(input: CompressedInput, { level, block, output }: Memory)
     // Wait for a whole block, because the decoder can't wait in the middle of one.
     await input.has(OVERHEAD + BLOCK_SIZE * level);
     bits.supply(input.bytes, offset);
-    const mark = [bits.read(24), bits.read(24)];
-    if (mark[0] === END[0] && mark[1] === END[1]) break;
-    if (mark[0] !== BLOCK[0] || mark[1] !== BLOCK[1]) throw new Error("it is damaged");
+    const mark = [bits.read(16), bits.read(16), bits.read(16)];
+    if (mark.every((part, i) => part === END[i])) break;
+    if (mark.some((part, i) => part !== BLOCK[i])) throw new Error("it is damaged");
     block.begin(bits);
     input.take(bits.position >> 3);
     offset = bits.position & 7;
