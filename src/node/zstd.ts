@@ -10,17 +10,38 @@ import {
 } from "../compression/zstd-frame.ts";
 import { StoreError } from "../error.ts";
 
-// Initialize here, so that the functions don't need `await`.
-await init();
+// Initialize here, so that the functions don't need `await`. The library has one instance in a
+// process, and breaks if it is initialized again: then `compress` returns zeros. So several copies
+// of this module share the promise.
+const INITIALIZED = Symbol.for("tvix-store-web: zstd is initialized");
+const shared: typeof globalThis & { [INITIALIZED]?: Promise<void> } = globalThis;
+shared[INITIALIZED] ??= init();
+await shared[INITIALIZED];
 
 /**
  * Compression level: half again as fast as the usual level 3, for chunks that are a tenth larger.
  */
 const LEVEL = 1;
 
-/** Compresses `bytes` into one zstd frame that declares its size. */
+/**
+ * Compresses `bytes` into one zstd frame that declares its size.
+ *
+ * @throws StoreError `internal` if the library returns something else: another user of the library
+ *   in this process has initialized it again
+ */
 export function compressZstd(bytes: Uint8Array): Uint8Array {
-  return compress(bytes, LEVEL);
+  const frame = compress(bytes, LEVEL);
+  if (!isFrameOf(frame, bytes.length)) throw new StoreError("internal", "the zstd library returned no zstd frame of the input");
+  return frame;
+}
+
+function isFrameOf(frame: Uint8Array, size: number): boolean {
+  try {
+    const bound = contentBound(frame);
+    return bound.exact && bound.size === size;
+  } catch {
+    return false;
+  }
 }
 
 /**
