@@ -42,6 +42,26 @@ async function readLarge(files: CacheFiles, options: StreamOptions = {}): Promis
 /** Range headers of all requests for the file. */
 const ranges = (): (string | undefined)[] => server.asked(cache).map(({ range }) => range);
 
+/**
+ * A `fetch` whose bodies break off after `length` bytes. A server can't do this: how many bytes of a
+ * reset connection arrive depends on the speed of the machine.
+ */
+function breakingOff(length: number): typeof globalThis.fetch {
+  return async (...request) => {
+    const response = await fetch(...request);
+    let left = length;
+    const cut = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(bytes, controller) {
+        controller.enqueue(bytes.slice(0, left));
+        left -= bytes.length;
+        if (left <= 0) controller.error(new TypeError("terminated"));
+      },
+    });
+    const { status, headers } = response;
+    return new Response(response.body?.pipeThrough(cut) ?? null, { status, headers });
+  };
+}
+
 describe("a temporary failure is retried", () => {
   const passing: Step[] = ["reset", 408, 425, 429, 500, 502, 503, 504, 520, 599, { cut: 5 }];
   test.each(passing)("%j", async (step) => {
@@ -112,8 +132,8 @@ describe("a permanent failure is not retried", () => {
 
 describe("a body that breaks off is continued", () => {
   const cut: Step = { cut: 1_000_000 };
-  const whole = async (script: Script, options?: StreamOptions): Promise<void> => {
-    const files = open({ steps: { large: [cut, cut] }, ...script });
+  const whole = async (script: Script, options?: StreamOptions, how?: CacheFilesOptions): Promise<void> => {
+    const files = open({ steps: { large: [cut, cut] }, ...script }, how);
     expect(equalBytes(await readLarge(files, options), LARGE)).toBe(true);
   };
 
@@ -150,8 +170,8 @@ describe("a body that breaks off is continued", () => {
   });
 
   test("many times, if each request makes progress", async () => {
-    const large: Step[] = [{ cut: 1_100_000 }, "reset", "reset", "reset", { cut: 1_100_000 }, "reset", "reset", "reset"];
-    await whole({ steps: { large }, acceptRanges: true });
+    const large: Step[] = ["ok", "reset", "reset", "reset", "ok", "reset", "reset", "reset"];
+    await whole({ steps: { large }, acceptRanges: true }, {}, { fetch: breakingOff(1_300_000) });
     expect(ranges()).toHaveLength(9);
     expect(ranges().slice(1)).not.toContain(undefined);
   });
