@@ -58,6 +58,9 @@ function inBrowser(
 /** Configuration of the tests. demo/vite.config.ts builds the viewer. */
 export default defineConfig({
   test: {
+    // Two workers for Node's tests beside the three browsers. The default, one less than there are
+    // cores, left a core idle whenever the browsers waited, and in the minutes after they were done.
+    maxWorkers: 2,
     projects: [
       {
         test: {
