@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { concatBytes } from "../../src/bytes.ts";
-import { DecoderLease } from "../../src/compression/decoder-lease.ts";
 import { DecoderMemory } from "../../src/compression/decoder-memory.ts";
 import { decompressedAs } from "../../src/compression/decompress.ts";
 import { sample } from "./streams.ts";
@@ -115,21 +114,6 @@ test("an upload that waits for memory is refused after a minute", async () => {
     go();
     expect(await result).toBeGreaterThan(100_000);
   }
-});
-
-test("an upload is slow if its client sends less than 64 KiB a second", async () => {
-  const lease = new DecoderLease(1, true);
-  await lease.piece(Promise.resolve({ value: new Uint8Array(700_000), done: false }));
-  // The time that the decoder takes doesn't count.
-  vi.advanceTimersByTime(100_000);
-  expect(lease.isSlow(performance.now())).toBe(false);
-  const next = lease.piece(new Promise(() => {}));
-  const began = performance.now();
-  expect(lease.isSlow(began + 10_500)).toBe(false);
-  expect(lease.isSlow(began + 11_500)).toBe(true);
-  lease.revoke();
-  await expect(next).rejects.toMatchObject({ code: "unavailable" });
-  expect(lease.isSlow(began + 11_500)).toBe(false);
 });
 
 test("downloads of a page wait for each other, and none is refused", async () => {
