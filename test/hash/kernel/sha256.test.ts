@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { toHex } from "../../src/bytes.ts";
-import { createLocalHashStream } from "../../src/hash/hash-stream.ts";
-import { Sha256Kernel } from "../../src/hash/kernel/sha256.ts";
-import { pseudoRandom } from "../conformance/content.ts";
+import { toHex } from "../../../src/bytes.ts";
+import { Sha256Kernel } from "../../../src/hash/kernel/sha256.ts";
+import { pseudoRandom } from "../../conformance/content.ts";
 
 function expected(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -104,39 +103,3 @@ test("SHA-256 of more than 2^32 bits", () => {
   const rest = pseudoRandom(123_457, 3);
   expect(toHex(stream.update(rest).digest())).toBe(peer.update(rest).digest("hex"));
 }, 60_000);
-
-describe("a stream of this thread", () => {
-  test.each([70_000_000, 1000])("of %d bytes, concurrent with others", async (length) => {
-    const bytes = pseudoRandom(1_000_000, 7);
-    const streams = await Promise.all(Array.from({ length: 3 }, () => createLocalHashStream("sha256")));
-    const peer = createHash("sha256");
-    for (let at = 0; at < length; at += bytes.length) {
-      const piece = bytes.subarray(0, Math.min(bytes.length, length - at));
-      peer.update(piece);
-      for (const stream of streams) stream.update(piece);
-    }
-    const digest = peer.digest("hex");
-    for (const stream of streams) expect(toHex(await stream.digest())).toBe(digest);
-  });
-
-  test("can't be used after its digest or an abort", async () => {
-    for (const subtle of [globalThis.crypto.subtle, undefined]) {
-      const descriptor = Object.getOwnPropertyDescriptor(globalThis, "crypto") as PropertyDescriptor;
-      Object.defineProperty(globalThis, "crypto", { value: { subtle }, configurable: true });
-      try {
-        const digested = await createLocalHashStream("sha256");
-        digested.update(new Uint8Array(3));
-        expect(toHex(await digested.digest())).toBe(expected(new Uint8Array(3)));
-        expect(() => digested.update(new Uint8Array(1))).toThrow(TypeError);
-        await expect(digested.digest()).rejects.toThrow(TypeError);
-        digested.abort();
-        const aborted = await createLocalHashStream("sha256");
-        aborted.abort();
-        aborted.abort();
-        expect(() => aborted.update(new Uint8Array(1))).toThrow(TypeError);
-      } finally {
-        Object.defineProperty(globalThis, "crypto", descriptor);
-      }
-    }
-  });
-});

@@ -1,16 +1,16 @@
 import { readFileSync } from "node:fs";
 import { createBLAKE3 } from "hash-wasm";
-import { describe, expect, test } from "vitest";
-import { concatBytes, equalBytes, toHex, utf8 } from "../../src/bytes.ts";
-import { Kernel } from "../../src/hash/kernel/kernel.ts";
-import { GROUP_SIZE } from "../../src/hash/kernel/sizes.ts";
-import { SubtreeJoiner } from "../../src/hash/subtree-joiner.ts";
-import { pseudoRandom } from "../conformance/content.ts";
-import { cut as referenceCut } from "./fastcdc-reference.ts";
+import { describe, expect, test, vi } from "vitest";
+import { concatBytes, equalBytes, toHex, utf8 } from "../../../src/bytes.ts";
+import { Kernel } from "../../../src/hash/kernel/kernel.ts";
+import { GROUP_SIZE } from "../../../src/hash/kernel/sizes.ts";
+import { SubtreeJoiner } from "../../../src/hash/subtree-joiner.ts";
+import { pseudoRandom } from "../../conformance/content.ts";
+import { cut as referenceCut } from "../fastcdc-reference.ts";
 
 /** Vectors that make-blake3-vectors.sh made. */
 const { key, vectors }: { key: string; vectors: { length: number; hash: string; keyed: string }[] } = JSON.parse(
-  readFileSync(new URL("blake3-vectors.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../blake3-vectors.json", import.meta.url), "utf8"),
 );
 
 const reference = await createBLAKE3();
@@ -167,4 +167,125 @@ describe.each([
     stream.free();
     expect(toHex(kernel.blake3(pattern(5)))).toBe(expected(pattern(5)));
   });
+
+  test("blobs share batches up to a number, a size and a total", () => {
+    const all = pseudoRandom(65_537, 4);
+    const of = (length: number) => all.subarray(0, length);
+    for (const blobs of [
+      [of(65_536), of(65_537), of(65_536)],
+      Array.from({ length: 5 }, () => of(65_536)),
+      [...Array.from({ length: 4 }, () => of(65_536)), of(1)],
+      Array.from({ length: 1024 }, (_, i) => of(i % 3)),
+      Array.from({ length: 1025 }, (_, i) => of(i % 3)),
+      [],
+    ])
+      expect(kernel.blake3Many(blobs).map(toHex)).toEqual(blobs.map(expected));
+  });
+
+  test("nodes come after each 2 MiB, in updates of any length", () => {
+    const bytes = pseudoRandom(5_000_000, 6);
+    const { nodes } = kernel.outboard(bytes);
+    for (const size of [bytes.length, 2_097_152, 4_194_304, 2_097_153]) {
+      const found: Uint8Array[] = [];
+      const stream = kernel.stream({ onNodes: (some) => found.push(some.slice()) });
+      for (let at = 0; at < bytes.length; at += size) stream.update(bytes.subarray(at, at + size));
+      stream.digest();
+      stream.free();
+      expect(Buffer.compare(concatBytes(found), nodes)).toBe(0);
+      expect(Math.max(...found.map(({ length }) => length))).toBeLessThanOrEqual(12_288);
+    }
+  });
+
+  test("a part of an outboard is a subtree", () => {
+    const bytes = pseudoRandom(8 * GROUP_SIZE, 8);
+    const half = bytes.subarray(4 * GROUP_SIZE);
+    const { digest, nodes } = kernel.outboard(half, { chunk: 64, root: false });
+    expect(digest).toEqual(kernel.subtree(half, 64));
+    // The nodes of both halves come before the root.
+    expect(kernel.outboard(bytes).nodes.slice(3 * 64, 6 * 64)).toEqual(nodes);
+  });
+
+  test("the place of a cut depends only on the bytes between its limits", () => {
+    const bytes = pseudoRandom(1_200_000, 2);
+    const first = kernel.cut(bytes);
+    for (const end of [first, first + 1, 700_000]) expect(kernel.cut(bytes, 0, end)).toBe(first);
+    expect(kernel.cut(bytes, 0, first - 1)).toBe(first - 1);
+    for (const length of [0, 1, 131_071, 131_072]) expect(kernel.cut(bytes, 5, 5 + length)).toBe(length);
+    // Zeros have no place at which to cut.
+    const zeros = new Uint8Array(600_000);
+    expect([kernel.cut(zeros), kernel.cut(zeros, 0, 524_288), kernel.cut(zeros, 0, 524_287)]).toEqual([524_288, 524_288, 524_287]);
+    expect(kernel.cutAll(zeros)).toEqual([524_288, 75_712]);
+    expect(kernel.cutAll(new Uint8Array(0))).toEqual([]);
+  });
+});
+
+describe("the memory of a kernel", () => {
+  /** Opens streams or passes until there is no room. */
+  function fill<T>(open: () => T): T[] {
+    const opened: T[] = [];
+    for (;;) {
+      try {
+        opened.push(open());
+      } catch (error) {
+        expect(error).toBeInstanceOf(RangeError);
+        return opened;
+      }
+    }
+  }
+  const MIB = 1024 * 1024;
+
+  test("has a limit, which open streams share, and freed ones don't need", () => {
+    const kernel = Kernel.create({ maxMemory: 3 * MIB });
+    const bytes = pattern(100_000);
+    const streams = fill(() => kernel.stream());
+    expect(streams.length).toBeGreaterThan(100);
+    expect(() => kernel.pass()).toThrow(RangeError);
+    for (const stream of streams) stream.update(bytes);
+    for (const stream of streams) expect(toHex(stream.digest())).toBe(expected(bytes));
+    for (const stream of streams.slice(0, 10)) stream.free();
+    expect(fill(() => kernel.stream()).length).toBe(10);
+    expect(toHex(kernel.blake3(bytes))).toBe(expected(bytes));
+  });
+
+  test("is shared by passes, and grows up to its limit", () => {
+    const [three = 0, four = 0, five = 0] = [3, 4, 5].map((size) => {
+      const kernel = Kernel.create({ maxMemory: size * MIB });
+      const passes = fill(() => kernel.pass());
+      for (const pass of passes) pass.update(pattern(1000));
+      for (const pass of passes) expect(toHex(pass.end().digest)).toBe(expected(pattern(1000)));
+      for (const pass of passes) pass.free();
+      expect(fill(() => kernel.pass()).length).toBe(passes.length);
+      return passes.length;
+    });
+    // Each further MiB has room for as many more, of some 13 KiB each.
+    expect(four - three).toBeGreaterThan(75);
+    expect(Math.abs(five - four - (four - three))).toBeLessThanOrEqual(1);
+  });
+});
+
+test("a key has 32 bytes", () => {
+  const kernel = Kernel.create();
+  for (const length of [0, 31, 33]) expect(() => kernel.stream({ key: new Uint8Array(length) })).toThrow(RangeError);
+});
+
+test("a kernel uses SIMD if the engine has it, unless the caller refuses", () => {
+  expect([Kernel.create().simd, Kernel.create({ simd: true }).simd, Kernel.create({ simd: false }).simd]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  const validate = vi.spyOn(WebAssembly, "validate").mockReturnValue(false);
+  try {
+    const kernel = Kernel.create();
+    expect(kernel.simd).toBe(false);
+    expect(toHex(kernel.blake3(pattern(5000)))).toBe(expected(pattern(5000)));
+  } finally {
+    validate.mockRestore();
+  }
+});
+
+test("warming up changes no result", () => {
+  const kernel = Kernel.create();
+  kernel.warm();
+  expect(toHex(kernel.blake3(pattern(70_000)))).toBe(expected(pattern(70_000)));
 });
