@@ -58,7 +58,7 @@ export class SplitBlake3 implements HashStream {
   async give(buffer: ArrayBuffer, length: number): Promise<ArrayBuffer> {
     const { back } = await this.#inTurn(async () => {
       checkGiven(buffer, length);
-      if (this.#length === SUBTREE_SIZE && this.#count > 0) await this.#sendOwn();
+      if (this.#length === SUBTREE_SIZE && length > 0) await this.#sendOwn();
       // The first subtree is copied, because it may be the only one. Partial subtrees are copied
       // too.
       if (this.#count > 0 && this.#length === 0 && length === SUBTREE_SIZE) return this.#send(buffer, length);

@@ -103,6 +103,17 @@ describe("content", () => {
 });
 
 describe("a buffer that is handed over", () => {
+  const subtree = (index: number, size = SUBTREE_SIZE) =>
+    content.slice(index * SUBTREE_SIZE, index * SUBTREE_SIZE + size).buffer as ArrayBuffer;
+
+  test("is sent as it is if it is a subtree, except the first, which may be the only one", async () => {
+    const { stream, calls } = split();
+    const given = [subtree(0), subtree(1), subtree(2), subtree(3, 1000)] as const;
+    for (const buffer of given) expect(await stream.give(buffer, buffer.byteLength)).toBe(buffer);
+    expect(await stream.digest()).toEqual(kernel.blake3(content.subarray(0, 3 * SUBTREE_SIZE + 1000)));
+    expect(calls.map(({ buffer }) => given.indexOf(buffer as never))).toEqual([-1, 1, 2, -1]);
+  });
+
   test("is copied if a subtree is not complete before it", async () => {
     const { stream, calls } = split();
     await stream.update(content.subarray(0, SUBTREE_SIZE + 1));
