@@ -47,11 +47,11 @@ describe("a flipped bit is refused", () => {
   test.each([
     ["a range with the last group", { offset: 5 * GROUP_SIZE + 9, length: INFINITE }],
     ["an empty range", { offset: 0, length: 0 }],
-  ])("in a slice for %s: every bit of header and nodes, one bit of each byte of content", async (_, range) => {
+  ])("in a slice for %s: every bit of header and nodes, and one bit in each seventh byte of content", async (_, range) => {
     const { root, slice } = await sliceOf(bytes, range);
     const next = random(1);
     const nodesEnd = slice.length - (range.length === 0 ? 100 : GROUP_SIZE + 100);
-    for (let byte = 0; byte < slice.length; byte++) {
+    for (let byte = 0; byte < slice.length; byte += byte < nodesEnd || byte >= slice.length - 100 ? 1 : 7) {
       for (const bit of byte < nodesEnd ? [0, 1, 2, 3, 4, 5, 6, 7] : [next(8)]) {
         const code = codeOf(() => decode(root, range, [flipped(slice, 8 * byte + bit)]));
         expect(byte < 8 ? ["invalid"] : byte < 16 ? ["invalid", "corrupt"] : ["corrupt"]).toContain(code);
