@@ -1,14 +1,17 @@
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import unbzip2Stream from "unbzip2-stream";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { formatDerivation, parseDerivation } from "../../src/nix/derivation-file.ts";
 import { parseNarInfo } from "../../src/nix/narinfo.ts";
 import { ReferenceScanner } from "../../src/nix/reference-scanner.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 import { cut } from "../hash/fastcdc-reference.ts";
-import { type Bench, isWanted, type Report, type Row, RUNTIMES } from "./bench.ts";
+import { type Bench, isWanted, OURS, type Report, type Row, RUNTIMES } from "./bench.ts";
 import { withFigures } from "./figures.ts";
+import { compressedFiles } from "./formats/compressed-files.ts";
 import { derivationFiles, hashParts, narInfoFiles, program, text } from "./formats/data.ts";
+import { decodersWith, unbzip2 } from "./formats/decoders.ts";
 import { bench as formats } from "./formats.bench.ts";
 import { cutAll, cutAllByHalves } from "./hashing/fastcdc-peer.ts";
 import { bench } from "./hashing.bench.ts";
@@ -219,6 +222,26 @@ test("what formats are measured with is what it says", () => {
     scanner.push(content);
     expect([...scanner.found]).toEqual(hashParts(1));
   }
+});
+
+describe("the decoders that are compared", () => {
+  const decoders = decodersWith({ bzip2: [unbzip2(unbzip2Stream)] });
+
+  test.each([
+    ["gzip", "numbers.gz", ["DecompressionStream"]],
+    ["bzip2", "numbers.bz2", ["unbzip2-stream"]],
+    ["xz", "numbers.xz", ["xz-decompress"]],
+    ["zstd", "numbers.zst", ["fzstd"]],
+    ["lz4", "numbers.lz4", []],
+  ] as const)("decode %s", async (compression, name, peers) => {
+    const bytes = new Uint8Array(await readFile(`test/compression/samples/${name}`));
+    expect(decoders[compression].map(({ name }) => name)).toEqual([OURS, ...peers]);
+    for (const { decode } of decoders[compression]) expect(await decode(bytes)).toBe(138_894);
+  });
+
+  test("get no files if no format is wanted", async () => {
+    expect((await compressedFiles({ filter: "narinfos", rounds: 1 })).size).toBe(0);
+  });
 });
 
 const BENCHES: Readonly<Record<string, Bench>> = { formats, hashing: bench, storage, substitution, uploads };

@@ -28,6 +28,11 @@ export interface ScriptedBench extends Promising {
   readonly node: string;
   /** Further scripts, by their names on the page's server. */
   readonly scripts: Readonly<Record<string, string>>;
+  /**
+   * Makes the files that the scripts read, by their names. The page's server serves them. In Node,
+   * they lie beside the thread's script.
+   */
+  files?(options: Options): Promise<ReadonlyMap<string, Uint8Array>>;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { ScriptedBench } from "./bench.ts";
+import { compressedFiles } from "./formats/compressed-files.ts";
 
 export const bench: ScriptedBench = {
   worker: "test/bench/formats/worker.ts",
@@ -11,4 +12,5 @@ export const bench: ScriptedBench = {
     { case: "reference scan, text", atLeast: 1000 },
   ],
   facts: () => [],
+  files: compressedFiles,
 };

@@ -49,6 +49,7 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
   const rows: Row[] = [];
   const versions: { chromium?: string; firefox?: string } = {};
   const checks: Outcome[] = [];
+  const files = ("drive" in bench ? undefined : await bench.files?.(options)) ?? new Map<string, Uint8Array>();
   const supported = "drive" in bench ? [bench.runtime] : RUNTIMES;
   for (const runtime of supported.filter((runtime) => !runtimes || runtimes.includes(runtime))) {
     const onMessage = (message: Message): void => {
@@ -65,9 +66,9 @@ export async function main(args: readonly string[], place: Place): Promise<numbe
         if (driven.chromium !== undefined) versions.chromium = driven.chromium;
         checks.push(...driven.checks);
       } else if (runtime === "node") {
-        await runInNode(bench, options, place, onMessage);
+        await runInNode(bench, files, options, place, onMessage);
       } else if (await isInstalled(BROWSERS[runtime])) {
-        versions[runtime] = await runInBrowser(runtime, bench, options, place, onMessage);
+        versions[runtime] = await runInBrowser(runtime, bench, files, options, place, onMessage);
       } else if (runtime === "firefox" && !runtimes) {
         process.stderr.write(`firefox: skipped, there is no ${BROWSERS.firefox.path} (set FIREFOX_PATH to use another one)\n`);
       } else {
@@ -148,6 +149,7 @@ function parseOptions(args: readonly string[]) {
 async function runInBrowser(
   runtime: "chromium" | "firefox",
   bench: ScriptedBench,
+  files: ReadonlyMap<string, Uint8Array>,
   options: Options,
   { root }: Place,
   onMessage: (message: Message) => void,
@@ -157,6 +159,7 @@ async function runInBrowser(
   const silence = new Silence();
   const server = await servePage({
     scripts,
+    files,
     options,
     onMessage(message) {
       silence.broken();
@@ -206,6 +209,7 @@ class Silence {
 
 async function runInNode(
   bench: ScriptedBench,
+  files: ReadonlyMap<string, Uint8Array>,
   options: Options,
   { root, out }: Place,
   onMessage: (message: Message) => void,
@@ -214,6 +218,7 @@ async function runInNode(
   const bundle = await rolldown({ input: join(root, bench.node), platform: "node", external: /^[^./]/ });
   await bundle.write({ file, format: "esm", codeSplitting: false });
   await bundle.close();
+  for (const [name, bytes] of files) await writeFile(join(out, name), bytes);
   const worker = new Worker(file, { workerData: options });
   try {
     await new Promise<void>((resolve, reject) => {

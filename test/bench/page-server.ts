@@ -13,6 +13,8 @@ export interface PageServer {
 export interface PageServerOptions {
   /** Paths of the sources, by the names of the scripts. The page starts `worker.js`. */
   readonly scripts: Readonly<Record<string, string>>;
+  /** Further files, by their names. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
   readonly options: Options;
   onMessage(message: Message): void;
 }
@@ -40,8 +42,9 @@ export const HEADERS = {
 };
 
 /** Serves a page on loopback that runs a benchmark's worker. */
-export async function servePage({ scripts, options, onMessage }: PageServerOptions): Promise<PageServer> {
-  const files = new Map([["/", { type: "text/html", body: PAGE }]]);
+export async function servePage({ scripts, files: further, options, onMessage }: PageServerOptions): Promise<PageServer> {
+  const files = new Map<string, { type: string; body: string | Uint8Array }>([["/", { type: "text/html", body: PAGE }]]);
+  for (const [name, body] of further ?? []) files.set(`/${name}`, { type: "application/octet-stream", body });
   for (const [name, source] of Object.entries(scripts)) {
     files.set(`/${name}`, { type: "text/javascript", body: await bundled(source) });
   }
