@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { equalBytes } from "../../src/bytes.ts";
 import { asDigest, type Digest } from "../../src/castore/digest.ts";
 import { BLOB, CHUNK, DIRECTORY, MAX_OBJECT_LENGTH, NONE, type ObjectKind, ObjectTable } from "../../src/worker/object-table.ts";
 
@@ -52,7 +53,7 @@ test("200,000 objects are found with their locations, and no others", () => {
       kind !== kindOf(i) ||
       offset !== i * 7 ||
       length !== i ||
-      Buffer.compare(table.digest(entry), digest) !== 0
+      !equalBytes(table.digest(entry), digest)
     )
       throw new Error(`object ${i} was found as ${entry} at ${offset}, ${length} long`);
     if (table.find(digest, kindOf(i + 1)) !== NONE) throw new Error(`object ${i} was found as another kind`);
