@@ -56,10 +56,22 @@ class MemoryObjectStore {
   /** Rows in the order of their keys. */
   rows: readonly Row[] = [];
 
+  /** Number of rows before the first one whose key is not less than `key`. */
+  #before(key: Key): number {
+    let [low, high] = [0, this.rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compareKeys((this.rows[middle] as Row)[0], key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   #matching(query: Query, count = Number.POSITIVE_INFINITY): readonly Row[] {
     if (query === undefined) return this.rows.slice(0, count);
-    const range = query instanceof MemoryKeyRange ? query : MemoryKeyRange.bound(query, query);
-    return this.rows.filter(([key]) => range.includes(key)).slice(0, count);
+    if (query instanceof MemoryKeyRange) return this.rows.filter(([key]) => query.includes(key)).slice(0, count);
+    const row = this.rows[this.#before(query)];
+    return row && compareKeys(row[0], query) === 0 ? [row] : [];
   }
 
   async get(query: Query): Promise<unknown> {
@@ -86,14 +98,14 @@ class MemoryObjectStore {
     // IndexedDB returns a binary key as an ArrayBuffer.
     const key = given instanceof Uint8Array ? given.slice().buffer : given;
     const row: Row = [key, structuredClone(value)];
-    const others = this.rows.filter(([other]) => compareKeys(other, key) !== 0);
-    const at = others.findIndex(([other]) => compareKeys(other, key) > 0);
-    this.rows = at < 0 ? [...others, row] : [...others.slice(0, at), row, ...others.slice(at)];
+    const at = this.#before(key);
+    const known = this.rows[at];
+    this.rows = this.rows.toSpliced(at, known && compareKeys(known[0], key) === 0 ? 1 : 0, row);
   }
 
   async delete(query: Query): Promise<void> {
     const gone = new Set(this.#matching(query));
-    this.rows = this.rows.filter((row) => !gone.has(row));
+    if (gone.size > 0) this.rows = this.rows.filter((row) => !gone.has(row));
   }
 }
 
