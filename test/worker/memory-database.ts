@@ -1,6 +1,6 @@
 /**
- * A database in memory, in place of `StoreDatabase`. It runs one transaction after the other, copies
- * values as IndexedDB does, and rolls a transaction back whose work fails.
+ * A database in memory, in place of `StoreDatabase`. It runs one transaction after the other,
+ * copies values as IndexedDB does, and rolls a transaction back whose work fails.
  */
 
 import { compareBytes } from "../../src/bytes.ts";

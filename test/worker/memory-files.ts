@@ -111,7 +111,7 @@ export class MemoryDirectory {
     this.#fail("keys");
   }
 
-  /** Marks the directory and everything in it as deleted, as when the browser clears a site's data. */
+  /** Deletes the directory with everything in it, as when the browser clears a site's data. */
   wipe(): void {
     this.#isDeleted = true;
     for (const entry of this.entries.values()) entry.wipe();
@@ -134,7 +134,9 @@ export class MemoryDirectory {
   }
 }
 
-/** Replaces the origin private file system until `vi.unstubAllGlobals` is called. Returns its root. */
+/**
+ * Replaces the origin private file system until `vi.unstubAllGlobals` is called. Returns its root.
+ */
 export function memoryOpfs(abilities: Partial<FileAbilities> = {}): MemoryDirectory {
   const root = new MemoryDirectory({ hasHandles: true, sharesHandles: true, ...abilities });
   vi.stubGlobal("navigator", { storage: { getDirectory: async () => root } });

@@ -48,7 +48,11 @@ async function remote(rule: DirectorySizeRule = "documented"): Promise<RemoteSto
   return { ...remoteOf(services), node };
 }
 
-/** Verifies the store, and fetches again what is damaged. @returns number of paths that are complete again */
+/**
+ * Verifies the store, and fetches damaged objects again.
+ *
+ * @returns number of paths that are complete again
+ */
 function repair({ store }: MemoryStore, from: RemoteStore, options: OperationOptions = {}): Promise<number> {
   return store.holding(async () => refetch(store, engine, await verifyStore(store, engine, {}), from, options));
 }
