@@ -270,17 +270,6 @@ describe("a database that can't be opened yet", () => {
     await deleteDatabase(name);
     expect(await exists(name)).toBe(false);
   });
-
-  test("that is to be deleted reports that it waits too", async () => {
-    const name = crypto.randomUUID();
-    const old = await holdOldVersion(name);
-    const told: string[] = [];
-    const deleting = deletePackedStore(name, (what) => told.push(what));
-    await expect.poll(() => told, { timeout: 10_000 }).toEqual(["waiting for another tab"]);
-    old.close();
-    await deleting;
-    expect(await exists(name)).toBe(false);
-  });
 });
 
 describe("a store is closed", () => {
