@@ -1,4 +1,4 @@
-import { decodeUtf8, toBase64 } from "../bytes.ts";
+import { decodeUtf8, quote, quoteBytes, toBase64 } from "../bytes.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { FileNode, Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
@@ -40,11 +40,14 @@ export class StoreReads extends EventTarget {
   /**
    * Yields the entries of a directory, ordered by the bytes of their names.
    *
-   * @throws StoreError `not-found` if there is no directory at `path`
+   * @throws StoreError `not-found` if nothing is at `path`; `invalid` if no directory is there
    */
   async *list(storePath: string, path: string | Uint8Array = ""): AsyncGenerator<ListEntry> {
     const entries = await this.calls.call(this.calls.api.reads.list(storePath, path));
-    if (!entries) throw new StoreError("not-found", `${storePath} has no directory at ${JSON.stringify(path)}`);
+    if (!entries) {
+      const shown = typeof path === "string" ? quote(path) : quoteBytes(path);
+      throw new StoreError("not-found", `${storePath} has no directory at ${shown}`);
+    }
     yield* entries;
   }
 

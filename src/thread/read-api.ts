@@ -10,7 +10,11 @@ export interface ReadApi {
   pathInfo(storePath: string): Promise<PathInfo | undefined>;
   /** Streams arrays of PathInfo. */
   pathInfos(to: MessagePort): void;
-  /** Lists the directory at `path` in the store path; `undefined` if there is no directory. */
+  /**
+   * Lists the directory at `path` in the store path; `undefined` if nothing is there.
+   *
+   * @throws StoreError `invalid` if a file or a symlink is there
+   */
   list(storePath: string, path: string | Uint8Array): Promise<ListEntry[] | undefined>;
   node(storePath: string, path: string | Uint8Array): Promise<Node | undefined>;
   readBlob(digest: Digest, range: ByteRange, to: MessagePort): void;
