@@ -159,7 +159,7 @@ describe("closing", () => {
     expect(close).toHaveBeenCalledOnce();
     expect(running.worker.isTerminated).toBe(true);
     expect(running.client.lost.reason).toMatchObject({ code: "closed" });
-    // In reverse order.
+    // The watch of the storage began last, so it ends first.
     expect(ended).toEqual(["storage", "life"]);
   });
 
