@@ -27,6 +27,27 @@ function watchConnections(): IDBDatabase[] {
   return connections;
 }
 
+/** Makes all timers end 50 times as fast, from now on. */
+function hurryTimers(): void {
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = ((callback: () => void, delay = 0) => setTimeout(callback, delay / 50)) as typeof setTimeout;
+  restore.push(() => {
+    globalThis.setTimeout = setTimeout;
+  });
+}
+
+/**
+ * Makes the waits for answers end 50 times as fast too. Only for tests in which no answer comes: a
+ * busy machine may need long for an answer.
+ */
+function hurryAnswers(): void {
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = (delay) => timeout.call(AbortSignal, delay / 50);
+  restore.push(() => {
+    AbortSignal.timeout = timeout;
+  });
+}
+
 function request<T>(asked: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     asked.onsuccess = () => resolve(asked.result);
@@ -184,6 +205,7 @@ describe("a database that the browser has deleted", () => {
   test("fails a transaction that never ends, although the database still exists", async () => {
     const connections = watchConnections();
     const store = await open("indexeddb");
+    hurryTimers();
     const endless = failure(store.database.read("meta", () => new Promise(() => {})));
     await store.count("roots");
     connections[0]?.close();
@@ -201,6 +223,8 @@ describe("a database that the browser has deleted", () => {
     restore.push(() => {
       IDBFactory.prototype.databases = databases;
     });
+    hurryTimers();
+    hurryAnswers();
     connections[0]?.close();
     connections[0]?.dispatchEvent(new Event("close"));
     expect(await failure(store.count("roots"))).toBe("closed");
@@ -212,9 +236,21 @@ describe("a database that the browser has deleted", () => {
     const name = crypto.randomUUID();
     const store = await open("indexeddb", name);
     const info = await importTree(store, TREE);
+    const { databases } = IDBFactory.prototype;
+    let checks = 0;
+    IDBFactory.prototype.databases = async function () {
+      const found = await databases.call(this);
+      checks++;
+      return found;
+    };
+    restore.push(() => {
+      IDBFactory.prototype.databases = databases;
+    });
+    hurryTimers();
     connections[0]?.close();
     connections[0]?.dispatchEvent(new Event("close"));
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    // One check soon after the loss, and two later ones.
+    await expect.poll(() => checks).toBe(3);
     expect(store.database.ended.aborted).toBe(false);
     store.packs.indexeddb.close();
     await expectWhole(store, info);
@@ -249,6 +285,7 @@ describe("a database that can't be opened yet", () => {
     const name = crypto.randomUUID();
     const old = await holdOldVersion(name);
     indexedDB.deleteDatabase(databaseName(name));
+    hurryTimers();
     const told: string[] = [];
     const database = new StoreDatabase(name, (what) => told.push(what));
     const id = database.read("meta", (meta) => meta.get("id"));
@@ -263,6 +300,7 @@ describe("a database that can't be opened yet", () => {
     const old = await holdOldVersion(name);
     const database = new StoreDatabase(name);
     const id = failure(database.read("meta", (meta) => meta.get("id")));
+    hurryAnswers();
     await database.close();
     old.close();
     expect(await id).toBe("closed");
