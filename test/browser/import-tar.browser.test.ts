@@ -12,7 +12,7 @@ async function open(): Promise<Store> {
   return store;
 }
 
-/** Store path on which the tools agree: see test/castore/tar.test.ts. */
+/** Store path on which the tools agree: see test/castore/tar-entries.test.ts. */
 const TREE = "/nix/store/8ma09mm7nw9hvg4s05g3h8p0zg3jn09b-tree";
 const HOLES = "/nix/store/aiij1a86rd18wvg5bjz6h9a6i28pzjxy-holes";
 

@@ -22,7 +22,6 @@ export const GROUPS = {
   archives: {
     room: "castore",
     sources: "tar-entries tar-header tar-parser tar-pax tar-sparse tar-tree nar-entries file-entry",
-    tests: "entries tar tar-limits",
   },
   blobs: {
     room: "castore",
@@ -34,7 +33,7 @@ export const GROUPS = {
     room: "castore",
     sources: `digest node directory directory-closure directory-codec directory-service directory-store cached-directories
       ingest`,
-    tests: "bounds entries",
+    tests: "nar-entries",
     elsewhere: [SUITES],
   },
   "path-infos": {
@@ -48,7 +47,7 @@ export const GROUPS = {
     room: "store",
     sources: `nar nar-listing nar-plan nar-sizes nario tree-walk trees-by-rule directory-reader derived-directories`,
     tests: "nar-range",
-    elsewhere: ["castore/bounds.test.ts", SUITES],
+    elsewhere: [SUITES],
   },
   imports: {
     room: "store",

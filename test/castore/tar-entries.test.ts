@@ -1,7 +1,9 @@
 import { readdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { BlobUploader } from "../../src/castore/blob-uploader.ts";
@@ -13,6 +15,7 @@ import { TarParser } from "../../src/castore/tar-parser.ts";
 import { decompressed } from "../../src/compression/decompress.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { importEntries } from "../../src/store/import.ts";
+import { makeTree, type TreeKind, tarOf } from "../fixtures/trees.ts";
 import { pieces } from "../setup/pieces.ts";
 import { expectLinear } from "../setup/processor-time.ts";
 import { archive, header, pax } from "./tar-builder.ts";
@@ -62,6 +65,30 @@ async function contents(tar: Uint8Array, options: TarOptions & { size?: number }
   await visit(root, "");
   return found;
 }
+
+/** Root of an archive, which may be compressed. */
+async function root(bytes: Uint8Array, size = 1000): Promise<Node> {
+  const store = createMemoryStore();
+  const uploader = new BlobUploader(store.blobs);
+  return (await ingestEntries(store, uploader, tarEntries(decompressed(pieces(bytes, size)), uploader))).node;
+}
+
+describe("GNU and pax tars of one tree have the same root", () => {
+  let dir: string;
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "entries-"));
+  });
+  afterAll(() => rm(dir, { recursive: true, force: true }));
+
+  test.each<TreeKind>(["executables", "symlinks", "empty", "non-utf8", "sort-order", "long-names", "hard-links", "deep"])(
+    "%s",
+    async (kind) => {
+      const path = await makeTree(kind, dir);
+      const gnu = await root(await tarOf(path));
+      expect(await root(await tarOf(path, { format: "pax" }), 65_536)).toEqual(gnu);
+    },
+  );
+});
 
 describe("real archives", () => {
   test.each([...archivesIn("."), ...archivesIn("cases")])("%s holds the tree", async (path) => {
@@ -199,4 +226,31 @@ describe("hostile archives", () => {
     expect(root).toMatchObject({ kind: "file", size: 1n });
     expect(most).toBeLessThan(50 * 1024 * 1024);
   });
+});
+
+describe("compressed archives", () => {
+  const tar = archive(header({ name: "d/", type: "5", mode: 0o755 }), header({ name: "d/f", size: 2 }), "hi");
+  test("gzip is read, in pieces of any size", async () => {
+    const plain = await root(tar);
+    for (const size of [1, 10, 1000]) expect(await root(gzipSync(tar), size)).toEqual(plain);
+  });
+
+  test.each([
+    ["cut short", gzipSync(tar).subarray(0, 40)],
+    ["damaged", gzipSync(tar).map((byte, i) => (i === 30 ? byte ^ 255 : byte))],
+    ["xz", Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 0])],
+  ])("%s is refused", async (_, bytes) => {
+    await expect(root(bytes)).rejects.toMatchObject({ code: "invalid" });
+  });
+});
+
+test("a tar may start with the same bytes as bzip2", async () => {
+  const tar = new Uint8Array(512);
+  tar.set(utf8("BZh1"));
+  const source = async function* () {
+    yield tar;
+  };
+  const read: Uint8Array[] = [];
+  for await (const bytes of decompressed(source())) read.push(bytes);
+  expect(read).toEqual([tar]);
 });
