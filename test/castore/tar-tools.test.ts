@@ -8,7 +8,9 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nix, nixLine, removeNixStore } from "../setup/tools.ts";
 
-/** Checks that GNU tar and Nix give the archives the store paths that tar-entries.test.ts expects. */
+/**
+ * Checks that GNU tar and Nix give the archives the store paths that tar-entries.test.ts expects.
+ */
 
 const ARCHIVES = join(import.meta.dirname, "archives");
 const TREE = "/nix/store/8ma09mm7nw9hvg4s05g3h8p0zg3jn09b-tree";

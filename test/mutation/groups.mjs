@@ -99,7 +99,10 @@ function groupOf(group) {
   return found;
 }
 
-/** What is wrong with the groups: each source file must be in one group, and each file must exist. */
+/**
+ * What is wrong with the groups. Each source file must be in one group, and each named file must
+ * exist.
+ */
 export function problemsOfGroups() {
   const names = Object.keys(GROUPS);
   const grouped = names.flatMap(sourcesOf);
