@@ -1,18 +1,14 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
 import type { ContentAddressMethod } from "../../src/nix/content-address.ts";
 import type { Derivation } from "../../src/nix/derivation.ts";
-import { formatDerivation, parseDerivation } from "../../src/nix/derivation-file.ts";
+import { formatDerivation } from "../../src/nix/derivation-file.ts";
 import { outputPaths, withOutputPaths } from "../../src/nix/derivation-paths.ts";
 import type { HashAlgorithm } from "../../src/nix/hash.ts";
-import { parseStorePath } from "../../src/nix/store-path.ts";
 import { checkContentAddress } from "../../src/store/content-address-check.ts";
 import { importFile, importNar } from "../../src/store/import.ts";
 import { importDerivation } from "../../src/store/import-derivation.ts";
-import type { PathInfo } from "../../src/store/path-info.ts";
 import { pathInfosToJson } from "../../src/store/path-info-json.ts";
 import { fixture, fixtureText } from "../nix/fixture.ts";
 import { archive, table } from "../nix/nix-2.34.ts";
@@ -116,74 +112,6 @@ test("texts and a derivation with references get the paths of builtins.toFile an
   expect(await importDerivation(store, engine, bytes, { name: drv.path.slice(11) })).toEqual(derivation);
 });
 
-test.each([
-  ["2.8", "derivations"],
-  ["2.34", "nix-2.34/derivations"],
-])("derivations of Nix %s are imported after their inputs, under their own store paths", async (_, folder) => {
-  const store = createMemoryStore();
-  const dir = join(import.meta.dirname, "../nix", folder);
-  const names = readdirSync(dir).filter((name) => name.endsWith(".drv"));
-  expect(names.length).toBeGreaterThan(10);
-  const left = new Map<string, Derivation>();
-  for (const name of names) {
-    const derivation = parseDerivation(derivationFile(name, folder), parseStorePath(name).name.slice(0, -".drv".length));
-    left.set(`/nix/store/${name}`, derivation);
-    for (const storePath of derivation.inputSources)
-      if (!names.includes(storePath.slice(11))) await store.pathInfos.put({ ...SOURCE, storePath });
-  }
-  const inputs = ({ inputSources, inputDerivations }: Derivation) => [...new Set([...inputSources, ...inputDerivations.keys()])];
-  const imported = (path: string) =>
-    importDerivation(store, engine, derivationFile(path.slice(11), folder), { name: path.slice(11) });
-  while (left.size > 0) {
-    const ready = [...left].filter(([, derivation]) => !inputs(derivation).some((path) => left.has(path)));
-    for (const path of left.keys()) {
-      if (ready.some(([one]) => one === path)) continue;
-      expect(await failure(imported(path))).toMatchObject({ code: "not-found" });
-    }
-    for (const [path, derivation] of ready) {
-      const info = await imported(path);
-      expect(info.storePath).toBe(path);
-      expect(info.references).toEqual(
-        inputs(derivation)
-          .map((reference) => reference.slice(11))
-          .sort(),
-      );
-    }
-    for (const [path] of ready) left.delete(path);
-    expect(ready).not.toEqual([]);
-  }
-});
-
-test("an output path below dynamic inputs is unknown as in Nix 2.35, or that of Nix 2.34", async () => {
-  const folder = "nix-2.34/derivations";
-  const store = createMemoryStore();
-  await importDerivation(store, engine, derivationFile("7rnz720ha1j3x5w57g15kp5csxaasbvs-known.drv.drv", folder), {
-    name: "known.drv.drv",
-  });
-  const name = "b6z1bn2scl2k23cajxjkf1a7qmk96yjs-dynamic-known.drv";
-  const derivation = parseDerivation(derivationFile(name, folder), "dynamic-known");
-  const changed = (path: string | undefined) => {
-    const known = path === undefined ? undefined : parseStorePath(path);
-    const paths = new Map([...derivation.outputs.keys()].map((output) => [output, known] as const));
-    return formatDerivation(withOutputPaths(derivation, paths));
-  };
-  await importDerivation(store, engine, derivationFile(name, folder), { name });
-  const imported = await importDerivation(store, engine, changed(undefined), { name: "dynamic-known.drv" });
-  expect(imported.storePath).not.toBe(`/nix/store/${name}`);
-  const other = changed("/nix/store/00000000000000000000000000000000-dynamic-known");
-  expect(await failure(importDerivation(store, engine, other, { name: "dynamic-known.drv" }))).toMatchObject({ code: "invalid" });
-});
-
-/** A source that the derivation refers to and that the fixtures lack. */
-const SOURCE: PathInfo = {
-  storePath: "",
-  node: { kind: "symlink", target: utf8("x") },
-  narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-  narSize: 112,
-  references: [],
-  signatures: [],
-};
-
 const PATH = "/nix/store/1hryix9h2wg9adnmdq32a04c7kqxxh01-plain";
 
 test.each([
@@ -212,35 +140,6 @@ test("only a file can have a flat content address", async () => {
     }
   }
 });
-
-test.each([
-  ["another name", (bytes: Uint8Array) => bytes, "00000000000000000000000000000000-base.drv", "corrupt"],
-  ["no derivation", () => utf8("Derive()"), "base.drv", "invalid"],
-  ["not Nix's way to write it", (bytes: Uint8Array) => swapped(bytes), "base.drv", "invalid"],
-  ["not a derivation's name", (bytes: Uint8Array) => bytes, "base", "invalid"],
-  ["an output's path that does not follow from it", withOtherOutput, "base.drv", "invalid"],
-])("a derivation with %s is refused", async (_, spoil, name, code) => {
-  const bytes = spoil(derivationFile("fcmry67dw5g6mrk3hz3l42idyk7djb8a-base.drv"));
-  expect(await failure(importDerivation(createMemoryStore(), engine, bytes, { name }))).toMatchObject({ code });
-});
-
-function withOtherOutput(bytes: Uint8Array): Uint8Array {
-  const derivation = parseDerivation(bytes, "base");
-  const path = parseStorePath("/nix/store/00000000000000000000000000000000-base");
-  return formatDerivation(withOutputPaths(derivation, new Map([["out", path]])));
-}
-
-/** Swaps two environment variables of a derivation. */
-function swapped(bytes: Uint8Array): Uint8Array {
-  const text = new TextDecoder().decode(bytes);
-  const changed = text.replace(/(\("builder","[^"]*"\)),(\("[^"]*","[^"]*"\))/, "$2,$1");
-  expect(changed).not.toBe(text);
-  return utf8(changed);
-}
-
-function derivationFile(name: string, folder = "derivations"): Uint8Array {
-  return new Uint8Array(readFileSync(join(import.meta.dirname, "../nix", folder, name)));
-}
 
 /**
  * The derivation that make-fixtures.sh instantiates. Its store path shows whether these bytes are

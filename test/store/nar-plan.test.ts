@@ -189,23 +189,8 @@ describe("a range far inside a file is found without reading up to it", () => {
   });
 });
 
-test("the sizes of a large tree are calculated in turns, so other tasks run", async () => {
-  const store = createMemoryStore();
-  const directories = [...Array(40).keys()].map((i) =>
-    makeDirectory([...Array(2000).keys()].map((j) => ({ name: utf8(`${i}-${j}`), node: { kind: "symlink", target: utf8("x") } }))),
-  );
-  const top = makeDirectory(directories.map((inner, i) => ({ name: utf8(`${i}`), node: directoryNode(inner, "documented") })));
-  await store.directories.put([...directories, top]);
-  let turns = 0;
-  const timer = setInterval(() => turns++, 1);
-  await narSize(store, directoryNode(top, "documented"));
-  clearInterval(timer);
-  expect(turns).toBeGreaterThan(0);
-});
-
 test("the listing of a tree equals the listing of its NAR, without reading contents", async () => {
   const listing = await listNode({ directories: castore.directories }, root);
   expect(listing).toEqual(await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream()));
   expect(whole.length).toBe(await narSize(castore, root));
-  await expect(listNode(castore, root, { maxEntries: 10 })).rejects.toMatchObject({ code: "invalid" });
 });

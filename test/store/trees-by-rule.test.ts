@@ -16,7 +16,7 @@ import type { PathInfo } from "../../src/store/path-info.ts";
 import { readOnly } from "../../src/store/read-only.ts";
 import type { LocalStoreServices, RemoteStore, StoreServices } from "../../src/store/services.ts";
 import { TreesByRule } from "../../src/store/trees-by-rule.ts";
-import { engine, importFiles } from "../store/fixtures.ts";
+import { engine, importFiles } from "./fixtures.ts";
 
 /**
  * Stock snix clients accept doubled sizes only. Under snix's names our daemon therefore shows trees
