@@ -46,7 +46,6 @@ export const GROUPS = {
   nars: {
     room: "store",
     sources: `nar nar-listing nar-plan nar-sizes nario tree-walk trees-by-rule directory-reader derived-directories`,
-    tests: "nar-range",
     elsewhere: [SUITES],
   },
   imports: {
@@ -56,7 +55,7 @@ export const GROUPS = {
   substitution: {
     room: "store",
     sources: "binary-cache cache-files http-answer import-substitutes substitute substituter",
-    tests: "substitute-bad-input substitute-failures",
+    tests: "substitute-bad-input",
   },
   sync: {
     room: "store",

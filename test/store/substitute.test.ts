@@ -200,19 +200,3 @@ test("an abort rejects with its reason", async () => {
   await expect(substitute(from, { signal: controller.signal })).rejects.toThrow("enough");
   expect(await stored()).not.toContain(ROOT.storePath);
 });
-
-test.each(["ftp://cache.test", "cache.test", "https://cache.test?x=y", "https://user:secret@cache.test"])(
-  "refused as a cache: %s",
-  (url) => {
-    expect(() => new BinaryCache(url)).toThrow(expect.objectContaining({ code: "invalid" }));
-  },
-);
-
-test("a cache's nix-cache-info is read", async () => {
-  const says = (text: string | number) => cache((path) => (path === "nix-cache-info" ? text : undefined));
-  const text = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n";
-  expect(await says(text).info()).toEqual({ storeDir: "/nix/store", wantMassQuery: true, priority: 40 });
-  await expect(says("StoreDir: /gnu/store\n").info()).rejects.toMatchObject({ code: "invalid" });
-  await expect(says(404).info()).rejects.toMatchObject({ code: "not-found" });
-  await expect(says("<html>").info()).rejects.toMatchObject({ code: "invalid" });
-});
