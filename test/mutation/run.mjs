@@ -135,8 +135,12 @@ for (const [group, files] of chosen(positionals)) {
       for (const mutant of own)
         if (mutant.status === "Survived" || mutant.status === "NoCoverage") process.stdout.write(line(mutant));
     }
+  } catch (error) {
+    process.stderr.write(`mutation: can't test the mutants of ${group}: ${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 1;
+    break;
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
 }
-process.stdout.write(`${"total".padEnd(42)}${total}\n`);
+if (process.exitCode === undefined) process.stdout.write(`${"total".padEnd(42)}${total}\n`);

@@ -7,6 +7,7 @@ export default defineConfig({
     include: ["test/{castore,store,node}/*.test.ts", "test/mutation/memory-suites.ts"],
     exclude: ["**/*.browser.test.ts"],
     setupFiles: ["test/mutation/skip-slow.ts"],
+    isolate: false,
     testTimeout: 10_000,
     hookTimeout: 10_000,
   },
