@@ -117,6 +117,14 @@ describe("archives that no tar writes", () => {
   });
 });
 
+test("entries come in batches of 1000", async () => {
+  const tar = archive(d, ...Array.from({ length: 1999 }, (_, i) => symlink(`d/${i}`, "x")));
+  const counts: number[] = [];
+  const uploader = new BlobUploader(createMemoryStore().blobs);
+  for await (const entries of tarEntries(pieces(tar, 100_000), uploader)) counts.push(entries.length);
+  expect(counts).toEqual([1000, 1000, 0]);
+});
+
 describe("with stripRoot: false", () => {
   const keep = { stripRoot: false };
 

@@ -20,7 +20,7 @@ const MESSAGE_ARGUMENT = new Map([["StoreError", 1]]);
 function isErrorMessage({ parent, listKey, key }) {
   if (parent?.type !== "NewExpression" || listKey !== "arguments") return false;
   const name = parent.callee?.name ?? "";
-  return name.endsWith("Error") && key === (MESSAGE_ARGUMENT.get(name) ?? 0);
+  return /(?:Error|Fault)$/.test(name) && key === (MESSAGE_ARGUMENT.get(name) ?? 0);
 }
 
 export const strykerPlugins = [
