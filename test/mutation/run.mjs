@@ -73,7 +73,7 @@ function testMutants(group, files, temporary, { jobs, incremental }) {
     tempDirName: temporary,
     cleanTempDir: "always",
     concurrency: jobs,
-    timeoutMS: 5_000,
+    timeoutMS: 8_000,
     dryRunTimeoutMinutes: 20,
     reporters: process.stdout.isTTY ? ["progress"] : [],
     // Stryker warns if it has no reporter.

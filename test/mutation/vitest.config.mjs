@@ -33,7 +33,8 @@ export default defineConfig({
     sequence: { sequencer: LightFirst },
     // Mutants of module state are left out, so the test files of a mutant may share their modules.
     isolate: false,
-    testTimeout: 10_000,
-    hookTimeout: 10_000,
+    // A test that hangs ends before StrykerJS would have to restart Vitest (`timeoutMS` in run.mjs).
+    testTimeout: 4_000,
+    hookTimeout: 4_000,
   },
 });
