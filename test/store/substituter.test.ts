@@ -15,7 +15,7 @@ import { findSubstitute, type Substitute, Substituter } from "../../src/store/su
 import { pseudoRandom } from "../conformance/content.ts";
 import { collect, engine, failure, importFiles } from "./fixtures.ts";
 
-/** Content of the path. The store already has most of it, so copying the rest costs less than a NAR. */
+/** Content of the path. The store has most of it, so copying the rest costs less than a NAR. */
 const SHARED = pseudoRandom(200_000, 1);
 const FILES = { shared: SHARED, "sub/new": utf8("new") };
 
