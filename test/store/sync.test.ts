@@ -370,4 +370,184 @@ describe("copyBetweenStores", () => {
     expect(await failure(copying)).toBe(reason);
     expect(await listed(to)).toEqual([]);
   });
+
+  test("tells each path once it is there, dependencies first, also those that were there before", async () => {
+    const to = createMemoryStore();
+    const told: string[] = [];
+    const onPath = async (storePath: string): Promise<void> => {
+      expect(await to.pathInfos.get(storePath.slice(11, 43))).toBeDefined();
+      told.push(storePath);
+    };
+    const { paths } = await copyBetweenStores(sample, to, [DEMO], { engine, onPath });
+    expect(told).toHaveLength(paths);
+    expect(told.at(-1)).toBe(DEMO);
+    const first = told.splice(0);
+    await to.pathInfos.delete(DEMO.slice(11, 43));
+    expect(await copyBetweenStores(sample, to, [DEMO], { engine, onPath })).toMatchObject({ paths: 1, reused: first.length - 1 });
+    expect(told).toEqual(first);
+  });
+
+  test("stops after the path at which onPath fails or aborts", async () => {
+    const reason = new Error("enough");
+    const controller = new AbortController();
+    for (const onPath of [() => Promise.reject(reason), () => controller.abort(reason)]) {
+      const to = createMemoryStore();
+      const copying = copyBetweenStores(sample, to, [DEMO], { engine, onPath, signal: controller.signal });
+      expect(await failure(copying)).toBe(reason);
+      expect(await listed(to)).toHaveLength(1);
+    }
+    let asked = 0;
+    const from = { ...sample, pathInfos: { ...sample.pathInfos, get: async () => void asked++ } };
+    for (const closure of [true, false]) {
+      const copying = copyBetweenStores(from, createMemoryStore(), [DEMO], { engine, closure, signal: AbortSignal.abort(reason) });
+      expect(await failure(copying)).toBe(reason);
+    }
+    expect(asked).toBe(0);
+  });
+
+  test("asks the source for a path once, however often and in whatever form it is named", async () => {
+    let asked = 0;
+    const get = (hashPart: string) => {
+      asked++;
+      return sample.pathInfos.get(hashPart);
+    };
+    const from = { ...sample, pathInfos: { get, list: () => sample.pathInfos.list(), put: sample.pathInfos.put } };
+    const to = createMemoryStore();
+    const names = [DEMO, DEMO.slice(11), DEMO.slice(11, 43)];
+    expect(await copyBetweenStores(from, to, names, { engine, closure: false })).toMatchObject({ paths: 1, reused: 0 });
+    expect(asked).toBe(1);
+    expect(await failure(copyBetweenStores(from, to, [`${DEMO}x`], { engine, closure: false }))).toMatchObject({
+      code: "not-found",
+    });
+  });
+
+  test("refuses a malformed path info of the source, and copies nothing", async () => {
+    const info = (await sample.pathInfos.get(DEMO.slice(11, 43))) as PathInfo;
+    const get = async () => ({ ...info, narSize: -1, references: [] });
+    const from = { ...sample, pathInfos: { get, list: () => sample.pathInfos.list(), put: sample.pathInfos.put } };
+    const to = createMemoryStore();
+    expect(await failure(copyBetweenStores(from, to, [DEMO], { engine }))).toMatchObject({ name: "StoreError", code: "invalid" });
+    expect(await listed(to)).toEqual([]);
+  });
+
+  describe("progress over several paths", () => {
+    async function progress(from: StoreServices, to: StoreServices, paths: readonly PathInfo[], verify: boolean) {
+      const steps: Progress[] = [];
+      const onProgress = (step: Progress): void => void steps.push(step);
+      await copyBetweenStores(
+        from,
+        to,
+        paths.map(({ storePath }) => storePath),
+        { engine, onProgress, verify },
+      );
+      return steps;
+    }
+
+    test("counts each path with the size of its NAR, whatever is copied", async () => {
+      const from = createMemoryStore();
+      const first = await importFiles(from, "first", { a: new Uint8Array(5000).fill(1) });
+      const second = await importFiles(from, "second", { a: new Uint8Array(5000).fill(1), b: utf8("b") });
+      const to = createMemoryStore();
+      const steps = await progress(from, to, [first, second], true);
+      const total = first.narSize + second.narSize;
+      expect(steps.every((step) => step.unit === "bytes" && step.total === total)).toBe(true);
+      const phases = (phase: string) => steps.filter((step) => step.phase === phase).map(({ loaded }) => loaded);
+      expect(phases("copying")).toContain(first.narSize);
+      expect(phases("copying").at(-1)).toBe(total);
+      expect(phases("verifying")).toContain(first.narSize);
+      expect(phases("verifying").at(-1)).toBe(total);
+      // The first path is verified before the second one is copied.
+      expect(steps.findIndex((step) => step.phase === "verifying")).toBeLessThan(
+        steps.findIndex((step) => step.phase === "copying" && step.loaded > first.narSize),
+      );
+      // Nothing is told twice.
+      expect(new Set(steps.map(({ phase, loaded }) => `${phase} ${loaded}`)).size).toBe(steps.length);
+    });
+
+    test("has no verifying if nothing is verified, and none at all if nothing is missing", async () => {
+      const from = createMemoryStore();
+      const info = await importFiles(from, "first", { a: utf8("a") });
+      const to = createMemoryStore();
+      const steps = await progress(from, to, [info], false);
+      expect([...new Set(steps.map(({ phase }) => phase))]).toEqual(["copying"]);
+      expect(steps.at(-1)?.loaded).toBe(info.narSize);
+      expect(await progress(from, to, [info], true)).toEqual([]);
+    });
+  });
+
+  describe("a remote that calculates NARs", () => {
+    async function copyWith(answers: readonly (StoreError | "right")[], files: Record<string, Uint8Array> = { a: utf8("a") }) {
+      const from = createMemoryStore();
+      const info = await importFiles(from, "thing", files);
+      const to = createMemoryStore();
+      let asked = 0;
+      let puts = 0;
+      const { putMany } = to.blobs;
+      to.blobs.putMany = (...args) => {
+        puts++;
+        return putMany.apply(to.blobs, args);
+      };
+      const report = await copyBetweenStores(from, to, [info.storePath], {
+        engine,
+        async calculateNar(node) {
+          expect(node).toEqual(info.node);
+          const answer = answers[asked++];
+          if (answer === "right") return { narSize: info.narSize, narHash: info.narHash };
+          throw answer ?? new Error("nobody asked for more");
+        },
+      }).catch((error: unknown) => error);
+      return { report, asked, puts, there: await listed(to) };
+    }
+
+    test("is believed", async () => {
+      expect(await copyWith(["right"])).toMatchObject({ report: { paths: 1, objects: 2, bytes: 1 }, asked: 1, puts: 1 });
+    });
+
+    test.each(["not-found", "conflict", "corrupt"] as const)(
+      "gets the whole content again if it says %s, and the report counts both copies",
+      async (code) => {
+        const missing = new StoreError(code, "a blob is missing");
+        const again = await copyWith([missing, "right"]);
+        expect(again).toMatchObject({ report: { paths: 1 }, asked: 2 });
+        expect(again.there).toHaveLength(1);
+        expect(await copyWith([missing, missing])).toMatchObject({ report: missing, asked: 2, there: [] });
+      },
+    );
+
+    test.each(["unavailable", "denied", "quota"] as const)("is not asked again if it says %s", async (code) => {
+      const error = new StoreError(code, "no");
+      expect(await copyWith([error])).toMatchObject({ report: error, asked: 1, there: [] });
+    });
+  });
+
+  test("content that does not match is corrupt at once if this thread calculates the NAR", async () => {
+    const from = createMemoryStore();
+    const truth = await importFiles(from, "lie", { a: utf8("a") });
+    await from.pathInfos.delete(truth.storePath.slice(11, 43));
+    await from.pathInfos.put({ ...truth, narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" });
+    const to = createMemoryStore();
+    let puts = 0;
+    const { put } = to.directories;
+    to.directories.put = (...args) => {
+      puts++;
+      return put.apply(to.directories, args);
+    };
+    expect(await failure(copyBetweenStores(from, to, [truth.storePath], { engine }))).toMatchObject({ code: "corrupt" });
+    expect(puts).toBe(1);
+  });
+
+  test("reads chunks at the target on request", async () => {
+    const from = createMemoryStore();
+    const to = createMemoryStore();
+    const large = new Uint8Array(3_000_000).map((_, i) => (i * i) >>> 7);
+    const info = await importFiles(from, "large", { large });
+    const changed = large.slice();
+    changed[0] = 1 + (changed[0] as number);
+    await importFiles(to, "other", { changed });
+    const copy = (reuseChunks: boolean, target: LocalStoreServices) =>
+      copyBetweenStores(from, target, [info.storePath], { engine, reuseChunks });
+    expect((await copy(false, createMemoryStore())).bytes).toBe(large.length);
+    expect((await copy(true, to)).bytes).toBeLessThan(large.length / 2);
+    expect(await to.pathInfos.get(info.storePath.slice(11, 43))).toEqual(info);
+  });
 });
