@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { digestKey, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
+import type { Directory } from "../../src/castore/directory.ts";
 import type { Node } from "../../src/castore/node.ts";
 import { missingContent } from "../../src/store/missing-content.ts";
 import { pseudoRandom } from "../conformance/content.ts";
@@ -101,4 +102,66 @@ describe("the cost of a copy", () => {
       code: "not-found",
     });
   });
+});
+
+test("blobs are looked up 256 at a time, and a large one's chunks only if it has more than a MiB", async () => {
+  const [from, to] = [createMemoryStore(), createMemoryStore()];
+  const most = pseudoRandom(1024 * 1024, 1);
+  const files = Object.fromEntries(Array.from({ length: 256 }, (_, i) => [`f${i}`, utf8(`file ${i}`)]));
+  const { node } = await importFiles(from, "tree", { ...files, most });
+  const lookups: number[] = [];
+  const { stat } = to.blobs;
+  to.blobs.stat = (digests, options) => {
+    lookups.push(digests.length);
+    return stat.call(to.blobs, digests, options);
+  };
+  let chunkLists = 0;
+  const { stat: statFrom } = from.blobs;
+  from.blobs.stat = (...args) => {
+    chunkLists++;
+    return statFrom.apply(from.blobs, args);
+  };
+  await missingContent(from, to, node, { limit });
+  expect([lookups, chunkLists]).toEqual([[256, 1], 0]);
+  const more = pseudoRandom(1024 * 1024 + 1, 2);
+  await missingContent(from, to, fileNode(more), { limit });
+  expect(chunkLists).toBe(1);
+});
+
+test("the signal reaches each call, and the stream of directories is closed after a failure", async () => {
+  const [from, to] = [createMemoryStore(), createMemoryStore()];
+  const { node } = await importFiles(from, "tree", { "a/x": utf8("x"), "b/y": utf8("y") });
+  const many = Object.fromEntries(Array.from({ length: 256 }, (_, i) => [`${i}`, utf8(`${i}`)]));
+  const wide = await importFiles(from, "wide", { ...many, "sub/x": utf8("x") });
+  const { signal } = new AbortController();
+  const signals = new Set<AbortSignal | undefined>();
+  const { get } = to.directories;
+  to.directories.get = (digest, options) => {
+    signals.add(options?.signal);
+    return get.call(to.directories, digest, options);
+  };
+  to.blobs.stat = (_, options) => {
+    signals.add(options?.signal);
+    return Promise.reject(new Error("the store is gone"));
+  };
+  let returned = 0;
+  const { getClosure } = from.directories;
+  from.directories.getClosure = async (digest, options) => {
+    const closure = await getClosure.call(from.directories, digest, options);
+    const iterator = closure?.[Symbol.asyncIterator]();
+    if (!iterator) return undefined;
+    const watched: AsyncIterator<Directory> = {
+      next: () => iterator.next(),
+      return: async () => {
+        returned++;
+        return { done: true, value: undefined };
+      },
+    };
+    return { [Symbol.asyncIterator]: () => watched };
+  };
+  // The root fills a batch of blobs, whose lookup fails, before its directory is read.
+  expect(await failure(missingContent(from, to, wide.node, { limit, signal }))).toMatchObject({ message: "the store is gone" });
+  expect(returned).toBe(1);
+  expect(await failure(missingContent(from, to, node, { limit, signal }))).toMatchObject({ message: "the store is gone" });
+  expect([...signals]).toEqual([signal]);
 });
