@@ -26,6 +26,7 @@ export class JournalDrain {
   readonly #limits: Limits;
   #timer: NodeJS.Timeout | undefined;
   #step: Promise<boolean> | undefined;
+  #isClosed = false;
 
   constructor(journal: ObjectJournal, target: ObjectStore, limits = LIMITS) {
     this.#journal = journal;
@@ -66,9 +67,9 @@ export class JournalDrain {
    * @throws StoreError as `empty`
    */
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.empty();
-    clearTimeout(this.#timer);
   }
 
   #isFilled(part: number): boolean {
@@ -77,6 +78,7 @@ export class JournalDrain {
 
   #startIn(delay: number): void {
     clearTimeout(this.#timer);
+    if (this.#isClosed) return;
     this.#timer = setTimeout(async () => {
       try {
         if (await this.#once()) this.#startIn(0);
