@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { StoredDirectoryService } from "../castore/directory-store.ts";
 import type { HashEngine } from "../hash/engine.ts";
+import { acquiring } from "../resource-stack.ts";
 import { publishAfter } from "../store/publish-after.ts";
 import type { LocalStoreServices } from "../store/services.ts";
 import type { UploadRecords } from "./binary-cache/uploads.ts";
@@ -43,22 +44,13 @@ export function defaultDataDir(environment: NodeJS.ProcessEnv = process.env): st
  */
 export async function openEmbeddedStore(dataDir: string, options: { engine?: HashEngine } = {}): Promise<EmbeddedStore> {
   const root = resolve(dataDir);
-  const environment = await LmdbEnvironment.open(join(root, "store.lmdb"));
-  let disown = (): void => {};
-  try {
-    disown = ownDataDir(environment, root);
-    const files = await FileObjectStore.open(root, { exclusive: true });
-    const objects = new StagedObjectStore(root, files, new ObjectJournal(environment, KEY_ORDER));
+  return acquiring(async (acquired) => {
+    const environment = acquired.use(await LmdbEnvironment.open(join(root, "store.lmdb")));
+    acquired.defer(ownDataDir(environment, root));
     const records = environment.records("cache-uploads");
+    const files = await FileObjectStore.open(root, { exclusive: true });
+    const objects = acquired.use(new StagedObjectStore(root, files, new ObjectJournal(environment, KEY_ORDER)));
     let closing: Promise<void> | undefined;
-    const close = async () => {
-      try {
-        await objects.close();
-      } finally {
-        disown();
-        await environment.close();
-      }
-    };
     return {
       blobs: new ChunkedBlobService(new ObjectChunkStore(objects), options.engine ?? new NodeHashEngine()),
       directories: new StoredDirectoryService(storeAfter(environment.directories, () => objects.flush())),
@@ -77,13 +69,9 @@ export async function openEmbeddedStore(dataDir: string, options: { engine?: Has
         await environment.flush();
       },
       close: () => {
-        closing ??= close();
+        closing ??= acquired.dispose();
         return closing;
       },
     };
-  } catch (error) {
-    disown();
-    await environment.close();
-    throw error;
-  }
+  });
 }

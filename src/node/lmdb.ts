@@ -6,6 +6,7 @@ import type { Digest } from "../castore/digest.ts";
 import type { DirectoryStore } from "../castore/directory-store.ts";
 import { StoreError } from "../error.ts";
 import { parseHashPart } from "../nix/store-path.ts";
+import { acquiring } from "../resource-stack.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { checkPathInfo } from "../store/path-info-check.ts";
 import { mergePathInfo } from "../store/path-info-merge.ts";
@@ -45,7 +46,10 @@ export class LmdbEnvironment {
   static async open(path: string): Promise<LmdbEnvironment> {
     try {
       await mkdir(dirname(path), { recursive: true });
-      return new LmdbEnvironment(path, open({ path, noSubdir: true, maxDbs: 8 }));
+      return await acquiring(async (acquired) => {
+        const root = acquired.adopt(open({ path, noSubdir: true, maxDbs: 8 }), (opened) => opened.close());
+        return new LmdbEnvironment(path, root);
+      });
     } catch (error) {
       throw writeError(error, `can't open ${path}`);
     }
@@ -104,9 +108,13 @@ export class LmdbEnvironment {
     return disk !== undefined && disk.bavail * disk.bsize < NEARLY_FULL;
   }
 
+  /** Flushes, and closes the file. The file is closed even if the flush fails. */
   async close(): Promise<void> {
-    await this.flush();
-    await this.#root.close();
+    try {
+      await this.flush();
+    } finally {
+      await this.#root.close();
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import { StoreError } from "../error.ts";
+import { acquiring, type ResourceStack } from "../resource-stack.ts";
 import { type AccessRules, createAccessCheck, isLoopbackAddress } from "./access.ts";
 import { createRpcListener } from "./rpc/listener.ts";
 import type { Routes } from "./rpc/routes.ts";
@@ -54,7 +55,11 @@ const SESSION_MEMORY = 64;
  * @throws StoreError `unavailable` if it can't listen on the address; `invalid` if an allowed
  *   origin has a wrong form
  */
-export async function startServer(listen: ListenAddress, options: ServerOptions): Promise<RunningServer> {
+export function startServer(listen: ListenAddress, options: ServerOptions): Promise<RunningServer> {
+  return acquiring((acquired) => start(acquired, listen, options));
+}
+
+async function start(acquired: ResourceStack, listen: ListenAddress, options: ServerOptions): Promise<RunningServer> {
   const closing = new AbortController();
   const rpc = createRpcListener(options.routes, closing.signal);
   const access = createAccessCheck(options);
@@ -89,7 +94,9 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
   // This server doesn't listen itself: it gets its connections from the socket server. Node only
   // checks for slow headers after the `listening` event.
   http.emit("listening");
+  acquired.defer(() => void http.close());
   const http2 = createHttp2Server({ settings: { initialWindowSize: STREAM_WINDOW }, maxSessionMemory: SESSION_MEMORY }, handle);
+  acquired.defer(() => void http2.close());
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   http2.on("session", (session) => {
@@ -117,12 +124,14 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
   };
 
   await startListening(server, listen);
+  acquired.defer(() => void server.close());
   const bound = server.address();
   checkHost = typeof bound === "object" && bound !== null && isLoopbackAddress(bound.address);
 
+  const address = "path" in listen ? `unix:${listen.path}` : formatAddress(listen.host, bound);
   let closed: Promise<void> | undefined;
   return {
-    address: "path" in listen ? `unix:${listen.path}` : formatAddress(listen.host, bound),
+    address,
     close: () => {
       closed ??= new Promise((resolve) => {
         const timer = setTimeout(() => {
@@ -131,9 +140,7 @@ export async function startServer(listen: ListenAddress, options: ServerOptions)
         }, options.closeTimeout ?? 10_000);
         server.close(() => {
           clearTimeout(timer);
-          http.close();
-          http2.close();
-          resolve();
+          resolve(acquired.dispose());
         });
         closing.abort();
         for (const session of sessions) session.close();

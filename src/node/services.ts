@@ -2,6 +2,7 @@ import { NixCachePathInfoService } from "../backends/nix-cache.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
+import { acquiring } from "../resource-stack.ts";
 import type { PathInfoService } from "../store/path-info-service.ts";
 import { publishAfter } from "../store/publish-after.ts";
 import type { CalculateNarThere, StoreServices } from "../store/services.ts";
@@ -47,18 +48,16 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
   requireCapability(parsed.directories, "directories");
   const substituting = offers(parsed.pathInfos, "substitutes");
   if (!substituting) requireCapability(parsed.pathInfos, "pathInfos");
-  const opened = new Map<string, Opened>();
-  const at = async (address: ServiceAddress): Promise<Opened> => {
-    const key = formatAddress(address);
-    const services = opened.get(key) ?? (await openAddress(address, engine));
-    opened.set(key, services);
-    return services;
-  };
-  const closeAll = async (): Promise<void> => {
-    const results = await Promise.allSettled([...opened.values()].map(({ close }) => close?.()));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
-  };
-  try {
+  return acquiring(async (acquired) => {
+    const opened = new Map<string, Opened>();
+    const at = async (address: ServiceAddress): Promise<Opened> => {
+      const key = formatAddress(address);
+      const earlier = opened.get(key);
+      if (earlier) return earlier;
+      const services = acquired.adopt(await openAddress(address, engine), (services) => services.close?.());
+      opened.set(key, services);
+      return services;
+    };
     const { blobs, calculateNar: calculateThere } = await at(parsed.blobs);
     const { directories } = await at(parsed.directories);
     const { pathInfos: stored, substitutes } = await at(parsed.pathInfos);
@@ -80,12 +79,9 @@ export async function openServices(addresses: ServiceAddresses, engine: HashEngi
       uploads: new CacheUploads(alone ? records : recordAfter(records, flush)),
       flush,
       calculateNar,
-      close: closeAll,
+      close: () => acquired.dispose(),
     };
-  } catch (error) {
-    await closeAll().catch(() => {});
-    throw error;
-  }
+  });
 }
 
 /** Opens one address. Its backend decides which services there are. */

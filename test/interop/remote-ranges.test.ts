@@ -17,7 +17,7 @@ import { type RunningServer, startServer } from "../../src/node/server.ts";
 import { calculateNar } from "../../src/store/nar.ts";
 import { createBrowserTransport, MAX_RESPONSE_MESSAGE } from "../../src/wire/transport.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
-import { FileChunkStore } from "../node/file-chunk-store.ts";
+import { FileChunkStore } from "../node/objects/file-chunk-store.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = 1024 * MIB;

@@ -1,22 +1,26 @@
-import { execFile } from "node:child_process";
-import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { digestOf } from "../../src/castore/digest.ts";
 import { makeDirectory } from "../../src/castore/directory.ts";
 import { directoryDigest, directoryNode, encodeDirectory } from "../../src/castore/directory-codec.ts";
+import { StoreError } from "../../src/error.ts";
 import { CacheUploads } from "../../src/node/binary-cache/uploads.ts";
 import { defaultDataDir, openEmbeddedStore } from "../../src/node/embedded-store.ts";
 import { LmdbEnvironment } from "../../src/node/lmdb.ts";
+import { ObjectJournal } from "../../src/node/objects/object-journal.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
+import { openFilesIn, tellsOpenFiles } from "./open-files.ts";
 
 let dir: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "tvix-embedded-"));
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(dir, { recursive: true, force: true });
+});
 
 /**
  * Copies the data directory as a crash at this moment would leave it, with the record of its owner
@@ -106,57 +110,62 @@ test("writes the blobs of an upload to the disk together with its record", async
   await store.close();
 });
 
-test("lists path infos by hash part, in more than one batch, and forgets deleted ones", async () => {
-  const store = await openEmbeddedStore(dir);
-  const digits = "0123456789abcdfghijklmnpqrsvwxyz";
-  const parts = Array.from({ length: 300 }, (_, i) => `${digits[i % 32]}${digits[i >> 5]}${"0".repeat(30)}`);
-  await Promise.all(parts.map((part) => store.pathInfos.put(infoOf(part))));
-  const listed: string[] = [];
-  for await (const { storePath } of store.pathInfos.list()) listed.push(storePath.slice(11, 43));
-  expect(listed).toEqual([...parts].sort());
-  expect(await store.pathInfos.delete(parts[7] as string)).toBe(true);
-  expect(await store.pathInfos.delete(parts[7] as string)).toBe(false);
-  expect(await store.pathInfos.get(parts[7] as string)).toBeUndefined();
-  await store.close();
-});
-
-test("reports damaged directories and path infos as corrupt", async () => {
+test("reports damaged directories as corrupt", async () => {
   const environment = await LmdbEnvironment.open(join(dir, "store.lmdb"));
   await environment.directories.putMany([{ digest: directoryDigest(root), bytes: encodeDirectory(leaf) }]);
-  const paths = environment.database("path-infos");
-  await environment.pathInfos.put(infoOf(hashPart("a")));
-  const stored = paths.getBinary(Buffer.from(hashPart("a"))) as Buffer;
-  await paths.put(Buffer.from(hashPart("b")), stored);
-  await paths.put(Buffer.from(hashPart("d")), stored.subarray(0, -3));
   await environment.close();
   const store = await openEmbeddedStore(dir);
   await expect(store.directories.get(directoryDigest(root))).rejects.toMatchObject({ code: "corrupt" });
-  await expect(store.pathInfos.get(hashPart("b"))).rejects.toMatchObject({ code: "corrupt" });
-  await expect(store.pathInfos.get(hashPart("d"))).rejects.toMatchObject({ code: "corrupt" });
   await store.close();
 });
 
-test("refuses a directory that is open elsewhere, until it is closed there", async () => {
+describe("a data directory that can't be opened", () => {
+  test("is released if its files can't be written", async () => {
+    // This file is in the place of the directory for files that are being written.
+    await writeFile(join(dir, "tmp"), "");
+    await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
+    if (tellsOpenFiles) expect(openFilesIn(dir)).toBe(0);
+    expect(await ownerOf(dir)).toBeUndefined();
+    await rm(join(dir, "tmp"));
+    await (await openEmbeddedStore(dir)).close();
+  });
+
+  test("is released if its database can't be read", async () => {
+    const unreadable = vi.spyOn(LmdbEnvironment.prototype, "records").mockImplementation(() => {
+      throw new StoreError("unavailable", "the database can't be read");
+    });
+    await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
+    unreadable.mockRestore();
+    if (tellsOpenFiles) expect(openFilesIn(dir)).toBe(0);
+    expect(await ownerOf(dir)).toBeUndefined();
+  });
+
+  test("keeps its owner if it is open elsewhere", async () => {
+    const store = await openEmbeddedStore(dir);
+    await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "conflict" });
+    await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "conflict" });
+    await store.close();
+    expect(await ownerOf(dir)).toBeUndefined();
+  });
+});
+
+test("a store whose last content can't be written is closed nevertheless", async () => {
   const store = await openEmbeddedStore(dir);
-  await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "conflict" });
   await store.blobs.putMany([content]);
-  await store.close();
-  await (await openEmbeddedStore(dir)).close();
+  vi.spyOn(ObjectJournal.prototype, "add").mockRejectedValue(new StoreError("quota", "the disk is full"));
+  await expect(store.close()).rejects.toMatchObject({ code: "quota" });
+  await expect(store.close()).rejects.toMatchObject({ code: "quota" });
+  if (tellsOpenFiles) expect(openFilesIn(dir)).toBe(0);
+  expect(await ownerOf(dir)).toBeUndefined();
 });
 
-test("takes over from a process that ended without closing the store", async () => {
-  const environment = await LmdbEnvironment.open(join(dir, "store.lmdb"));
-  const ended = (await promisify(execFile)(process.execPath, ["-p", "process.pid"])).stdout.trim();
-  const owners = environment.database("owner");
-  await owners.put(Buffer.from("owner"), Buffer.from(JSON.stringify({ pid: Number(ended), started: "" })));
-  await environment.flush();
-  await (await openEmbeddedStore(dir)).close();
-  // Another process has the same number now, but it started at a different time.
-  await owners.put(Buffer.from("owner"), Buffer.from(JSON.stringify({ pid: process.pid, started: "another boot 1" })));
-  await environment.flush();
-  await (await openEmbeddedStore(dir)).close();
+/** Returns the record of the process that owns a data directory. */
+async function ownerOf(dataDir: string): Promise<Uint8Array | undefined> {
+  const environment = await LmdbEnvironment.open(join(dataDir, "store.lmdb"));
+  const owner = environment.database("owner").getBinary(Buffer.from("owner"));
   await environment.close();
-});
+  return owner;
+}
 
 test("has a default location by the XDG rules", () => {
   expect(defaultDataDir({ XDG_DATA_HOME: "/data", HOME: "/home/u" })).toBe("/data/tvix-store-web");

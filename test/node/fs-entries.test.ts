@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { BlobUploader } from "../../src/castore/blob-uploader.ts";
 import { digestOf } from "../../src/castore/digest.ts";
 import type { IngestionEntry } from "../../src/castore/ingest.ts";
 import { fsEntries } from "../../src/node/fs-entries.ts";
+import { openFilesIn, tellsOpenFiles } from "./open-files.ts";
 
 let dir: string;
 beforeEach(async () => {
@@ -98,7 +99,7 @@ test("names a missing file, and stops at an abort", async () => {
   await expect(reading).rejects.toBe(reason);
 });
 
-test.skipIf(!existsSync("/proc/self/fd"))("leaves no file open when it is stopped", async () => {
+test.skipIf(!tellsOpenFiles)("leaves no file open when it is stopped", async () => {
   for (const name of ["a", "b", "c"]) writeFileSync(join(dir, name), Buffer.alloc(200_000));
   const controller = new AbortController();
   const entries = fsEntries(dir, new BlobUploader(createMemoryStore().blobs), { signal: controller.signal });
@@ -108,16 +109,6 @@ test.skipIf(!existsSync("/proc/self/fd"))("leaves no file open when it is stoppe
   await expect(entries.next()).rejects.toBe(controller.signal.reason);
   await expect.poll(() => openFilesIn(dir)).toBe(0);
 });
-
-function openFilesIn(directory: string): number {
-  return readdirSync("/proc/self/fd").filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(directory);
-    } catch {
-      return false;
-    }
-  }).length;
-}
 
 test("refuses a tree that is deeper than a NAR may be", async () => {
   let path = dir;

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { PassThrough, Readable, Writable } from "node:stream";
+import { expect } from "vitest";
 import { main } from "../../src/node/cli.ts";
 
 export interface CliRun {
@@ -26,6 +27,26 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
   });
   return { status, stdout: stdout.bytes(), stderr: stderr.bytes().toString() };
 }
+
+/** Runs the program, which must succeed without any message. Returns its standard output. */
+export async function output(args: readonly string[], options?: CliOptions): Promise<Buffer> {
+  const { status, stdout, stderr } = await runCli(args, options);
+  expect([args, stderr, status]).toEqual([args, "", 0]);
+  return stdout;
+}
+
+/**
+ * Runs the program, which must fail with one line on standard error and nothing on standard output.
+ *
+ * @param status 1 for a failure, 2 for wrong usage
+ */
+export async function expectFailure(status: 1 | 2, args: readonly string[], options?: CliOptions): Promise<string> {
+  const run = await runCli(args, options);
+  expect([args, run.status, run.stdout.length, run.stderr]).toEqual([args, status, 0, expect.stringMatching(ONE_LINE)]);
+  return run.stderr;
+}
+
+const ONE_LINE = /^tvix-store-web: [^\n]+\n$/;
 
 export interface RunningDaemon {
   /** Address that the daemon printed. */

@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseHashPart } from "../../nix/store-path.ts";
+import { ResourceStack } from "../../resource-stack.ts";
 import { substitutePaths } from "../../store/substitute.ts";
 import { copyBetweenStores } from "../../store/sync.ts";
 import { parseAddress } from "../addresses.ts";
@@ -77,30 +78,22 @@ async function copyFrom(
   const source = parseAddress(from);
   const engine = new NodeHashEngine();
   const onPath = (storePath: string): Promise<void> => writeOut(stdout, `${storePath}\n`);
-  const store = await openServices(addresses, engine);
-  const { calculateNar } = store;
+  const acquired = new ResourceStack();
   try {
-    const { substitutes } = offers(source, "substitutes") ? await openAddress(source, engine) : {};
+    const store = acquired.use(await openServices(addresses, engine));
+    const { calculateNar } = store;
+    const { substitutes } = offers(source, "substitutes")
+      ? acquired.adopt(await openAddress(source, engine), (opened) => opened.close?.())
+      : {};
     if (substitutes) {
       const { cache, ...options } = substitutes;
       await cache.info({ signal });
       await substitutePaths(store, cache, storePaths, { engine, ...options, closure, signal, calculateNar, onPath });
       return;
     }
-    const other = await openServices({ blobs: from, directories: from, pathInfos: from }, engine);
-    try {
-      await copyBetweenStores(other, store, storePaths, {
-        engine,
-        closure,
-        signal,
-        calculateNar,
-        onPath,
-        reuseChunks: true,
-      });
-    } finally {
-      await other.close();
-    }
+    const other = acquired.use(await openServices({ blobs: from, directories: from, pathInfos: from }, engine));
+    await copyBetweenStores(other, store, storePaths, { engine, closure, signal, calculateNar, onPath, reuseChunks: true });
   } finally {
-    await store.close();
+    await acquired.dispose();
   }
 }

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { StoreError } from "../../error.ts";
 import { checkSecretKey } from "../../nix/ed25519.ts";
 import { parseSecretKey, type SecretKey } from "../../nix/key.ts";
+import { ResourceStack } from "../../resource-stack.ts";
 import { DerivedDirectories } from "../../store/derived-directories.ts";
 import { calculateNar } from "../../store/nar.ts";
 import type { NarUrlScheme } from "../../store/nar-info.ts";
@@ -89,8 +90,9 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
 
   const engine = new NodeHashEngine();
   const { signal } = context;
-  const opened = await openServices(addresses, engine);
+  const acquired = new ResourceStack();
   try {
+    const opened = acquired.use(await openServices(addresses, engine));
     const signed = keys.length === 0 ? opened : { ...opened, pathInfos: signing(opened.pathInfos, keys, storeDir) };
     if (values.preload !== undefined)
       for await (const _ of importBinaryCacheDir(signed, engine, values.preload, { signal, storeDir }));
@@ -98,29 +100,27 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     const derived = new DerivedDirectories(stored.directories, { inMemory: values["read-only"] });
     const store = { blobs: stored.blobs, directories: derived, pathInfos: stored.pathInfos };
     const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads });
-    const server = await startServer(listen, {
-      allowOrigins: values["allow-origin"],
-      allowHosts: values["allow-host"],
-      routes: rpcRoutes(store, {
-        calculateNar: (node, options) => calculateNar(store, engine, node, options),
-        engine,
-        derived,
+    const server = acquired.use(
+      await startServer(listen, {
+        allowOrigins: values["allow-origin"],
+        allowHosts: values["allow-host"],
+        routes: rpcRoutes(store, {
+          calculateNar: (node, options) => calculateNar(store, engine, node, options),
+          engine,
+          derived,
+        }),
+        fallback: (request, answer) => {
+          if (!binaryCache(request, answer)) answerStatic(viewer, request, answer);
+        },
       }),
-      fallback: (request, answer) => {
-        if (!binaryCache(request, answer)) answerStatic(viewer, request, answer);
-      },
-    });
-    try {
-      await writeOut(context.stdout, `listening on ${server.address}\n`);
-      if (!signal.aborted) await once(signal, "abort");
-    } finally {
-      await server.close();
-    }
+    );
+    await writeOut(context.stdout, `listening on ${server.address}\n`);
+    if (!signal.aborted) await once(signal, "abort");
   } catch (error) {
     // A request to end is not a failure, even if the daemon was still starting.
     if (!signal.aborted || error !== signal.reason) throw error;
   } finally {
-    await opened.close();
+    await acquired.dispose();
   }
 }
 

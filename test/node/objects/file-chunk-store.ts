@@ -1,7 +1,7 @@
-import { FileObjectStore } from "../../src/node/objects/file-object-store.ts";
-import { ObjectChunkStore } from "../../src/node/objects/object-chunk-store.ts";
-import type { ObjectJournal } from "../../src/node/objects/object-journal.ts";
-import { StagedObjectStore } from "../../src/node/objects/staged-object-store.ts";
+import { FileObjectStore } from "../../../src/node/objects/file-object-store.ts";
+import { ObjectChunkStore } from "../../../src/node/objects/object-chunk-store.ts";
+import type { ObjectJournal } from "../../../src/node/objects/object-journal.ts";
+import { StagedObjectStore } from "../../../src/node/objects/staged-object-store.ts";
 
 /**
  * Chunks in staged files, as the embedded store (with a journal) and `objectstore+file:` keep them.

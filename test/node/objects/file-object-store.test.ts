@@ -1,24 +1,12 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { utf8 } from "../../src/bytes.ts";
-import { FileObjectStore } from "../../src/node/objects/file-object-store.ts";
-
-/** Error code with which the file system refuses hard links, if it does. */
-const links = vi.hoisted(() => ({ code: "" }));
-vi.mock("node:fs/promises", async (original) => {
-  const actual = await original<typeof import("node:fs/promises")>();
-  const link: typeof actual.link = async (...args) => {
-    if (links.code !== "") throw Object.assign(new Error("no hard links"), { code: links.code });
-    return actual.link(...args);
-  };
-  return { ...actual, link };
-});
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { utf8 } from "../../../src/bytes.ts";
+import { FileObjectStore } from "../../../src/node/objects/file-object-store.ts";
 
 let root: string;
 beforeEach(async () => {
-  links.code = "";
   root = await mkdtemp(join(tmpdir(), "tvix-file-objects-"));
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
@@ -39,23 +27,6 @@ test("the key of an object is the path of its file", async () => {
   expect(await readFile(join(root, "a/e"), "utf8")).toBe("three");
   expect(await readFile(join(root, "f"), "utf8")).toBe("");
   expect(await readdir(join(root, "tmp"))).toEqual([]);
-});
-
-test.each(["EPERM", "ENOTSUP"])("a conditional put works without hard links (%s)", async (code) => {
-  links.code = code;
-  const store = await FileObjectStore.open(root);
-  expect(await store.put("a/b", utf8("first"), { ifAbsent: true })).toBe(true);
-  expect(await store.put("a/b", utf8("second"), { ifAbsent: true })).toBe(false);
-  expect(await readFile(join(root, "a/b"), "utf8")).toBe("first");
-  expect(await readdir(join(root, "tmp"))).toEqual([]);
-});
-
-test("a conditional put that fails leaves no temporary file", async () => {
-  links.code = "ENOSPC";
-  const store = await FileObjectStore.open(root);
-  await expect(store.put("a/b", utf8("x"), { ifAbsent: true })).rejects.toMatchObject({ code: "quota" });
-  expect(await readdir(join(root, "tmp"))).toEqual([]);
-  expect(await store.has("a/b")).toBe(false);
 });
 
 test("temporary files are no objects", async () => {
@@ -81,7 +52,46 @@ test("lists only files whose paths are keys", async () => {
   expect(await keys(store)).toEqual(["dir/object"]);
 });
 
+test("a directory is no object, and no file is a directory of objects", async () => {
+  const store = await FileObjectStore.open(root);
+  await store.put("a/b", utf8("x"));
+  for (const key of ["a", "a/b/c", "a/c"]) {
+    expect(await store.get(key, { limit: 10 })).toBeUndefined();
+    expect(await store.has(key)).toBe(false);
+  }
+  expect(await keys(store, "a/b/")).toEqual([]);
+  expect(await keys(store, "a/../")).toEqual([]);
+  await expect(store.put("a/b/c", utf8("x"))).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
+  await expect(store.put("a", utf8("x"))).rejects.toMatchObject({ name: "StoreError", code: "invalid" });
+});
+
+test("a file that can't be read is an error that names it", async () => {
+  const store = await FileObjectStore.open(root);
+  await symlink("loop", join(root, "loop"));
+  const failure = { name: "StoreError", code: "invalid", message: expect.stringContaining("loop") };
+  await expect(store.get("loop", { limit: 10 })).rejects.toMatchObject(failure);
+  await expect(store.has("loop")).rejects.toMatchObject(failure);
+  await expect(keys(store)).rejects.toMatchObject(failure);
+});
+
+test("removes temporary files of an earlier process, but not those of a running one", async () => {
+  const day = 24 * 60 * 60;
+  await FileObjectStore.open(root);
+  const now = Date.now() / 1000;
+  for (const [name, age] of [
+    ["old", day + 60],
+    ["new", day - 60],
+  ] as const) {
+    await writeFile(join(root, "tmp", name), "");
+    await utimes(join(root, "tmp", name), now - age, now - age);
+  }
+  await FileObjectStore.open(root);
+  expect(await readdir(join(root, "tmp"))).toEqual(["new"]);
+  await FileObjectStore.open(root, { exclusive: true });
+  expect(await readdir(join(root, "tmp"))).toEqual([]);
+});
+
 test("reports a directory that can't be read", async () => {
   await writeFile(join(root, "file"), "");
-  await expect(FileObjectStore.open(join(root, "file"))).rejects.toMatchObject({ name: "StoreError" });
+  await expect(FileObjectStore.open(join(root, "file"))).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
 });

@@ -1,16 +1,16 @@
 import { execFileSync } from "node:child_process";
 import { expect, test, vi } from "vitest";
-import { MemoryObjectStore } from "../../src/backends/memory-objects.ts";
-import { concatBytes, fromBase64, toHex, utf8 } from "../../src/bytes.ts";
-import { asDigest, type Digest, digestOf } from "../../src/castore/digest.ts";
-import { childDirectories, type Directory, makeDirectory } from "../../src/castore/directory.ts";
-import { directoryDigest, directoryNode, encodeDirectory } from "../../src/castore/directory-codec.ts";
-import type { Node } from "../../src/castore/node.ts";
-import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
-import { ClosureDirectoryService } from "../../src/node/objects/closure-directories.ts";
-import { objectCastore } from "../../src/node/objects/object-castore.ts";
-import { objectKey } from "../../src/node/objects/object-layout.ts";
-import { SNIX_TREES } from "../peers/snix-vectors.ts";
+import { MemoryObjectStore } from "../../../src/backends/memory-objects.ts";
+import { concatBytes, fromBase64, toHex, utf8 } from "../../../src/bytes.ts";
+import { asDigest, type Digest, digestOf } from "../../../src/castore/digest.ts";
+import { childDirectories, type Directory, makeDirectory } from "../../../src/castore/directory.ts";
+import { directoryDigest, directoryNode, encodeDirectory } from "../../../src/castore/directory-codec.ts";
+import type { Node } from "../../../src/castore/node.ts";
+import { InlineHashEngine } from "../../../src/hash/inline-engine.ts";
+import { ClosureDirectoryService } from "../../../src/node/objects/closure-directories.ts";
+import { objectCastore } from "../../../src/node/objects/object-castore.ts";
+import { objectKey } from "../../../src/node/objects/object-layout.ts";
+import { SNIX_TREES } from "../../peers/snix-vectors.ts";
 
 /** Runs the program `zstd`. From standard input, it doesn't write the size of the content. */
 function zstd(flags: readonly string[], input: Uint8Array): Uint8Array {
