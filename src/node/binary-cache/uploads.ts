@@ -84,8 +84,7 @@ export class CacheUploads {
 
   /** Returns the log of the derivation with this base name. */
   async log(derivation: string): Promise<UploadedBlob | undefined> {
-    const record = await this.#record(`log/${derivation}`);
-    return record && readBlob(record);
+    return this.#record(`log/${derivation}`, readBlob);
   }
 
   async putLog(derivation: string, { digest, size }: UploadedBlob): Promise<void> {
@@ -109,27 +108,33 @@ export class CacheUploads {
     });
   }
 
-  async #nar(key: string): Promise<UploadedNar | undefined> {
-    const record = await this.#record(key);
-    if (!record) return undefined;
-    const { node, narHash, narSize, compression, file } = record;
-    if (typeof node !== "string" || typeof narHash !== "string" || typeof narSize !== "number" || typeof compression !== "string")
-      throw damaged(key);
-    return {
-      node: decodeNode(fromBase64(node)).node,
-      narHash,
-      narSize,
-      compression: parseCompression(compression),
-      ...(isRecord(file) && { file: readBlob(file) }),
-    };
+  #nar(key: string): Promise<UploadedNar | undefined> {
+    return this.#record(key, ({ node, narHash, narSize, compression, file }) => {
+      if (typeof node !== "string" || typeof narHash !== "string" || typeof narSize !== "number" || typeof compression !== "string")
+        throw new TypeError("a field is missing");
+      return {
+        node: decodeNode(fromBase64(node)).node,
+        narHash,
+        narSize,
+        compression: parseCompression(compression),
+        ...(isRecord(file) && { file: readBlob(file) }),
+      };
+    });
   }
 
-  async #record(key: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  /**
+   * @throws StoreError `corrupt` if the record is no JSON object, or `read` throws
+   */
+  async #record<T>(key: string, read: (record: Readonly<Record<string, unknown>>) => T): Promise<T | undefined> {
     const text = await this.#records.get(key);
     if (text === undefined) return undefined;
-    const record: unknown = JSON.parse(text);
-    if (!isRecord(record)) throw damaged(key);
-    return record;
+    try {
+      const record: unknown = JSON.parse(text);
+      if (!isRecord(record)) throw new TypeError("it is no object");
+      return read(record);
+    } catch (cause) {
+      throw new StoreError("corrupt", `the record ${key} is damaged`, { cause });
+    }
   }
 }
 
@@ -157,14 +162,10 @@ export function memoryRecords(limit: number = MAX_IN_MEMORY): UploadRecords {
 }
 
 function readBlob({ digest, size }: Readonly<Record<string, unknown>>): UploadedBlob {
-  if (typeof digest !== "string" || typeof size !== "number") throw damaged("of a blob");
+  if (typeof digest !== "string" || typeof size !== "number") throw new TypeError("a field of a blob is missing");
   return { digest: asDigest(fromHex(digest), "digest of an upload"), size };
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
-}
-
-function damaged(key: string): StoreError {
-  return new StoreError("corrupt", `the record ${key} is damaged`);
 }
