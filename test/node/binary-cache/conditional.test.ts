@@ -3,11 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createMemoryStore } from "../../src/backends/memory.ts";
-import { EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
-import { encodeNode } from "../../src/castore/directory-codec.ts";
-import { compressZstd } from "../../src/node/zstd.ts";
-import { engine, HELLO, narInfoOf, narOf, nixHash, SOURCE, TestCache } from "./test-cache.ts";
+import { createMemoryStore } from "../../../src/backends/memory.ts";
+import { EMPTY_BYTES, toBase64Url } from "../../../src/bytes.ts";
+import { encodeNode } from "../../../src/castore/directory-codec.ts";
+import { entityTag, matchingTag, notModified } from "../../../src/node/binary-cache/conditional.ts";
+import { compressZstd } from "../../../src/node/zstd.ts";
+import { engine, HELLO, narInfoOf, narOf, nixHash, SOURCE, TestCache } from "../test-cache.ts";
 
 let cache: TestCache;
 beforeEach(async () => {
@@ -18,6 +19,38 @@ afterEach(() => cache.close());
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 
+test("a tag depends on the whole text", () => {
+  expect(entityTag("a")).toMatch(/^"[\w-]{43}"$/);
+  expect(entityTag("a")).toBe(entityTag("a"));
+  expect(new Set(["", "a", "a ", "A"].map(entityTag)).size).toBe(4);
+});
+
+test.each<[string | undefined, string | undefined]>([
+  ['"a"', '"a"'],
+  ['W/"a"', '"a"'],
+  ['"b"', 'W/"b"'],
+  ['W/"b"', 'W/"b"'],
+  ['"x", "b" ,"a"', '"a"'],
+  [" * ", '"a"'],
+  ['"c,d"', '"c,d"'],
+  ['"c", "d"', undefined],
+  ['"c', undefined],
+  ["a", undefined],
+  ["", undefined],
+  ['*, "a"', '"a"'],
+  [undefined, undefined],
+])("the header %s names %s", (header, tag) => {
+  expect(matchingTag(header, ['"a"', 'W/"b"', '"c,d"'])).toBe(tag);
+});
+
+test("an answer that nothing has changed repeats only some headers", () => {
+  const headers = { "cache-control": "no-cache", vary: "Accept-Encoding", "content-type": "text/plain", "content-length": "5" };
+  expect(notModified({ ...headers, etag: '"old"' }, '"new"')).toEqual({
+    status: 304,
+    headers: { "cache-control": "no-cache", vary: "Accept-Encoding", etag: '"new"' },
+  });
+});
+
 describe("If-None-Match", () => {
   const put = async (path: string, body: Uint8Array | string) => expect((await ask("PUT", path, { body })).status).toBe(201);
 
@@ -25,7 +58,7 @@ describe("If-None-Match", () => {
     const info = await cache.addHello();
     const nar = narOf(HELLO);
     const zst = compressZstd(nar);
-    const bz2 = join(import.meta.dirname, "../fixtures/compressed/bzip2");
+    const bz2 = join(import.meta.dirname, "../../fixtures/compressed/bzip2");
     const bz2Name = readdirSync(join(bz2, "nar"))[0] as string;
     const realisation = `sha256:${"0".repeat(64)}!out`;
     await put(`/nar/${nixHash(nar)}.nar`, nar);

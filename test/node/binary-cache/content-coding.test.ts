@@ -1,10 +1,11 @@
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { concatBytes, utf8 } from "../../src/bytes.ts";
-import type { Compression } from "../../src/compression/decompress.ts";
-import { parseNarInfo } from "../../src/nix/narinfo.ts";
-import { compressedAs } from "../../src/node/binary-cache/encode.ts";
-import { HELLO, narInfoOf, narOf, nixHash, once1, TestCache, whole } from "./test-cache.ts";
+import { concatBytes, utf8 } from "../../../src/bytes.ts";
+import type { Compression } from "../../../src/compression/decompress.ts";
+import { parseNarInfo } from "../../../src/nix/narinfo.ts";
+import { parseContentCoding, READABLE_CODINGS, refuseCoding } from "../../../src/node/binary-cache/content-coding.ts";
+import { compressedAs } from "../../../src/node/binary-cache/encode.ts";
+import { HELLO, narInfoOf, narOf, nixHash, once1, TestCache, whole } from "../test-cache.ts";
 
 let cache: TestCache;
 beforeEach(async () => {
@@ -14,6 +15,30 @@ beforeEach(async () => {
 afterEach(() => cache.close());
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
+
+test.each([
+  [undefined, "none"],
+  ["", "none"],
+  ["identity", "none"],
+  ["none", "none"],
+  [" GZip ", "gzip"],
+  ["x-gzip", "gzip"],
+  ["br", "br"],
+  ["gzip, gzip", undefined],
+  ["compress", undefined],
+])("the header %j means %s", (header, compression) => {
+  expect(parseContentCoding(header)).toBe(compression);
+});
+
+test("a refusal lists the codings of HTTP, each once", () => {
+  expect(READABLE_CODINGS).toEqual(expect.arrayContaining(["identity", "gzip", "br", "zstd", "xz"]));
+  expect(READABLE_CODINGS).not.toContain("none");
+  expect(new Set(READABLE_CODINGS).size).toBe(READABLE_CODINGS.length);
+  expect(refuseCoding("lzop", ["gzip", "identity"])).toMatchObject({
+    status: 415,
+    headers: { "accept-encoding": "gzip, identity" },
+  });
+});
 
 describe("a body with a Content-Encoding", () => {
   const LOG = `/log/${HELLO}-hello.drv`;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { HELLO, SOURCE, TestCache } from "./test-cache.ts";
+import { HELLO, SOURCE, TestCache } from "../test-cache.ts";
 
 let cache: TestCache;
 beforeEach(async () => {
@@ -14,7 +14,7 @@ const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 
 describe("realisations", () => {
   const FIXTURES = ["nix-2.34/realisations", "realisations/2.34/realisations", "realisations/2.8/realisations"].map((dir) =>
-    join(import.meta.dirname, "../fixtures", dir),
+    join(import.meta.dirname, "../../fixtures", dir),
   );
   const ID = `sha256:${"4".repeat(64)}!out`;
   const ADDRESS = `/realisations/${ID}.doi`;
@@ -152,33 +152,4 @@ describe("realisations", () => {
     await cache.start({ readOnly: true });
     expect(await put(realisation())).toBe(403);
   });
-});
-
-test("debug information is kept by build id", async () => {
-  const archive = `../nar/${"0".repeat(52)}.nar.xz`;
-  const id = "0123456789abcdef0123456789abcdef01234567";
-  const put = async (json: unknown, name = `${id}.debug`) =>
-    (await ask("PUT", `/debuginfo/${name}`, { body: typeof json === "string" ? json : JSON.stringify(json) })).status;
-  const text = JSON.stringify({ archive, member: `lib/debug/.build-id/01/${id.slice(2)}.debug` });
-  for (const method of ["GET", "HEAD"]) expect((await ask(method, `/debuginfo/${id}.debug`)).status).toBe(404);
-  for (const bad of [
-    "{",
-    [],
-    null,
-    { archive },
-    { member: "x" },
-    { archive: "../../x", member: "x" },
-    { archive: "https://example.org/nar/x", member: "x" },
-    { archive, member: "../x" },
-    { archive, member: "" },
-    { archive, member: "/x" },
-    { archive, member: "x", note: "x".repeat(1 << 17) },
-  ])
-    expect(await put(bad)).toBe(400);
-  expect((await ask("GET", `/debuginfo/${id}.debug`)).status).toBe(404);
-  expect(await put(text)).toBe(201);
-  const { status, headers, body } = await ask("GET", `/debuginfo/${id}.debug`);
-  expect([status, headers["content-type"], body.toString()]).toEqual([200, "application/json", text]);
-  expect(await put({ archive, member: "moved" })).toBe(201);
-  expect(JSON.parse((await ask("GET", `/debuginfo/${id}.debug`)).body.toString())).toEqual({ archive, member: "moved" });
 });
