@@ -27,8 +27,8 @@ const MAX_PIECE = 512 * 1024;
 const MAX_CHUNKS_TOLD = 100_000;
 
 /**
- * Maximum number of outboard nodes in an answer, enough for 16 GiB of content. Clients read a
- * longer blob by slices.
+ * Maximum size of an outboard's nodes in an answer, in bytes: enough for 16 GiB of content. Clients
+ * read a longer blob by slices.
  */
 const MAX_NODES_TOLD = 1024 * 1024;
 
