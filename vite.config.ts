@@ -58,8 +58,8 @@ function inBrowser(
 /** Configuration of the tests. demo/vite.config.ts builds the viewer. */
 export default defineConfig({
   test: {
-    // Two workers for Node's tests beside the three browsers. The default, one less than there are
-    // cores, left a core idle whenever the browsers waited, and in the minutes after they were done.
+    // Two workers for Node's tests beside the three browsers. The default is one worker less than
+    // there are cores. It left a core idle while the browsers waited, and after they had ended.
     maxWorkers: 2,
     projects: [
       {

@@ -43,8 +43,8 @@ async function readLarge(files: CacheFiles, options: StreamOptions = {}): Promis
 const ranges = (): (string | undefined)[] => server.asked(cache).map(({ range }) => range);
 
 /**
- * A `fetch` whose bodies break off after `length` bytes. A server can't do this: how many bytes of a
- * reset connection arrive depends on the speed of the machine.
+ * A `fetch` whose bodies break off after `length` bytes. A server can't do this: how many bytes of
+ * a reset connection arrive depends on the speed of the machine.
  */
 function breakingOff(length: number): typeof globalThis.fetch {
   return async (...request) => {
