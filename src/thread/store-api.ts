@@ -5,9 +5,9 @@ import type { ReadApi } from "./read-api.ts";
 import type { SyncApi } from "./sync-api.ts";
 
 /**
- * The API of the store worker for the page, over Comlink. Comlink sends the name of the interface
- * along with the call, so a nested call costs one message, like any other. Each long call takes a
- * port for abort and progress (`operation-port.ts`). Streams travel through ports too
+ * The API of the store worker for the page, over Comlink. A call such as `api.reads.list(...)`
+ * costs one message, because Comlink sends the name of the interface along with the call. Each long
+ * call takes a port for abort and progress (`operation-port.ts`). Streams travel through ports too
  * (`port-stream.ts`).
  */
 export interface StoreApi {
