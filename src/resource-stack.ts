@@ -4,9 +4,10 @@ export interface Closable {
 }
 
 /**
- * Resources that are acquired one after the other, and released together in reverse order. It has
- * the methods of the platform's `AsyncDisposableStack`, which WebKitGTK 2.50 and Node 20 lack. Its
- * resources have a method `close`, because the platform's objects (ports, channels, handles) do.
+ * Resources that are acquired one after the other, and released together in reverse order. Its
+ * methods follow those of the platform's `AsyncDisposableStack`, which WebKitGTK 2.50 and Node 20
+ * lack. Its resources have a method `close`, because the platform's objects (ports, channels,
+ * handles) do.
  *
  * A resource that arrives after `dispose` is released at once: a slow step may end after another
  * step has failed.
@@ -34,9 +35,9 @@ export class ResourceStack {
   }
 
   /**
-   * Releases all resources, the last one first. The releases up to the first one that returns a
-   * promise run before this method returns. If releases fail, the others still run, and the promise
-   * then rejects with the first error. Later calls do nothing.
+   * Releases all resources, the last one first. The releases run before this method returns, up to
+   * the first release that returns a promise. If releases fail, the others still run, and the
+   * promise then rejects with the first error. Later calls do nothing.
    */
   async dispose(): Promise<void> {
     this.#isDisposed = true;
@@ -55,8 +56,9 @@ export class ResourceStack {
 
 /**
  * Runs `work`, which acquires resources step by step. If a step fails, the resources of the earlier
- * steps are released, and the promise rejects with the error of the step. Otherwise the resources
- * stay. Work whose result must release them later keeps the stack.
+ * steps are released, and the promise rejects with the error of the step. If no step fails, the
+ * resources stay acquired. If the result has to release them later, `work` must keep a reference to
+ * the stack.
  */
 export async function acquiring<T>(work: (acquired: ResourceStack) => Promise<T>): Promise<T> {
   const acquired = new ResourceStack();

@@ -15,7 +15,10 @@ import type { StoreConnection } from "./store-worker-client.ts";
  */
 export type Archive = ReadableStream<Uint8Array> | Blob;
 
-/** The ways in which the page calls the thread that does the work of a store. */
+/**
+ * Calls the API of the store worker: short calls, long operations, and calls that answer with
+ * streams.
+ */
 export class StoreCalls {
   readonly #connection: StoreConnection;
   /** The remotes that the calls use. */
@@ -69,7 +72,7 @@ export class StoreCalls {
     options: OperationOptions,
     start: (source: ArchiveSource, port: MessagePort) => Promise<T>,
   ): Promise<T> {
-    // A worker that is gone can't say that it stopped reading.
+    // A worker that has died can't tell `sendStream` to stop, so the end of the call does.
     const ended = new AbortController();
     return this.operation(
       options,
@@ -89,7 +92,7 @@ export class StoreCalls {
 
   /**
    * Makes a long call whose answer is a stream, with progress. The call starts at the first read,
-   * because nothing tells that a stream is never read.
+   * because a stream that is never read would keep its call open forever.
    */
   stream(options: OperationOptions, start: (port: MessagePort, to: MessagePort) => Promise<void>): ReadableStream<Uint8Array> {
     return streamOf(this.#pieces(options, start));

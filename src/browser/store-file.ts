@@ -16,7 +16,8 @@ export interface FileSource {
 const SMALL_READ = 256 * 1024;
 
 /**
- * A file of a store path, with the methods of a `Blob`. The content is read and verified on demand.
+ * The content of a file or blob of the store, with the methods `slice`, `stream`, `arrayBuffer` and
+ * `text` of a `Blob`. The content is read and verified on demand.
  */
 export class StoreFile {
   /** Size in bytes. */

@@ -14,8 +14,8 @@ export class StoreImports extends StoreReads {
    * Imports a folder: a directory handle (from `showDirectoryPicker()` or a drop), or files with
    * their `webkitRelativePath`. By default, the store path is the one that `nix-store --add` gives
    * to a directory of this name and content. Browsers hide executable bits and symlinks; file lists
-   * also hide empty directories. The field `notTold` of the result lists the facts that the source
-   * hides.
+   * also hide empty directories. The field `notTold` of the result lists the properties of files
+   * that the source can't report.
    */
   async importDirectory(
     source: FileSystemDirectoryHandle | Iterable<File>,
@@ -37,9 +37,9 @@ export class StoreImports extends StoreReads {
   }
 
   /**
-   * Imports one file unchanged, and not executable. The method `flat` gives the path of
-   * `nix store add-file`. The method `text`, with `references`, gives the path of `builtins.toFile`
-   * and of derivations.
+   * Imports one file unchanged. The imported file is not executable. The method `flat` gives the
+   * path of `nix store add-file`. The method `text`, with `references`, gives the path of
+   * `builtins.toFile` and of derivations.
    */
   async importFile(content: Archive, options: Addressing & OperationOptions): Promise<PathInfo> {
     return this.#importArchive(content, { format: "file", ...addressing(options) }, options);
@@ -71,8 +71,8 @@ export class StoreImports extends StoreReads {
   }
 
   /**
-   * Stores one blob without a store path. The blob stays until the pin of this name is removed. The
-   * pin replaces an earlier pin of the same name.
+   * Stores one blob without a store path, and pins it under the name `pin`. The pin replaces an
+   * earlier pin of the same name. Without a pin, the next garbage collection deletes the blob.
    */
   async importBlob(content: Archive, options: { pin: string } & OperationOptions): Promise<FileNode> {
     return this.calls.send(content, options, (source, port) => this.calls.api.imports.importBlob(source, options.pin, port));

@@ -18,6 +18,8 @@ export class StoreMaintenance extends StoreSync {
    * Deletes the content that no store path and no pin refers to. Imports, pulls and reads can run
    * at the same time, in other tabs too; space that they still need is freed when they end. An
    * abort or a crash loses nothing: the next run continues.
+   *
+   * @throws StoreError `unavailable` if the browser has no Web Locks
    */
   async collectGarbage(options: OperationOptions = {}): Promise<GarbageReport> {
     return this.calls.operation(options, (port) => this.calls.api.maintenance.collectGarbage(port));
@@ -27,6 +29,8 @@ export class StoreMaintenance extends StoreSync {
    * Checks all stored data against its digests, and checks that all store paths and pins are
    * complete. Damage is part of the report, not an error. With a `remote`, damaged and missing
    * objects are fetched from there if the remote has them.
+   *
+   * @throws StoreError `unavailable` if the browser has no Web Locks
    */
   async verify(options: { remote?: Remote | undefined } & OperationOptions = {}): Promise<VerifyReport> {
     const remote = options.remote && this.calls.remotes.begin(options.remote);
@@ -34,11 +38,11 @@ export class StoreMaintenance extends StoreSync {
   }
 
   /**
-   * Brings back content whose entries in the index were lost (`losses.unindexedPacks`). Reads all
-   * packs that the index lacks, and checks each object against its digest. If the browser lost the
-   * whole database, also brings store paths back with their signatures. A store path that was
-   * deleted may come back too, and pins are lost: see docs/storage.md. Waits until no import is
-   * running in any tab. An abort changes nothing.
+   * Brings back content whose entries in the index were lost (`losses.unindexedPacks`). It reads
+   * all packs that the index lacks, and checks each object against its digest. If the browser lost
+   * the whole database, `repair` also restores the store paths and their signatures. A store path
+   * that was deleted may come back too, and pins are lost: see docs/storage.md. It waits until no
+   * tab writes to the store, collects garbage, verifies or repairs. An abort changes nothing.
    *
    * @throws StoreError `unavailable` if the browser has no Web Locks
    */

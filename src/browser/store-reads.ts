@@ -23,7 +23,7 @@ export class StoreReads extends EventTarget {
     this.calls = calls;
   }
 
-  /** Yields all store paths, ordered by hash. */
+  /** Yields the PathInfos of all store paths, ordered by hash part. */
   async *pathInfos(options: { signal?: AbortSignal } = {}): AsyncGenerator<PathInfo> {
     for await (const batch of iterate(
       this.calls.receive<PathInfo[]>((port) => this.calls.api.reads.pathInfos(port)),
@@ -65,7 +65,7 @@ export class StoreReads extends EventTarget {
 
   /**
    * Returns the content of a blob, by a node from `importBlob` or `pins`. The content is read on
-   * demand. If the blob is missing, that read fails.
+   * demand. If the blob is missing, reading the content fails with `not-found`.
    */
   blob({ digest, size }: Pick<FileNode, "digest" | "size">): StoreFile {
     return new StoreFile(`b3:${toBase64(digest)}`, Number(size), this.#source(digest));
@@ -73,9 +73,9 @@ export class StoreReads extends EventTarget {
 
   /**
    * Streams a store path, or the node at `path` inside it, as a NAR, which is rendered while it is
-   * read. `offset` and `length`, in bytes, select a part of the NAR, like `slice`; the content
-   * before this part is not read. The stream errors with `not-found` if nothing is at `path`, with
-   * `invalid` if the range is malformed, and with `signal.reason` after an abort.
+   * read. `offset` and `length`, in bytes, select a part of the NAR, which may reach beyond the
+   * end. The content before this part is not read. The stream errors with `not-found` if nothing is
+   * at `path`, with `invalid` if the range is malformed, and with `signal.reason` after an abort.
    */
   nar(storePath: string, { signal, ...part }: NarPart & { signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
     return this.calls.receive((port) => this.calls.api.reads.nar(storePath, part, port), signal);

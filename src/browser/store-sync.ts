@@ -9,7 +9,7 @@ import { StoreImports } from "./store-imports.ts";
 
 /** The methods of a `Store` that copy store paths from or to another machine. */
 export class StoreSync extends StoreImports {
-  /** Yields the store paths of a remote. */
+  /** Yields the PathInfos of all store paths of a remote. */
   async *remotePathInfos(remote: Remote, options: { signal?: AbortSignal } = {}): AsyncGenerator<PathInfo> {
     const { use, end } = this.calls.remotes.begin(remote);
     try {

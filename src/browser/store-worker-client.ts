@@ -8,26 +8,28 @@ import { type ClearedStorage, watchCleared } from "./cleared-storage.ts";
 import { watchLife } from "./worker-life.ts";
 
 /**
- * Milliseconds that a worker may take to start before it counts as dead. It loads one script and
- * compiles 20 kB.
+ * Milliseconds that a worker may take to start before it counts as dead. It loads one script, and
+ * compiles the WebAssembly in the script.
  */
 const START_TIMEOUT = 30_000;
 /** Milliseconds that a worker may take to release its storage. */
 const CLOSING_TIME = 10_000;
 
-/** The page's connection to the thread that does the work of a store. */
+/** The page's connection to the store's thread: usually the store worker. */
 export interface StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
-  /** Aborted with a StoreError: `unavailable` if the other end died, `closed` if it was closed. */
+  /**
+   * Aborted with a StoreError: `unavailable` if the thread died, `closed` if the store was closed.
+   */
   readonly lost: AbortSignal;
   /**
-   * Waits for an answer of the other end. Rejects if the other end is lost, because a lost end
-   * never answers.
+   * Waits for an answer of the thread. Rejects if the thread is lost, because it then never
+   * answers.
    */
   call<T>(answer: Promise<T>): Promise<T>;
-  /** Ends the other end after it has released its storage. */
+  /** Lets the thread release its storage, then ends it. */
   close(): Promise<void>;
-  /** Ends the other end at once; calls in progress reject with `reason`. */
+  /** Ends the thread at once; calls in progress reject with `reason`. */
   end(reason: StoreError): void;
 }
 
@@ -35,7 +37,10 @@ export interface StoreConnection {
 export class StoreWorker implements StoreConnection {
   readonly api: ComlinkRemote<StoreApi>;
   #lost = new AbortController();
-  /** The worker, and the watches over it. */
+  /**
+   * Resources to release at the end: the worker, and the watches for its death and for cleared
+   * storage.
+   */
   readonly #held = new ResourceStack();
 
   private constructor(worker: Worker) {

@@ -9,10 +9,12 @@ import type { Digest } from "./digest.ts";
  * - The service checks bytes against the requested digest. If they differ, the promise rejects or
  *   the stream errors with `corrupt` before its end, and the message names the digest. A range is
  *   checked against the digest of the whole blob before any of its bytes come out.
- * - The promise of a write resolves when the blob can be read back. The service does not promise
- *   that the blob survives a crash: a store publishes a PathInfo only after a durable commit.
- * - Buffers passed in still belong to the caller: the service no longer uses them once the promise
- *   settles. Buffers that come out belong to the caller too, but may be views of larger buffers.
+ * - The promise of a write resolves when the blob can be read back. The blob may be lost in a
+ *   crash. This is safe, because a store makes all blobs durable before it publishes the PathInfo
+ *   that refers to them.
+ * - The caller must not change a buffer that it passed in until the promise settles. Afterwards the
+ *   service no longer uses the buffer. Buffers that come out belong to the caller, but may be views
+ *   of larger buffers.
  */
 export interface BlobService {
   /** Describes blobs or chunks, in the order of `digests`; `undefined` for each missing one. */
@@ -50,11 +52,9 @@ export interface StatBlobOptions {
 }
 
 export interface ReadBlobOptions {
-  /**
-   * Start of the range in bytes, 0 by default. `length` is the range's length in bytes, by default
-   * up to the end.
-   */
+  /** Start of the range in bytes; 0 by default. */
   offset?: number | undefined;
+  /** Length of the range in bytes; up to the end of the blob by default. */
   length?: number | undefined;
   signal?: AbortSignal | undefined;
 }

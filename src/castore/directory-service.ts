@@ -13,7 +13,8 @@ import type { Directory, DirectorySizeRule } from "./directory.ts";
 export interface DirectoryService {
   /**
    * Reads one directory; `undefined` if it is missing. A service that stores whole closures finds a
-   * directory beneath a root only after it was asked for a directory or closure above.
+   * directory beneath a root only after the directory's parent was read from this service, or a
+   * closure that contains the directory was read from it or written to it.
    */
   get(digest: Digest, options?: { signal?: AbortSignal | undefined }): Promise<Directory | undefined>;
 
@@ -37,6 +38,8 @@ export interface DirectoryService {
    * Returns the size rules that `put` accepts, at least one. The first one is the rule that new
    * trees should use. Every writer must ask for the rules, because the digests depend on them. A
    * remote implementation may have to write a small tree to find out, so ask only before a write.
+   *
+   * @throws StoreError `denied` if the service accepts no writes
    */
   sizeRules(options?: { signal?: AbortSignal | undefined }): Promise<readonly DirectorySizeRule[]>;
 }

@@ -20,21 +20,21 @@ import { checkedRange } from "../hash/group-tree.ts";
  */
 export interface ObjectStore {
   /**
-   * Reads an object, or the part of it that lies in `range`. The caller owns the bytes. `undefined`
-   * if there is no such object.
+   * Reads an object, or the part of it that lies in `range`. The caller owns the bytes. Resolves to
+   * `undefined` if the key has no object.
    *
    * @throws StoreError `corrupt` if the object, or its part, is longer than `limit`, or if it
    *   changes while it is read
    */
   get(key: string, options: GetObjectOptions): Promise<Uint8Array | undefined>;
 
-  /** Whether there is such an object. */
+  /** Tells whether the key has an object. */
   has(key: string, options?: ObjectStoreOptions): Promise<boolean>;
 
   /**
-   * Stores one object as a whole: no reader ever sees a part of it. Resolves when the object, and
-   * all objects of earlier calls of `putMany`, survive a crash of the storage. The store may keep
-   * `bytes` without a copy, so the caller must not change them afterwards.
+   * Stores one object as a whole: no reader ever sees a part of it. Resolves when the object
+   * survives a crash of the storage, and all objects of calls of `putMany` that have resolved do
+   * too. The store may keep `bytes` without a copy, so the caller must not change them afterwards.
    *
    * @returns whether it wrote the object; `false` only with `ifAbsent`, if the object existed
    */
@@ -47,19 +47,21 @@ export interface ObjectStore {
    *
    * An object of a group becomes visible, and survives a crash, only if all objects of the earlier
    * groups do. After an error this still holds, and any part of the objects may have been stored.
-   * Resolves when all of the objects can be read and survive a crash. Only `StagedObjectStore`
-   * resolves before they survive one; its `flush` waits for this.
+   * Resolves when all of the objects can be read and survive a crash. There is one exception:
+   * `StagedObjectStore.putMany` resolves when the objects can be read, and its `flush` resolves
+   * when they survive a crash.
    *
    * `putMany` exists beside `put` because a file system needs milliseconds to flush one file, but
-   * hardly more to flush a thousand. A journal even makes all groups durable with one flush, which
-   * separate calls for each group could not.
+   * hardly more to flush a thousand. An implementation with a journal can even make all groups
+   * durable with one flush. With one call for each group, it could not.
    */
   putMany(groups: readonly ObjectGroup[], options?: ObjectStoreOptions): Promise<void>;
 
   /**
    * Lists the objects whose keys start with `prefix`, which may be empty or end within a part.
-   * Ascending by the characters of the keys. An object that is stored or deleted meanwhile may be
-   * missing or listed. Memory use does not grow with the number of objects.
+   * Yields them in ascending order of the keys' characters. If an object is stored or deleted
+   * during the iteration, the list may or may not contain it. Memory use does not grow with the
+   * number of objects.
    */
   list(prefix: string, options?: ObjectStoreOptions): AsyncIterable<ObjectInfo>;
 }
@@ -108,7 +110,11 @@ export function isObjectKey(key: string): boolean {
   return key.length <= MAX_KEY_LENGTH && KEY.test(key);
 }
 
-/** @throws StoreError `invalid` if `isObjectKey` is false */
+/**
+ * Checks the form of a key.
+ *
+ * @throws StoreError `invalid` if `isObjectKey` is false
+ */
 export function checkObjectKey(key: string): void {
   if (!isObjectKey(key)) throw new StoreError("invalid", `${quote(key)} is not the key of an object`);
 }

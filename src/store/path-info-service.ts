@@ -1,11 +1,11 @@
 import type { PathInfo } from "./path-info.ts";
 
 /**
- * Maps store paths to their PathInfos. The key is the hash part of the name: 32 characters of
- * nixbase32.
+ * Maps store paths to their PathInfos. The key is the hash part of the store path: the 32
+ * characters of nixbase32 before the first dash of the base name.
  *
- * Every implementation returns a PathInfo exactly as it was put, and checks each PathInfo with
- * `checkPathInfo` before returning it. src/conformance verifies this.
+ * Every implementation returns the PathInfo that `put` resolved to, and checks it with
+ * `checkPathInfo` first. src/conformance verifies this.
  */
 export interface PathInfoService {
   /** Returns `undefined` if the path is missing. */
@@ -14,7 +14,7 @@ export interface PathInfoService {
   /**
    * Publishes a store path, or adds facts to a published one. The path's content must already be in
    * the store. `mergePathInfo` has the rules: for example, signatures are merged. The call is one
-   * atomic step, except at stock remotes, which overwrite the earlier PathInfo.
+   * atomic step, except at the daemons of tvix and snix, which overwrite the earlier PathInfo.
    *
    * Resolves to the stored PathInfo, once it survives a crash, as far as the backend can guarantee
    * that.

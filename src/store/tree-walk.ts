@@ -8,7 +8,7 @@ import type { DirectoryReader } from "./directory-reader.ts";
 export interface EnteredDirectory<T> {
   readonly digest: Digest;
   readonly entries: readonly DirectoryEntry[];
-  /** What the caller keeps about this directory. */
+  /** The caller's own data about this directory. */
   readonly state: T;
 }
 
@@ -54,7 +54,7 @@ export class TreeWalk<T = undefined> {
     if (this.#stack.length > MAX_TREE_DEPTH) {
       throw new StoreError(
         "invalid",
-        `directory ${formatDigest(digest)} is nested inside ${MAX_TREE_DEPTH} others, which is too deep`,
+        `directory ${formatDigest(digest)} is nested inside more than ${MAX_TREE_DEPTH} directories, which is too deep`,
       );
     }
     const { entries } = this.#reader.kept(digest) ?? (await this.#reader.read(digest));

@@ -29,13 +29,13 @@ export type ArchiveOptions =
   | ({ format: "nar" | "file" } & Addressing)
   | { format: "nar"; narInfo: string };
 
-/** File properties that a picked folder can't express and that its import therefore lacks. */
+/** Properties of files that a source can't report, so the import lacks them. */
 export type NotTold = "executable-bits" | "symlinks" | "empty-directories";
 
 export interface ImportedPathInfo extends PathInfo {
   /**
-   * Properties that the source could not express. Executables were then imported as plain files.
-   * Symlinks were imported as their targets, or left out.
+   * Properties of files that the source could not report. Executables were then imported as plain
+   * files. Symlinks were imported as their targets, or left out.
    */
   readonly notTold: readonly NotTold[];
 }

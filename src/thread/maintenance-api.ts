@@ -16,7 +16,7 @@ export interface MaintenanceApi {
 export interface GarbageReport {
   /** Number of deleted chunks, blobs and directories together. */
   readonly objects: number;
-  /** Bytes of the deleted chunks and directories. */
+  /** Total size of these objects, in bytes. */
   readonly bytes: number;
 }
 
@@ -70,14 +70,14 @@ export interface StorageUsage {
    */
   readonly logical: number;
   /**
-   * Total size of all objects, each counted once; `objects` has it by kind. Deleted objects count
-   * until the next garbage collection.
+   * Total size of all objects, each counted once. `objects` has the totals of each kind. Objects of
+   * deleted store paths count until the next garbage collection.
    */
   readonly stored: number;
   readonly objects: Readonly<Record<"chunks" | "directories" | "blobs", { readonly count: number; readonly bytes: number }>>;
   /**
-   * Packs that hold the objects. `bytes` includes dead bytes that wait to be rewritten, and each
-   * pack's list of its objects.
+   * Packs that hold the objects. `bytes` includes each pack's header and trailer, and unreferenced
+   * objects that garbage collection has not yet removed from the packs.
    */
   readonly packs: { readonly count: number; readonly bytes: number };
   /**

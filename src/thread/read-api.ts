@@ -27,7 +27,7 @@ export interface ReadApi {
   narListing(storePath: string, path: string | Uint8Array): Promise<string>;
   narInfo(storePath: string): Promise<string | undefined>;
   verifySignatures(storePath: string, trustedPublicKeys: string[]): Promise<SignatureReport>;
-  /** @param candidates all paths of the store by default */
+  /** @param candidates by default all paths of the store, the path itself and its references */
   scanReferences(storePath: string, candidates: string[] | undefined, operation: MessagePort): Promise<string[]>;
 }
 
@@ -41,7 +41,7 @@ export interface NarPart {
   length?: number | undefined;
 }
 
-/** What to include in a nario. */
+/** Options of a nario: the parts that it includes. */
 export interface NarioOptions {
   /** Whether to include the closures of the store paths; true by default. */
   closure?: boolean | undefined;

@@ -21,7 +21,7 @@ export interface PackEntry {
 export interface PackIndex {
   /** Entries, one after the other without gaps. */
   readonly entries: Uint8Array;
-  /** Bytes of the pack. */
+  /** Length of the pack in bytes. */
   readonly size: number;
 }
 
@@ -46,7 +46,8 @@ export class EntryWriter {
 }
 
 /**
- * Calls `entry` for each entry of an index record or of a trailer. Digests are views.
+ * Calls `entry` for each entry of an index record or of a trailer. Each digest is a view of
+ * `record.entries`.
  *
  * @param what names the record in the error
  * @throws StoreError `corrupt` if the record is malformed, or names bytes beyond the end of its

@@ -17,9 +17,9 @@ import { ENTRY_LENGTH, readEntries } from "./pack-entries.ts";
  */
 export const HEADER_LENGTH = 64;
 /**
- * Length in bytes of the part of a trailer that ends it: the length of the pack (uint64), the
- * number of entries (uint32), the length of the path infos (uint32), the check (32 bytes), the
- * length of the trailer (uint32), and the end mark.
+ * Length in bytes of the footer, the last part of a trailer. Its fields: the length of the pack
+ * (uint64), the number of entries (uint32), the length of the path infos (uint32), the BLAKE3 hash
+ * (32 bytes), the length of the trailer (uint32), and the end mark (12 bytes).
  */
 export const FOOTER_LENGTH = 64;
 const MAGIC = utf8("tvixpack");
@@ -33,7 +33,10 @@ const LENGTH_AT = 48;
 const END_MARK_AT = 52;
 /** Maximum length of a trailer that is read. A longer one counts as damaged. */
 const MAX_TRAILER = 64 * 1024 * 1024;
-/** A session ends a pack before its path infos are longer than this, unless it has only one. */
+/**
+ * Maximum total length of the path infos of a pack, in bytes. Only a pack with a single path info
+ * may exceed it.
+ */
 export const MAX_PATH_INFOS: number = 1024 * 1024;
 /** Maximum length of one path info in a trailer. A longer one is left out. */
 export const MAX_PATH_INFO: number = 32 * 1024 * 1024;
@@ -139,7 +142,7 @@ export function pathInfosRange(footer: Uint8Array, size: number): ByteRange {
  * @param header the encoded header of the pack
  * @param bytes the whole trailer, of the length that `trailerLength` returned
  * @param size length of the pack in bytes
- * @throws StoreError `corrupt` if the trailer is torn, or if its entries break a rule
+ * @throws StoreError `corrupt` if the trailer's hash is wrong, or if its entries break a rule
  */
 export function decodeTrailer(header: Uint8Array, bytes: Uint8Array, size: number): PackTrailer {
   const footer = bytes.subarray(-FOOTER_LENGTH);
@@ -152,7 +155,10 @@ export function decodeTrailer(header: Uint8Array, bytes: Uint8Array, size: numbe
   return { length: bytes.length, entries, pathInfos: splitPathInfos(content.subarray(entries.length)) };
 }
 
-/** Objects lie one after the other, from the end of the header to `end`. */
+/**
+ * Checks that the objects lie one after the other, without gaps, from the end of the header to
+ * `end`.
+ */
 function checkEntries(entries: Uint8Array, end: number): void {
   let at = HEADER_LENGTH;
   readEntries("the trailer of a pack", { entries, size: end }, (_digest, _kind, offset, length) => {

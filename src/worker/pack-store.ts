@@ -1,9 +1,10 @@
 import type { ByteRange } from "../byte-range.ts";
 
 /**
- * A storage for packs. A pack is a run of object bytes under an id. It is written once from front
- * to back and never changes. The code above does not know which storage it uses. Index records
- * elsewhere (`database.ts`) say which objects a pack holds, and make it visible.
+ * A storage for packs. A pack is a sequence of bytes under an id: a header, objects and a trailer.
+ * It is written once from front to back and never changes. The callers of a PackStore don't know
+ * which storage it uses. Index records elsewhere (`database.ts`) say which objects a pack holds,
+ * and make it visible.
  *
  * Methods reject with `quota` if there is no space, with `unavailable` if the storage can't be
  * used, and with `corrupt` (`PackGone`) if a pack is missing or cut short.
@@ -31,14 +32,16 @@ export interface PackStore {
   /**
    * Deletes a pack, if it exists.
    *
-   * @returns false if somebody is reading the pack, so that the caller has to try again later
+   * @returns false if a reader has the pack open; the caller then has to try again later
    */
   delete(id: string): Promise<boolean>;
 
-  /** Frees everything that is held for reading a pack, so that others can delete it. */
+  /**
+   * Closes the handles that are open for reading a pack, so that other tabs can delete the pack.
+   */
   release(id: string): void;
 
-  /** Frees everything that is held for reading packs. */
+  /** Closes all handles that are open for reading. */
   close(): void;
 }
 
@@ -49,11 +52,11 @@ export interface PackWriter {
   /** Reads bytes that were appended. */
   read(range: ByteRange): Promise<Uint8Array>;
   /**
-   * Ends the pack. When it resolves, the pack can be read, and all of it is with the operating
-   * system. Unless `sync` is `never`, it is also flushed to the disk. `now` may block this thread
-   * meanwhile; `beside` does not.
+   * Ends the pack. When it resolves, the pack can be read, and all bytes have been passed to the
+   * operating system. Unless `sync` is `never`, the pack is also flushed to the disk. `now` flushes
+   * in this thread and may block it. `beside` flushes in another thread.
    *
-   * @throws StoreError `unavailable` if somebody has deleted the pack
+   * @throws StoreError `unavailable` if the browser has deleted the pack's file
    */
   finish(sync: "now" | "beside" | "never"): Promise<void>;
   /** Ends the pack and deletes it. */

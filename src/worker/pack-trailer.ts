@@ -15,14 +15,14 @@ import type { PackStore } from "./pack-store.ts";
 export interface DescribedPack {
   readonly header: PackHeader;
   readonly trailer: PackTrailer;
-  /** Bytes of the pack. */
+  /** Length of the pack in bytes. */
   readonly size: number;
 }
 
 /**
  * Reads header and trailer of a pack.
  *
- * @returns `undefined` if the pack has no header, as packs of version 2
+ * @returns `undefined` if the pack has no header; packs of version 2 have none
  * @throws StoreError `corrupt` if the pack is not complete
  */
 export async function describePack(packs: PackStore, id: string): Promise<DescribedPack | undefined> {
@@ -46,7 +46,7 @@ export async function readHeader(packs: PackStore, id: string): Promise<PackStar
   return header && { header, bytes, size };
 }
 
-/** @throws StoreError `corrupt` if the trailer is torn */
+/** @throws StoreError `corrupt` if the trailer is damaged */
 export async function readTrailer(packs: PackStore, id: string, { bytes: header, size }: PackStart): Promise<PackTrailer> {
   const [footer] = await packs.read(id, [{ offset: size - FOOTER_LENGTH, length: FOOTER_LENGTH }]);
   const length = trailerLength(footer as Uint8Array, size);
@@ -55,10 +55,11 @@ export async function readTrailer(packs: PackStore, id: string, { bytes: header,
 }
 
 /**
- * Reads the encoded path infos of a pack, without the entries. So the check of the trailer is not
- * verified.
+ * Reads only the encoded path infos of a pack, not its entries. So it can't verify the trailer's
+ * hash.
  *
- * @throws StoreError `corrupt` if the pack has no trailer that fits
+ * @returns no path infos if the pack is too short for a header and a footer
+ * @throws StoreError `corrupt` if the footer is damaged, or a path info is cut short
  */
 export async function pathInfosOf(packs: PackStore, { pack, size }: { pack: string; size: number }): Promise<Uint8Array[]> {
   if (size < HEADER_LENGTH + FOOTER_LENGTH) return [];

@@ -13,16 +13,16 @@ import type { PackedStore } from "./packed-store.ts";
 /**
  * The objects of the index together with the objects of the packs that a repair adds. An object of
  * these packs is `intact` if it matches its digest, and `whole` if everything that it refers to
- * exists too. Shows chunks and directories that are intact.
+ * exists too. `has` and `read` find a chunk or directory only if it is in the index or intact.
  */
 export class RepairView implements ObjectView {
   readonly #store: PackedStore;
   readonly #records = new Set<IndexRecord>();
   readonly #intact = new EntrySet();
   readonly #whole = new EntrySet();
-  /** Directories of which `checkDirectory` knows whether they are whole. */
+  /** Directories that `checkDirectory` has already checked. */
   readonly #checked = new EntrySet();
-  /** The only blob of several chunks that is shown. */
+  /** The only blob of several chunks that `has` and `read` find. `showBlob` sets it. */
   #blob = NONE;
   readonly #isShown = (record: IndexRecord, entry: number): boolean => (record.alive && !record.missing) || this.#intact.has(entry);
   readonly #isComplete = (record: IndexRecord, entry: number): boolean =>
@@ -68,7 +68,10 @@ export class RepairView implements ObjectView {
     return this.#store.readLocations(entries.map((entry) => (entry === NONE ? undefined : table.location(entry))));
   }
 
-  /** Shows a blob of several chunks, to check it. Other entries may have the same digest. */
+  /**
+   * Makes `has` and `read` find this blob of several chunks, so that the caller can check it.
+   * Without this call, they could find another entry with the same digest.
+   */
   showBlob(entry: number): void {
     this.#blob = entry;
   }
@@ -85,7 +88,7 @@ export class RepairView implements ObjectView {
   }
 
   /**
-   * Checks whether an intact directory is whole, and marks it and the directories below it. Keeps
+   * Checks an intact directory and the directories below it, and marks those that are whole. Keeps
    * its own stack, because outside data decides how deep trees are.
    */
   async checkDirectory(start: number): Promise<boolean> {

@@ -19,7 +19,7 @@ import { ownIds, sparePacks } from "./spare-packs.ts";
 
 /** A pack that will get an index record. */
 export interface RepairedPack {
-  /** Record of its objects. It is not alive, so nobody else sees the objects. */
+  /** Index record of its objects. `alive` is false, so only the repair sees the objects. */
   readonly record: IndexRecord;
   readonly described: DescribedPack;
   /** Whether a lost store wrote the pack, so that its path infos are lost too. */
@@ -27,11 +27,12 @@ export interface RepairedPack {
 }
 
 /**
- * Rebuilds lost index records from the packs: after the database was lost, or records were lost or
- * damaged. Checks each object against its digest. Adds only objects whose content is complete to
- * the index, because sessions rely on that. If the database was lost, restores the path infos in
- * the packs too. Nobody can write meanwhile. Everything happens in one transaction at the end, so
- * an abort changes nothing. Progress: `repairing`, in bytes of the objects.
+ * Rebuilds index records from the packs, after the browser lost the database, or after records were
+ * lost or damaged. Checks each object against its digest. Adds an object to the index only if its
+ * content is complete, because sessions rely on the content of every object in the index. If the
+ * database was lost, restores the path infos in the packs too. No session can write during the
+ * repair. Everything happens in one transaction at the end, so an abort changes nothing. Progress:
+ * `repairing`, in bytes of the objects.
  *
  * @throws StoreError `unavailable` if the browser has no Web Locks
  */
@@ -52,7 +53,7 @@ class Repair {
   /** Keys of damaged records that the transaction removes. */
   readonly #removed: string[] = [];
   readonly #damaged: DamagedObject[] = [];
-  /** Whether all packs could be looked at. */
+  /** Whether all packs could be read. */
   #sawAll = true;
   #loaded = 0;
   #total = 0;
@@ -176,7 +177,7 @@ class Repair {
     }
   }
 
-  /** Yields the entries of the packs, in their order. */
+  /** Yields the table's entries for the objects of the found packs, in the order of the table. */
   *#entries(first: number, kinds: readonly number[]): Generator<number> {
     const { table } = this.#store;
     for (let entry = first; entry < table.count; entry++) {
@@ -211,8 +212,9 @@ class Repair {
   }
 
   /**
-   * Notes that no pack is lost any more: the number of records is right, and the lost stores are
-   * adopted. From then on, a pack of theirs without a record is garbage.
+   * Records in `meta` that no pack is lost any more: sets `records` to the number of records, and
+   * adds the lost stores to `adopted`. From then on, a pack of these stores without a record is
+   * garbage.
    */
   async #settle(transaction: WriteTransaction, own: ReadonlySet<string>): Promise<void> {
     const meta = transaction.objectStore("meta");

@@ -9,8 +9,8 @@ import type { RepairedPack } from "./repair.ts";
 import type { RepairView } from "./repair-view.ts";
 
 /**
- * Finds the path infos in the packs of lost stores. If several packs have a path, the newest path
- * info counts whose content is complete, with the signatures of the older ones.
+ * Finds the path infos in the packs of lost stores. If several packs have path infos of one path,
+ * takes the newest one whose content is complete, and adds the signatures of the older ones.
  *
  * @returns path infos that can be restored; and the absolute store paths, sorted, whose content is
  *   not complete and that the store lacks

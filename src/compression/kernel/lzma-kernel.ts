@@ -8,9 +8,12 @@ interface Exports {
   readonly at: { readonly value: number };
   /** Length of the dictionary's buffer. */
   readonly length: { readonly value: number };
-  /** The range coder's code. A stream may end where it is 0. */
+  /** The range coder's code. A stream is complete only if the code is 0 at its end. */
   readonly code: { readonly value: number };
-  /** Bytes of input that the last run read. It may be more than there were. */
+  /**
+   * Number of bytes that the last run read. If it is larger than the input, the run also read zeros
+   * after the input, which is then cut short.
+   */
   readonly taken: { readonly value: number };
   open(dictionarySize: number): void;
   set_properties(lc: number, lp: number, pb: number): void;
@@ -30,7 +33,9 @@ const PAGE = 65_536;
 
 /** Maximum length of the input of one run, in bytes. */
 export const INPUT_SIZE = 65_536;
-/** Zeros after the input, which the last symbol may read. */
+/**
+ * Number of zero bytes after the input. The decoder may read them while it decodes the last symbol.
+ */
 const ZEROS = 32;
 
 let compiled: WebAssembly.Module | undefined;
@@ -39,7 +44,7 @@ let compiled: WebAssembly.Module | undefined;
  * The LZMA decoder in WebAssembly. Each instance has a memory of its own, which holds the
  * dictionary and grows with the output. The engine frees the memory with the instance.
  *
- * In JavaScript the same decoder takes a fifth more time. The known libraries don't fit: see
+ * The same decoder in JavaScript was slower. The packages for LZMA don't fit: see
  * docs/dependencies.md.
  */
 export class LzmaKernel {

@@ -30,7 +30,10 @@ export interface Offers extends StoreServices {
 
 export type Capability = keyof Offers;
 
-/** One open address. What its backend doesn't offer is `undefined`. */
+/**
+ * The services at one address, after `open`. A service that the backend doesn't offer is
+ * `undefined`.
+ */
 export interface Opened extends Partial<Offers> {
   /** Where the daemon keeps the data that clients have put into its binary cache. */
   readonly uploadRecords?: UploadRecords | undefined;
@@ -63,7 +66,8 @@ export interface AnyBackend<A extends Address = Address> {
   format(address: A): string;
 
   /**
-   * Opens an address. The services at one address come from one call.
+   * Opens an address, and returns all services at this address. It is called once for each address,
+   * even if several services have the address.
    *
    * @throws StoreError if opening fails
    */
@@ -82,6 +86,6 @@ export interface Backend<A extends Address, C extends Capability> extends AnyBac
 export interface BackendHelp {
   /** Form of an address, such as `file:DIR`. */
   readonly form: string;
-  /** What the address stands for. The help wraps this text. */
+  /** Description of the address, for `--help`, which wraps the text. */
   readonly text: string;
 }

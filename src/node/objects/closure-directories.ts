@@ -21,9 +21,9 @@ import {
 } from "./closure-object.ts";
 import { objectKey } from "./object-layout.ts";
 
-/** Memory for closures that were read last, in bytes. The largest closure fits. */
+/** Memory for the most recently used closures, in bytes. The largest closure fits. */
 const KEPT = 96 * 1024 * 1024;
-/** Number of directories whose closure is known. They take some 20 MB. */
+/** Maximum number of directories whose closure is remembered. They take some 20 MB. */
 const KNOWN = 128 * 1024;
 
 interface Abortable {
@@ -36,10 +36,11 @@ interface Abortable {
  * refers to it, the root first. Digests are in hexadecimal. One object for a closure means few
  * requests to a bucket.
  *
- * The layout has no way to find a directory beneath a root. So this object remembers in which
- * closure it saw a directory: `get` and `getClosure` of such a directory work after its parent, or
- * the whole closure, was read or written here. This is enough for every walk that begins at a root.
- * It remembers 131,072 directories, and forgets the least recently used ones.
+ * The layout has no way to find a directory beneath a root. So this service remembers which closure
+ * contains a directory. `get` and `getClosure` find a directory beneath a root after its parent was
+ * read here, or after the whole closure was read or written here. This is enough for every walk
+ * that begins at a root. It remembers 131,072 directories, and forgets the least recently used
+ * ones.
  */
 export class ClosureDirectoryService implements DirectoryService {
   readonly #objects: ObjectStore;
@@ -74,7 +75,10 @@ export class ClosureDirectoryService implements DirectoryService {
   }
 
   /**
-   * @throws StoreError also `invalid` if the closure has more than 64 MiB or 262,144 directories
+   * Stores a closure as one object.
+   *
+   * @throws StoreError as `DirectoryService.put`, and `invalid` if the closure has more than 64 MiB
+   *   or 262,144 directories
    */
   async put(directories: Iterable<Directory> | AsyncIterable<Directory>, options: Abortable = {}): Promise<Digest> {
     options.signal?.throwIfAborted();
@@ -105,7 +109,10 @@ export class ClosureDirectoryService implements DirectoryService {
     return SIZE_RULES;
   }
 
-  /** Yields the closures that may contain the directory, those in memory first. */
+  /**
+   * Yields the closures that may contain the directory: first the remembered one, then the one
+   * whose root is the directory. If the second one is in memory, yields only that.
+   */
   async *#closuresOf(digest: Digest, { signal }: Abortable): AsyncGenerator<ReadClosure> {
     const key = digestKey(digest);
     const root = this.#rootOf.get(key);
@@ -136,7 +143,10 @@ export class ClosureDirectoryService implements DirectoryService {
     return closure;
   }
 
-  /** Checks the order, and the sizes that directories give each other. */
+  /**
+   * Checks the order of the directories, and that each parent states the right sizes of its
+   * children.
+   */
   async *#checked(digest: Digest, directories: AsyncIterable<Directory>, closure: ReadClosure): AsyncGenerator<Directory> {
     const validator = new RootToLeavesValidator(digest);
     const turn = new Turn();

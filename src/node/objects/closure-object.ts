@@ -6,16 +6,19 @@ import { Turn } from "../../turn.ts";
 import { decompressZstd } from "../zstd.ts";
 
 /**
- * Maximum size of a closure before compression, in bytes: more than a million entries. Larger ones
- * would take too much memory, because a closure is read as a whole.
+ * Maximum size of a closure before compression, in bytes. It is enough for more than a million
+ * entries. Larger ones would take too much memory, because a closure is read as a whole.
  */
 export const MAX_CLOSURE_SIZE = 64 * 1024 * 1024;
 /** Maximum number of directories in a closure. */
 export const MAX_CLOSURE_DIRECTORIES = 256 * 1024;
-/** Maximum size of the object, in bytes. zstd adds a little to data that it can't compress. */
+/**
+ * Maximum size of a compressed closure, in bytes. zstd adds a little to data that it can't
+ * compress.
+ */
 export const MAX_CLOSURE_OBJECT_SIZE = MAX_CLOSURE_SIZE + MAX_CLOSURE_SIZE / 128;
 
-/** Bytes of the length before each directory. */
+/** Size of the length field before each directory, in bytes. */
 export const LENGTH_SIZE = 4;
 /** Estimated memory for each directory besides its encoding, in bytes. */
 const DIRECTORY_COST = 120;
@@ -58,7 +61,7 @@ export class ReadClosure {
     this.cost = bytes.length + this.#directories.length * DIRECTORY_COST;
   }
 
-  /** Returns a read-only view. */
+  /** Returns the closure as a DirectoryStore that rejects writes. */
   asStore(): DirectoryStore {
     return {
       getMany: (digests) => this.#getMany(digests),
@@ -69,7 +72,8 @@ export class ReadClosure {
   async #getMany(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
     const rootKey = digestKey(this.root);
     const keys = digests.map(digestKey);
-    // The first directory has to be the root. To read it alone, the others need not be hashed.
+    // The first directory has to be the root. If only the root is wanted, don't hash the other
+    // directories.
     if (keys.every((key) => key === rootKey)) return keys.map(() => this.#directories[0]);
     this.#byDigest ??= indexed(this.#directories);
     const byDigest = await this.#byDigest;

@@ -59,7 +59,7 @@ export async function writeFilesDurably(root: string, temporary: string, groups:
 
 /**
  * Writes a file under `root`, unless it exists. Of several concurrent writers, in any process, one
- * writes the file. On file systems without hard links, several of them may replace each other's
+ * writes the file. On file systems without hard links, concurrent writers may replace each other's
  * file. Resolves when the file survives a crash.
  *
  * @param temporary an existing directory on the same file system, for files that are being written
@@ -83,7 +83,10 @@ export async function createFileDurably(root: string, temporary: string, { path,
   }
 }
 
-/** Unlike a rename, a hard link fails if there is a file already. */
+/**
+ * Moves a file, unless the target exists. Uses a hard link, because a rename would replace the
+ * target.
+ */
 async function moveIfAbsent(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);

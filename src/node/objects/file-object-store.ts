@@ -63,7 +63,8 @@ export class FileObjectStore implements ObjectStore {
       const stats = fstatSync(file);
       if (!stats.isFile()) return undefined;
       const { offset, length } = partOfObject(key, stats.size, options);
-      // Uninitialized memory: clearing it takes a good part of the time of reading into it.
+      // Leave the memory uninitialized: clearing it would take a good part of the time that reading
+      // takes.
       const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
       for (let at = 0; at < length; ) {
         const read = readSync(file, bytes, at, length - at, offset + at);
@@ -98,7 +99,9 @@ export class FileObjectStore implements ObjectStore {
     return true;
   }
 
-  /** Flushes the files of a group together, and the groups one after the other. */
+  /**
+   * Flushes the content of all groups together, then makes the groups visible one after the other.
+   */
   async putMany(groups: readonly ObjectGroup[], options: ObjectStoreOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     const files = groups.map((group) => Array.from(group, ([key, bytes]) => this.#file(key, bytes)));
@@ -123,7 +126,7 @@ export class FileObjectStore implements ObjectStore {
 
   /**
    * Reads the entries of a directory that can be keys, or parts of keys, in descending order. The
-   * path of a directory ends with a slash, so that the order is that of the keys beneath.
+   * path of a directory ends with a slash, so that it sorts like the keys beneath it.
    */
   async #names(directory: string, { signal }: ObjectStoreOptions): Promise<string[]> {
     signal?.throwIfAborted();

@@ -6,7 +6,7 @@ interface Limits {
   readonly count: number;
 }
 
-/** Contents of the journal at which `put` starts to wait. */
+/** Contents of the journal at which `makeRoom` waits. */
 const LIMITS: Limits = { bytes: 64 * 1024 * 1024, count: 65_536 };
 /** Maximum contents of one step, which are written together. */
 const STEP_BYTES = 16 * 1024 * 1024;

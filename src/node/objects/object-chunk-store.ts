@@ -53,6 +53,8 @@ export class ObjectChunkStore implements ChunkStore {
   }
 
   /**
+   * Compresses and stores the chunks and blobs that the store lacks.
+   *
    * @throws StoreError `invalid` if a chunk has more than 16 MiB; otherwise as
    *   `ObjectStore.putMany`
    */
@@ -84,8 +86,8 @@ export class ObjectChunkStore implements ChunkStore {
 }
 
 /**
- * Calls `work` for each item, several at a time, and lets other tasks run in between: objects in
- * memory or in the system's page cache come without a pause.
+ * Calls `work` for each item, several at a time. It lets other tasks run in between. Otherwise,
+ * reads from memory or the page cache would block the event loop.
  */
 function inParallelTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const turn = new Turn();

@@ -3,9 +3,9 @@ import { StoreError } from "../../error.ts";
 import { asBuffer, asBytes, type Bytes, inOneTurn, type LmdbEnvironment } from "../lmdb.ts";
 
 /**
- * Holds objects in one database until they are written to an object store. The objects are on disk
- * there. A database is fast: to flush each small file separately costs a hundred times as much as
- * to write it.
+ * Holds objects in one database until they are written to an object store. The journal makes small
+ * objects durable with one flush of the database. Flushing each small file separately would take a
+ * hundred times as long as writing it.
  */
 export class ObjectJournal {
   readonly #environment: LmdbEnvironment;
@@ -17,7 +17,7 @@ export class ObjectJournal {
   /**
    * Opens the journal of the object store that uses this environment.
    *
-   * @param order beginnings of all keys, in the order in which `some` returns objects
+   * @param order the key prefixes, in the order in which `some` returns objects
    */
   constructor(environment: LmdbEnvironment, order: readonly string[]) {
     this.#environment = environment;
@@ -33,7 +33,7 @@ export class ObjectJournal {
     return this.#count;
   }
 
-  /** Bytes of all objects in the journal. */
+  /** Total size of the objects in the journal, in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -59,9 +59,9 @@ export class ObjectJournal {
   }
 
   /**
-   * Adds objects in one transaction. None of them may be in the journal already. Writes to the same
-   * environment after the call only survive a crash together with these objects. Resolves when the
-   * objects survive a crash.
+   * Adds objects in one transaction. None of them may be in the journal already. If a later write
+   * to the same environment survives a crash, these objects survive too. Resolves when the objects
+   * survive a crash.
    *
    * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
@@ -78,8 +78,8 @@ export class ObjectJournal {
   }
 
   /**
-   * Copies some objects, at least one if the journal isn't empty. Returns objects only if the
-   * journal has none that precede them in the order of keys.
+   * Copies some objects, at least one if the journal isn't empty. All of them have the same prefix:
+   * the first one in `order` for which the journal has objects.
    */
   some(maxCount: number, maxBytes: number): ObjectGroup {
     for (const prefix of this.#order) {
@@ -98,6 +98,8 @@ export class ObjectJournal {
   }
 
   /**
+   * Removes objects that are now in the object store.
+   *
    * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
   async remove(objects: ObjectGroup): Promise<void> {

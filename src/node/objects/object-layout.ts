@@ -14,7 +14,7 @@ export function objectKey(kind: ObjectKind, digest: Digest): string {
 }
 
 /**
- * Beginnings of the keys, in the order in which objects have to be written: an object refers only
- * to objects of earlier kinds.
+ * Key prefixes, in the order in which objects have to be written: an object refers only to objects
+ * of earlier kinds.
  */
 export const KEY_ORDER: readonly string[] = ["chunks/", "blobs/", "dirs/"];

@@ -13,11 +13,13 @@ import { JournalDrain } from "./journal-drain.ts";
 import type { ObjectJournal } from "./object-journal.ts";
 import { StagedObjects } from "./staged-objects.ts";
 
-/** Milliseconds after which staged objects are written without another reason. */
+/**
+ * Milliseconds after the first staged object until the batch is written, even if it is not full.
+ */
 const IDLE = 1000;
 /**
- * Limits for the journal, in bytes. Everything in the journal is written twice. That pays off for
- * batches of a few bytes, or of objects that are small on average.
+ * Limits for a batch that goes to the journal, in bytes: its total size, or the average size of its
+ * objects. The journal's objects are written twice, which pays off only for small ones.
  */
 const FEW_BYTES = 1024 * 1024;
 const SMALL_OBJECT = 16 * 1024;
@@ -26,7 +28,8 @@ interface Writing {
   readonly batch: StagedObjects;
   readonly done: Promise<void>;
   /**
-   * Whether later writes to the journal's database only survive a crash together with this batch.
+   * Whether this batch goes to the journal. If so, a later write to the same database survives a
+   * crash only if this batch does.
    */
   readonly isOrdered: boolean;
 }
@@ -54,7 +57,8 @@ export class StagedObjectStore implements ObjectStore {
 
   /**
    * @param name name of the store for messages, such as its directory
-   * @param target the store that the objects are written to; no other code may write to it
+   * @param target the store that the objects are written to; no other code of this process may
+   *   write to it
    * @param journal a journal that only this object store uses
    */
   constructor(name: string, target: ObjectStore, journal?: ObjectJournal) {
@@ -94,8 +98,9 @@ export class StagedObjectStore implements ObjectStore {
   }
 
   /**
-   * Resolves when the objects can be read. They survive a crash when `flush` resolves. An object is
-   * written after all objects of earlier groups that were put before, in this call or another one.
+   * Resolves when the objects can be read. They survive a crash when `flush` resolves. An object of
+   * group i is written after all objects of groups 0 to i - 1 that were put earlier, in this call
+   * or in another call.
    *
    * @throws StoreError `quota`, `denied` or `unavailable` if earlier puts can't be written; then
    *   nothing of this put is kept

@@ -1,8 +1,8 @@
 import type { ObjectGroup } from "../../castore/object-store.ts";
 
 /**
- * Contents at which a batch is full. Twice as much may be in memory: one batch fills while another
- * one is written.
+ * Size in bytes, and number of objects, at which a batch is full. Twice as much may be in memory:
+ * one batch fills while another one is written.
  */
 const FULL_BYTES = 16 * 1024 * 1024;
 const FULL_COUNT = 8192;
