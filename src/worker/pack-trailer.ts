@@ -30,7 +30,7 @@ export async function describePack(packs: PackStore, id: string): Promise<Descri
   return start && { header: start.header, size: start.size, trailer: await readTrailer(packs, id, start) };
 }
 
-/** Header of a pack, and the pack's size. */
+/** Header of a pack, and the pack's size in bytes. */
 interface PackStart {
   readonly header: PackHeader;
   readonly bytes: Uint8Array;
@@ -46,7 +46,11 @@ export async function readHeader(packs: PackStore, id: string): Promise<PackStar
   return header && { header, bytes, size };
 }
 
-/** @throws StoreError `corrupt` if the trailer is damaged */
+/**
+ * Reads the trailer of a pack.
+ *
+ * @throws StoreError `corrupt` if the trailer is damaged
+ */
 export async function readTrailer(packs: PackStore, id: string, { bytes: header, size }: PackStart): Promise<PackTrailer> {
   const [footer] = await packs.read(id, [{ offset: size - FOOTER_LENGTH, length: FOOTER_LENGTH }]);
   const length = trailerLength(footer as Uint8Array, size);
