@@ -1,5 +1,7 @@
 import { StoreError } from "../error.ts";
+import type { OperationOptions } from "../progress.ts";
 import type { Change } from "../thread/change-channel.ts";
+import type { RepairReport } from "../thread/maintenance-api.ts";
 import { rememberEvicted } from "./eviction.ts";
 import { StoreCalls } from "./store-calls.ts";
 import { StoreMaintenance } from "./store-maintenance.ts";
@@ -69,10 +71,17 @@ export class Store extends StoreMaintenance {
    * - `missingPacks`: number of packs that were missing when the store was opened. `verify` reports
    *   the details.
    * - `unindexedPacks`: number of packs that the index lacked when the store was opened, because
-   *   the browser lost the store's database or a part of it. `repair` brings their content back.
+   *   the browser lost the store's database or a part of it. `repair` brings their content back,
+   *   and sets this number to 0.
    */
   get losses(): StoreLosses {
     return this.#losses;
+  }
+
+  override async repair(options: OperationOptions = {}): Promise<RepairReport> {
+    const report = await super.repair(options);
+    this.#losses = { ...this.#losses, unindexedPacks: 0 };
+    return report;
   }
 
   /** Closes the store and ends its worker. Operations in progress reject with `closed`. */

@@ -22,7 +22,8 @@ export class TvixStoreStorage extends LitElement {
     daemon: {},
     paused: { type: Boolean },
     report: { state: true },
-    repaired: { state: true },
+    outcome: { state: true },
+    restored: { state: true },
     persistAnswer: { state: true },
   };
 
@@ -35,8 +36,10 @@ export class TvixStoreStorage extends LitElement {
   /** Whether the element is hidden; it then does not measure the storage. */
   declare paused: boolean;
   declare private report: VerifyReport | undefined;
-  /** Outcome of fetching damaged objects again. */
-  declare private repaired: string;
+  /** Outcome of fetching damaged objects again, or of restoring lost packs. */
+  declare private outcome: string;
+  /** Whether lost packs were restored. */
+  declare private restored: boolean;
   /** Outcome of asking the browser to keep the store. */
   declare private persistAnswer: string;
   readonly #usage = new CurrentUsage(this);
@@ -46,7 +49,8 @@ export class TvixStoreStorage extends LitElement {
     super();
     this.daemon = "";
     this.paused = false;
-    this.repaired = "";
+    this.outcome = "";
+    this.restored = false;
     this.persistAnswer = "";
   }
 
@@ -82,7 +86,8 @@ export class TvixStoreStorage extends LitElement {
     if (changed.has("store")) {
       this.#task.cancel();
       this.report = undefined;
-      this.repaired = "";
+      this.outcome = "";
+      this.restored = false;
       this.persistAnswer = "";
     }
     if (changed.has("store") || changed.has("paused")) this.#usage.follow(this.store, this.paused);
@@ -93,7 +98,11 @@ export class TvixStoreStorage extends LitElement {
     const idle = this.store !== undefined && !this.#task.running;
     return html`
       <div class="sheet">
-        ${lossWarnings(this.store, this.report !== undefined && isWhole(this.report))}
+        ${lossWarnings(this.store, {
+          whole: this.report !== undefined && isWhole(this.report),
+          restored: this.restored,
+          restore: html`<button type="button" class="primary" ?disabled=${!idle} @click=${this.#restore}>Restore</button>`,
+        })}
         ${fault ? html`<p class="notice failed" role="alert">${fault}</p>` : nothing}
         ${storageFigures(this.store?.storage, usage)}
         <section class="stack" aria-labelledby="keeping">
@@ -124,7 +133,7 @@ export class TvixStoreStorage extends LitElement {
           </p>
           <div class="outcome">
             ${this.#task.render()}
-            ${this.repaired && !this.#task.running ? html`<p class="notice" role="status">${this.repaired}</p>` : nothing}
+            ${this.outcome && !this.#task.running ? html`<p class="notice" role="status">${this.outcome}</p>` : nothing}
             ${this.report && !this.#task.running ? verifyResult(this.report, this.#repairOffer()) : nothing}
           </div>
         </section>
@@ -193,6 +202,19 @@ export class TvixStoreStorage extends LitElement {
       AS_IT_WAS,
     );
 
+  readonly #restore = (): Promise<boolean> =>
+    this.#start(
+      "Restoring lost packs",
+      async (store, options) => {
+        const { storePaths, objects, damaged, incomplete } = await store.repair(options);
+        this.restored = true;
+        const lost = [plural(damaged.length, "damaged object"), plural(incomplete.length, "incomplete store path")];
+        const rest = damaged.length + incomplete.length > 0 ? ` Lost: ${lost.join(", ")}.` : "";
+        return `Restored ${plural(storePaths.length, "store path")} and ${plural(objects, "object")}.${rest}`;
+      },
+      AS_IT_WAS,
+    );
+
   readonly #fetchAgain = (): Promise<boolean> =>
     this.#start(
       "Fetching again",
@@ -200,13 +222,13 @@ export class TvixStoreStorage extends LitElement {
         const { address, protocol } = this.#daemon();
         const remote = connectRemote(address, { protocol });
         const { storePaths, refetched } = await store.verify({ ...options, remote });
-        this.repaired = `Fetched again: ${refetched} of ${plural(storePaths.length, "store path")}.`;
+        this.outcome = `Fetched again: ${refetched} of ${plural(storePaths.length, "store path")}.`;
         // The report lists the earlier damage. The reader wants to know the present state.
         this.report = await store.verify(options);
         return "";
       },
       // All fetched objects become visible at once.
-      () => (this.repaired ? "Cancelled. The fetched data is kept." : AS_IT_WAS),
+      () => (this.outcome ? "Cancelled. The fetched data is kept." : AS_IT_WAS),
     );
 
   async #start(
@@ -216,12 +238,12 @@ export class TvixStoreStorage extends LitElement {
   ): Promise<boolean> {
     const { store } = this;
     if (!store) return false;
-    this.repaired = "";
+    this.outcome = "";
     const before = this.report;
     this.report = undefined;
     const done = await this.#task.run(message, (options) => operation(store, options), whenCancelled);
     // The earlier report is still true if nothing was changed.
-    if (!done && !this.repaired && this.store === store) this.report ??= before;
+    if (!done && !this.outcome && this.store === store) this.report ??= before;
     void this.#usage.refresh();
     return done;
   }

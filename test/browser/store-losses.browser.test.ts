@@ -114,6 +114,7 @@ describe.each(STORAGES)("damage and losses of a store whose storage is %s", (sto
     next.addEventListener("change", () => changes++);
     const phases = new Set<string>();
     const report = await next.repair({ onProgress: ({ phase }) => phases.add(phase) });
+    expect(next.losses).toEqual({ evicted: true, missingPacks: 0, unindexedPacks: 0 });
     if (storage === "opfs") {
       expect(report).toMatchObject({ packs: 1, objects: 2, damaged: [], storePaths: [old.storePath], incomplete: [] });
       expect([...phases]).toEqual(["repairing"]);

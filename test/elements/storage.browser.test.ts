@@ -103,6 +103,31 @@ test.each([
   await expect.poll(() => usage.mock.calls.length).toBe(2);
 });
 
+test.each([
+  [[], [], "Restored 2 store paths and 9 objects."],
+  [
+    [{ kind: "chunk", name: "b3:AAAA" }],
+    [storePathOf("lost")],
+    "Restored 2 store paths and 9 objects. Lost: 1 damaged object, 1 incomplete store path.",
+  ],
+] as const)("restores packs that the database lacks, and tells what is back: %j %j", async (damaged, incomplete, text) => {
+  const storePaths = [storePathOf("a"), storePathOf("b")];
+  const repair = async () => ({ packs: 1, objects: 9, bytes: 2048, damaged, storePaths, incomplete });
+  const { root } = await show({ repair, losses: { evicted: true, missingPacks: 0, unindexedPacks: 1 } });
+  expect(alert(root)).toContain("The browser has deleted this store");
+  click(root, "Restore");
+  await expect.poll(() => outcome(root)).toBe(text);
+  expect(root.querySelector('[role="alert"]')).toBeNull();
+});
+
+test("a failed restoration leaves the warning and the button", async () => {
+  const repair = () => Promise.reject(new StoreError("unavailable", "the browser has no Web Locks"));
+  const { root } = await show({ repair, losses: { evicted: false, missingPacks: 0, unindexedPacks: 1 } });
+  click(root, "Restore");
+  await expect.poll(() => textOf(root.querySelector(".outcome [role='alert']"))).toContain("The browser has no Web Locks.");
+  expect(button(root, "Restore")?.disabled).toBe(false);
+});
+
 test("while an operation runs, no other one can be started; it can be cancelled", async () => {
   const { root } = await show({
     collectGarbage(options = {}) {
