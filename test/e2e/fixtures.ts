@@ -81,7 +81,8 @@ async function serveRepository(): Promise<{ url: string; close(): void }> {
       answer.writeHead(404).end();
       return;
     }
-    answer.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream" });
+    // During a run no file changes, and each page loads more than a hundred.
+    answer.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream", "cache-control": "max-age=3600" });
     createReadStream(path).pipe(answer);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
