@@ -55,6 +55,7 @@ test("zeros come in pieces of at most 256 KiB, and bytes after the stream are le
   const input = inputOf(concatBytes([await sample("zeros.br"), Uint8Array.of(1, 2, 3)]));
   let length = 0;
   for await (const piece of unbrotli(input)) {
+    expect(piece.length).toBeGreaterThan(0);
     expect(piece.length).toBeLessThanOrEqual(256 * 1024);
     length += piece.length;
   }

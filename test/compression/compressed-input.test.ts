@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { CompressedInput } from "../../src/compression/compressed-input.ts";
 import { DecoderMemory } from "../../src/compression/decoder-memory.ts";
 
@@ -103,8 +103,10 @@ describe("memory for the decoder", () => {
     const { input } = inputOf();
     await input.reserve(memory, 60);
     expect([await isLeft(memory, 40), await isLeft(memory, 41)]).toEqual([true, false]);
-    // The decoder has enough.
-    await input.reserve(memory, 50);
+    // The decoder has enough, and doesn't wait in the queue again.
+    const reserve = vi.spyOn(memory, "reserve");
+    for (const bytes of [50, 60]) await input.reserve(memory, bytes);
+    expect(reserve).not.toHaveBeenCalled();
     expect([await isLeft(memory, 40), await isLeft(memory, 41)]).toEqual([true, false]);
     // What it has is freed before it asks for more, so 100 are enough.
     await input.reserve(memory, 100);
