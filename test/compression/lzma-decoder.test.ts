@@ -98,6 +98,19 @@ describe("the input of a run", () => {
   });
 });
 
+describe("damaged content", () => {
+  test("refers to bytes before the stream", () => {
+    // The first symbol is a match.
+    expect(() => decode(concatBytes([Uint8Array.of(0, 0xff, 0xff, 0xff, 0xfe), new Uint8Array(100)]))).toThrow("it is damaged");
+  });
+
+  test("leaves something in the range coder at its end", () => {
+    const bytes = marked.slice();
+    bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
+    expect(() => decode(bytes)).toThrow("it is damaged");
+  });
+});
+
 describe("stored bytes", () => {
   /** Appends bytes, and returns them as they come out. */
   function stored(dictionarySize: number, bytes: Uint8Array): Uint8Array[] {

@@ -129,6 +129,13 @@ describe("the limits of", () => {
     const two = section({ literals: 2, offset: 4 });
     expect(execute(two, [1, 2, 3], { limit: 6 }).length).toBe(6);
     for (const limit of [5, 4, 1]) expect(() => execute(two, [1, 2, 3], { limit })).toThrow(TOO_LARGE);
+    expect(execute(two, [1, 2], { limit: 5 }).length).toBe(5);
+    // A match writes nothing behind the limit.
+    const buffer = new Uint8Array(START + 100);
+    const output = { buffer, first: 0, start: START, limit: START + 4 };
+    buffer[START - 1] = 7;
+    expect(() => new ZstdSequences().execute(section({ offset: 4, match: 5 }), new Uint8Array(0), output)).toThrow(TOO_LARGE);
+    expect(buffer.subarray(START).every((byte) => byte === 0)).toBe(true);
     expect(() => execute(Uint8Array.of(0), [1, 2, 3], { limit: 2 })).toThrow(TOO_LARGE);
   });
 
@@ -191,6 +198,11 @@ describe("tables", () => {
     for (const reserved of [1, 2]) expect(() => execute(Uint8Array.of(1, SINGLE | reserved, 0, 2, 0, 0b100), [])).toThrow(DAMAGED);
     for (const length of [1, 2, 3, 4]) expect(() => execute(section({ offset: 4 }).subarray(0, length))).toThrow(DAMAGED);
   });
+});
+
+test("sequences may take no bits at all", () => {
+  // The last offset is 1. The mark is the only bit.
+  expect([...execute(Uint8Array.of(3, SINGLE, 1, 0, 0, 1), [5, 6, 7])]).toEqual([5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7]);
 });
 
 test("bits that are missing or left over are refused", () => {
