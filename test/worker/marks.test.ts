@@ -98,14 +98,16 @@ describe("marks", () => {
     expect(Math.max(...read.mock.calls.map(([, digests]) => digests.length))).toBe(256);
   });
 
-  test("reach content that another tab has committed since the index was read", async () => {
+  test.each([
+    ["a directory", ROOT.node, [A, B, C, LONG, SUB, ROOT]],
+    ["a file", UNUSED.node, [UNUSED]],
+    ["a long file", LONG.node, [B, C, LONG]],
+  ])("reach %s that another tab has committed since the index was read", async (_, node, objects) => {
     const world = memoryStore();
-    const other = memoryStore("opfs", world);
-    await putPathInfos(world, pathInfo("a", ROOT.node), pathInfo("b", UNUSED.node));
+    await putPathInfos(world, pathInfo("a", node));
     await world.store.refresh();
-    await putPack(other, [UNUSED]);
-    await putPack(other, [A, B, C, LONG, SUB, ROOT]);
-    expect(alive(world, await marked(world), ROOT, A, C, UNUSED)).toEqual([ROOT, A, C, UNUSED]);
+    await putPack(memoryStore("opfs", world), objects);
+    expect(alive(world, await marked(world), ...objects)).toEqual(objects);
   });
 
   test("report each store path, in order", async () => {

@@ -30,22 +30,22 @@ function compareKeys(a: Key, b: Key): number {
 
 /** The part of `IDBKeyRange` that the storage engine uses. */
 export class MemoryKeyRange {
-  readonly #accepts: (key: Key) => boolean;
+  readonly lower: Key;
+  readonly upper: Key | undefined;
+  readonly lowerOpen: boolean;
 
-  constructor(accepts: (key: Key) => boolean) {
-    this.#accepts = accepts;
+  constructor(lower: Key, upper: Key | undefined, lowerOpen: boolean) {
+    this.lower = lower;
+    this.upper = upper;
+    this.lowerOpen = lowerOpen;
   }
 
   static bound(lower: Key, upper: Key): MemoryKeyRange {
-    return new MemoryKeyRange((key) => compareKeys(key, lower) >= 0 && compareKeys(key, upper) <= 0);
+    return new MemoryKeyRange(lower, upper, false);
   }
 
   static lowerBound(lower: Key, open = false): MemoryKeyRange {
-    return new MemoryKeyRange((key) => compareKeys(key, lower) > (open ? 0 : -1));
-  }
-
-  includes(key: Key): boolean {
-    return this.#accepts(key);
+    return new MemoryKeyRange(lower, undefined, open);
   }
 }
 
@@ -69,9 +69,16 @@ class MemoryObjectStore {
 
   #matching(query: Query, count = Number.POSITIVE_INFINITY): readonly Row[] {
     if (query === undefined) return this.rows.slice(0, count);
-    if (query instanceof MemoryKeyRange) return this.rows.filter(([key]) => query.includes(key)).slice(0, count);
-    const row = this.rows[this.#before(query)];
-    return row && compareKeys(row[0], query) === 0 ? [row] : [];
+    const { lower, upper, lowerOpen } = query instanceof MemoryKeyRange ? query : MemoryKeyRange.bound(query, query);
+    const first = this.#before(lower);
+    const known = this.rows[first];
+    const from = lowerOpen && known && compareKeys(known[0], lower) === 0 ? first + 1 : first;
+    let to = from;
+    while (to < this.rows.length && to - from < count) {
+      if (upper !== undefined && compareKeys((this.rows[to] as Row)[0], upper) > 0) break;
+      to++;
+    }
+    return this.rows.slice(from, to);
   }
 
   async get(query: Query): Promise<unknown> {

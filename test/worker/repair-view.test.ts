@@ -149,7 +149,7 @@ describe("a directory is whole if", () => {
 
 test("each directory of a deep tree is read twice at most", async () => {
   const world = memoryStore();
-  const DEPTH = 2000;
+  const DEPTH = 500;
   const levels = [directory({ a: A.node })];
   for (let i = 1; i < DEPTH; i++) {
     const { node } = levels[i - 1] as (typeof levels)[number];
