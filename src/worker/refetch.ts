@@ -42,13 +42,14 @@ export async function refetch(
         try {
           const known = storePath === undefined ? undefined : await remote.pathInfos.get(parseHashPart(storePath), options);
           const there = known?.node ?? node;
-          await copyContent(remote, services, there, {
+          const { node: copied } = await copyContent(remote, services, there, {
             signal: options.signal,
             sizeRule: await ownRule(node, there, remote, options.signal),
             trustTarget: false,
             onBytes,
           });
-          if (storePath !== undefined) whole++;
+          // The remote may have other content under this store path.
+          if (storePath !== undefined && hasSameContent(copied, node)) whole++;
         } catch (error) {
           options.signal?.throwIfAborted();
           // The remote may lack only this one; go on with the others.
@@ -69,6 +70,10 @@ export async function refetch(
     await store.refresh();
   }
   return whole;
+}
+
+function hasSameContent(a: Node, b: Node): boolean {
+  return a.kind !== "symlink" && b.kind === a.kind && equalBytes(a.digest, b.digest);
 }
 
 /**

@@ -117,6 +117,33 @@ describe("objects are fetched again:", () => {
   });
 });
 
+describe("a remote that has other content under the same store path", () => {
+  test.each<[string, (services: LocalStoreServices) => Promise<Node>]>([
+    [
+      "a file",
+      async ({ blobs }) => {
+        await blobs.putMany([utf8("other")]);
+        return text("other").node;
+      },
+    ],
+    [
+      "a directory",
+      async ({ directories }) => {
+        const other = makeDirectory([]);
+        await directories.put([other]);
+        return directoryNode(other, "documented");
+      },
+    ],
+  ])("does not make the path complete: %s", async (_, put) => {
+    const services = createMemoryStore();
+    await services.pathInfos.put({ ...INFO, node: await put(services) });
+    const world = await stored([A, ROOT]);
+    const before = await problems(world);
+    expect(await repair(world, remoteOf(services))).toBe(0);
+    expect(await problems(world)).toBe(before);
+  });
+});
+
 describe("a remote that lacks content", () => {
   test("leaves a path damaged, and repairs the others", async () => {
     const world = await stored();
