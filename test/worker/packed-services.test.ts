@@ -84,8 +84,8 @@ describe("path infos", () => {
     expect(await pathInfos.delete(hashPart("b"))).toBe(false);
   });
 
-  test("that break a rule are refused before anything is written, and replaced by good ones", async () => {
-    const world = memoryStore();
+  test.each(["opfs", "indexeddb"] as const)("that break a rule are refused, and replaced by good ones: %s", async (storage) => {
+    const world = memoryStore(storage);
     await write(world, async ({ pathInfos }) => {
       expect(await failure(pathInfos.put({ ...INFO, narSize: 0 }))).toBe("invalid");
     });
