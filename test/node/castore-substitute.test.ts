@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { connectCacheCastore } from "../../src/backends/cache-castore.ts";
-import { createMemoryStore, MemoryChunkStore } from "../../src/backends/memory.ts";
+import { createMemoryStore, MemoryChunkStore, MemoryDirectoryStore } from "../../src/backends/memory.ts";
 import { EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
 import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { digestKey, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import { encodeNode } from "../../src/castore/directory-codec.ts";
+import { StoredDirectoryService } from "../../src/castore/directory-store.ts";
 import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
 import { startServer } from "../../src/node/server.ts";
@@ -110,20 +111,37 @@ async function expectWhole(store: StoreServices, expected: PathInfo): Promise<Pa
   return found;
 }
 
+/** A store in memory that tests copy. Each import of 12 MB would take much longer than a copy. */
+class Made {
+  readonly chunks = new MemoryChunkStore();
+  readonly directories = new MemoryDirectoryStore();
+  readonly services: LocalStoreServices = {
+    ...createMemoryStore(),
+    blobs: new ChunkedBlobService(this.chunks, engine),
+    directories: new StoredDirectoryService(this.directories),
+  };
+
+  async copy(): Promise<Made> {
+    const made = new Made();
+    for (const [key, entry] of this.chunks.blobs) made.chunks.blobs.set(key, entry);
+    for (const [key, bytes] of this.chunks.chunks) made.chunks.chunks.set(key, bytes);
+    for (const [key, bytes] of this.directories.directories) made.directories.directories.set(key, bytes);
+    for await (const info of this.services.pathInfos.list()) await made.services.pathInfos.put(info);
+    return made;
+  }
+}
+
+const withFirstOnly = new Made();
+const withSecondOnly = new Made();
 let source: LocalStoreServices;
 let first: PathInfo;
 let second: PathInfo;
 beforeAll(async () => {
-  source = createMemoryStore();
-  first = await importFiles(source, "data-1", firstVersion());
-  second = await importFiles(source, "data-2", secondVersion());
+  first = await importFiles(withFirstOnly.services, "data-1", firstVersion());
+  second = await importFiles(withSecondOnly.services, "data-2", secondVersion());
+  source = (await withFirstOnly.copy()).services;
+  await importFiles(source, "data-2", secondVersion());
 });
-
-/** Makes a store, and returns its chunk store for tests to damage. */
-function spoilable(): [LocalStoreServices, MemoryChunkStore] {
-  const chunks = new MemoryChunkStore();
-  return [{ ...createMemoryStore(), blobs: new ChunkedBlobService(chunks, engine) }, chunks];
-}
 
 const keyOf = (content: Uint8Array): string => digestKey(digestOf(content));
 
@@ -134,9 +152,13 @@ function urlOf(size: bigint): string {
 
 /** Makes a store that has the first version. */
 async function withFirst(): Promise<LocalStoreServices> {
-  const store = createMemoryStore();
-  await importFiles(store, "data-1", firstVersion());
-  return store;
+  return (await withFirstOnly.copy()).services;
+}
+
+/** Makes a store that has the second version, and returns its chunk store for tests to damage. */
+async function spoilable(): Promise<[LocalStoreServices, MemoryChunkStore]> {
+  const { services, chunks } = await withSecondOnly.copy();
+  return [services, chunks];
 }
 
 describe("the second version of a path, which differs in one percent", () => {
@@ -179,8 +201,7 @@ describe("the second version of a path, which differs in one percent", () => {
 
   test("transfers as little to a daemon, and reads no unchanged files back to verify them", async () => {
     const wire = new Wire();
-    const to = createMemoryStore();
-    await importFiles(to, "data-1", firstVersion());
+    const to = await withFirst();
     const read: number[] = [];
     const { blobs } = to;
     const watched: BlobService = {
@@ -262,8 +283,7 @@ describe("the NAR is used", () => {
 
   test("if the castore services lack a blob", async () => {
     const wire = new Wire();
-    const [services, partial] = spoilable();
-    await importFiles(services, "data-2", secondVersion());
+    const [services, partial] = await spoilable();
     const small = pseudoRandom(20_000, 2050);
     partial.chunks.delete(keyOf(small));
     partial.blobs.delete(keyOf(small));
@@ -300,8 +320,7 @@ describe("the NAR is used", () => {
 });
 
 test("content that does not match its digest is an error, and the path stays invisible", async () => {
-  const [services, spoilt] = spoilable();
-  await importFiles(services, "data-2", secondVersion());
+  const [services, spoilt] = await spoilable();
   spoilt.chunks.set(keyOf(pseudoRandom(20_000, 2050)), pseudoRandom(20_000, 1));
   const store = await withFirst();
   const url = await serve(source, services);
@@ -311,8 +330,7 @@ test("content that does not match its digest is an error, and the path stays inv
 
 test("a local directory whose content is incomplete is not used", async () => {
   const wire = new Wire();
-  const [store, holed] = spoilable();
-  await importFiles(store, "data-2", secondVersion());
+  const [store, holed] = await spoilable();
   await store.pathInfos.delete(second.storePath.slice(11, 43));
   const small = pseudoRandom(20_000, 2050);
   expect(holed.chunks.delete(keyOf(small))).toBe(true);
