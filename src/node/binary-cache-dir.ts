@@ -11,7 +11,7 @@ import { importNar } from "../store/import.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import type { StoreServices } from "../store/services.ts";
 import { fileError } from "./file-error.ts";
-import { filePieces, readText } from "./input-file.ts";
+import { pathPieces, readText } from "./input-file.ts";
 
 const FILE_NAME = /^[0-9abcdfghijklmnpqrsvwxyz]{32}\.narinfo$/;
 
@@ -108,7 +108,7 @@ async function openNar(dir: string, info: NarInfo, signal: AbortSignal | undefin
   } catch (error) {
     throw fileError(error, `can't read the NAR of ${info.storePath}`);
   }
-  const pieces = filePieces(createReadStream(path, { highWaterMark: PIECE }), path);
+  const pieces = pathPieces(path, { pieceSize: PIECE });
   // If Compression is missing or empty, Nix assumes bzip2.
   return decompressedAs(pieces, info.compression || "bzip2", signal);
 }

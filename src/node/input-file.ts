@@ -1,3 +1,4 @@
+import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import { concatBytes, decodeUtf8Strict } from "../bytes.ts";
 import { StoreError } from "../error.ts";
@@ -46,4 +47,15 @@ export async function* filePieces(stream: Readable, name: string): AsyncGenerato
   } catch (error) {
     throw fileError(error, `can't read ${name}`);
   }
+}
+
+/**
+ * Yields the bytes of the file at `path`. Opens the file on the first read: until then, nothing
+ * handles the stream's errors, and nothing closes the file if its reader fails before.
+ *
+ * @param options.pieceSize maximum size of a piece, in bytes; 64 KiB by default
+ * @throws StoreError as `filePieces`
+ */
+export async function* pathPieces(path: string, options: { pieceSize?: number } = {}): AsyncGenerator<Uint8Array> {
+  yield* filePieces(createReadStream(path, { highWaterMark: options.pieceSize }), path);
 }

@@ -11,6 +11,7 @@ import { NodeHashEngine } from "../../src/node/node-hash-engine.ts";
 import { closureOf } from "../../src/store/closure.ts";
 import type { StoreServices } from "../../src/store/services.ts";
 import { failure } from "../store/fixtures.ts";
+import { openFilesIn, tellsOpenFiles } from "./open-files.ts";
 
 const SAMPLE = fileURLToPath(new URL("../fixtures/sample", import.meta.url));
 const engine = new NodeHashEngine();
@@ -115,6 +116,9 @@ describe("the error for an unreadable file names", () => {
   test("unknown compression is refused", async () => {
     await firstNar((text) => text.replace("Compression: none", "Compression: no-such"));
     expect(await failure(importAll(createMemoryStore()))).toMatchObject({ name: "StoreError", code: "invalid" });
+    // A stream opens its file in a later turn.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (tellsOpenFiles) expect(openFilesIn(dir)).toBe(0);
   });
 });
 

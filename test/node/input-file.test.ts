@@ -3,7 +3,8 @@ import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/bytes.ts";
 import { StoreError } from "../../src/error.ts";
-import { filePieces, readBytes, readText } from "../../src/node/input-file.ts";
+import { filePieces, pathPieces, readBytes, readText } from "../../src/node/input-file.ts";
+import { openFilesIn, tellsOpenFiles } from "./open-files.ts";
 
 const streamOf = (...pieces: (Uint8Array | string)[]): Readable => Readable.from(pieces.map((piece) => Buffer.from(piece)));
 
@@ -30,6 +31,19 @@ describe("is refused", () => {
     const texts = Readable.from(["a text"]).setEncoding("utf8");
     await expect(readBytes(texts, "the/file", 10)).rejects.toMatchObject(invalid);
   });
+});
+
+test("a file is opened on the first read, and closed if its reader stops", async () => {
+  // Nothing reads this missing file, so there is no error.
+  pathPieces("/nowhere/at-all");
+  await expect(pathPieces("/nowhere/at-all").next()).rejects.toMatchObject({ name: "StoreError", code: "not-found" });
+  const sizes: number[] = [];
+  for await (const piece of pathPieces(import.meta.filename, { pieceSize: 100 })) {
+    sizes.push(piece.length);
+    if (sizes.length === 2) break;
+  }
+  expect(sizes).toEqual([100, 100]);
+  if (tellsOpenFiles) await expect.poll(() => openFilesIn(import.meta.filename)).toBe(0);
 });
 
 test("an error of the file names it; a StoreError stays as it is", async () => {

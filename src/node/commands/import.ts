@@ -15,7 +15,7 @@ import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { fsEntries } from "../fs-entries.ts";
-import { filePieces, readBytes, readText } from "../input-file.ts";
+import { filePieces, pathPieces, readBytes, readText } from "../input-file.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
 import { openServices } from "../services.ts";
@@ -141,7 +141,7 @@ function narImport(path: string, narInfoFile: string): Import {
     for (const reference of references) {
       if (!storePath.endsWith(`/${reference}`)) await requirePathInfo(store.pathInfos, reference, { signal, referrer: storePath });
     }
-    const source = filePieces(path === "-" ? stdin : createReadStream(path), path);
+    const source = path === "-" ? filePieces(stdin, path) : pathPieces(path);
     return importNar(store, engine, decompressed(source, signal), { narInfo, signal });
   };
 }

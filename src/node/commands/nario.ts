@@ -1,4 +1,3 @@
-import { createReadStream } from "node:fs";
 import { parseArgs } from "node:util";
 import { decompressed } from "../../compression/decompress.ts";
 import { parseHashPart } from "../../nix/store-path.ts";
@@ -6,7 +5,7 @@ import { closureOf, requirePathInfo } from "../../store/closure.ts";
 import { exportNario, importNario, listNario } from "../../store/nario.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
-import { filePieces } from "../input-file.ts";
+import { filePieces, pathPieces } from "../input-file.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { ADDRESSES_HELP, DEFAULT_DAEMON, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
 import { openServices } from "../services.ts";
@@ -99,9 +98,5 @@ async function runList(files: readonly string[], context: CliContext): Promise<v
 function open(files: readonly string[], { stdin, signal }: CliContext): AsyncIterable<Uint8Array> {
   const [file, ...more] = files;
   if (file === undefined || more.length > 0) throw new UsageError("nario needs exactly one FILE, or - for standard input");
-  // Opens the file on the first read: until then, nothing handles the stream's errors.
-  const pieces = async function* (): AsyncGenerator<Uint8Array> {
-    yield* filePieces(file === "-" ? stdin : createReadStream(file), file);
-  };
-  return decompressed(pieces(), signal);
+  return decompressed(file === "-" ? filePieces(stdin, file) : pathPieces(file), signal);
 }
