@@ -40,7 +40,7 @@ export function defaultDataDir(environment: NodeJS.ProcessEnv = process.env): st
  * layout, directories and path infos in `store.lmdb`.
  *
  * @throws StoreError `conflict` if a process already uses the directory; `denied`, `quota` or
- *   `unavailable` if the directory can't be opened
+ *   `unavailable` if the directory can't be opened; `corrupt` if its `store.lmdb` is no database
  */
 export async function openEmbeddedStore(dataDir: string, options: { engine?: HashEngine } = {}): Promise<EmbeddedStore> {
   const root = resolve(dataDir);

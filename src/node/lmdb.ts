@@ -13,6 +13,7 @@ import { mergePathInfo } from "../store/path-info-merge.ts";
 import type { LocalPathInfoService } from "../store/path-info-service.ts";
 import { decodePathInfo, encodePathInfo } from "../wire/stored-messages.ts";
 import { writeError } from "./file-error.ts";
+import { checkLmdbHeader } from "./lmdb-header.ts";
 
 /** LMDB database with binary keys and binary values. */
 export type Bytes = Database<Buffer, Buffer>;
@@ -41,11 +42,13 @@ export class LmdbEnvironment {
    * Opens the file, and creates it if it is missing.
    *
    * @param path path of the file
-   * @throws StoreError `denied` or `unavailable` if it can't be opened
+   * @throws StoreError `denied` or `unavailable` if it can't be opened; `corrupt` if it is not a
+   *   database of this program
    */
   static async open(path: string): Promise<LmdbEnvironment> {
     try {
       await mkdir(dirname(path), { recursive: true });
+      await checkLmdbHeader(path);
       return await acquiring(async (acquired) => {
         const root = acquired.adopt(open({ path, noSubdir: true, maxDbs: 8 }), (opened) => opened.close());
         return new LmdbEnvironment(path, root);
