@@ -12,6 +12,7 @@ import { type Compression, decompressedAs } from "../../../src/compression/decom
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
 import { compressedAs } from "../../../src/node/binary-cache/encode.ts";
 import { parseNarName } from "../../../src/node/binary-cache/put-nar.ts";
+import { CacheUploads, memoryRecords } from "../../../src/node/binary-cache/uploads.ts";
 import { xzStored } from "../../../src/node/binary-cache/xz-stored.ts";
 import { HELLO, narInfoOf, narOf, nixHash, once1, TestCache, whole } from "../test-cache.ts";
 
@@ -110,6 +111,8 @@ test("a NAR that does not match its name leaves nothing", async () => {
 });
 
 test("an upload that breaks off leaves nothing, and the server continues", async () => {
+  const uploads = new CacheUploads(memoryRecords());
+  await cache.start({ uploads });
   const nar = narOf(HELLO);
   const name = `/nar/${nixHash(nar)}.nar`;
   const socket = connect(Number(new URL(cache.address).port), "127.0.0.1");
@@ -126,7 +129,8 @@ test("an upload that breaks off leaves nothing, and the server continues", async
   await new Promise((resolve) => setTimeout(resolve, 100));
   session.destroy();
   await once(stream, "close");
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  // The server that is replaced waits for its running requests.
+  await cache.start({ uploads });
   expect((await ask("GET", name)).status).toBe(404);
   expect((await ask("PUT", name, { body: nar })).status).toBe(201);
 });

@@ -144,6 +144,39 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await remote.blobs.stat([chunk.digest])).toEqual([{ chunks: [] }]);
   });
 
+  test("refuses a Directory above 4 MiB before it is sent", async () => {
+    const target = new Uint8Array(4000).fill(97);
+    const entries = Array.from({ length: 1100 }, (_, i) => ({
+      name: utf8(`link-${String(i).padStart(4, "0")}`),
+      node: { kind: "symlink", target } as const,
+    }));
+    expect(await codeOf(remote.directories.put([makeDirectory(entries)]))).toBe("invalid");
+    expect(await codeOf(remote.directories.put([makeDirectory(entries.slice(0, 1000))]))).toBeUndefined();
+  });
+
+  test("gets invalid path infos refused", async () => {
+    const node = await putTree("documented");
+    const info = await pathInfoOf(node);
+    const wrong: Partial<PathInfo>[] = [
+      { narSize: info.narSize + 1 },
+      { narHash: `sha256-${btoa("x".repeat(32))}` },
+      { node: { ...node, size: 99n } as Node },
+      { ca: "fixed:r:sha256:1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac" },
+    ];
+    for (const change of wrong) expect(await codeOf(remote.pathInfos.put({ ...info, ...change }))).toBe("invalid");
+    const missing = file("missing");
+    expect(await codeOf(remote.pathInfos.put({ ...info, node: missing, narSize: await narSize(store, missing) }))).toBe("conflict");
+    expect(await collect(store.pathInfos.list())).toEqual([]);
+  });
+});
+
+// test/conformance runs these cases over the other transports.
+describe("a remote store that streams its requests over Connect", () => {
+  let remote: RemoteStore;
+  beforeEach(() => {
+    remote = connectRemoteStore((transports["Connect, streaming requests"] as () => Transport)(), { name: "the test's server" });
+  });
+
   test("reads ranges", async () => {
     const content = noise(2_000_000);
     const { digest } = await write(remote, content);
@@ -241,16 +274,6 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     await expect(remote.directories.put(broken())).rejects.toBe(failure);
   });
 
-  test("refuses a Directory above 4 MiB before it is sent", async () => {
-    const target = new Uint8Array(4000).fill(97);
-    const entries = Array.from({ length: 1100 }, (_, i) => ({
-      name: utf8(`link-${String(i).padStart(4, "0")}`),
-      node: { kind: "symlink", target } as const,
-    }));
-    expect(await codeOf(remote.directories.put([makeDirectory(entries)]))).toBe("invalid");
-    expect(await codeOf(remote.directories.put([makeDirectory(entries.slice(0, 1000))]))).toBeUndefined();
-  });
-
   test("writes, reads and lists path infos", async () => {
     const node = await putTree("documented");
     const info = await pathInfoOf(node, {
@@ -263,21 +286,6 @@ describe.each(Object.keys(transports))("a remote store over %s", (name) => {
     expect(await remote.pathInfos.get(HASH_A)).toEqual(info);
     expect(await collect(remote.pathInfos.list())).toEqual([info]);
     expect(await store.pathInfos.get(HASH_A)).toEqual(info);
-  });
-
-  test("gets invalid path infos refused", async () => {
-    const node = await putTree("documented");
-    const info = await pathInfoOf(node);
-    const wrong: Partial<PathInfo>[] = [
-      { narSize: info.narSize + 1 },
-      { narHash: `sha256-${btoa("x".repeat(32))}` },
-      { node: { ...node, size: 99n } as Node },
-      { ca: "fixed:r:sha256:1bn7c3bf5z32cdgylhbp9nzhh6ydib5ngsm6mdhsvf233g0nh1ac" },
-    ];
-    for (const change of wrong) expect(await codeOf(remote.pathInfos.put({ ...info, ...change }))).toBe("invalid");
-    const missing = file("missing");
-    expect(await codeOf(remote.pathInfos.put({ ...info, node: missing, narSize: await narSize(store, missing) }))).toBe("conflict");
-    expect(await collect(store.pathInfos.list())).toEqual([]);
   });
 
   test("reports the size rules that it accepts: its own first, but both", async () => {
