@@ -37,6 +37,14 @@ function grpc(server: RunningServer) {
   return createGrpcTransport({ baseUrl: server.address, sessionManager: session });
 }
 
+/** A promise that a test resolves. */
+class Deferred {
+  resolve: () => void = () => {};
+  readonly promise = new Promise<void>((resolve) => {
+    this.resolve = resolve;
+  });
+}
+
 interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
@@ -194,26 +202,32 @@ describe("one port", () => {
 
 describe("closing", () => {
   test("finishes running calls, and accepts no new ones", async () => {
-    const server = await start();
-    const client = createClient(BlobService, grpc(server));
-    let begun: (() => void) | undefined;
-    const sending = new Promise<void>((resolve) => {
-      begun = resolve;
-    });
-    const put = client.put(
+    const begun = new Deferred();
+    const isClosing = new Deferred();
+    const routes: ServerOptions["routes"] = (router) => {
+      router.rpc(BlobService.method.put, async (request) => {
+        let pieces = 0;
+        for await (const _ of request) {
+          pieces++;
+          begun.resolve();
+        }
+        return { digest: Uint8Array.of(pieces) };
+      });
+    };
+    const server = await start({ routes });
+    const put = createClient(BlobService, grpc(server)).put(
       (async function* () {
         yield { data: Uint8Array.of(1) };
-        begun?.();
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await isClosing.promise;
         yield { data: Uint8Array.of(2) };
       })(),
     );
-    await sending;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await begun.promise;
     const closed = server.close();
-    expect((await put).digest).toHaveLength(32);
-    await closed;
     await expect(ask(server, {})).rejects.toThrow();
+    isClosing.resolve();
+    expect((await put).digest).toEqual(Uint8Array.of(2));
+    await closed;
   });
 
   // If it waited, the server would close only after the time that the test may take.
@@ -231,10 +245,11 @@ describe("closing", () => {
   });
 
   test("cancels calls that take too long", async () => {
-    const server = await start({ closeTimeout: 100, fallback: () => {} });
+    const begun = new Deferred();
+    const server = await start({ closeTimeout: 100, fallback: () => begun.resolve() });
     const hanging = ask(server, {});
     hanging.catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await begun.promise;
     await server.close();
     await expect(hanging).rejects.toThrow();
   });

@@ -266,7 +266,7 @@ test("an endless body is not read to the end", async () => {
   const piece = Buffer.alloc(1 << 20, "x");
   for (let i = 0; i < 600 && isOpen; i++) await new Promise<void>((resolve) => sent.write(piece, () => resolve()));
   expect(isOpen).toBe(false);
-  expect(await Promise.race([status, new Promise((resolve) => setTimeout(resolve, 100, "none"))])).toBe(400);
+  expect(await status).toBe(400);
 });
 
 test("an endless body over HTTP/2 is not read to the end either", async () => {
