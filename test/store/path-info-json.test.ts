@@ -92,3 +92,40 @@ test("each kind of content address and a deriver of any name follow the schemas"
     expect(infosOf(JSON.stringify(json))).toEqual(infos);
   }
 });
+
+test("the older formats are an array with paths, and an object by paths, without empty facts", () => {
+  const plain: PathInfo = {
+    storePath: `/nix/store/${"1".repeat(32)}-p`,
+    node: { kind: "symlink", target: utf8("x") },
+    narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+    narSize: 120,
+    references: [],
+    signatures: [],
+  };
+  const signature = `key-1:${"A".repeat(86)}==`;
+  const ca = "fixed:r:sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+  const full: PathInfo = {
+    ...plain,
+    storePath: `/nix/store/${"2".repeat(32)}-q`,
+    references: [`${"1".repeat(32)}-p`],
+    deriver: `${"3".repeat(32)}-q.drv`,
+    ca,
+    signatures: [signature],
+  };
+  const { narHash, narSize } = plain;
+  const facts = { narHash, narSize, references: [] };
+  const fullFacts = {
+    narHash,
+    narSize,
+    references: [plain.storePath],
+    ca,
+    deriver: `/nix/store/${"3".repeat(32)}-q.drv`,
+    signatures: [signature],
+  };
+  expect(JSON.stringify(pathInfosToJson([plain], "array"))).toBe(JSON.stringify([{ path: plain.storePath, ...facts }]));
+  expect(pathInfosToJson([plain, full], "array")).toEqual([
+    { path: plain.storePath, ...facts },
+    { path: full.storePath, ...fullFacts },
+  ]);
+  expect(pathInfosToJson([plain, full], "object")).toEqual({ [plain.storePath]: facts, [full.storePath]: fullFacts });
+});

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
+import type { PathInfoService } from "../../src/store/path-info-service.ts";
 import { addToPresent } from "../../src/store/present.ts";
 import { failure } from "./fixtures.ts";
 
@@ -80,4 +81,27 @@ test("an abort ends it before the next requests", async () => {
   const reason = new Error("enough");
   expect(await failure(addToPresent(store, [info(1)], AbortSignal.abort(reason)))).toBe(reason);
   expect(store.counts.most).toBe(0);
+});
+
+test("each request and each put gets the signal", async () => {
+  const { pathInfos } = createMemoryStore();
+  await pathInfos.put(info(1));
+  const { signal } = new AbortController();
+  const signals: (AbortSignal | undefined)[] = [];
+  const note = (options?: { signal?: AbortSignal | undefined }): void => void signals.push(options?.signal);
+  const to: { pathInfos: PathInfoService } = {
+    pathInfos: {
+      get(hashPart, options) {
+        note(options);
+        return pathInfos.get(hashPart);
+      },
+      list: () => pathInfos.list(),
+      put(one, options) {
+        note(options);
+        return pathInfos.put(one);
+      },
+    },
+  };
+  await addToPresent(to, [info(1, [signature("a")])], signal);
+  expect(signals).toEqual([signal, signal]);
 });
