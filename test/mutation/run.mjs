@@ -10,6 +10,7 @@
  * mutants alone. `--survivors` lists the mutants that no test noticed. `--incremental` keeps the
  * results in a file, and tests again only the mutants whose code or tests changed since.
  */
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
@@ -73,7 +74,7 @@ function testMutants(group, files, temporary, { jobs, incremental }) {
     tempDirName: temporary,
     cleanTempDir: "always",
     concurrency: jobs,
-    timeoutMS: 8_000,
+    timeoutMS: 12_000,
     dryRunTimeoutMinutes: 20,
     reporters: process.stdout.isTTY ? ["progress"] : [],
     // Stryker warns if it has no reporter.
@@ -121,6 +122,8 @@ const total = new Score();
 process.stdout.write(`${"".padEnd(42)}  score   mutants    killed  survived   no test\n`);
 for (const [group, files] of chosen(positionals)) {
   const temporary = await mkdtemp(join(tmpdir(), "mutation-"));
+  // StrykerJS exits on a signal without returning.
+  process.once("exit", () => rmSync(temporary, { recursive: true, force: true }));
   try {
     const mutants = await testMutants(group, files, temporary, { jobs: Number(values.jobs), incremental: values.incremental });
     for (const file of files) {

@@ -34,7 +34,7 @@ export default defineConfig({
     // Mutants of module state are left out, so the test files of a mutant may share their modules.
     isolate: false,
     // A test that hangs ends before StrykerJS would restart Vitest (`timeoutMS` in run.mjs).
-    testTimeout: 4_000,
-    hookTimeout: 4_000,
+    testTimeout: 8_000,
+    hookTimeout: 8_000,
   },
 });

@@ -68,6 +68,22 @@ describe("a PathResolver", () => {
     expect(asked).toHaveLength(3);
   });
 
+  test("keeps a newer answer if a request from before `clear` fails", async () => {
+    let fail = (_: Error): void => {};
+    held = new Promise((_, reject) => {
+      fail = reject;
+    });
+    const older = resolver.resolve(path, "");
+    await new Promise((resolve) => setImmediate(resolve));
+    resolver.clear();
+    held = Promise.resolve();
+    await resolver.resolve(path, "");
+    fail(new Error("no answer"));
+    await expect(older).rejects.toThrow("no answer");
+    await resolver.resolve(path, "");
+    expect(asked).toHaveLength(2);
+  });
+
   test("keeps the most recently requested paths", async () => {
     const paths = await Promise.all(Array.from({ length: 70 }, (_, i) => imported(`path-${i}`)));
     for (const { storePath } of paths) {
