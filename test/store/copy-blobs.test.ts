@@ -274,6 +274,40 @@ test("four batches or large blobs are in flight at a time", async () => {
   expect(most).toBe(4);
 });
 
+test("every call gets a signal that ends with the copier", async () => {
+  const signals: (AbortSignal | undefined)[] = [];
+  const noting =
+    <A extends [unknown?, { signal?: AbortSignal | undefined }?], R>(call: (...args: A) => R) =>
+    (...args: A): R => {
+      const options = args.find(
+        (arg): arg is { signal: AbortSignal } => typeof arg === "object" && arg !== null && "signal" in arg,
+      );
+      signals.push(options?.signal);
+      return call(...args);
+    };
+  for (const blobs of [from.inner, to.inner]) {
+    blobs.stat = noting(blobs.stat.bind(blobs));
+    blobs.open = noting(blobs.open.bind(blobs));
+    blobs.readMany = noting(blobs.readMany.bind(blobs));
+    blobs.putMany = noting(blobs.putMany.bind(blobs));
+    blobs.create = noting(blobs.create.bind(blobs));
+  }
+  await from.fill(small(0));
+  const writer = await from.inner.create();
+  await writer.write(LARGE);
+  await writer.close();
+  signals.length = 0;
+  const copier = new BlobCopier(from, to);
+  for (const content of [new Uint8Array(0), small(0), LARGE]) await copier.add(fileOf(content));
+  await copier.finish();
+  // The empty blob; lookup, read and write of the small one; lookup, read and write of the large one.
+  expect(signals).toHaveLength(7);
+  expect(signals[0]).toBeDefined();
+  expect(new Set(signals).size).toBe(1);
+  await copier.abort(new Error("enough"));
+  expect(signals[0]?.aborted).toBe(true);
+});
+
 describe("an abort", () => {
   const reason = new Error("enough");
 

@@ -272,3 +272,24 @@ describe("an abort", () => {
     expect([...signals]).toEqual([signal]);
   });
 });
+
+test("the stream of directories is closed at the end", async () => {
+  const leaf = directory({ f: file("leaf") });
+  const root = directory({ leaf: to(leaf) });
+  await fill(source, [leaf, root], ["leaf"]);
+  let returned = 0;
+  source.directories.getClosure = async () => ({
+    [Symbol.asyncIterator]: () => {
+      const left = [root, leaf, leaf];
+      return {
+        next: async () => ({ done: false, value: left.shift() as Directory }),
+        return: async () => {
+          returned++;
+          return { done: true, value: undefined };
+        },
+      };
+    },
+  });
+  await copy(to(root));
+  expect(returned).toBe(1);
+});

@@ -353,9 +353,46 @@ describe("copyBetweenStores", () => {
     await to.pathInfos.delete(info.storePath.slice(11, 43));
     const from = createMemoryStore();
     await importFiles(from, "spoilt", { "a/b": content, c: utf8("another") });
-    await copyBetweenStores(from, to, [info.storePath], { engine });
+    // The root, `a` and the blob.
+    expect(await copyBetweenStores(from, to, [info.storePath], { engine })).toEqual({ paths: 1, objects: 3, bytes: 8, reused: 0 });
     expect(await calculateNar(to, engine, info.node)).toEqual({ narSize: info.narSize, narHash: info.narHash });
     expect(await listed(to)).toEqual([info]);
+  });
+
+  test("checks neither size nor hash if it need not verify", async () => {
+    const from = createMemoryStore();
+    const truth = await importFiles(from, "lie", { a: utf8("a") });
+    await from.pathInfos.delete(truth.storePath.slice(11, 43));
+    const lie = { ...truth, narHash: "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" };
+    await from.pathInfos.put(lie);
+    const to = createMemoryStore();
+    await copyBetweenStores(from, to, [lie.storePath], { engine, verify: false });
+    expect(await listed(to)).toEqual([lie]);
+  });
+
+  test("passes the signal to the calls for path infos", async () => {
+    const { signal } = new AbortController();
+    for (const closure of [true, false]) {
+      const store = createMemoryStore();
+      const to = createMemoryStore();
+      const info = await importFiles(store, "thing", { a: utf8("a") });
+      const signals: (AbortSignal | undefined)[] = [];
+      const get: StoreServices["pathInfos"]["get"] = (hashPart, options) => {
+        signals.push(options?.signal);
+        return store.pathInfos.get(hashPart);
+      };
+      const from = { ...store, pathInfos: { get, list: () => store.pathInfos.list(), put: store.pathInfos.put } };
+      const put = to.pathInfos.put.bind(to.pathInfos);
+      to.pathInfos.put = (one, options) => {
+        expect(options?.signal).toBe(signal);
+        return put(one);
+      };
+      await copyBetweenStores(from, to, [info.storePath], { engine, closure, signal });
+      expect(signals).toHaveLength(1);
+      // The walk of a closure gives each request a signal of its own, which follows this one.
+      if (closure) expect(signals[0]).toBeDefined();
+      else expect(signals[0]).toBe(signal);
+    }
   });
 
   test("rejects with the reason of an abort, and leaves no incomplete path", async () => {
@@ -452,7 +489,8 @@ describe("copyBetweenStores", () => {
       const total = first.narSize + second.narSize;
       expect(steps.every((step) => step.unit === "bytes" && step.total === total)).toBe(true);
       const phases = (phase: string) => steps.filter((step) => step.phase === phase).map(({ loaded }) => loaded);
-      expect(phases("copying")).toContain(first.narSize);
+      // The content of the first path, and then its whole size.
+      expect(phases("copying").slice(0, 2)).toEqual([5000, first.narSize]);
       expect(phases("copying").at(-1)).toBe(total);
       expect(phases("verifying")).toContain(first.narSize);
       expect(phases("verifying").at(-1)).toBe(total);
@@ -508,7 +546,8 @@ describe("copyBetweenStores", () => {
       async (code) => {
         const missing = new StoreError(code, "a blob is missing");
         const again = await copyWith([missing, "right"]);
-        expect(again).toMatchObject({ report: { paths: 1 }, asked: 2 });
+        // The root and the blob, and then the root again: the target still has the blob.
+        expect(again).toMatchObject({ report: { paths: 1, objects: 3, bytes: 1 }, asked: 2 });
         expect(again.there).toHaveLength(1);
         expect(await copyWith([missing, missing])).toMatchObject({ report: missing, asked: 2, there: [] });
       },
