@@ -300,7 +300,7 @@ test("every call gets a signal that ends with the copier", async () => {
   const copier = new BlobCopier(from, to);
   for (const content of [new Uint8Array(0), small(0), LARGE]) await copier.add(fileOf(content));
   await copier.finish();
-  // The empty blob; lookup, read and write of the small one; lookup, read and write of the large one.
+  // The empty blob, and the lookup, read and write of each of the others.
   expect(signals).toHaveLength(7);
   expect(signals[0]).toBeDefined();
   expect(new Set(signals).size).toBe(1);
