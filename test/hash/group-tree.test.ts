@@ -133,7 +133,8 @@ describe("a descent", () => {
 
   test("refuses nodes and groups that are others, and stays where it is", () => {
     const it = descent(0, 5);
-    for (const wrong of [node(1), flipped(node(0), 0), flipped(node(0), 511), node(0).subarray(1), new Uint8Array(65)])
+    const longer = outboard.nodes.subarray(0, 65);
+    for (const wrong of [node(1), flipped(node(0), 0), flipped(node(0), 511), node(0).subarray(1), longer])
       expect(codeOf(() => it.takeNode(wrong))).toBe("corrupt");
     it.takeNode(node(0));
     it.takeNode(node(1));
