@@ -19,7 +19,8 @@ export interface OfflineShell {
  * Registers the service worker that keeps the page's files.
  *
  * @param onState called with `ready` once the page opens without a network, with `update` when a
- *   newer version waits, and with `no` if the browser can't keep the page's files
+ *   newer version waits, and with `no` if the registration fails; never called in a browser without
+ *   service workers
  */
 export function keepOffline(scriptUrl: string | URL, onState: (state: OfflineState) => void): OfflineShell {
   let waiting: ServiceWorker | undefined;

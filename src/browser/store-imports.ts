@@ -72,7 +72,8 @@ export class StoreImports extends StoreReads {
 
   /**
    * Stores one blob without a store path, and pins it under the name `pin`. The pin replaces an
-   * earlier pin of the same name. Without a pin, the next garbage collection deletes the blob.
+   * earlier pin of the same name. Once no pin and no store path contains the blob, the next garbage
+   * collection deletes it.
    */
   async importBlob(content: Archive, options: { pin: string } & OperationOptions): Promise<FileNode> {
     return this.calls.send(content, options, (source, port) => this.calls.api.imports.importBlob(source, options.pin, port));

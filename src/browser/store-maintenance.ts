@@ -27,8 +27,8 @@ export class StoreMaintenance extends StoreSync {
 
   /**
    * Checks all stored data against its digests, and checks that all store paths and pins are
-   * complete. Damage is part of the report, not an error. With a `remote`, damaged and missing
-   * objects are fetched from there if the remote has them.
+   * complete. Damage is part of the report, not an error. With a `remote`, `verify` fetches the
+   * damaged and missing objects that store paths or pins need, if the remote has them.
    *
    * @throws StoreError `unavailable` if the browser has no Web Locks
    */

@@ -73,9 +73,10 @@ export class StoreReads extends EventTarget {
 
   /**
    * Streams a store path, or the node at `path` inside it, as a NAR, which is rendered while it is
-   * read. `offset` and `length`, in bytes, select a part of the NAR, which may reach beyond the
-   * end. The content before this part is not read. The stream errors with `not-found` if nothing is
-   * at `path`, with `invalid` if the range is malformed, and with `signal.reason` after an abort.
+   * read. `offset` and `length`, in bytes, select a part of the NAR. If `offset` + `length` is
+   * beyond the end of the NAR, the part ends there. The content before this part is not read. The
+   * stream errors with `not-found` if nothing is at `path`, with `invalid` if the range is
+   * malformed, and with `signal.reason` after an abort.
    */
   nar(storePath: string, { signal, ...part }: NarPart & { signal?: AbortSignal | undefined } = {}): ReadableStream<Uint8Array> {
     return this.calls.receive((port) => this.calls.api.reads.nar(storePath, part, port), signal);

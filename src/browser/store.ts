@@ -24,8 +24,9 @@ export interface StoreCondition extends StoreLosses {
  * Methods take store paths as `/nix/store/<hash>-<name>`, `<hash>-<name>` or `<hash>`. They take
  * paths inside a store path as names joined by `/`, in text or bytes; the empty path is the root.
  * Methods reject with a `StoreError`, or with `signal.reason` after an abort. After a failure or an
- * abort, the store is as it was before. Only methods that import several store paths (`pull`,
- * `importBinaryCache`, `importNario`) keep the paths that were already complete.
+ * abort, the store is as it was before, with two exceptions. Methods that import several store
+ * paths (`pull`, `importBinaryCache`, `importNario`) keep the paths that were already complete.
+ * `collectGarbage` may already have deleted content that nothing refers to.
  *
  * @fires change when this tab or another one has added or deleted store paths, or when the browser
  *   has deleted the store (`losses.evicted`)

@@ -7,8 +7,10 @@ import type { Digest } from "./digest.ts";
  * Rules for every implementation (src/conformance checks them):
  * - The empty blob always exists.
  * - The service checks bytes against the requested digest. If they differ, the promise rejects or
- *   the stream errors with `corrupt` before its end, and the message names the digest. A range is
- *   checked against the digest of the whole blob before any of its bytes come out.
+ *   the stream errors with `corrupt` before its end, and the message names the digest. The service
+ *   checks a range group by group against the digest of the whole blob, and passes on a group after
+ *   its check. If a remote offers nothing to check a range with, the service reads the whole blob.
+ *   It then holds back only the last piece of the range until the whole blob matches the digest.
  * - The promise of a write resolves when the blob can be read back. The blob may be lost in a
  *   crash. This is safe, because a store makes all blobs durable before it publishes the PathInfo
  *   that refers to them.

@@ -6,9 +6,9 @@ import type { Directory, DirectorySizeRule } from "./directory.ts";
  *
  * Rules for every implementation (src/conformance checks them):
  * - The empty Directory always exists.
- * - The service checks each directory against its digest and against every rule before the
- *   directory comes out. If a check fails, the call rejects with `corrupt`, and the message names
- *   the digest.
+ * - The service checks each directory against its digest, and against the rules for a single
+ *   directory (`checkDirectory`), before the directory comes out. If a check fails, the call
+ *   rejects with `corrupt`, and the message names the digest.
  */
 export interface DirectoryService {
   /**
@@ -20,8 +20,9 @@ export interface DirectoryService {
 
   /**
    * Streams a directory and everything reachable from it: the root first, each directory after one
-   * that refers to it, no directory twice. `undefined` if the root is missing. The iteration throws
-   * `not-found` if a directory beneath the root is missing.
+   * that refers to it, no directory twice. `undefined` if the root is missing. If a directory
+   * beneath the root is missing, the iteration throws `not-found`, or `corrupt` if a remote sends
+   * an incomplete closure without an error.
    */
   getClosure(digest: Digest, options?: { signal?: AbortSignal | undefined }): Promise<AsyncIterable<Directory> | undefined>;
 

@@ -33,8 +33,9 @@ export interface ObjectStore {
 
   /**
    * Stores one object as a whole: no reader ever sees a part of it. Resolves when the object
-   * survives a crash of the storage, and all objects of calls of `putMany` that have resolved do
-   * too. The store may keep `bytes` without a copy, so the caller must not change them afterwards.
+   * survives a crash of the storage. The objects of all calls of `putMany` that resolved before
+   * this call then survive a crash too. The store may keep `bytes` without a copy, so the caller
+   * must not change them afterwards.
    *
    * @returns whether it wrote the object; `false` only with `ifAbsent`, if the object existed
    */
@@ -60,8 +61,9 @@ export interface ObjectStore {
   /**
    * Lists the objects whose keys start with `prefix`, which may be empty or end within a part.
    * Yields them in ascending order of the keys' characters. If an object is stored or deleted
-   * during the iteration, the list may or may not contain it. Memory use does not grow with the
-   * number of objects.
+   * during the iteration, the list may or may not contain it. Only a store in memory may hold all
+   * keys at once. Other stores hold one page of the listing, or the names in the directories on the
+   * way to the current object.
    */
   list(prefix: string, options?: ObjectStoreOptions): AsyncIterable<ObjectInfo>;
 }
@@ -83,7 +85,8 @@ export interface GetObjectOptions extends ObjectStoreOptions {
 export interface PutObjectOptions extends ObjectStoreOptions {
   /**
    * Whether to leave an existing object as it is; `false` by default. If several callers put the
-   * same key at once, one of them writes the object.
+   * same key at once, one of them writes the object. On a file system without hard links,
+   * `FileObjectStore` can't guarantee this.
    */
   ifAbsent?: boolean | undefined;
 }
@@ -104,7 +107,8 @@ const KEY = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
 /**
  * Whether `key` has at most 1024 characters, and consists of parts between single slashes. A part
  * has letters, digits, `.`, `_` and `-`, and does not begin with a dot. Every storage takes these
- * keys as they are, and sorts them in the same order.
+ * keys as they are, and sorts them in the same order. There is one exception: file systems refuse a
+ * part of more than 255 characters.
  */
 export function isObjectKey(key: string): boolean {
   return key.length <= MAX_KEY_LENGTH && KEY.test(key);

@@ -4,7 +4,7 @@ import type { Outboard } from "./outboard.ts";
 /**
  * Hashes either in the calling thread or in a pool of workers. Callers can't tell which.
  *
- * An engine reads a buffer before the returned promise settles. Until then the caller must not
+ * An engine may read a buffer until the returned promise settles. Until then the caller must not
  * change the buffer. The engine never transfers or changes a buffer, except the buffers passed to
  * `give` and `push`. Calls reject with `invalid` if the buffer of the bytes was transferred away.
  */

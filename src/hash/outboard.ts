@@ -24,8 +24,8 @@ export interface Outboard {
    */
   readonly size: number;
   /**
-   * Size of a group in bytes: a power of two, 16 KiB to 1 MiB. In the encoding it is
-   * `groupSizeOf(size)`.
+   * Size of a group in bytes: a power of two, 16 KiB to 1 MiB. `encodeOutboard` and
+   * `decodeOutboard` accept only `groupSizeOf(size)`.
    */
   readonly groupSize: number;
   /**
@@ -144,10 +144,10 @@ const EDGE = 40;
  * 128 bytes per MiB of content.
  *
  * The kernel emits nodes in post-order, over groups of 16 KiB. First come all nodes over perfect
- * subtrees (subtrees of 2^n groups). Every second group completes a pair; after the node of the
- * pair come the larger subtrees that end with it, level by level. The nodes of the right edge come
- * last. Only the content's length tells where they begin, so the builder holds the last nodes back
- * until more nodes have come.
+ * subtrees (subtrees of 2^n groups). Every second group completes a pair. The kernel then emits the
+ * node of the pair, and after it the nodes of the larger perfect subtrees that end with this pair,
+ * from the lowest level up. The nodes of the right edge come last. Only the content's length tells
+ * where they begin, so the builder holds the last nodes back until more nodes have come.
  */
 export class OutboardBuilder {
   /** Kept nodes, in post-order. */

@@ -1,6 +1,6 @@
 /**
- * Entry point `tvix-store-web/nix`: Nix's own formats, as pure functions over bytes and streams,
- * for any runtime.
+ * Entry point `tvix-store-web/nix`: Nix's own formats, as functions and classes without I/O. They
+ * take and give bytes and streams, and run in any runtime.
  */
 export {
   type ContentAddress,

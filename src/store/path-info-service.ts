@@ -4,8 +4,9 @@ import type { PathInfo } from "./path-info.ts";
  * Maps store paths to their PathInfos. The key is the hash part of the store path: the 32
  * characters of nixbase32 before the first dash of the base name.
  *
- * Every implementation returns the PathInfo that `put` resolved to, and checks it with
- * `checkPathInfo` first. src/conformance verifies this.
+ * `put` checks a PathInfo with `checkPathInfo` before it stores the PathInfo. `get` and `list`
+ * return each PathInfo as `put` resolved to it. A service that reads PathInfos from a disk, a
+ * database or a remote checks them again before it returns them.
  */
 export interface PathInfoService {
   /** Returns `undefined` if the path is missing. */
@@ -20,11 +21,15 @@ export interface PathInfoService {
    * that.
    *
    * @throws StoreError `conflict` if the service has the path with other content or other
-   *   references
+   *   references; `denied` if the service accepts no writes
    */
   put(info: PathInfo, options?: { signal?: AbortSignal | undefined }): Promise<PathInfo>;
 
-  /** Yields all path infos, ordered by hash part if the backend has an order. */
+  /**
+   * Yields all path infos, ordered by hash part if the backend has an order.
+   *
+   * @throws StoreError `denied` if the service can't list its paths, like a binary cache
+   */
   list(options?: { signal?: AbortSignal | undefined }): AsyncIterable<PathInfo>;
 }
 

@@ -25,11 +25,17 @@ export interface VerifyReport {
   /** Number of objects compared with their digests; `bytes` is their size. */
   readonly objects: number;
   readonly bytes: number;
-  /** Stored objects that don't match their digests, and blobs with a damaged chunk. */
+  /**
+   * Stored objects that don't match their digests, blobs with a damaged or missing chunk, and path
+   * infos that break a rule.
+   */
   readonly corrupt: readonly DamagedObject[];
   /** Missing objects to which store paths or pins refer. */
   readonly missing: readonly DamagedObject[];
-  /** Absolute store paths that are incomplete because of these objects. */
+  /**
+   * Absolute store paths that are incomplete because of these objects. For a damaged path info,
+   * only the hash part.
+   */
   readonly storePaths: readonly string[];
   /** Number of these store paths that were repaired from the remote. */
   readonly refetched: number;

@@ -39,8 +39,8 @@ export class RemoteConnections {
 /**
  * A connection to one remote, with the facts that it has found out: the family of the remote's
  * service names, its capabilities and its size rule. It is kept for as long as the operations
- * succeed. After a failure or an abort, the next operation connects anew, because another program
- * may answer at the address by then.
+ * succeed. After a failure, or an abort of `use`, the next operation connects anew, because another
+ * program may answer at the address by then.
  *
  * A program may also be replaced between two operations. The first operation then fails as
  * `unavailable`, because the new program lacks the services of the old one. If a kept connection

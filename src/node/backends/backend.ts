@@ -14,7 +14,7 @@ export interface Address {
 /** A binary cache that store paths can be imported from. */
 export interface SubstituteSource {
   readonly cache: BinaryCache;
-  /** Castore services at the same address. The cache may not offer them. */
+  /** Castore services at the same address, which the cache may lack. */
   readonly castore: CastoreServices;
   readonly trust: TrustPolicy;
 }
@@ -77,7 +77,7 @@ export interface AnyBackend<A extends Address = Address> {
   endpoint?(address: A): Endpoint | undefined;
 }
 
-/** A backend whose `open` returns each service that its capabilities list. */
+/** A backend whose `open` returns every service that `capabilities` names. */
 export interface Backend<A extends Address, C extends Capability> extends AnyBackend<A> {
   readonly capabilities: readonly C[];
   open(address: A, engine: HashEngine): Promise<Opened & Pick<Offers, C>>;

@@ -29,8 +29,9 @@ export function answerStream<I, O>(handle: Streaming<I, O>): Streaming<I, O> {
 }
 
 /**
- * Converts and logs an error. Of an internal error, clients only learn that it happened; of corrupt
- * data, only the digest. The log has the details.
+ * Converts an error to a status. Internal errors and corrupt data are also logged, with all
+ * details. Clients get the message of a `StoreError`. Of any other exception, they only learn that
+ * it happened.
  */
 function failure(error: unknown, { service, method, signal }: HandlerContext): ConnectError {
   const status = toConnectError(error);
