@@ -34,10 +34,12 @@ interface Call {
 }
 
 /**
- * Weight of an open stream, in bytes. It exceeds what a stream has in flight, so two streams get
- * two workers.
+ * Work that an open stream or cutter will probably bring, in bytes. A stream can't be split, so it
+ * is what an import waits for in the end. Cutters use the same worker only if there are many of
+ * them.
  */
-const STREAM_BURDEN = 8 * 1024 * 1024;
+export const STREAM_BURDEN: number = 128 * 1024 * 1024;
+export const CUTTER_BURDEN: number = 8 * 1024 * 1024;
 
 /** One worker of a pool, and the calls that it has not answered. */
 export class PoolMember {
@@ -45,7 +47,8 @@ export class PoolMember {
   #calls = new Map<number, Call>();
   #nextCall = 0;
   #nextStream = 0;
-  readonly #streams = new Set<number>();
+  /** Burdens of the streams and cutters that are open. */
+  readonly #streams = new Map<number, number>();
   #error: StoreError | undefined;
   /** Bytes that wait to be hashed, plus 1 per call. */
   load = 0;
@@ -68,25 +71,25 @@ export class PoolMember {
 
   /** Current and expected work, in bytes. */
   get burden(): number {
-    return this.load + this.#streams.size * STREAM_BURDEN;
+    let burden = this.load;
+    for (const expected of this.#streams.values()) burden += expected;
+    return burden;
   }
 
   /**
-   * Starts a stream. It counts as expected work until it is ended.
+   * Starts a stream or a cutter. It counts as expected work of `burden` bytes until it is ended, or
+   * can't be opened.
    *
    * @param open opens the stream in the worker, under a number that is unique there
-   * @returns the number
+   * @returns the number, and a promise that resolves when the worker has opened the stream. There
+   *   is no need to wait for it: the worker answers one request after the other.
    */
-  async startStream(open: (stream: number) => Promise<unknown>): Promise<number> {
+  startStream(burden: number, open: (stream: number) => Promise<unknown>): { stream: number; opened: Promise<unknown> } {
     const stream = this.#nextStream++;
-    this.#streams.add(stream);
-    try {
-      await open(stream);
-      return stream;
-    } catch (error) {
-      this.endStream(stream);
-      throw error;
-    }
+    this.#streams.set(stream, burden);
+    const opened = open(stream);
+    opened.catch(() => this.endStream(stream));
+    return { stream, opened };
   }
 
   endStream(stream: number): void {

@@ -5,7 +5,7 @@ import { checkAttached } from "./attached.ts";
 import { kernel } from "./blake3.ts";
 import type { BlobCutter, HashEngine, HashStream, HashStreamOptions } from "./engine.ts";
 import { DIGEST_SIZE } from "./kernel/sizes.ts";
-import { type HashWorker, PoolMember, returnedBuffer } from "./pool-member.ts";
+import { CUTTER_BURDEN, type HashWorker, PoolMember, returnedBuffer, STREAM_BURDEN } from "./pool-member.ts";
 import { PooledCutter } from "./pooled-cutter.ts";
 import { PooledStream } from "./pooled-stream.ts";
 import { RecycledBuffers } from "./recycled-buffers.ts";
@@ -108,14 +108,19 @@ export class HashPool implements HashEngine {
       return new SplitBlake3(this.#hashSubtree, this.#buffers, this.#width);
     }
     const member = this.#least();
-    const stream = await member.startStream((stream) => member.call<"open">({ kind: "open", stream, algorithm, size }));
+    const open = (stream: number): Promise<unknown> => member.call<"open">({ kind: "open", stream, algorithm, size });
+    const { stream, opened } = member.startStream(STREAM_BURDEN, open);
+    await opened;
     return new PooledStream(member, stream, this.#buffers);
   }
 
   async cutter(): Promise<BlobCutter> {
     const member = this.#least();
-    const stream = await member.startStream((stream) => member.call<"openCutter">({ kind: "openCutter", stream }));
-    return new PooledCutter(member, stream);
+    const open = (stream: number): Promise<unknown> => member.call<"openCutter">({ kind: "openCutter", stream });
+    const { stream, opened } = member.startStream(CUTTER_BURDEN, open);
+    // An import opens a cutter for each large file. The cutters before it may have some megabytes
+    // to do, so the caller doesn't wait for the worker.
+    return new PooledCutter(member, stream, opened);
   }
 
   close(): void {

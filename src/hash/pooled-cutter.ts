@@ -8,9 +8,13 @@ export class PooledCutter implements BlobCutter {
   #stream: number;
   #failure: { error: unknown } | undefined;
 
-  constructor(member: PoolMember, stream: number) {
+  /** @param opened rejects if the worker can't open the cutter; every call rejects then */
+  constructor(member: PoolMember, stream: number, opened: Promise<unknown>) {
     this.#member = member;
     this.#stream = stream;
+    opened.catch((error) => {
+      this.#failure ??= { error };
+    });
   }
 
   async push(buffer: ArrayBuffer, length: number): Promise<CutPiece> {
@@ -22,15 +26,17 @@ export class PooledCutter implements BlobCutter {
       return { buffer: returnedBuffer(reply), chunks: reply.result };
     } catch (error) {
       this.#failure ??= { error };
-      throw error;
+      throw this.#failure.error;
     }
   }
 
   async end(): Promise<CutBlob> {
     this.#member.endStream(this.#stream);
-    const { result } = await this.#member.call<"endCutter">({ kind: "endCutter", stream: this.#stream });
+    const [ended] = await Promise.allSettled([this.#member.call<"endCutter">({ kind: "endCutter", stream: this.#stream })]);
+    // If the cutter could not be opened, or a piece was lost, this error says why.
     if (this.#failure) throw this.#failure.error;
-    return result;
+    if (ended.status === "rejected") throw ended.reason;
+    return ended.value.result;
   }
 
   abort(): void {

@@ -1,9 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { StoreError } from "../../src/error.ts";
-import { type HashWorker, PoolMember, returnedBuffer } from "../../src/hash/pool-member.ts";
+import { CUTTER_BURDEN, type HashWorker, PoolMember, returnedBuffer, STREAM_BURDEN } from "../../src/hash/pool-member.ts";
 import type { HashReply, HashRequest } from "../../src/hash/pool-protocol.ts";
-
-const STREAM_BURDEN = 8 * 1024 * 1024;
 
 /** A member whose worker does nothing by itself. */
 function idle() {
@@ -93,23 +91,21 @@ describe("calls", () => {
 describe("streams", () => {
   test("are a burden from the first call until their end", async () => {
     const { member } = idle();
-    let opened = (_: unknown): void => {};
-    const starting = member.startStream(() => new Promise((resolve) => (opened = resolve)));
+    const { stream: one } = member.startStream(STREAM_BURDEN, () => new Promise(() => {}));
     expect(member.burden).toBe(STREAM_BURDEN);
-    opened(undefined);
-    const one = await starting;
-    const two = await member.startStream(async () => {});
-    expect([one, two, member.burden]).toEqual([0, 1, 2 * STREAM_BURDEN]);
+    const { stream: two } = member.startStream(CUTTER_BURDEN, async () => {});
+    expect([one, two, member.burden]).toEqual([0, 1, STREAM_BURDEN + CUTTER_BURDEN]);
     for (let i = 0; i < 2; i++) member.endStream(one);
-    expect(member.burden).toBe(STREAM_BURDEN);
+    expect(member.burden).toBe(CUTTER_BURDEN);
   });
 
   test("that can't be opened are none", async () => {
     const { member } = idle();
     const reason = new Error("no");
-    await expect(member.startStream(() => Promise.reject(reason))).rejects.toBe(reason);
+    const { opened } = member.startStream(STREAM_BURDEN, () => Promise.reject(reason));
+    await expect(opened).rejects.toBe(reason);
     expect(member.burden).toBe(0);
-    expect(await member.startStream(async () => {})).toBe(1);
+    expect(member.startStream(STREAM_BURDEN, async () => {}).stream).toBe(1);
   });
 });
 

@@ -198,9 +198,47 @@ test("a pool whose third worker can't be started ends the other two", () => {
   expect(workers.map(({ terminated }) => terminated)).toEqual([true, true]);
 });
 
+test("a cutter takes bytes before its worker has opened it", async () => {
+  const { pool, workers } = fakePool(1);
+  const [worker] = workers as [FakeWorker];
+  worker.held.add("openCutter").add("cut");
+  const cutter = await pool.cutter();
+  const bytes = pseudoRandom(200_000, 3);
+  const piece = cutter.push(bytes.slice().buffer, bytes.length);
+  expect(worker.requests.map(({ kind }) => kind)).toEqual(["openCutter", "cut"]);
+  worker.release();
+  const { chunks } = await piece;
+  const { chunks: last, digest } = await cutter.end();
+  expect([...chunks, ...last].reduce((sum, { length }) => sum + length, 0)).toBe(200_000);
+  expect([digest]).toEqual(await new InlineHashEngine().blake3Many([bytes]));
+});
+
+test("a cutter that can't be opened fails with the error of its opening", async () => {
+  const { pool, workers } = fakePool(1);
+  const [worker] = workers as [FakeWorker];
+  worker.held.add("openCutter");
+  const cutter = await pool.cutter();
+  const piece = cutter.push(new ArrayBuffer(1000), 1000);
+  worker.fail("openCutter");
+  await expect(piece).rejects.toThrow("out of memory");
+  await expect(cutter.push(new ArrayBuffer(1000), 1000)).rejects.toThrow("out of memory");
+  await expect(cutter.end()).rejects.toThrow("out of memory");
+});
+
+test("up to sixteen cutters leave the worker of a hash stream to the stream", async () => {
+  const { pool, workers } = fakePool(2);
+  const [first, second] = workers as [FakeWorker, FakeWorker];
+  await pool.stream("sha256");
+  for (let i = 0; i < 16; i++) await pool.cutter();
+  expect([first, second].map(({ requests }) => requests.length)).toEqual([1, 16]);
+  await pool.cutter();
+  expect([first, second].map(({ requests }) => requests.length)).toEqual([2, 16]);
+  pool.close();
+});
+
 test.each([
   ["stream", "open", (pool: HashPool) => pool.stream("sha256")],
-  ["cutter", "openCutter", (pool: HashPool) => pool.cutter()],
+  ["cutter", "openCutter", async (pool: HashPool) => (await pool.cutter()).end()],
 ] as const)("a %s that can't be opened no longer counts as work of its worker", async (_, kind, start) => {
   const { pool, workers } = fakePool(2);
   const [first, second] = workers as [FakeWorker, FakeWorker];
@@ -210,6 +248,8 @@ test.each([
   await expect(failing).rejects.toMatchObject({ code: "internal" });
   first.release();
   await start(pool);
-  expect([first, second].map(({ requests }) => requests.length)).toEqual([2, 0]);
+  // The worker without work is the first one again.
+  expect(first.requests.filter((request) => request.kind === kind)).toHaveLength(2);
+  expect(second.requests).toEqual([]);
   pool.close();
 });
