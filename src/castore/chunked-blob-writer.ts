@@ -3,6 +3,7 @@ import { checkAttached } from "../hash/attached.ts";
 import type { BlobCutter, CutChunk, CutPiece, HashEngine } from "../hash/engine.ts";
 import { MAX_CHUNK_SIZE } from "../hash/kernel/sizes.ts";
 import { encodeOutboard } from "../hash/outboard.ts";
+import type { RecycledBuffers } from "../hash/recycled-buffers.ts";
 import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
 import { asDigest, type Digest } from "./digest.ts";
@@ -10,13 +11,13 @@ import { asDigest, type Digest } from "./digest.ts";
 /** Bytes of waiting chunks at which the writer hands a batch to the store. */
 const WRITE_BATCH = 4 * 1024 * 1024;
 /**
- * Size of the first buffer in bytes. It is small because most blobs are short. Each next buffer has
- * about half the size of what was written so far, up to `BUFFER`.
+ * Least size of the first buffer in bytes. It is small because most blobs are short. Each next
+ * buffer has at least about half the size of what was written so far, up to `BUFFER`.
  */
 const FIRST_BUFFER = 256 * 1024;
 const BUFFER = 4 * 1024 * 1024;
-/** Maximum number of buffers that the cutter has at the same time. */
-const WINDOW = 3;
+/** Bytes that the cutter may have before `write` waits for it. */
+const WINDOW = 3 * BUFFER;
 
 export interface CutContent {
   readonly chunks: readonly StoredChunk[];
@@ -29,33 +30,42 @@ export interface CutContent {
 export class ChunkedBlobWriter implements BlobWriter {
   #store: ChunkStore;
   #cutter: BlobCutter;
+  #buffers: RecycledBuffers;
   #signal: AbortSignal | undefined;
   /** The buffer that `write` is filling. */
-  #buffer = new Uint8Array(FIRST_BUFFER);
-  #bufferLength = FIRST_BUFFER;
+  #buffer: Uint8Array<ArrayBuffer>;
   #length = 0;
   #sent: { piece: Promise<CutPiece>; length: number }[] = [];
-  #pieces = new CutPieces();
+  #sentBytes = 0;
+  #pieces: CutPieces;
   /** Chunks that are cut but not yet in the store. */
   #waiting: StoredChunk[] = [];
   #waitingBytes = 0;
-  #free: ArrayBuffer[] = [];
   #list: ChunkMeta[] = [];
   #size = 0;
   /** The error with which every further call rejects. */
   #ended: Error | undefined;
 
-  static async open(store: ChunkStore, engine: HashEngine, signal: AbortSignal | undefined): Promise<ChunkedBlobWriter> {
+  /** @param buffers where writers take their buffers from, and return them to */
+  static async open(
+    store: ChunkStore,
+    engine: HashEngine,
+    buffers: RecycledBuffers,
+    signal: AbortSignal | undefined,
+  ): Promise<ChunkedBlobWriter> {
     const cutter = await engine.cutter();
-    if (!signal?.aborted) return new ChunkedBlobWriter(store, cutter, signal);
+    if (!signal?.aborted) return new ChunkedBlobWriter(store, cutter, buffers, signal);
     cutter.abort();
     throw signal.reason;
   }
 
-  private constructor(store: ChunkStore, cutter: BlobCutter, signal: AbortSignal | undefined) {
+  private constructor(store: ChunkStore, cutter: BlobCutter, buffers: RecycledBuffers, signal: AbortSignal | undefined) {
     this.#store = store;
     this.#cutter = cutter;
+    this.#buffers = buffers;
     this.#signal = signal;
+    this.#buffer = new Uint8Array(buffers.take(FIRST_BUFFER));
+    this.#pieces = new CutPieces(buffers);
   }
 
   write(bytes: Uint8Array): Promise<void> {
@@ -77,6 +87,7 @@ export class ChunkedBlobWriter implements BlobWriter {
       const { chunks, blob } = await this.#finish();
       this.#signal?.throwIfAborted();
       if (this.#size > 0) await this.#store.put(chunks, [blob]);
+      this.#pieces.recycle();
       return { digest: blob.digest, size: this.#size };
     });
   }
@@ -129,13 +140,9 @@ export class ChunkedBlobWriter implements BlobWriter {
 
   async #send(): Promise<void> {
     this.#push();
-    while (this.#sent.length >= WINDOW) await this.#take();
-    const length = Math.min(2 ** Math.floor(Math.log2(this.#size / 2)), BUFFER);
-    if (length > this.#bufferLength) {
-      this.#bufferLength = length;
-      this.#free = [];
-    }
-    this.#buffer = new Uint8Array(this.#free.pop() ?? new ArrayBuffer(this.#bufferLength));
+    while (this.#sentBytes >= WINDOW) await this.#take();
+    const length = Math.max(FIRST_BUFFER, Math.min(2 ** Math.floor(Math.log2(this.#size / 2)), BUFFER));
+    this.#buffer = new Uint8Array(this.#buffers.take(length));
   }
 
   #push(): void {
@@ -144,6 +151,7 @@ export class ChunkedBlobWriter implements BlobWriter {
     // rejection.
     piece.catch(() => {});
     this.#sent.push({ piece, length: this.#length });
+    this.#sentBytes += this.#length;
     this.#length = 0;
   }
 
@@ -155,6 +163,7 @@ export class ChunkedBlobWriter implements BlobWriter {
     const sent = this.#sent.shift();
     if (!sent) return;
     const { buffer, chunks } = await sent.piece;
+    this.#sentBytes -= sent.length;
     this.#pieces.add(buffer, sent.length);
     this.#addChunks(chunks);
     if (this.#waitingBytes < WRITE_BATCH) return;
@@ -162,7 +171,7 @@ export class ChunkedBlobWriter implements BlobWriter {
     await this.#store.put(this.#waiting, []);
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const buffer of this.#pieces.release()) if (buffer.byteLength === this.#bufferLength) this.#free.push(buffer);
+    this.#pieces.recycle();
   }
 
   #addChunks(chunks: readonly CutChunk[]): void {
@@ -177,15 +186,16 @@ export class ChunkedBlobWriter implements BlobWriter {
 
 /** Buffers that were cut. Chunks are taken from them in order. */
 class CutPieces {
+  readonly #buffers: RecycledBuffers;
   #pieces: Uint8Array<ArrayBuffer>[] = [];
-  /**
-   * Buffers for chunks that span two cut buffers. `#joined` holds those in use, `#free` the others.
-   */
-  #joined: Uint8Array[] = [];
-  #free: Uint8Array[] = [];
   /** Number of bytes taken from the first buffer. */
   #taken = 0;
+  /** Buffers that are used up, and those of chunks that span two cut buffers. */
   #spent: ArrayBuffer[] = [];
+
+  constructor(buffers: RecycledBuffers) {
+    this.#buffers = buffers;
+  }
 
   add(buffer: ArrayBuffer, length: number): void {
     this.#pieces.push(new Uint8Array(buffer, 0, length));
@@ -211,22 +221,22 @@ class CutPieces {
   }
 
   #join(parts: readonly Uint8Array[], length: number): Uint8Array {
-    const joined = this.#free.pop() ?? new Uint8Array(MAX_CHUNK_SIZE);
-    this.#joined.push(joined);
+    const buffer = this.#buffers.take(MAX_CHUNK_SIZE);
+    this.#spent.push(buffer);
+    const joined = new Uint8Array(buffer, 0, length);
     let at = 0;
     for (const part of parts) {
       joined.set(part, at);
       at += part.length;
     }
-    return joined.subarray(0, length);
+    return joined;
   }
 
   /**
    * Returns the buffers that are used up, for reuse. The caller must no longer need any chunk taken
    * so far.
    */
-  release(): ArrayBuffer[] {
-    this.#free.push(...this.#joined.splice(0));
-    return this.#spent.splice(0);
+  recycle(): void {
+    for (const buffer of this.#spent.splice(0)) this.#buffers.give(buffer);
   }
 }

@@ -4,6 +4,7 @@ import type { HashEngine, HashStream } from "../hash/engine.ts";
 import { checkedRange } from "../hash/group-tree.ts";
 import { MIN_CHUNK_SIZE } from "../hash/kernel/sizes.ts";
 import { OUTBOARD_VERSION, type Outboard, outboardOf } from "../hash/outboard.ts";
+import { RecycledBuffers } from "../hash/recycled-buffers.ts";
 import { VerifiedRange } from "../hash/verified-range.ts";
 import { onAbort } from "../on-abort.ts";
 import { streamOf } from "../stream.ts";
@@ -22,6 +23,9 @@ import { ChunkedBlobWriter, type CutContent } from "./chunked-blob-writer.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
 import { Outboards } from "./outboards.ts";
 
+/** Bytes of idle buffers that are kept for the next blobs. */
+const RECYCLED = 16 * 1024 * 1024;
+
 /**
  * A BlobService on top of a ChunkStore. It cuts and hashes the bytes that are written, and checks
  * the bytes that are read.
@@ -30,6 +34,7 @@ export class ChunkedBlobService implements BlobService {
   #store: ChunkStore;
   #engine: HashEngine;
   #outboards: Outboards;
+  readonly #buffers = new RecycledBuffers(RECYCLED);
 
   constructor(store: ChunkStore, engine: HashEngine) {
     this.#store = store;
@@ -101,7 +106,7 @@ export class ChunkedBlobService implements BlobService {
 
   async create(options?: { signal?: AbortSignal | undefined }): Promise<BlobWriter> {
     options?.signal?.throwIfAborted();
-    return ChunkedBlobWriter.open(this.#store, this.#engine, options?.signal);
+    return ChunkedBlobWriter.open(this.#store, this.#engine, this.#buffers, options?.signal);
   }
 
   async putMany(blobs: readonly Uint8Array[], options?: { signal?: AbortSignal | undefined }): Promise<Digest[]> {
@@ -132,7 +137,7 @@ export class ChunkedBlobService implements BlobService {
   }
 
   async #cut(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<CutContent> {
-    const writer = await ChunkedBlobWriter.open(this.#store, this.#engine, signal);
+    const writer = await ChunkedBlobWriter.open(this.#store, this.#engine, this.#buffers, signal);
     try {
       await writer.write(bytes);
       return await writer.cut();

@@ -8,18 +8,22 @@ import { digestKey, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import type { BlobCutter, CutPiece } from "../../src/hash/engine.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { encodeOutboard, outboardOf } from "../../src/hash/outboard.ts";
+import { RecycledBuffers } from "../../src/hash/recycled-buffers.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 
 const content = pseudoRandom(3_000_000, 31);
 const engine = new InlineHashEngine();
+const MIB = 1024 * 1024;
 
 let store: MemoryChunkStore;
+let buffers: RecycledBuffers;
 beforeEach(() => {
   store = new MemoryChunkStore();
+  buffers = new RecycledBuffers(16 * MIB);
 });
 
 function open(signal?: AbortSignal): Promise<ChunkedBlobWriter> {
-  return ChunkedBlobWriter.open(store, engine, signal);
+  return ChunkedBlobWriter.open(store, engine, buffers, signal);
 }
 
 /** An engine whose cutters differ from the real ones by `change`. */
@@ -100,38 +104,45 @@ describe("a blob", () => {
 });
 
 describe("the cutter", () => {
-  test("has at most three buffers at a time", async () => {
-    let [now, most] = [0, 0];
+  test("has less than 16 MiB at a time, in any number of buffers", async () => {
+    let [now, most, pushed] = [0, 0, 0];
     const slow = new ChangedEngine((cutter) => ({
       async push(buffer, length) {
-        most = Math.max(most, ++now);
+        pushed++;
+        now += length;
+        most = Math.max(most, now);
         await new Promise((resolve) => setImmediate(resolve));
         const piece = await cutter.push(buffer, length);
-        now--;
+        now -= length;
         return piece;
       },
     }));
-    const writer = await ChunkedBlobWriter.open(store, slow, undefined);
+    const writer = await ChunkedBlobWriter.open(store, slow, buffers, undefined);
+    for (let i = 0; i < 3; i++) await writer.write(content);
+    // Nothing has come back yet.
+    expect([pushed > 3, now]).toEqual([true, most]);
     for (let i = 0; i < 10; i++) await writer.write(content);
     await writer.close();
-    expect([now, most]).toEqual([0, 3]);
+    expect(now).toBe(0);
+    expect(most).toBeGreaterThanOrEqual(12 * MIB);
+    expect(most).toBeLessThan(16 * MIB);
   });
 
   test("gets its buffers again once their chunks are stored", async () => {
-    const buffers: ArrayBuffer[] = [];
+    const sent: ArrayBuffer[] = [];
     const counting = new ChangedEngine((cutter) => ({
       push(buffer, length) {
-        buffers.push(buffer);
+        sent.push(buffer);
         return cutter.push(buffer, length);
       },
     }));
-    const writer = await ChunkedBlobWriter.open(store, counting, undefined);
+    const writer = await ChunkedBlobWriter.open(store, counting, buffers, undefined);
     for (let i = 0; i < 30; i++) await writer.write(content);
     await writer.close();
-    const full = buffers.filter(({ byteLength }) => byteLength === 4 * 1024 * 1024);
+    const full = sent.filter(({ byteLength }) => byteLength === 4 * 1024 * 1024);
     expect(full.length).toBeGreaterThan(15);
     expect(new Set(full).size).toBeLessThanOrEqual(6);
-    expect(buffers[0]?.byteLength).toBe(256 * 1024);
+    expect(sent[0]?.byteLength).toBe(256 * 1024);
   });
 
   test("that says a chunk is longer than its bytes is at fault", async () => {
@@ -139,7 +150,7 @@ describe("the cutter", () => {
     const wrong = new ChangedEngine(() => ({
       push: async (buffer): Promise<CutPiece> => ({ buffer, chunks: [{ length: 11, digest }] }),
     }));
-    const writer = await ChunkedBlobWriter.open(store, wrong, undefined);
+    const writer = await ChunkedBlobWriter.open(store, wrong, buffers, undefined);
     await writer.write(content.subarray(0, 10));
     await expect(writer.close()).rejects.toMatchObject({ code: "internal" });
     expect(wrong.aborted).toBe(1);
@@ -148,7 +159,7 @@ describe("the cutter", () => {
   test("that fails ends the writer", async () => {
     const failure = new Error("the worker ended");
     const failing = new ChangedEngine(() => ({ push: () => Promise.reject(failure) }));
-    const writer = await ChunkedBlobWriter.open(store, failing, undefined);
+    const writer = await ChunkedBlobWriter.open(store, failing, buffers, undefined);
     await writer.write(content.subarray(0, 10));
     await expect(writer.close()).rejects.toBe(failure);
     await expect(writer.write(content)).rejects.toBe(failure);
@@ -161,14 +172,14 @@ describe("an abort", () => {
 
   test("before the writer is opened ends the cutter", async () => {
     const counting = new ChangedEngine();
-    await expect(ChunkedBlobWriter.open(store, counting, AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(ChunkedBlobWriter.open(store, counting, buffers, AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(counting.aborted).toBe(1);
   });
 
   test.each(["write", "close", "cut"] as const)("by the signal ends %s with its reason, and each call after it", async (call) => {
     const controller = new AbortController();
     const counting = new ChangedEngine();
-    const writer = await ChunkedBlobWriter.open(store, counting, controller.signal);
+    const writer = await ChunkedBlobWriter.open(store, counting, buffers, controller.signal);
     await writer.write(content);
     controller.abort(reason);
     const calls = { write: () => writer.write(content), close: () => writer.close(), cut: () => writer.cut() };
@@ -194,7 +205,7 @@ describe("an abort", () => {
         return cutter.end();
       },
     }));
-    const writer = await ChunkedBlobWriter.open(store, late, controller.signal);
+    const writer = await ChunkedBlobWriter.open(store, late, buffers, controller.signal);
     await writer.write(content);
     await expect(writer.close()).rejects.toBe(reason);
     expect(store.blobs.size + store.chunks.size).toBe(0);
@@ -219,7 +230,7 @@ describe("an abort", () => {
 
   test("by a call closes the writer, and does nothing the second time", async () => {
     const counting = new ChangedEngine();
-    const writer = await ChunkedBlobWriter.open(store, counting, undefined);
+    const writer = await ChunkedBlobWriter.open(store, counting, buffers, undefined);
     await writer.write(content);
     await writer.abort();
     expect(counting.aborted).toBe(1);
@@ -239,6 +250,27 @@ describe("an abort", () => {
 });
 
 describe("a writer", () => {
+  test("uses buffers of earlier writers again, and stores the right bytes", async () => {
+    const sent: ArrayBuffer[] = [];
+    const counting = new ChangedEngine((cutter) => ({
+      push(buffer, length) {
+        sent.push(buffer);
+        return cutter.push(buffer, length);
+      },
+    }));
+    for (const part of [3, 1, 2]) {
+      const bytes = content.map((byte, i) => byte ^ (part * i));
+      const writer = await ChunkedBlobWriter.open(store, counting, buffers, undefined);
+      await writer.write(bytes);
+      const { digest } = await writer.close();
+      expect(digest).toEqual(digestOf(bytes));
+      const { chunks = [] } = store.blobs.get(digestKey(digest)) ?? {};
+      const stored = chunks.map((chunk) => store.chunks.get(digestKey(chunk.digest)) as Uint8Array);
+      expect(equalBytes(concatBytes(stored), bytes)).toBe(true);
+    }
+    expect(new Set(sent).size).toBeLessThanOrEqual(sent.length / 2);
+  });
+
   test("passes chunks to the store while content comes, and the blob at the end", async () => {
     const writer = await open();
     const piece = pseudoRandom(1_000_000, 5);
@@ -281,7 +313,7 @@ describe("a writer", () => {
       throw new Error("the disk is full");
     };
     const failures: unknown[] = [];
-    for (let i = 0; i < 6; i++) await writer.write(content).catch((error) => failures.push(error));
+    for (let i = 0; i < 8; i++) await writer.write(content).catch((error) => failures.push(error));
     expect(failures.length).toBeGreaterThan(1);
     await expect(writer.close()).rejects.toThrow("the disk is full");
     // All chunks in the store match their digests.
