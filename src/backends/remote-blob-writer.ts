@@ -1,6 +1,7 @@
 import { EMPTY_BYTES, equalBytes } from "../bytes.ts";
 import type { BlobWriter } from "../castore/blob-service.ts";
 import { asDigest, type Digest, formatDigest } from "../castore/digest.ts";
+import { checkExpected } from "../castore/expected-digest.ts";
 import { StoreError } from "../error.ts";
 import { checkAttached } from "../hash/attached.ts";
 import type { HashStream } from "../hash/engine.ts";
@@ -25,14 +26,21 @@ export class RemoteBlobWriter implements BlobWriter {
   #connection: RemoteConnection;
   #hash: HashStream;
   #stop = new AbortController();
+  readonly #expected: Digest | undefined;
   #unlink = (): void => {};
   #call: PutCall | undefined;
   #size = 0;
   #ended = false;
 
-  constructor(connection: RemoteConnection, hash: HashStream, signal: AbortSignal | undefined) {
+  /** @param options the digest that the blob must have, and a signal that aborts the call */
+  constructor(
+    connection: RemoteConnection,
+    hash: HashStream,
+    { expected, signal }: { expected?: Digest | undefined; signal?: AbortSignal | undefined },
+  ) {
     this.#connection = connection;
     this.#hash = hash;
+    this.#expected = expected;
     this.#unlink = onAbort(signal, () => void this.abort(signal?.reason));
   }
 
@@ -82,10 +90,11 @@ export class RemoteBlobWriter implements BlobWriter {
   }
 
   async #finish({ pieces, digest: answer }: PutCall): Promise<Digest> {
+    const digest = asDigest(await this.#hash.digest());
+    checkExpected(digest, this.#expected);
     // If this fails, the call fails too, with the reason.
     pieces.close().catch(() => {});
     const answered = await answer;
-    const digest = asDigest(await this.#hash.digest());
     if (equalBytes(answered, digest)) return digest;
     throw new StoreError(
       "corrupt",

@@ -5,10 +5,12 @@ import {
   type BlobStat,
   type BlobWriter,
   type ReadBlobOptions,
+  type ReadManyOptions,
   SMALL_BLOB_LIMIT,
   type StatBlobOptions,
 } from "../castore/blob-service.ts";
 import { asDigest, type Digest, digestKey, EMPTY_DIGEST, formatDigest } from "../castore/digest.ts";
+import { checkExpected } from "../castore/expected-digest.ts";
 import { isStoreError, StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { checkedRange } from "../hash/group-tree.ts";
@@ -21,10 +23,6 @@ import { REMOTE_CONCURRENCY, type RemoteConnection } from "./remote-connection.t
 import { RemoteRanges } from "./remote-ranges.ts";
 
 const EMPTY_OUTBOARD: Outboard = outboardOf(EMPTY_BYTES).outboard;
-
-interface Abortable {
-  signal?: AbortSignal | undefined;
-}
 
 /**
  * Blobs of a remote. All data is verified, ranges too. If the remote offers nothing to verify a
@@ -68,7 +66,7 @@ export class RemoteBlobService implements BlobService {
     // The first piece tells whether the blob exists.
     let first: IteratorResult<Uint8Array>;
     try {
-      content = await this.#content(digest, { offset, length }, stop.signal);
+      content = await this.#content(digest, { offset, length }, options.unverified, stop.signal);
       first = await content.next();
     } catch (error) {
       unlink();
@@ -103,29 +101,30 @@ export class RemoteBlobService implements BlobService {
     );
   }
 
-  readMany(digests: readonly Digest[], options: Abortable = {}): Promise<(Uint8Array | undefined)[]> {
+  readMany(digests: readonly Digest[], options: ReadManyOptions = {}): Promise<(Uint8Array | undefined)[]> {
     return forEach(digests, options.signal, async (digest) => {
       try {
-        return await this.#readSmall(digest, options.signal);
+        return await this.#readSmall(digest, options);
       } catch (error) {
         return undefinedIfMissing(error);
       }
     });
   }
 
-  async create(options: Abortable = {}): Promise<BlobWriter> {
+  async create(options: Parameters<BlobService["create"]>[0] = {}): Promise<BlobWriter> {
     options.signal?.throwIfAborted();
     const hash = await this.#engine.stream("blake3");
     if (options.signal?.aborted) {
       hash.abort();
       throw options.signal.reason;
     }
-    return new RemoteBlobWriter(this.#connection, hash, options.signal);
+    return new RemoteBlobWriter(this.#connection, hash, options);
   }
 
-  async putMany(blobs: readonly Uint8Array[], options: Abortable = {}): Promise<Digest[]> {
+  async putMany(blobs: readonly Uint8Array[], options: Parameters<BlobService["putMany"]>[1] = {}): Promise<Digest[]> {
     options.signal?.throwIfAborted();
     const digests = (await this.#engine.blake3Many(blobs)).map((digest) => asDigest(digest));
+    for (const [i, digest] of digests.entries()) checkExpected(digest, options.expected?.[i]);
     // Put each distinct blob once. This includes the empty blob, which stock snix lacks until
     // somebody puts it.
     const distinct = new Map(digests.map((digest, i) => [digestKey(digest), { digest, bytes: blobs[i] ?? EMPTY_BYTES }]));
@@ -139,13 +138,19 @@ export class RemoteBlobService implements BlobService {
     return digests;
   }
 
-  async #content(digest: Digest, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>> {
+  async #content(
+    digest: Digest,
+    range: ByteRange,
+    unverified: boolean | undefined,
+    signal: AbortSignal,
+  ): Promise<AsyncGenerator<Uint8Array>> {
     const isPart = range.offset > 0 || range.length < Number.POSITIVE_INFINITY;
+    if (unverified && !isPart && !equalBytes(digest, EMPTY_DIGEST)) return this.#pieces(digest, signal);
     const part = isPart && !equalBytes(digest, EMPTY_DIGEST) ? await this.#ranges.open(digest, range, signal) : undefined;
     return part ?? this.#verified(digest, signal, range.offset, range.offset + range.length);
   }
 
-  async #readSmall(digest: Digest, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #readSmall(digest: Digest, { unverified, signal }: ReadManyOptions): Promise<Uint8Array> {
     if (equalBytes(digest, EMPTY_DIGEST)) return EMPTY_BYTES;
     const parts: Uint8Array[] = [];
     let size = 0;
@@ -160,6 +165,7 @@ export class RemoteBlobService implements BlobService {
       parts.push(part);
     }
     const bytes = parts.length === 1 ? (parts[0] as Uint8Array) : concatBytes(parts);
+    if (unverified) return bytes;
     const [actual] = await this.#engine.blake3Many([bytes]);
     this.#check(digest, actual as Uint8Array);
     return bytes;

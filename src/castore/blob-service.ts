@@ -6,11 +6,12 @@ import type { Digest } from "./digest.ts";
  *
  * Rules for every implementation (src/conformance checks them):
  * - The empty blob always exists.
- * - The service checks bytes against the requested digest. If they differ, the promise rejects or
- *   the stream errors with `corrupt` before its end, and the message names the digest. The service
- *   checks a range group by group against the digest of the whole blob, and passes on a group after
- *   its check. If a remote offers nothing to check a range with, the service reads the whole blob.
- *   It then holds back only the last piece of the range until the whole blob matches the digest.
+ * - The service checks bytes against the requested digest, unless the caller does (`unverified`). If
+ *   they differ, the promise rejects or the stream errors with `corrupt` before its end, and the
+ *   message names the digest. The service checks a range group by group against the digest of the
+ *   whole blob, and passes on a group after its check. If a remote offers nothing to check a range
+ *   with, the service reads the whole blob. It then holds back only the last piece of the range
+ *   until the whole blob matches the digest.
  * - The promise of a write resolves when the blob can be read back. The blob may be lost in a
  *   crash. This is safe, because a store makes all blobs durable before it publishes the PathInfo
  *   that refers to them.
@@ -32,16 +33,33 @@ export interface BlobService {
    * Reads whole blobs of at most `SMALL_BLOB_LIMIT` bytes (1 MiB), in the order of `digests`;
    * `undefined` for each missing blob.
    */
-  readMany(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(Uint8Array | undefined)[]>;
+  readMany(digests: readonly Digest[], options?: ReadManyOptions): Promise<(Uint8Array | undefined)[]>;
 
-  /** Starts to write one blob of any length. */
-  create(options?: { signal?: AbortSignal | undefined }): Promise<BlobWriter>;
+  /**
+   * Starts to write one blob of any length. If `expected` is set and is not the blob's digest,
+   * `close` rejects with `corrupt`, and the blob does not become visible.
+   */
+  create(options?: { expected?: Digest | undefined; signal?: AbortSignal | undefined }): Promise<BlobWriter>;
 
   /**
    * Writes many blobs of at most `SMALL_BLOB_LIMIT` bytes (1 MiB) each in one call. Returns their
-   * digests in the same order.
+   * digests in the same order. If `expected` is set, it has the digest that each blob must have. If
+   * one differs, the promise rejects with `corrupt`, and no blob becomes visible.
    */
-  putMany(blobs: readonly Uint8Array[], options?: { signal?: AbortSignal | undefined }): Promise<Digest[]>;
+  putMany(
+    blobs: readonly Uint8Array[],
+    options?: { expected?: readonly Digest[] | undefined; signal?: AbortSignal | undefined },
+  ): Promise<Digest[]>;
+}
+
+export interface ReadManyOptions {
+  /**
+   * Whether the caller checks all bytes itself before anybody relies on them: it passes the digest
+   * as `expected` to a write, or compares a hash of content that includes them. The service may
+   * then omit its check, so that each byte is hashed once. A range is always checked.
+   */
+  unverified?: boolean | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 export interface StatBlobOptions {
@@ -53,12 +71,11 @@ export interface StatBlobOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface ReadBlobOptions {
+export interface ReadBlobOptions extends ReadManyOptions {
   /** Start of the range in bytes; 0 by default. */
   offset?: number | undefined;
   /** Length of the range in bytes; up to the end of the blob by default. */
   length?: number | undefined;
-  signal?: AbortSignal | undefined;
 }
 
 export interface BlobStat {

@@ -7,6 +7,7 @@ import type { RecycledBuffers } from "../hash/recycled-buffers.ts";
 import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
 import { asDigest, type Digest } from "./digest.ts";
+import { checkExpected } from "./expected-digest.ts";
 
 /** Bytes of waiting chunks at which the writer hands a batch to the store. */
 const WRITE_BATCH = 4 * 1024 * 1024;
@@ -18,6 +19,12 @@ const FIRST_BUFFER = 256 * 1024;
 const BUFFER = 4 * 1024 * 1024;
 /** Bytes that the cutter may have before `write` waits for it. */
 const WINDOW = 3 * BUFFER;
+
+export interface WriterOptions {
+  /** Digest that the blob must have. */
+  readonly expected?: Digest | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 export interface CutContent {
   readonly chunks: readonly StoredChunk[];
@@ -31,6 +38,7 @@ export class ChunkedBlobWriter implements BlobWriter {
   #store: ChunkStore;
   #cutter: BlobCutter;
   #buffers: RecycledBuffers;
+  readonly #expected: Digest | undefined;
   #signal: AbortSignal | undefined;
   /** The buffer that `write` is filling. */
   #buffer: Uint8Array<ArrayBuffer>;
@@ -51,18 +59,19 @@ export class ChunkedBlobWriter implements BlobWriter {
     store: ChunkStore,
     engine: HashEngine,
     buffers: RecycledBuffers,
-    signal: AbortSignal | undefined,
+    options: WriterOptions,
   ): Promise<ChunkedBlobWriter> {
     const cutter = await engine.cutter();
-    if (!signal?.aborted) return new ChunkedBlobWriter(store, cutter, buffers, signal);
+    if (!options.signal?.aborted) return new ChunkedBlobWriter(store, cutter, buffers, options);
     cutter.abort();
-    throw signal.reason;
+    throw options.signal.reason;
   }
 
-  private constructor(store: ChunkStore, cutter: BlobCutter, buffers: RecycledBuffers, signal: AbortSignal | undefined) {
+  private constructor(store: ChunkStore, cutter: BlobCutter, buffers: RecycledBuffers, { expected, signal }: WriterOptions) {
     this.#store = store;
     this.#cutter = cutter;
     this.#buffers = buffers;
+    this.#expected = expected;
     this.#signal = signal;
     this.#buffer = new Uint8Array(buffers.take(FIRST_BUFFER));
     this.#pieces = new CutPieces(buffers);
@@ -85,6 +94,7 @@ export class ChunkedBlobWriter implements BlobWriter {
   close(): Promise<{ digest: Digest; size: number }> {
     return this.#guarded(async () => {
       const { chunks, blob } = await this.#finish();
+      checkExpected(blob.digest, this.#expected);
       this.#signal?.throwIfAborted();
       if (this.#size > 0) await this.#store.put(chunks, [blob]);
       this.#pieces.recycle();

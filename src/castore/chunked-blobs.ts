@@ -14,6 +14,7 @@ import {
   type BlobWriter,
   type ChunkMeta,
   type ReadBlobOptions,
+  type ReadManyOptions,
   SMALL_BLOB_LIMIT,
   type StatBlobOptions,
 } from "./blob-service.ts";
@@ -21,6 +22,7 @@ import { coveringChunks, sizeOfChunks } from "./chunk-list.ts";
 import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
 import { ChunkedBlobWriter, type CutContent } from "./chunked-blob-writer.ts";
 import { asDigest, type Digest, EMPTY_DIGEST, formatDigest } from "./digest.ts";
+import { checkExpected } from "./expected-digest.ts";
 import { Outboards } from "./outboards.ts";
 
 /** Bytes of idle buffers that are kept for the next blobs. */
@@ -69,8 +71,10 @@ export class ChunkedBlobService implements BlobService {
     const { signal, offset = 0, length = Number.POSITIVE_INFINITY } = options;
     signal?.throwIfAborted();
     checkedRange({ offset, length });
+    const unverified = options.unverified && offset === 0 && length === Number.POSITIVE_INFINITY;
     const [entry] = await this.#store.getBlobs([digest]);
     if (isLong(entry)) {
+      if (unverified) return streamOf(this.#unverified(digest, entry.chunks, signal));
       // With an outboard, one pass over the content is enough, and each byte is verified before it
       // is handed out.
       if (offset === 0 && length >= sizeOfChunks(entry.chunks) && !outboardOfOurs(entry))
@@ -78,7 +82,7 @@ export class ChunkedBlobService implements BlobService {
       const outboard = await this.#longOutboard(digest, entry, signal);
       return streamOf(this.#range(digest, entry.chunks, new VerifiedRange(outboard, digest, { offset, length }), signal));
     }
-    const [bytes] = await this.readMany([digest]);
+    const [bytes] = await this.readMany([digest], { unverified });
     if (!bytes) return undefined;
     return new ReadableStream<Uint8Array>({
       start(controller) {
@@ -89,28 +93,28 @@ export class ChunkedBlobService implements BlobService {
     });
   }
 
-  async readMany(digests: readonly Digest[], options?: { signal?: AbortSignal | undefined }): Promise<(Uint8Array | undefined)[]> {
-    options?.signal?.throwIfAborted();
+  async readMany(digests: readonly Digest[], options: ReadManyOptions = {}): Promise<(Uint8Array | undefined)[]> {
+    options.signal?.throwIfAborted();
     // Most small blobs are one chunk, which has the blob's digest. A blob that is not found as a
     // chunk may have a chunk list.
-    const answer = await this.#readChunks(digests);
+    const answer = await this.#readChunks(digests, options.unverified);
     const others = [...digests.keys()].filter((i) => !answer[i]);
     if (others.length === 0) return answer;
     const entries = await this.#store.getBlobs(others.map((i) => digests[i] as Digest));
     for (const [at, i] of others.entries()) {
       const entry = entries[at];
-      if (isLong(entry)) answer[i] = await this.#readWhole(digests[i] as Digest, entry.chunks);
+      if (isLong(entry)) answer[i] = await this.#readWhole(digests[i] as Digest, entry.chunks, options.unverified);
     }
     return answer;
   }
 
-  async create(options?: { signal?: AbortSignal | undefined }): Promise<BlobWriter> {
-    options?.signal?.throwIfAborted();
-    return ChunkedBlobWriter.open(this.#store, this.#engine, this.#buffers, options?.signal);
+  async create(options: Parameters<BlobService["create"]>[0] = {}): Promise<BlobWriter> {
+    options.signal?.throwIfAborted();
+    return ChunkedBlobWriter.open(this.#store, this.#engine, this.#buffers, options);
   }
 
-  async putMany(blobs: readonly Uint8Array[], options?: { signal?: AbortSignal | undefined }): Promise<Digest[]> {
-    const signal = options?.signal;
+  async putMany(blobs: readonly Uint8Array[], options: Parameters<BlobService["putMany"]>[1] = {}): Promise<Digest[]> {
+    const { expected, signal } = options;
     signal?.throwIfAborted();
     const small = blobs.filter(isOneChunk);
     const smallDigests = await this.#engine.blake3Many(small);
@@ -131,13 +135,14 @@ export class ChunkedBlobService implements BlobService {
         stored.push(cut.blob);
       }
     }
+    for (const [i, digest] of digests.entries()) checkExpected(digest, expected?.[i]);
     signal?.throwIfAborted();
     await this.#store.put(chunks, stored);
     return digests;
   }
 
   async #cut(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<CutContent> {
-    const writer = await ChunkedBlobWriter.open(this.#store, this.#engine, this.#buffers, signal);
+    const writer = await ChunkedBlobWriter.open(this.#store, this.#engine, this.#buffers, { signal });
     try {
       await writer.write(bytes);
       return await writer.cut();
@@ -162,10 +167,11 @@ export class ChunkedBlobService implements BlobService {
     return outboard;
   }
 
-  /** Reads chunks and checks each against its own digest. */
-  async #readChunks(digests: readonly Digest[]): Promise<(Uint8Array | undefined)[]> {
+  /** Reads chunks and, unless `unverified` is set, checks each against its own digest. */
+  async #readChunks(digests: readonly Digest[], unverified = false): Promise<(Uint8Array | undefined)[]> {
     if (digests.length === 0) return [];
     const chunks = await this.#store.getChunks(digests);
+    if (unverified) return chunks.map((chunk, i) => chunk ?? (isEmpty(digests[i] as Digest) ? EMPTY_BYTES : undefined));
     const found = chunks.filter((chunk) => chunk !== undefined);
     const hashes = await this.#engine.blake3Many(found);
     let next = 0;
@@ -178,7 +184,7 @@ export class ChunkedBlobService implements BlobService {
     });
   }
 
-  async #readWhole(digest: Digest, list: readonly ChunkMeta[]): Promise<Uint8Array> {
+  async #readWhole(digest: Digest, list: readonly ChunkMeta[], unverified = false): Promise<Uint8Array> {
     const size = sizeOfChunks(list);
     if (size > SMALL_BLOB_LIMIT)
       throw new StoreError(
@@ -188,6 +194,7 @@ export class ChunkedBlobService implements BlobService {
     const chunks = await this.#store.getChunks(list.map((chunk) => chunk.digest));
     const parts = list.map((chunk, i) => checkListed(digest, chunk, chunks[i]));
     const bytes = concatBytes(parts);
+    if (unverified) return bytes;
     const [hash] = await this.#engine.blake3Many([bytes]);
     if (!equalBytes(hash as Uint8Array, digest)) throw corruptList(digest);
     return bytes;
@@ -212,6 +219,15 @@ export class ChunkedBlobService implements BlobService {
       yield* joinAdjacent(range.push(needed));
     }
     range.finish();
+  }
+
+  async *#unverified(digest: Digest, list: readonly ChunkMeta[], signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+    for (const chunk of list) {
+      signal?.throwIfAborted();
+      const [found] = await this.#store.getChunks([chunk.digest]);
+      signal?.throwIfAborted();
+      yield checkListed(digest, chunk, found);
+    }
   }
 
   /**

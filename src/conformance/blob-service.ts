@@ -122,6 +122,41 @@ export function blobServiceSuite(backend: SuiteBackend): void {
       expect(digests).toEqual(contents.map((content) => digestOf(content)));
     });
 
+    test("expected digests are compared before a blob becomes visible", async () => {
+      const [first, second] = [utf8("as expected"), utf8("another blob")];
+      const wrong = digestOf(utf8("not one of them"));
+      await expect(fill.putMany([first, second], { expected: [digestOf(first), wrong] })).rejects.toMatchObject({
+        code: "corrupt",
+      });
+      expect(await blobs.stat([digestOf(first), digestOf(second), wrong])).toEqual([undefined, undefined, undefined]);
+      expect(await fill.putMany([first], { expected: [digestOf(first)] })).toEqual([digestOf(first)]);
+
+      for (const size of [70_000, 2_000_000]) {
+        const content = pseudoRandom(size, size + 5);
+        const refused = await fill.create({ expected: wrong });
+        await refused.write(content);
+        await expect(refused.close()).rejects.toMatchObject({ code: "corrupt" });
+        expect(await blobs.stat([digestOf(content), wrong])).toEqual([undefined, undefined]);
+        const accepted = await fill.create({ expected: digestOf(content) });
+        await accepted.write(content);
+        expect(await accepted.close()).toEqual({ digest: digestOf(content), size });
+      }
+    });
+
+    test("an unverified read gives the same bytes", async () => {
+      const [digest] = await fill.putMany([utf8("read unverified")]);
+      expect(await blobs.readMany([digest as Digest], { unverified: true })).toEqual([utf8("read unverified")]);
+      expect(await readAll(await blobs.open(digest as Digest, { unverified: true }))).toEqual(utf8("read unverified"));
+      const read = await readAll(await blobs.open(largeDigest, { unverified: true }));
+      expect(equalBytes(read ?? utf8("missing"), large)).toBe(true);
+      expect(await blobs.readMany([EMPTY_DIGEST, digestOf(utf8("nobody"))], { unverified: true })).toEqual([
+        new Uint8Array(0),
+        undefined,
+      ]);
+      expect(await blobs.open(digestOf(utf8("nobody")), { unverified: true })).toBeUndefined();
+      expect(await readAll(await blobs.open(EMPTY_DIGEST, { unverified: true }))).toEqual(new Uint8Array(0));
+    });
+
     test("an aborted writer leaves nothing", async () => {
       const content = pseudoRandom(50_000, 99);
       const writer = await fill.create();

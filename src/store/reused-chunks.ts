@@ -23,8 +23,7 @@ export interface PartlyPresentBlob {
 /**
  * Opens a blob of `from` that `to` lacks, for writing it to `to`. It reads the chunks that `to` has
  * from there, and only the others from `from`. If `from` lists no chunks, it reads the whole blob
- * from `from`. Each chunk matches its digest. The caller must check that the chunks make up the
- * blob.
+ * from `from`. The content is unverified: the caller must check it against the blob's digest.
  *
  * @returns `undefined` if `from` does not have the blob
  */
@@ -38,7 +37,7 @@ export async function openReusingChunks(
   if (!found) return undefined;
   const { chunks, present } = found;
   if (!present.includes(true)) {
-    const stream = await from.open(digest, { signal });
+    const stream = await from.open(digest, { unverified: true, signal });
     return stream && { content: iterate(stream, signal), reused: () => 0 };
   }
   let reused = 0;
@@ -52,7 +51,8 @@ export async function openReusingChunks(
       const source = isPresent ? to : from;
       const read = await source.readMany(
         batch.map((chunk) => chunk.digest),
-        { signal },
+        // A damaged chunk at the target must not look like a fault of the source.
+        { unverified: !isPresent, signal },
       );
       for (const [i, chunk] of batch.entries()) {
         const bytes = read[i];

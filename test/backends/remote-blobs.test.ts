@@ -35,6 +35,13 @@ describe("blobs of a peer", () => {
     expect(await codeOf(blobs.readMany([digest]))).toBe("corrupt");
   });
 
+  test("are not checked if the caller does it, except a range", async () => {
+    const { blobs } = sending(() => [utf8("con"), utf8("tenT")]);
+    expect(await blobs.readMany([digest], { unverified: true })).toEqual([utf8("contenT")]);
+    expect(await drain(await blobs.open(digest, { unverified: true }))).toEqual([utf8("con"), utf8("tenT")]);
+    expect(await codeOf(blobs.open(digest, { unverified: true, offset: 0, length: 3 }))).toBe("corrupt");
+  });
+
   test("are corrupt in a range that is right by itself", async () => {
     const { blobs } = sending(() => [utf8("con"), utf8("tenT")]);
     expect(await codeOf(blobs.open(digest, { offset: 0, length: 3 }))).toBe("corrupt");

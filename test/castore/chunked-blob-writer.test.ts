@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 
 function open(signal?: AbortSignal): Promise<ChunkedBlobWriter> {
-  return ChunkedBlobWriter.open(store, engine, buffers, signal);
+  return ChunkedBlobWriter.open(store, engine, buffers, { signal });
 }
 
 /** An engine whose cutters differ from the real ones by `change`. */
@@ -117,7 +117,7 @@ describe("the cutter", () => {
         return piece;
       },
     }));
-    const writer = await ChunkedBlobWriter.open(store, slow, buffers, undefined);
+    const writer = await ChunkedBlobWriter.open(store, slow, buffers, {});
     for (let i = 0; i < 3; i++) await writer.write(content);
     // Nothing has come back yet.
     expect([pushed > 3, now]).toEqual([true, most]);
@@ -136,7 +136,7 @@ describe("the cutter", () => {
         return cutter.push(buffer, length);
       },
     }));
-    const writer = await ChunkedBlobWriter.open(store, counting, buffers, undefined);
+    const writer = await ChunkedBlobWriter.open(store, counting, buffers, {});
     for (let i = 0; i < 30; i++) await writer.write(content);
     await writer.close();
     const full = sent.filter(({ byteLength }) => byteLength === 4 * 1024 * 1024);
@@ -150,7 +150,7 @@ describe("the cutter", () => {
     const wrong = new ChangedEngine(() => ({
       push: async (buffer): Promise<CutPiece> => ({ buffer, chunks: [{ length: 11, digest }] }),
     }));
-    const writer = await ChunkedBlobWriter.open(store, wrong, buffers, undefined);
+    const writer = await ChunkedBlobWriter.open(store, wrong, buffers, {});
     await writer.write(content.subarray(0, 10));
     await expect(writer.close()).rejects.toMatchObject({ code: "internal" });
     expect(wrong.aborted).toBe(1);
@@ -159,7 +159,7 @@ describe("the cutter", () => {
   test("that fails ends the writer", async () => {
     const failure = new Error("the worker ended");
     const failing = new ChangedEngine(() => ({ push: () => Promise.reject(failure) }));
-    const writer = await ChunkedBlobWriter.open(store, failing, buffers, undefined);
+    const writer = await ChunkedBlobWriter.open(store, failing, buffers, {});
     await writer.write(content.subarray(0, 10));
     await expect(writer.close()).rejects.toBe(failure);
     await expect(writer.write(content)).rejects.toBe(failure);
@@ -172,14 +172,14 @@ describe("an abort", () => {
 
   test("before the writer is opened ends the cutter", async () => {
     const counting = new ChangedEngine();
-    await expect(ChunkedBlobWriter.open(store, counting, buffers, AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(ChunkedBlobWriter.open(store, counting, buffers, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     expect(counting.aborted).toBe(1);
   });
 
   test.each(["write", "close", "cut"] as const)("by the signal ends %s with its reason, and each call after it", async (call) => {
     const controller = new AbortController();
     const counting = new ChangedEngine();
-    const writer = await ChunkedBlobWriter.open(store, counting, buffers, controller.signal);
+    const writer = await ChunkedBlobWriter.open(store, counting, buffers, { signal: controller.signal });
     await writer.write(content);
     controller.abort(reason);
     const calls = { write: () => writer.write(content), close: () => writer.close(), cut: () => writer.cut() };
@@ -205,7 +205,7 @@ describe("an abort", () => {
         return cutter.end();
       },
     }));
-    const writer = await ChunkedBlobWriter.open(store, late, buffers, controller.signal);
+    const writer = await ChunkedBlobWriter.open(store, late, buffers, { signal: controller.signal });
     await writer.write(content);
     await expect(writer.close()).rejects.toBe(reason);
     expect(store.blobs.size + store.chunks.size).toBe(0);
@@ -230,7 +230,7 @@ describe("an abort", () => {
 
   test("by a call closes the writer, and does nothing the second time", async () => {
     const counting = new ChangedEngine();
-    const writer = await ChunkedBlobWriter.open(store, counting, buffers, undefined);
+    const writer = await ChunkedBlobWriter.open(store, counting, buffers, {});
     await writer.write(content);
     await writer.abort();
     expect(counting.aborted).toBe(1);
@@ -260,7 +260,7 @@ describe("a writer", () => {
     }));
     for (const part of [3, 1, 2]) {
       const bytes = content.map((byte, i) => byte ^ (part * i));
-      const writer = await ChunkedBlobWriter.open(store, counting, buffers, undefined);
+      const writer = await ChunkedBlobWriter.open(store, counting, buffers, {});
       await writer.write(bytes);
       const { digest } = await writer.close();
       expect(digest).toEqual(digestOf(bytes));
