@@ -47,7 +47,7 @@ export async function gitHash(
   algorithm: GitHashAlgorithm,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<Uint8Array> {
-  const plan = new NarPlan(castore, node, signal);
+  const plan = new NarPlan(castore, node, { signal });
   const hasher = new ObjectHasher(castore, engine, algorithm, signal);
   const open: OpenTree[] = [];
   let root: Uint8Array | undefined;

@@ -1,5 +1,5 @@
 import { equalBytes } from "../bytes.ts";
-import { SMALL_BLOB_LIMIT } from "../castore/blob-service.ts";
+import { type ReadManyOptions, SMALL_BLOB_LIMIT } from "../castore/blob-service.ts";
 import { type Digest, digestKey, EMPTY_DIGEST } from "../castore/digest.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
 import type { FileNode, Node } from "../castore/node.ts";
@@ -43,7 +43,7 @@ export interface PlanStart {
  */
 export class NarPlan {
   readonly #castore: CastoreServices;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: ReadManyOptions;
   readonly #reader: DirectoryReader | undefined;
   readonly #walk: TreeWalk | undefined;
   #root: Node | undefined;
@@ -52,14 +52,17 @@ export class NarPlan {
   #offset = NAR_HEADER_SIZE;
   #skipped = 0;
 
-  /** @param start first wanted byte; without it, everything is wanted */
-  constructor(castore: CastoreServices, root: Node, signal: AbortSignal | undefined, start?: PlanStart) {
+  /**
+   * @param options how the small files are read
+   * @param start first wanted byte; without it, everything is wanted
+   */
+  constructor(castore: CastoreServices, root: Node, options: ReadManyOptions, start?: PlanStart) {
     this.#start = start;
     this.#castore = castore;
-    this.#signal = signal;
+    this.#options = options;
     this.#root = root;
     if (root.kind !== "directory") return;
-    this.#reader = new DirectoryReader(castore.directories, root.digest, signal);
+    this.#reader = new DirectoryReader(castore.directories, root.digest, options.signal);
     this.#walk = new TreeWalk(this.#reader);
   }
 
@@ -94,7 +97,7 @@ export class NarPlan {
         batch.leave();
       }
     }
-    return batch.steps.length === 0 ? undefined : batch.start(this.#castore, this.#signal);
+    return batch.steps.length === 0 ? undefined : batch.start(this.#castore, this.#options);
   }
 
   close(): void {
@@ -141,9 +144,9 @@ class BatchBuilder {
     this.steps.push("leave");
   }
 
-  start(castore: CastoreServices, signal: AbortSignal | undefined): PlannedBatch {
+  start(castore: CastoreServices, options: ReadManyOptions): PlannedBatch {
     const blobs = this.#blobs;
-    const contents = blobs.length === 0 ? Promise.resolve([]) : castore.blobs.readMany(blobs, { signal });
+    const contents = blobs.length === 0 ? Promise.resolve([]) : castore.blobs.readMany(blobs, options);
     // The caller awaits it later, or never if the stream ends early.
     contents.catch(() => {});
     return { steps: this.steps, blobs, contents, large: this.#large };

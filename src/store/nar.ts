@@ -1,3 +1,4 @@
+import type { ReadManyOptions } from "../castore/blob-service.ts";
 import { type Digest, formatDigest } from "../castore/digest.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
@@ -13,6 +14,8 @@ import { iterate, streamOf } from "../stream.ts";
 import { Turn } from "../turn.ts";
 import { NarPlan, NO_BLOB, type PlannedBatch } from "./nar-plan.ts";
 import { NarSizes } from "./nar-sizes.ts";
+import type { PathInfo } from "./path-info.ts";
+import { checkNarSizeAndHash } from "./path-info-check.ts";
 import type { CalculateNarThere } from "./services.ts";
 
 export interface RenderNarOptions {
@@ -41,7 +44,7 @@ export function renderNar(castore: CastoreServices, node: Node, options: RenderN
   const pieces = (async function* () {
     const unlink = onAbort(options.signal, () => controller.abort(options.signal?.reason));
     try {
-      yield* narPieces(castore, node, controller.signal, options.range);
+      yield* narPieces(castore, node, { signal: controller.signal }, options.range);
     } finally {
       unlink();
     }
@@ -77,6 +80,11 @@ export interface CalculateNarOptions extends OperationOptions {
   claimedSize?: number | undefined;
   /** Calculates the NAR at a remote instead of in this thread, after the check of `claimedSize`. */
   there?: CalculateNarThere | undefined;
+  /**
+   * Whether contents may be read without a check against their digests. Only `checkNar` sets it: it
+   * knows the SHA-256 that all of them together must have.
+   */
+  unverified?: boolean | undefined;
 }
 
 /**
@@ -102,7 +110,7 @@ export async function calculateNar(
   try {
     let narSize = 0;
     let told = 0;
-    for await (const piece of narPieces(castore, node, signal)) {
+    for await (const piece of narPieces(castore, node, options)) {
       await hash.update(piece);
       narSize += piece.length;
       if (narSize - told >= PROGRESS_STEP) {
@@ -116,6 +124,26 @@ export async function calculateNar(
     hash.abort();
     throw error;
   }
+}
+
+/**
+ * Checks that the content of `info` has the NAR size and NAR hash that `info` states. The NAR hash
+ * covers every byte that is read, so the contents are not hashed with BLAKE3 too. If the NAR hash
+ * differs, everything is read again with this check, which finds out whether the store is damaged.
+ *
+ * @throws StoreError with the codes of `calculateNar`; `corrupt` if the size or the hash differs
+ */
+export async function checkNar(
+  castore: CastoreServices,
+  engine: HashEngine,
+  info: Pick<PathInfo, "storePath" | "node" | keyof NarSizeAndHash>,
+  options: Omit<CalculateNarOptions, "claimedSize" | "unverified"> = {},
+): Promise<void> {
+  const calculate = (unverified: boolean): Promise<NarSizeAndHash> =>
+    calculateNar(castore, engine, info.node, { ...options, claimedSize: info.narSize, unverified });
+  let nar = await calculate(true);
+  if (nar.narHash !== info.narHash && !options.there) nar = await calculate(false);
+  checkNarSizeAndHash(info, nar);
 }
 
 /**
@@ -175,14 +203,14 @@ class Cut {
 async function* narPieces(
   castore: CastoreServices,
   node: Node,
-  signal: AbortSignal | undefined,
+  { signal, unverified }: ReadManyOptions,
   range: RenderNarOptions["range"] = { offset: 0, length: Number.POSITIVE_INFINITY },
 ): AsyncGenerator<Uint8Array> {
   if (checkedRange(range).length === 0) return;
   const sizes = range.offset > 0 ? await NarSizes.read(castore, node, { signal }) : undefined;
   const pieces: Uint8Array[] = [];
   const writer = new NarWriter((piece) => pieces.push(piece));
-  const plan = new NarPlan(castore, node, signal, sizes && { sizes, offset: range.offset });
+  const plan = new NarPlan(castore, node, { signal, unverified }, sizes && { sizes, offset: range.offset });
   let cut: Cut | undefined;
   const turn = new Turn();
   try {
@@ -215,7 +243,7 @@ async function* narPieces(
       if (start < end) {
         // Without a range, the whole blob is read, which reveals surplus bytes.
         const part = end - start < size ? { offset: start, length: end - start } : {};
-        const content = await castore.blobs.open(batch.large.digest, { ...part, signal });
+        const content = await castore.blobs.open(batch.large.digest, { ...part, unverified, signal });
         if (!content) throw missingBlob(batch.large.digest);
         for await (const piece of iterate(content, signal)) {
           await turn.pass();

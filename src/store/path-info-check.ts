@@ -61,7 +61,7 @@ export function normalizePathInfo(info: PathInfo): PathInfo {
  *
  * @throws StoreError `corrupt` if one differs
  */
-export function checkNarSizeAndHash(info: PathInfo, actual: NarSizeAndHash): void {
+export function checkNarSizeAndHash(info: Pick<PathInfo, "storePath" | keyof NarSizeAndHash>, actual: NarSizeAndHash): void {
   if (actual.narSize !== info.narSize) {
     throw new StoreError("corrupt", `the NAR of ${info.storePath} has ${actual.narSize} bytes instead of ${info.narSize}`);
   }

@@ -16,10 +16,9 @@ import { checkContentAddress } from "./content-address-check.ts";
 import { copyContent } from "./copy-content.ts";
 import { importNar } from "./import.ts";
 import { missingContent } from "./missing-content.ts";
-import { calculateNar } from "./nar.ts";
+import { checkNar } from "./nar.ts";
 import { pathInfoFromNarInfo } from "./nar-info.ts";
 import type { PathInfo } from "./path-info.ts";
-import { checkNarSizeAndHash } from "./path-info-check.ts";
 import type { CalculateNarThere, StoreServices } from "./services.ts";
 import type { TrustedInfo } from "./trust.ts";
 
@@ -194,8 +193,7 @@ export class Substituter {
   }
 
   async #check(store: StoreServices, info: PathInfo, signal: AbortSignal | undefined): Promise<void> {
-    const nar = await calculateNar(store, this.#engine, info.node, { claimedSize: info.narSize, signal, there: this.#there });
-    checkNarSizeAndHash(info, nar);
+    await checkNar(store, this.#engine, info, { signal, there: this.#there });
     await checkContentAddress(store, this.#engine, info, { signal });
   }
 }

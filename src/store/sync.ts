@@ -6,9 +6,9 @@ import type { OperationOptions, ProgressCallback } from "../progress.ts";
 import { closureOf, requirePathInfo } from "./closure.ts";
 import { checkContentAddress } from "./content-address-check.ts";
 import { type CopiedContent, copyContent } from "./copy-content.ts";
-import { calculateNar } from "./nar.ts";
+import { checkNar } from "./nar.ts";
 import type { PathInfo } from "./path-info.ts";
-import { checkNarSizeAndHash, checkPathInfo } from "./path-info-check.ts";
+import { checkPathInfo } from "./path-info-check.ts";
 import { checkSameContent } from "./path-info-merge.ts";
 import { addToPresent } from "./present.ts";
 import type { CalculateNarThere, StoreServices } from "./services.ts";
@@ -183,11 +183,7 @@ class Copy {
   async #verify(info: PathInfo): Promise<void> {
     const { engine, signal } = this.#options;
     const onProgress: ProgressCallback = ({ loaded }) => this.#verifying.set(loaded);
-    const there = this.#options.calculateNar;
-    checkNarSizeAndHash(
-      info,
-      await calculateNar(this.#to, engine, info.node, { signal, onProgress, claimedSize: info.narSize, there }),
-    );
+    await checkNar(this.#to, engine, info, { signal, onProgress, there: this.#options.calculateNar });
     await checkContentAddress(this.#to, engine, info, { signal });
   }
 }

@@ -3,10 +3,13 @@ import { createMemoryStore, MemoryChunkStore } from "../../src/backends/memory.t
 import { utf8 } from "../../src/bytes.ts";
 import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
-import { type Digest, digestKey } from "../../src/castore/digest.ts";
+import { type Digest, digestKey, digestOf, formatDigest } from "../../src/castore/digest.ts";
 import type { DirectorySizeRule } from "../../src/castore/directory.ts";
 import { StoredDirectoryService } from "../../src/castore/directory-store.ts";
 import { StoreError } from "../../src/error.ts";
+import type { BlobCutter, HashStream, HashStreamOptions } from "../../src/hash/engine.ts";
+import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
+import type { HashAlgorithm } from "../../src/hash-algorithm.ts";
 import type { Progress } from "../../src/progress.ts";
 import { importNar } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
@@ -47,6 +50,38 @@ function watched(store: StoreServices): { store: StoreServices; moved: Set<strin
     },
   };
   return { store: { ...store, blobs: spy }, moved };
+}
+
+/** Counts the bytes that it hashes. */
+class CountingEngine extends InlineHashEngine {
+  hashed = { many: 0, cut: 0, blake3: 0, sha256: 0 };
+
+  override blake3Many(blobs: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    for (const { length } of blobs) this.hashed.many += length;
+    return super.blake3Many(blobs);
+  }
+
+  override async cutter(): Promise<BlobCutter> {
+    const cutter = await super.cutter();
+    return {
+      ...cutter,
+      push: (buffer, length) => {
+        this.hashed.cut += length;
+        return cutter.push(buffer, length);
+      },
+    };
+  }
+
+  override async stream(algorithm: HashAlgorithm, options?: HashStreamOptions): Promise<HashStream> {
+    const stream = await super.stream(algorithm, options);
+    return {
+      ...stream,
+      update: (bytes) => {
+        if (algorithm === "blake3" || algorithm === "sha256") this.hashed[algorithm] += bytes.length;
+        return stream.update(bytes);
+      },
+    };
+  }
 }
 
 const DEMO = /StorePath: (.*-hello-tvix-demo-1.0)\n/.exec(SAMPLE.join(""))?.[1] as string;
@@ -314,14 +349,49 @@ describe("copyBetweenStores", () => {
     expect(await listed(to)).toEqual([]);
   });
 
-  test("detects a source that returns wrong content for a blob", async () => {
+  test.each([
+    ["small", utf8("truth"), utf8("false")],
+    ["large", new Uint8Array(3_000_000).fill(1), new Uint8Array(3_000_000).fill(2)],
+  ])("detects a source that returns wrong content for a %s blob, and stores no blob", async (_, truth, wrong) => {
     const from = createMemoryStore();
-    const info = await importFiles(from, "lie", { a: utf8("truth") });
-    const lying = { ...from, blobs: { ...watched(from).store.blobs, readMany: async () => [utf8("false")] } };
+    const info = await importFiles(from, "lie", { a: truth });
+    const open = async (): Promise<ReadableStream<Uint8Array>> => ReadableStream.from([wrong]);
+    const lying = { ...from, blobs: { ...watched(from).store.blobs, open, readMany: async () => [wrong] } };
     const to = createMemoryStore();
-    expect(await failure(copyBetweenStores(lying, to, [info.storePath], { engine, verify: false }))).toMatchObject({
-      code: "corrupt",
-    });
+    for (const reuseChunks of [false, true])
+      expect(await failure(copyBetweenStores(lying, to, [info.storePath], { engine, verify: false, reuseChunks }))).toMatchObject({
+        code: "corrupt",
+      });
+    expect(await listed(to)).toEqual([]);
+    expect(await to.blobs.stat([digestOf(truth), digestOf(wrong)])).toEqual([undefined, undefined]);
+  });
+
+  test("hashes each byte once with BLAKE3, and once with SHA-256 for its NAR", async () => {
+    const source = new CountingEngine();
+    const from = createMemoryStore(source);
+    const small = { a: utf8("small"), "d/b": new Uint8Array(100_000).fill(3) };
+    const large = { c: new Uint8Array(3_000_000).map((_, i) => i * i) };
+    const info = await importFiles(from, "once", { ...small, ...large });
+    source.hashed = { many: 0, cut: 0, blake3: 0, sha256: 0 };
+    const target = new CountingEngine();
+    const to = createMemoryStore(target);
+    await copyBetweenStores(from, to, [info.storePath], { engine: target });
+    expect(source.hashed).toEqual({ many: 0, cut: 0, blake3: 0, sha256: 0 });
+    expect(target.hashed).toEqual({ many: 100_005, cut: 3_000_000, blake3: 0, sha256: info.narSize });
+  });
+
+  test("names the damaged chunk if the NAR hash differs because the target is damaged", async () => {
+    const from = createMemoryStore();
+    const info = await importFiles(from, "damage", { a: utf8("truth") });
+    const chunks = new MemoryChunkStore();
+    const put = chunks.put.bind(chunks);
+    chunks.put = async (some, blobs) => {
+      await put(some, blobs);
+      for (const { digest } of some) chunks.chunks.set(digestKey(digest), utf8("false"));
+    };
+    const to = { ...createMemoryStore(), blobs: new ChunkedBlobService(chunks, engine) };
+    const found = await failure(copyBetweenStores(from, to, [info.storePath], { engine }));
+    expect(found).toMatchObject({ code: "corrupt", message: expect.stringContaining(formatDigest(digestOf(utf8("truth")))) });
     expect(await listed(to)).toEqual([]);
   });
 
