@@ -6,8 +6,8 @@ import type { Digest } from "./digest.ts";
  *
  * Rules for every implementation (src/conformance checks them):
  * - The empty blob always exists.
- * - The service checks bytes against the requested digest, unless the caller does (`unverified`). If
- *   they differ, the promise rejects or the stream errors with `corrupt` before its end, and the
+ * - The service checks bytes against the requested digest, unless the caller does (`unverified`).
+ *   If they differ, the promise rejects or the stream errors with `corrupt` before its end, and the
  *   message names the digest. The service checks a range group by group against the digest of the
  *   whole blob, and passes on a group after its check. If a remote offers nothing to check a range
  *   with, the service reads the whole blob. It then holds back only the last piece of the range
