@@ -66,8 +66,6 @@ export default defineConfig({
         test: {
           name: "node",
           environment: "node",
-          isolate: false,
-          setupFiles: ["test/setup/fresh-modules.ts"],
           include: ["test/**/*.test.ts"],
           exclude: ["test/**/*.browser.test.ts", "test/e2e/**"],
           testTimeout: 60_000,
