@@ -12,8 +12,8 @@ const MIN_PAGE = 4096;
 
 /**
  * Checks that a file is an LMDB database of the version that this program reads. LMDB itself ends
- * the process when it opens another file. A missing or an empty file is fine: LMDB makes a new
- * database. So is what is no file: LMDB reports an error.
+ * the process when it opens another file. A missing or an empty file passes: LMDB makes a new
+ * database. So does a directory: LMDB reports an error.
  *
  * @throws StoreError `corrupt` if the file is something else, or too short; system errors if it
  *   can't be read

@@ -45,12 +45,12 @@ function isFrameOf(frame: Uint8Array, size: number): boolean {
 }
 
 /**
- * Decompresses one zstd frame. Only allocates memory once the content is known to have at most
- * `limit` bytes. The bound is the size that the frame declares. Streaming encoders declare no size;
- * then the bound is calculated from the frame's blocks.
+ * Decompresses one zstd frame. Allocates at most `limit` bytes for the content. If the frame
+ * declares its size, this size is checked first. Streaming encoders declare no size; then the size
+ * that the frame's blocks may have is allocated.
  *
  * @param what name of the data for messages, for example `chunk b3:...`
- * @throws StoreError `corrupt` if the frame is damaged or declares more than `limit` bytes
+ * @throws StoreError `corrupt` if the frame is damaged, or its content has more than `limit` bytes
  */
 export function decompressZstd(frame: Uint8Array, limit: number, what: string): Uint8Array {
   try {

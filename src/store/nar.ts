@@ -129,7 +129,8 @@ export async function calculateNar(
 /**
  * Checks that the content of `info` has the NAR size and NAR hash that `info` states. The NAR hash
  * covers every byte that is read, so the contents are not hashed with BLAKE3 too. If the NAR hash
- * differs, everything is read again with this check, which finds out whether the store is damaged.
+ * differs, and was calculated in this thread, everything is read again and also hashed with BLAKE3.
+ * This finds out whether the store is damaged.
  *
  * @throws StoreError with the codes of `calculateNar`; `corrupt` if the size or the hash differs
  */

@@ -5,8 +5,8 @@ import type { PathInfo } from "./path-info.ts";
  * characters of nixbase32 before the first dash of the base name.
  *
  * `put` checks a PathInfo with `checkPathInfo` before it stores the PathInfo. `get` and `list`
- * return each PathInfo as `put` resolved to it. A service that reads PathInfos from a disk, a
- * database or a remote checks them again before it returns them.
+ * return a PathInfo in the form that the last `put` of its path returned. A service that reads
+ * PathInfos from a disk, a database or a remote checks them again before it returns them.
  */
 export interface PathInfoService {
   /** Returns `undefined` if the path is missing. */
