@@ -25,7 +25,7 @@ export const GROUPS = {
   },
   blobs: {
     room: "castore",
-    sources: `blob-service blob-uploader chunk-list chunk-store chunked-blob-writer chunked-blobs chunker message-writer
+    sources: `blob-service blob-uploader chunk-list chunk-store chunked-blob-writer chunked-blobs chunker expected-digest message-writer
       object-store outboards pushed-bytes services`,
     elsewhere: [SUITES],
   },
