@@ -1,6 +1,5 @@
-import type { IHasher } from "hash-wasm";
-import { viewOf } from "../bytes.ts";
 import type { CompressedInput } from "./compressed-input.ts";
+import type { XzCheck } from "./xz-check.ts";
 import { LONGEST_INTEGER, parseInteger } from "./xz-headers.ts";
 
 interface Sums {
@@ -29,32 +28,30 @@ export class XzIndex {
   /**
    * Reads the index.
    *
-   * @param crc for the index
+   * @param check CRC-32 of the index
    * @returns its length in bytes
    * @throws Error if it is damaged or is another stream's
    */
-  async read(input: CompressedInput, crc: IHasher): Promise<number> {
+  async read(input: CompressedInput, check: XzCheck): Promise<number> {
     const start = input.taken;
     const found: Sums = { count: 0, unpadded: 0, size: 0, hash: 0 };
     const integer = async (): Promise<number> => {
       await input.has(LONGEST_INTEGER);
       const { value, length } = parseInteger(input.bytes, 0);
-      crc.update(input.take(length));
+      check.update(input.take(length));
       return value;
     };
-    crc.init();
     // The indicator, which is zero.
-    crc.update(input.take(1));
+    check.update(input.take(1));
     const count = await integer();
     if (count !== this.#blocks.count) throw new Error("the index is damaged");
     for (let i = 0; i < count; i++) add(found, await integer(), await integer());
     const padding = -(input.taken - start) & 3;
     await input.need(padding + 4);
     const zeros = input.take(padding);
-    crc.update(zeros);
+    check.update(zeros);
     const isPadded = zeros.every((byte) => byte === 0);
-    // The library gives the digest in big-endian.
-    const isWhole = viewOf(crc.digest("binary")).getUint32(0, false) === viewOf(input.take(4)).getUint32(0, true);
+    const isWhole = check.is(input.take(check.length));
     const { unpadded, size, hash } = this.#blocks;
     if (!isPadded || !isWhole || found.unpadded !== unpadded || found.size !== size || found.hash !== hash)
       throw new Error("the index is damaged");

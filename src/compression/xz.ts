@@ -1,9 +1,7 @@
-import { createCRC32, type IHasher } from "hash-wasm";
 import type { CompressedInput } from "./compressed-input.ts";
-import { LoadedDecoder } from "./loaded-decoder.ts";
 import { LzmaMemory, MAX_DICTIONARY } from "./lzma-memory.ts";
 import { decodeLzma2, Lzma2Chunks } from "./lzma2.ts";
-import { headerCrc32, type XzCheck, XzChecks } from "./xz-check.ts";
+import { beginCheck, beginIndexCheck, headerCrc32, type XzCheck } from "./xz-check.ts";
 import { blockFilters } from "./xz-filters.ts";
 import { type BlockHeader, parseBlockHeader, parseStreamFooter, parseStreamHeader, STREAM_HEADER } from "./xz-headers.ts";
 import { XzIndex } from "./xz-index.ts";
@@ -14,32 +12,20 @@ import { XzIndex } from "./xz-index.ts";
  */
 export function xzDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   const memory = new LzmaMemory();
-  const checks = new XzChecks();
-  const indexCrc = new LoadedDecoder("xz", createCRC32);
   return async function* (input) {
-    yield* new XzStream(input, memory, checks, await headerCrc32(), await indexCrc.get()).read();
+    yield* new XzStream(input, memory, await headerCrc32()).read();
   };
 }
 
 class XzStream {
   readonly #input: CompressedInput;
   readonly #memory: LzmaMemory;
-  readonly #checks: XzChecks;
   readonly #crc32: (bytes: Uint8Array) => number;
-  readonly #indexCrc: IHasher;
 
-  constructor(
-    input: CompressedInput,
-    memory: LzmaMemory,
-    checks: XzChecks,
-    crc32: (bytes: Uint8Array) => number,
-    indexCrc: IHasher,
-  ) {
+  constructor(input: CompressedInput, memory: LzmaMemory, crc32: (bytes: Uint8Array) => number) {
     this.#input = input;
     this.#memory = memory;
-    this.#checks = checks;
     this.#crc32 = crc32;
-    this.#indexCrc = indexCrc;
   }
 
   /** @throws StoreError `unavailable` if a decoder can't be loaded, or if too many uploads wait */
@@ -56,11 +42,11 @@ class XzStream {
       const headerLength = (coded + 1) * 4;
       await input.need(headerLength);
       const header = parseBlockHeader(input.take(headerLength), this.#crc32);
-      const check = await this.#checks.begin(type);
+      const check = await beginCheck(type);
       const { compressedSize, size } = yield* this.#block(header, check);
       index.add(headerLength + compressedSize + check.length, size);
     }
-    const indexSize = await index.read(input, this.#indexCrc);
+    const indexSize = await index.read(input, await beginIndexCheck());
     await input.need(STREAM_HEADER);
     const footer = parseStreamFooter(input.take(STREAM_HEADER), this.#crc32);
     if (footer.check !== type || footer.indexSize !== indexSize) throw new Error("a stream's end is damaged");
