@@ -5,20 +5,16 @@ import { LoadedDecoder } from "./loaded-decoder.ts";
 const CRC32 = 1;
 const CRC64 = 4;
 const SHA256 = 10;
-/** The checks by their type, which a stream's flags say. */
-const CHECKS: Readonly<Record<number, { length: number; create: () => Promise<IHasher> }>> = {
-  [CRC32]: { length: 4, create: createCRC32 },
-  [CRC64]: { length: 8, create: createCRC64 },
-  [SHA256]: { length: 32, create: createSHA256 },
-};
-
 /**
- * The hashers by type. Each is a WebAssembly instance. All inputs share them: creating an instance
- * takes longer than to decode a small file, and Chromium has room for some hundred memories.
+ * The checks by their type, which a stream's flags say. Each hasher is a WebAssembly instance. All
+ * inputs share them: creating an instance takes longer than to decode a small file, and Chromium
+ * has room for some hundred memories.
  */
-const HASHERS: ReadonlyMap<number, LoadedDecoder<IHasher>> = new Map(
-  Object.entries(CHECKS).map(([type, { create }]) => [Number(type), new LoadedDecoder("xz", create)]),
-);
+const CHECKS = {
+  [CRC32]: { length: 4, hasher: new LoadedDecoder("xz", createCRC32) },
+  [CRC64]: { length: 8, hasher: new LoadedDecoder("xz", createCRC64) },
+  [SHA256]: { length: 32, hasher: new LoadedDecoder("xz", createSHA256) },
+} satisfies Record<number, { length: number; hasher: LoadedDecoder<IHasher> }>;
 
 /** Computes the check of a block's content, or of the index. */
 export interface XzCheck {
@@ -31,7 +27,7 @@ export interface XzCheck {
 
 /** @throws StoreError `unavailable` if the hash can't be loaded */
 export async function headerCrc32(): Promise<(bytes: Uint8Array) => number> {
-  const hasher = await load(CRC32);
+  const hasher = await CHECKS[CRC32].hasher.get();
   return (bytes) => viewOf(hasher.init().update(bytes).digest("binary")).getUint32(0, false);
 }
 
@@ -45,13 +41,13 @@ const NO_CHECK: XzCheck = { length: 0, update: () => {}, is: () => true };
  */
 export async function beginCheck(type: number): Promise<XzCheck> {
   if (type === 0) return NO_CHECK;
-  const check = CHECKS[type];
-  if (!check) throw new Error(`it uses the check ${type}, which can't be read here`);
-  const hasher = await load(type);
+  if (!isCheck(type)) throw new Error(`it uses the check ${type}, which can't be read here`);
+  const { length, hasher: loaded } = CHECKS[type];
+  const hasher = await loaded.get();
   // The hasher may have another input's content in between.
   let state = hasher.init().save();
   return {
-    length: check.length,
+    length,
     update: (bytes) => {
       state = hasher.load(state).update(bytes).save();
     },
@@ -68,8 +64,6 @@ export function beginIndexCheck(): Promise<XzCheck> {
   return beginCheck(CRC32);
 }
 
-async function load(type: number): Promise<IHasher> {
-  const hasher = HASHERS.get(type);
-  if (!hasher) throw new Error(`there is no hash of the type ${type}`);
-  return hasher.get();
+function isCheck(type: number): type is keyof typeof CHECKS {
+  return type in CHECKS;
 }
