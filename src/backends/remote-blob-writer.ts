@@ -1,5 +1,5 @@
 import { EMPTY_BYTES, equalBytes } from "../bytes.ts";
-import type { BlobWriter } from "../castore/blob-service.ts";
+import type { BlobWriter, CreateBlobOptions } from "../castore/blob-service.ts";
 import { asDigest, type Digest, formatDigest } from "../castore/digest.ts";
 import { checkExpected } from "../castore/expected-digest.ts";
 import { StoreError } from "../error.ts";
@@ -33,11 +33,7 @@ export class RemoteBlobWriter implements BlobWriter {
   #ended = false;
 
   /** @param options the digest that the blob must have, and a signal that aborts the call */
-  constructor(
-    connection: RemoteConnection,
-    hash: HashStream,
-    { expected, signal }: { expected?: Digest | undefined; signal?: AbortSignal | undefined },
-  ) {
+  constructor(connection: RemoteConnection, hash: HashStream, { expected, signal }: CreateBlobOptions) {
     this.#connection = connection;
     this.#hash = hash;
     this.#expected = expected;

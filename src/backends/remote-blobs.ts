@@ -4,6 +4,8 @@ import {
   type BlobService,
   type BlobStat,
   type BlobWriter,
+  type CreateBlobOptions,
+  type PutManyOptions,
   type ReadBlobOptions,
   type ReadManyOptions,
   SMALL_BLOB_LIMIT,
@@ -111,7 +113,7 @@ export class RemoteBlobService implements BlobService {
     });
   }
 
-  async create(options: Parameters<BlobService["create"]>[0] = {}): Promise<BlobWriter> {
+  async create(options: CreateBlobOptions = {}): Promise<BlobWriter> {
     options.signal?.throwIfAborted();
     const hash = await this.#engine.stream("blake3");
     if (options.signal?.aborted) {
@@ -121,7 +123,7 @@ export class RemoteBlobService implements BlobService {
     return new RemoteBlobWriter(this.#connection, hash, options);
   }
 
-  async putMany(blobs: readonly Uint8Array[], options: Parameters<BlobService["putMany"]>[1] = {}): Promise<Digest[]> {
+  async putMany(blobs: readonly Uint8Array[], options: PutManyOptions = {}): Promise<Digest[]> {
     options.signal?.throwIfAborted();
     const digests = (await this.#engine.blake3Many(blobs)).map((digest) => asDigest(digest));
     for (const [i, digest] of digests.entries()) checkExpected(digest, options.expected?.[i]);

@@ -39,17 +39,26 @@ export interface BlobService {
    * Starts to write one blob of any length. If `expected` is set and is not the blob's digest,
    * `close` rejects with `corrupt`, and the blob does not become visible.
    */
-  create(options?: { expected?: Digest | undefined; signal?: AbortSignal | undefined }): Promise<BlobWriter>;
+  create(options?: CreateBlobOptions): Promise<BlobWriter>;
 
   /**
    * Writes many blobs of at most `SMALL_BLOB_LIMIT` bytes (1 MiB) each in one call. Returns their
    * digests in the same order. If `expected` is set, it has the digest that each blob must have. If
    * one differs, the promise rejects with `corrupt`, and no blob becomes visible.
    */
-  putMany(
-    blobs: readonly Uint8Array[],
-    options?: { expected?: readonly Digest[] | undefined; signal?: AbortSignal | undefined },
-  ): Promise<Digest[]>;
+  putMany(blobs: readonly Uint8Array[], options?: PutManyOptions): Promise<Digest[]>;
+}
+
+export interface CreateBlobOptions {
+  /** Digest that the blob must have. */
+  expected?: Digest | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface PutManyOptions {
+  /** Digests that the blobs must have, in the same order. */
+  expected?: readonly Digest[] | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 export interface ReadManyOptions {

@@ -4,7 +4,7 @@ import type { BlobCutter, CutChunk, CutPiece, HashEngine } from "../hash/engine.
 import { MAX_CHUNK_SIZE } from "../hash/kernel/sizes.ts";
 import { encodeOutboard } from "../hash/outboard.ts";
 import type { RecycledBuffers } from "../hash/recycled-buffers.ts";
-import type { BlobWriter, ChunkMeta } from "./blob-service.ts";
+import type { BlobWriter, ChunkMeta, CreateBlobOptions } from "./blob-service.ts";
 import type { ChunkStore, StoredBlob, StoredChunk } from "./chunk-store.ts";
 import { asDigest, type Digest } from "./digest.ts";
 import { checkExpected } from "./expected-digest.ts";
@@ -19,12 +19,6 @@ const FIRST_BUFFER = 256 * 1024;
 const BUFFER = 4 * 1024 * 1024;
 /** Bytes that the cutter may have before `write` waits for it. */
 const WINDOW = 3 * BUFFER;
-
-export interface WriterOptions {
-  /** Digest that the blob must have. */
-  readonly expected?: Digest | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface CutContent {
   readonly chunks: readonly StoredChunk[];
@@ -59,7 +53,7 @@ export class ChunkedBlobWriter implements BlobWriter {
     store: ChunkStore,
     engine: HashEngine,
     buffers: RecycledBuffers,
-    options: WriterOptions,
+    options: CreateBlobOptions,
   ): Promise<ChunkedBlobWriter> {
     const cutter = await engine.cutter();
     if (!options.signal?.aborted) return new ChunkedBlobWriter(store, cutter, buffers, options);
@@ -67,7 +61,7 @@ export class ChunkedBlobWriter implements BlobWriter {
     throw options.signal.reason;
   }
 
-  private constructor(store: ChunkStore, cutter: BlobCutter, buffers: RecycledBuffers, { expected, signal }: WriterOptions) {
+  private constructor(store: ChunkStore, cutter: BlobCutter, buffers: RecycledBuffers, { expected, signal }: CreateBlobOptions) {
     this.#store = store;
     this.#cutter = cutter;
     this.#buffers = buffers;

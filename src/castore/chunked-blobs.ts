@@ -13,6 +13,8 @@ import {
   type BlobStat,
   type BlobWriter,
   type ChunkMeta,
+  type CreateBlobOptions,
+  type PutManyOptions,
   type ReadBlobOptions,
   type ReadManyOptions,
   SMALL_BLOB_LIMIT,
@@ -108,12 +110,12 @@ export class ChunkedBlobService implements BlobService {
     return answer;
   }
 
-  async create(options: Parameters<BlobService["create"]>[0] = {}): Promise<BlobWriter> {
+  async create(options: CreateBlobOptions = {}): Promise<BlobWriter> {
     options.signal?.throwIfAborted();
     return ChunkedBlobWriter.open(this.#store, this.#engine, this.#buffers, options);
   }
 
-  async putMany(blobs: readonly Uint8Array[], options: Parameters<BlobService["putMany"]>[1] = {}): Promise<Digest[]> {
+  async putMany(blobs: readonly Uint8Array[], options: PutManyOptions = {}): Promise<Digest[]> {
     const { expected, signal } = options;
     signal?.throwIfAborted();
     const small = blobs.filter(isOneChunk);
