@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
-import { NarWriter } from "../../src/nix/nar-writer.ts";
-import { formatNarioInfo, NARIO_END, NARIO_PATH_START } from "../../src/nix/nario.ts";
+import { formatNarioInfo, NARIO_END } from "../../src/nix/nario.ts";
 import { exportNario, importNario, listNario } from "../../src/store/nario.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices } from "../../src/store/services.ts";
 import { engine, failure, importFiles, Source } from "../store/fixtures.ts";
+import { smallNario } from "./small-nario.ts";
 
 /**
  * Output of `nix-store --export` of Nix 2.34: a path, and another path that refers to it and to
@@ -71,17 +71,6 @@ describe("the output of nix-store --export", () => {
   });
 });
 
-/** Makes a nario of one path, a file with a text. */
-function nario(info: Parameters<typeof formatNarioInfo>[0], after = formatNarioInfo(info)): Uint8Array {
-  const parts: Uint8Array[] = [NARIO_PATH_START];
-  const writer = new NarWriter((bytes) => parts.push(bytes.slice()));
-  writer.file(5, false);
-  writer.content(utf8("hello"));
-  writer.endFile();
-  writer.end();
-  return concatBytes([...parts, after, NARIO_END]);
-}
-
 describe("a nario", () => {
   const storePath = "/nix/store/00bgd045z0d4icpbc2yyz4gx48ak44la-thing";
   const signatures = [`key-1:${btoa("s".repeat(64))}`, `key-2:${btoa("t".repeat(64))}`];
@@ -107,12 +96,12 @@ describe("a nario", () => {
       token.set([bytes.length], 8);
       token.set(bytes, 16);
       const after = concatBytes([formatNarioInfo(plain).subarray(0, length - 8), token]);
-      expect(await importAll(createMemoryStore(), nario(plain, after))).toMatchObject([{ storePath, signatures: [] }]);
+      expect(await importAll(createMemoryStore(), smallNario(plain, after))).toMatchObject([{ storePath, signatures: [] }]);
     }
   });
 
   test("with invalid numbers, lengths or texts is invalid", async () => {
-    const good = nario(plain);
+    const good = smallNario(plain);
     const info = formatNarioInfo(plain);
     const start = good.length - NARIO_END.length - info.length;
     const huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0];
@@ -130,7 +119,10 @@ describe("a nario", () => {
       token.set([bytes.length]);
       token.set(bytes, 8);
       const after = concatBytes([info.subarray(0, 8), token, info.subarray(pathEnd - start)]);
-      expect([path, await failure(importAll(createMemoryStore(), nario(plain, after)))]).toMatchObject([path, { code: "invalid" }]);
+      expect([path, await failure(importAll(createMemoryStore(), smallNario(plain, after)))]).toMatchObject([
+        path,
+        { code: "invalid" },
+      ]);
     }
     for (const other of ["NARIO2\0\0", "nix-archive-1", "not a nario"])
       expect(await failure(importAll(createMemoryStore(), utf8(other.padEnd(64, "\0"))))).toMatchObject({ code: "invalid" });

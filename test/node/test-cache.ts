@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
+import { afterEach, beforeEach } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes } from "../../src/bytes.ts";
 import { formatNix32 } from "../../src/nix/hash.ts";
@@ -48,6 +49,17 @@ export const engine: NodeHashEngine = new NodeHashEngine();
  * handle get the status 418.
  */
 export class TestCache {
+  /** Makes a cache that is empty and running at the start of each test of the file. */
+  static forEachTest(): TestCache {
+    const cache = new TestCache();
+    beforeEach(async () => {
+      cache.store = createMemoryStore(engine);
+      await cache.start();
+    });
+    afterEach(() => cache.close());
+    return cache;
+  }
+
   store: StoreServices = createMemoryStore(engine);
   #server: RunningServer | undefined;
 

@@ -5,12 +5,12 @@ import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import type { HashStream } from "../../src/hash/engine.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
-import { NarWriter } from "../../src/nix/nar-writer.ts";
-import { formatNarioInfo, NARIO_END, NARIO_PATH_START } from "../../src/nix/nario.ts";
+import { NARIO_END } from "../../src/nix/nario.ts";
 import type { Progress } from "../../src/progress.ts";
 import { exportNario, importNario, listNario } from "../../src/store/nario.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices } from "../../src/store/services.ts";
+import { smallNario } from "../nix/small-nario.ts";
 import { engine, failure, importFiles, Source } from "./fixtures.ts";
 
 /** The format is tested in test/nix/nario.test.ts. */
@@ -33,17 +33,6 @@ const importAll = (store: LocalStoreServices, bytes: Uint8Array): Promise<PathIn
 
 async function exported(store: LocalStoreServices, infos: readonly PathInfo[]): Promise<Uint8Array> {
   return concatBytes(await all(exportNario(store, infos, { engine })));
-}
-
-/** Makes a nario of one path, a file with a text. */
-function nario(info: Parameters<typeof formatNarioInfo>[0]): Uint8Array {
-  const parts: Uint8Array[] = [NARIO_PATH_START];
-  const writer = new NarWriter((bytes) => parts.push(bytes.slice()));
-  writer.file(5, false);
-  writer.content(utf8("hello"));
-  writer.endFile();
-  writer.end();
-  return concatBytes([...parts, formatNarioInfo(info), NARIO_END]);
 }
 
 /** Counts the hashes that were ended without a result. */
@@ -131,20 +120,20 @@ describe("an import", () => {
 
   test("needs no reference to the path itself", async () => {
     const itself = storePath.slice("/nix/store/".length);
-    const infos = await importAll(createMemoryStore(), nario({ ...plain, references: [itself] }));
+    const infos = await importAll(createMemoryStore(), smallNario({ ...plain, references: [itself] }));
     expect(infos).toMatchObject([{ storePath, references: [itself] }]);
   });
 
   test("of a reference to a missing path is not-found", async () => {
     const references = ["1b9p07z77phvv2hf6gm9f28syp39f1ag-other"];
-    const importing = importAll(createMemoryStore(), nario({ ...plain, references }));
+    const importing = importAll(createMemoryStore(), smallNario({ ...plain, references }));
     expect(await failure(importing)).toMatchObject({ code: "not-found" });
   });
 
   test("whose content address does not match the content is corrupt", async () => {
     const ca = "fixed:r:sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
     const store = createMemoryStore();
-    expect(await failure(importAll(store, nario({ ...plain, ca })))).toMatchObject({ code: "corrupt" });
+    expect(await failure(importAll(store, smallNario({ ...plain, ca })))).toMatchObject({ code: "corrupt" });
     for await (const { storePath } of store.pathInfos.list()) throw new Error(`${storePath} is there`);
   });
 
@@ -152,7 +141,7 @@ describe("an import", () => {
     const store = createMemoryStore();
     const other = await importFiles(store, "other", { a: utf8("a") });
     await store.pathInfos.put({ ...other, storePath, ca: undefined });
-    expect(await failure(importAll(store, nario(plain)))).toMatchObject({ code: "conflict" });
+    expect(await failure(importAll(store, smallNario(plain)))).toMatchObject({ code: "conflict" });
   });
 
   test("ends its source when its reader stops, and an abort rejects with its reason", async () => {

@@ -1,8 +1,6 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { readGone } from "../../src/worker/gone-object.ts";
 import { CHUNK, DIRECTORY, dropRecord, failure, memoryStore, putPack, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const A = text("a");
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { renderNarInfo } from "../../src/store/nar-info.ts";
 import { exportNario } from "../../src/store/nario.ts";
@@ -6,8 +6,6 @@ import { ImportServer } from "../../src/worker/import-server.ts";
 import { type MemoryOperations, memoryOperations, silentPort } from "./memory-operations.ts";
 import { engine, failure } from "./memory-store.ts";
 import { narOf } from "./trees.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 function serve(): MemoryOperations & { server: ImportServer } {
   const world = memoryOperations();

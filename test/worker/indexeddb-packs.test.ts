@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { ByteRange } from "../../src/byte-range.ts";
 import { equalBytes, utf8 } from "../../src/bytes.ts";
 import { StoreError } from "../../src/error.ts";
@@ -8,8 +8,6 @@ import { PackGone } from "../../src/worker/storage-error.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 import { MemoryDatabase, MemoryKeyRange } from "./memory-database.ts";
 import { allSettled, failure } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const MIB = 1024 * 1024;
 

@@ -1,11 +1,9 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Progress } from "../../src/progress.ts";
 import { decodeBlob } from "../../src/worker/blob-object.ts";
 import { packLegacyObjects } from "../../src/worker/legacy-objects.ts";
 import type { NewObject } from "../../src/worker/object-view.ts";
 import { BLOB, CHUNK, DIRECTORY, directory, failure, has, longBlob, type MemoryStore, memoryStore, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B] = [text("a"), text("bb")];
 const LONG = longBlob(A, B);

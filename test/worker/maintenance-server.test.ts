@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import type { RemoteStore } from "../../src/store/services.ts";
 import type { RemoteUse } from "../../src/thread/sync-api.ts";
@@ -6,8 +6,6 @@ import { MaintenanceServer } from "../../src/worker/maintenance-server.ts";
 import type { RemoteConnections } from "../../src/worker/remote-connections.ts";
 import { type MemoryOperations, memoryOperations, silentPort } from "./memory-operations.ts";
 import { CHUNK, damage, failure, has, hashPart, makePack, pathInfo, putPack, putPathInfos, symlink, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B] = [text("a"), text("b")];
 const INFO = pathInfo("a", A.node);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Digest } from "../../src/castore/digest.ts";
 import { EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import type { Node } from "../../src/castore/node.ts";
@@ -20,8 +20,6 @@ import {
   symlink,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B, C, UNUSED] = [text("a"), text("bb"), text("ccc"), text("unused")];
 const LONG = longBlob(B, C);

@@ -1,13 +1,12 @@
 /** A `PackedStore` in memory, for tests that need no browser. */
 
-import { vi } from "vitest";
+import { afterEach, vi } from "vitest";
 import { utf8 } from "../../src/bytes.ts";
 import type { ChunkMeta } from "../../src/castore/blob-service.ts";
 import { asDigest, type Digest, digestOf } from "../../src/castore/digest.ts";
 import { type Directory, makeDirectory } from "../../src/castore/directory.ts";
 import { directoryNode, encodeDirectory } from "../../src/castore/directory-codec.ts";
 import type { DirectoryNode, FileNode, Node } from "../../src/castore/node.ts";
-import { isStoreError } from "../../src/error.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { encodeBlob } from "../../src/worker/blob-object.ts";
@@ -37,8 +36,10 @@ export interface MemoryStore {
 /** The parts of a store that a second one shares with it, as another tab does. */
 export type Shared = Partial<Pick<MemoryStore, "database" | "opfs" | "indexeddb" | "locks">>;
 
+afterEach(() => void vi.unstubAllGlobals());
+
 /**
- * Makes a store. Replaces `navigator` and `IDBKeyRange` until `vi.unstubAllGlobals` is called.
+ * Makes a store. Replaces `navigator` and `IDBKeyRange` until the test ends.
  *
  * @param storage storage for new packs
  */
@@ -182,14 +183,5 @@ export function allSettled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** Code of the StoreError that `promise` rejects with. */
-export async function failure(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    return isStoreError(error) ? error.code : `no StoreError: ${String(error)}`;
-  }
-  return "none";
-}
-
+export { failure } from "./failure.ts";
 export { BLOB, CHUNK, DIRECTORY, NONE };

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { NotedPathInfos } from "../../src/worker/noted-path-infos.ts";
@@ -15,8 +15,6 @@ import {
   symlink,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const A = text("a");
 const [first, second, third] = [pathInfo("a", A.node), pathInfo("b", A.node), pathInfo("c", A.node)];

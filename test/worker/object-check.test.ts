@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { formatDigest } from "../../src/castore/digest.ts";
 import { StoreError } from "../../src/error.ts";
@@ -19,8 +19,6 @@ import {
   putPack,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B, C] = [text("a"), text("bb"), text("ccc")];
 

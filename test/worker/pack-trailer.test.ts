@@ -1,11 +1,9 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { encodePathInfo } from "../../src/wire/stored-messages.ts";
 import { FOOTER_LENGTH, HEADER_LENGTH } from "../../src/worker/pack-format.ts";
 import { describePack, pathInfosOf, readHeader, readTrailer } from "../../src/worker/pack-trailer.ts";
 import { MemoryPacks } from "./memory-packs.ts";
 import { failure, makePack, memoryStore, pathInfo, symlink, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const INFO = pathInfo("a", symlink);
 

@@ -1,12 +1,10 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { StoreError } from "../../src/error.ts";
 import type { PackRecord } from "../../src/worker/database.ts";
 import { changeRecords } from "../../src/worker/index-records.ts";
 import { type IndexRecord, PackedIndex } from "../../src/worker/packed-index.ts";
 import { MemoryDatabase } from "./memory-database.ts";
 import { CHUNK, makePack, memoryStore, NONE, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 interface Opened {
   readonly index: PackedIndex;

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { decodePathInfo } from "../../src/wire/stored-messages.ts";
 import { describePack } from "../../src/worker/pack-trailer.ts";
@@ -20,8 +20,6 @@ import {
   symlink,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const A = text("a");
 const INFO = pathInfo("a", A.node);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { StoreError } from "../../src/error.ts";
 import type { ObjectLocation } from "../../src/worker/object-table.ts";
 import type { IndexRecord } from "../../src/worker/packed-index.ts";
@@ -19,8 +19,6 @@ import {
   putPack,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B, C] = [text("a"), text("bb"), text("ccc")];
 

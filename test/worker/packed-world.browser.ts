@@ -7,7 +7,6 @@ import { expect } from "vitest";
 import { equalBytes } from "../../src/bytes.ts";
 import { type Digest, formatDigest } from "../../src/castore/digest.ts";
 import { decodeDirectory } from "../../src/castore/directory-codec.ts";
-import { isStoreError } from "../../src/error.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { importNar } from "../../src/store/import.ts";
 import { calculateNar } from "../../src/store/nar.ts";
@@ -128,16 +127,6 @@ export async function packIds(store: PackedStore): Promise<string[]> {
 
 export async function recordKeys(store: PackedStore): Promise<string[]> {
   return store.database.read("packs", (packs) => packs.getAllKeys());
-}
-
-/** Returns the code of the StoreError that `promise` rejects with. */
-export async function failure(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    return isStoreError(error) ? error.code : `no StoreError: ${String(error)}`;
-  }
-  return "none";
 }
 
 /** Makes a promise, and a function that resolves it. */
@@ -301,4 +290,5 @@ export async function flip(store: PackedStore, name: string, { pack, offset, len
   });
 }
 
+export { failure } from "./failure.ts";
 export { BLOB, CHUNK, DIRECTORY, equalBytes };

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { digestOf } from "../../src/castore/digest.ts";
@@ -6,8 +6,6 @@ import { writePacked } from "../../src/worker/packed-services.ts";
 import { deletePin, importBlob, pinStorePath } from "../../src/worker/pins.ts";
 import type { WriteSession } from "../../src/worker/write-session.ts";
 import { CHUNK, engine, failure, has, type MemoryStore, memoryStore, pathInfo, putPathInfos, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const INFO = pathInfo("a", text("a").node);
 const pins = ({ database }: MemoryStore): unknown[] => database.rows("pins").map(([, pin]) => pin);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import type { Digest } from "../../src/castore/digest.ts";
 import { calculateNar } from "../../src/store/nar.ts";
@@ -9,8 +9,6 @@ import { receiveStream } from "../../src/thread/port-stream.ts";
 import { ReadServer } from "../../src/worker/read-server.ts";
 import { type MemoryOperations, memoryOperations, silentPort } from "./memory-operations.ts";
 import { directory, engine, failure, hashPart, longBlob, pathInfo, putPack, putPathInfos, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const BASE = (letter: string): string => `${hashPart(letter)}-path`;
 const [A, B] = [text(`refers to ${hashPart("b")} and ${hashPart("c")}`), text("bb")];

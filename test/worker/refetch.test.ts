@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { type DirectorySizeRule, makeDirectory } from "../../src/castore/directory.ts";
@@ -21,8 +21,6 @@ import {
   putPathInfos,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B] = [text("a"), text("b")];
 const SUB = directory({ b: B.node });

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import type { NewObject } from "../../src/worker/object-view.ts";
 import { readEntries } from "../../src/worker/pack-entries.ts";
@@ -18,8 +18,6 @@ import {
   symlink,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B, C] = [text("a"), text("bb"), text("ccc")];
 const LONG = longBlob(B, C);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { describePack } from "../../src/worker/pack-trailer.ts";
 import type { RepairedPack } from "../../src/worker/repair.ts";
@@ -15,8 +15,6 @@ import {
   symlink,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const signature = (key: string): string => `${key}:${"A".repeat(86)}==`;
 const WHOLE = pathInfo("a", symlink);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { concatBytes } from "../../src/bytes.ts";
 import { asDigest, type Digest, digestOf } from "../../src/castore/digest.ts";
 import { StoreError } from "../../src/error.ts";
@@ -11,8 +11,6 @@ import { describePack } from "../../src/worker/pack-trailer.ts";
 import type { IndexRecord } from "../../src/worker/packed-index.ts";
 import { SessionPacks } from "../../src/worker/session-packs.ts";
 import { allSettled, CHUNK, failure, type MemoryStore, memoryStore, pathInfo, symlink, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,8 +1,6 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { countLostPacks, ownIds, sparePacks } from "../../src/worker/spare-packs.ts";
 import { type MemoryStore, makePack, memoryStore, type PutOptions, putPack, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const A = text("a");
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { holdLifeLock, StoreLocks } from "../../src/worker/store-locks.ts";
 import { MemoryLocks } from "./memory-locks.ts";
 import { allSettled, failure } from "./memory-store.ts";
@@ -8,8 +8,6 @@ beforeEach(() => {
   manager = new MemoryLocks();
   vi.stubGlobal("navigator", { locks: manager });
 });
-afterEach(() => void vi.unstubAllGlobals());
-
 const locks = new StoreLocks("store");
 const [WRITERS, GARBAGE] = ["tvix-store-web:store:writers", "tvix-store-web:store:garbage"];
 

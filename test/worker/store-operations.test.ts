@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { utf8 } from "../../src/bytes.ts";
 import { StoreError } from "../../src/error.ts";
 import type { Progress } from "../../src/progress.ts";
@@ -7,8 +7,6 @@ import { sendStream } from "../../src/thread/port-stream.ts";
 import type { OpenedStore } from "../../src/worker/store-operations.ts";
 import { memoryOperations, silentPort } from "./memory-operations.ts";
 import { pathInfo, symlink } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 describe("the store", () => {
   test("is the open one, and `closed` if there is none", () => {

@@ -1,11 +1,9 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { PackRecord } from "../../src/worker/database.ts";
 import { readEntries } from "../../src/worker/pack-entries.ts";
 import type { IndexRecord } from "../../src/worker/packed-index.ts";
 import { Trim } from "../../src/worker/trim.ts";
 import { CHUNK, damage, dropRecord, entryOf, has, type MemoryStore, memoryStore, putPack, text } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B, C, D] = [text("a"), text("bb"), text("ccc"), text("dddd")];
 

@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { storageUsage } from "../../src/worker/usage.ts";
 import {
   directory,
@@ -12,8 +12,6 @@ import {
   symlink,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B] = [text("a"), text("bb")];
 const LONG = longBlob(A, B);

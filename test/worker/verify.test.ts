@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { EMPTY_DIGEST, formatDigest } from "../../src/castore/digest.ts";
 import type { OperationOptions, Progress } from "../../src/progress.ts";
 import type { NewObject } from "../../src/worker/object-view.ts";
@@ -19,8 +19,6 @@ import {
   symlink,
   text,
 } from "./memory-store.ts";
-
-afterEach(() => void vi.unstubAllGlobals());
 
 const [A, B, C] = [text("a"), text("bb"), text("ccc")];
 const LONG = longBlob(B, C);

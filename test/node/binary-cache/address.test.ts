@@ -1,13 +1,8 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { pathSegments } from "../../../src/node/binary-cache/address.ts";
 import { HELLO, TestCache } from "../test-cache.ts";
 
-let cache: TestCache;
-beforeEach(async () => {
-  cache = new TestCache();
-  await cache.start();
-});
-afterEach(() => cache.close());
+const cache = TestCache.forEachTest();
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { buffer } from "node:stream/consumers";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { EMPTY_BYTES, toBase64Url } from "../../../src/bytes.ts";
 import { encodeNode } from "../../../src/castore/directory-codec.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
@@ -9,12 +9,7 @@ import { parseEntryPath, resolvePath } from "../../../src/store/list.ts";
 import { iterate } from "../../../src/stream.ts";
 import { HELLO, narInfoOf, narOf, nixHash, SAMPLE, TestCache, whole } from "../test-cache.ts";
 
-let cache: TestCache;
-beforeEach(async () => {
-  cache = new TestCache();
-  await cache.start();
-});
-afterEach(() => cache.close());
+const cache = TestCache.forEachTest();
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 

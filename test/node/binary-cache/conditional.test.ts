@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../../src/backends/memory.ts";
 import { EMPTY_BYTES, toBase64Url } from "../../../src/bytes.ts";
 import { encodeNode } from "../../../src/castore/directory-codec.ts";
@@ -10,12 +10,7 @@ import { entityTag, matchingTag, notModified } from "../../../src/node/binary-ca
 import { compressZstd } from "../../../src/node/zstd.ts";
 import { engine, HELLO, narInfoOf, narOf, nixHash, SOURCE, TestCache } from "../test-cache.ts";
 
-let cache: TestCache;
-beforeEach(async () => {
-  cache = new TestCache();
-  await cache.start();
-});
-afterEach(() => cache.close());
+const cache = TestCache.forEachTest();
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 

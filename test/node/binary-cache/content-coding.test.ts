@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { concatBytes, utf8 } from "../../../src/bytes.ts";
 import type { Compression } from "../../../src/compression/decompress.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
@@ -7,12 +7,7 @@ import { parseContentCoding, READABLE_CODINGS, refuseCoding } from "../../../src
 import { compressedAs } from "../../../src/node/binary-cache/encode.ts";
 import { HELLO, narInfoOf, narOf, nixHash, once1, TestCache, whole } from "../test-cache.ts";
 
-let cache: TestCache;
-beforeEach(async () => {
-  cache = new TestCache();
-  await cache.start();
-});
-afterEach(() => cache.close());
+const cache = TestCache.forEachTest();
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 

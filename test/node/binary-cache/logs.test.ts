@@ -1,16 +1,11 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { createMemoryStore } from "../../../src/backends/memory.ts";
 import { utf8 } from "../../../src/bytes.ts";
 import { derivationName, logName, receiveLog } from "../../../src/node/binary-cache/logs.ts";
 import { CacheUploads, memoryRecords } from "../../../src/node/binary-cache/uploads.ts";
 import { HELLO, TestCache } from "../test-cache.ts";
 
-let cache: TestCache;
-beforeEach(async () => {
-  cache = new TestCache();
-  await cache.start();
-});
-afterEach(() => cache.close());
+const cache = TestCache.forEachTest();
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 

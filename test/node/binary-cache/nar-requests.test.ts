@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { concatBytes, EMPTY_BYTES, toBase64Url, utf8 } from "../../../src/bytes.ts";
 import type { Digest } from "../../../src/castore/digest.ts";
 import { encodeNode } from "../../../src/castore/directory-codec.ts";
@@ -12,12 +12,7 @@ import { parseNarInfo } from "../../../src/nix/narinfo.ts";
 import { compressZstd } from "../../../src/node/zstd.ts";
 import { HELLO, narOf, nixHash, once1, TestCache, whole } from "../test-cache.ts";
 
-let cache: TestCache;
-beforeEach(async () => {
-  cache = new TestCache();
-  await cache.start();
-});
-afterEach(() => cache.close());
+const cache = TestCache.forEachTest();
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 

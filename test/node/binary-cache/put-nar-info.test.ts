@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { createMemoryStore } from "../../../src/backends/memory.ts";
 import { generateSecretKey, verify } from "../../../src/nix/ed25519.ts";
 import { fingerprint } from "../../../src/nix/fingerprint.ts";
@@ -9,12 +9,7 @@ import { CacheUploads, memoryRecords } from "../../../src/node/binary-cache/uplo
 import { signing } from "../../../src/store/signing.ts";
 import { engine, HELLO, narInfoOf, narOf, nixHash, SOURCE, TestCache } from "../test-cache.ts";
 
-let cache: TestCache;
-beforeEach(async () => {
-  cache = new TestCache();
-  await cache.start();
-});
-afterEach(() => cache.close());
+const cache = TestCache.forEachTest();
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 
