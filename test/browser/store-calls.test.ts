@@ -41,7 +41,7 @@ describe("a long call", () => {
     expect(release).toHaveBeenCalledOnce();
   });
 
-  test("is told of an abort, and rejects with the reason itself, not with the copy of the worker", async () => {
+  test("stops on an abort, and rejects with the caller's own reason instead of the worker's copy", async () => {
     const { calls } = connect();
     const controller = new AbortController();
     const reason = { why: "enough" };

@@ -23,7 +23,7 @@ test("a file is one entry, at the root, whose content was pushed", async () => {
   expect(await read()).toEqual([{ kind: "file", path: [], executable: false, contents }]);
 });
 
-test("progress is told in bytes", async () => {
+test("reports progress in bytes", async () => {
   const steps: Progress[] = [];
   await read({ onProgress: (step) => steps.push(step) });
   expect(steps).toEqual([4, 8, 10].map((loaded) => ({ phase: "reading", unit: "bytes", loaded })));

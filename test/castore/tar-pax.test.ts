@@ -59,7 +59,7 @@ describe("the key", () => {
 });
 
 describe("values", () => {
-  test("the last of several counts, but for segments", () => {
+  test("if a record comes several times, the last one counts, except for records of segments", () => {
     expect(read(records(["size", "1"], ["size", "2"], ["path", "a"], ["path", "b"]))).toEqual({ size: 2, path: "b" });
     const segment = (offset: string, length: string): [string, string][] => [
       ["GNU.sparse.offset", offset],

@@ -81,13 +81,13 @@ describe("a page", () => {
     });
   });
 
-  test("that asks for no headers is told which ones calls need", () => {
+  test("that asks for no headers gets the list of headers that calls need", () => {
     const decision = decide(rules, { method: "OPTIONS", origin: "http://localhost", requestedMethod: "POST" });
     const headers = "headers" in decision ? decision.headers["Access-Control-Allow-Headers"] : undefined;
     expect(headers?.toLowerCase()).toContain("x-grpc-web");
   });
 
-  test("sends an OPTIONS request that is no preflight as any other request", () => {
+  test("treats an OPTIONS request that is no preflight like any other request", () => {
     expect(decide(rules, { method: "OPTIONS", origin: "http://localhost" })).toMatchObject({ kind: "allowed" });
     expect(decide(rules, { method: "POST", origin: "http://localhost", requestedMethod: "POST" })).toMatchObject({
       kind: "allowed",

@@ -12,7 +12,7 @@ const directory = (entries: Record<string, Node>): Directory =>
   makeDirectory(Object.entries(entries).map(([name, node]) => ({ name: utf8(name), node })));
 const LINK: Node = { kind: "symlink", target: utf8("x") };
 
-/** A tree whose directories are all different by each rule, but for the leaf. Leaves first. */
+/** A tree, leaves first. Except for the leaf, the size rules give its directories other digests. */
 function tree(rule: DirectorySizeRule): [leaf: Directory, middle: Directory, root: Directory] {
   const leaf = directory({ a: LINK, b: LINK });
   const middle = directory({ "1": directoryNode(leaf, rule), "2": directoryNode(leaf, rule) });

@@ -568,7 +568,7 @@ describe("copyBetweenStores", () => {
       expect(steps.findIndex((step) => step.phase === "verifying")).toBeLessThan(
         steps.findIndex((step) => step.phase === "copying" && step.loaded > first.narSize),
       );
-      // Nothing is told twice.
+      // No progress is reported twice.
       expect(new Set(steps.map(({ phase, loaded }) => `${phase} ${loaded}`)).size).toBe(steps.length);
     });
 

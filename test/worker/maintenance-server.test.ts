@@ -35,7 +35,7 @@ function serve(): Served {
   return { ...world, uses, server: new MaintenanceServer(world.operations, remotes) };
 }
 
-test("a deletion is told to other tabs, unless there was nothing to delete", async () => {
+test("a deletion notifies other tabs, unless there was nothing to delete", async () => {
   const world = serve();
   await putPathInfos(world, INFO);
   expect(await world.server.delete(pathInfo("b", symlink).storePath)).toBe(false);
@@ -46,7 +46,7 @@ test("a deletion is told to other tabs, unless there was nothing to delete", asy
   expect(await failure(world.server.delete("/nix/store/short"))).toBe("invalid");
 });
 
-test("a collection is told to other tabs, unless it failed", async () => {
+test("a collection notifies other tabs, unless it failed", async () => {
   const world = serve();
   await putPack(world, [A, B]);
   await putPathInfos(world, INFO);
@@ -88,7 +88,7 @@ describe("verification", () => {
   });
 });
 
-test("a repair is told to other tabs if it added packs", async () => {
+test("a repair notifies other tabs if it added packs", async () => {
   const world = serve();
   expect(await world.server.repair(silentPort())).toMatchObject({ packs: 0 });
   expect(world.told).toEqual([]);

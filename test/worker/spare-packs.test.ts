@@ -38,7 +38,7 @@ describe("a pack without a record", () => {
     expect(world.opfs.released).not.toContain("used");
   });
 
-  test("is lost whoever wrote it, if records of this store are lost", async () => {
+  test("is lost if records of this store are lost, no matter which store wrote it", async () => {
     const world = memoryStore();
     (await putPack(world, [A])).damaged = true;
     await spare(world, "own");

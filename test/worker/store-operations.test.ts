@@ -25,7 +25,7 @@ describe("the store", () => {
   });
 });
 
-test("a change is told to other tabs, unless the store is closed by then; caches are cleared in any case", () => {
+test("a change notifies other tabs, unless the store is closed by then; it always clears the caches", () => {
   const { operations, told } = memoryOperations();
   const opened = operations.store;
   const clear = vi.spyOn(opened.resolver, "clear");
