@@ -3,17 +3,7 @@
  * programs that implement a backend of their own. Call a suite at the top level of a test file.
  */
 
-export type {
-  BlobService,
-  BlobStat,
-  BlobWriter,
-  ChunkMeta,
-  CreateBlobOptions,
-  PutManyOptions,
-  ReadBlobOptions,
-  ReadManyOptions,
-  StatBlobOptions,
-} from "../castore/blob-service.ts";
+export type { BlobService, BlobStat, BlobWriter, ChunkMeta, ReadBlobOptions, StatBlobOptions } from "../castore/blob-service.ts";
 export type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../castore/chunk-store.ts";
 export type { Digest } from "../castore/digest.ts";
 export type { Directory, DirectorySizeRule } from "../castore/directory.ts";
