@@ -9,6 +9,7 @@ export class CompressedInput {
   readonly #turn: Turn;
   readonly #about: DecoderInput;
   #reserved: { readonly memory: DecoderMemory; readonly lease: DecoderLease } | undefined;
+  #atEnd: (() => void) | undefined;
   #bytes: Uint8Array = EMPTY_BYTES;
   #taken = 0;
 
@@ -27,12 +28,23 @@ export class CompressedInput {
    */
   async reserve(memory: DecoderMemory, bytes: number): Promise<void> {
     if (this.#reserved?.memory === memory && this.#reserved.lease.bytes >= bytes) return;
-    this.release();
+    this.#free();
     this.#reserved = { memory, lease: await memory.reserve(bytes, this.#about) };
   }
 
-  /** Frees the reserved memory. */
-  release(): void {
+  /** Sets what `end` does. */
+  atEnd(action: () => void): void {
+    this.#atEnd = action;
+  }
+
+  /** Frees the reserved memory, and does what `atEnd` set. Nothing reads the input afterwards. */
+  end(): void {
+    this.#atEnd?.();
+    this.#atEnd = undefined;
+    this.#free();
+  }
+
+  #free(): void {
     this.#reserved?.memory.free(this.#reserved.lease);
     this.#reserved = undefined;
   }

@@ -190,7 +190,7 @@ async function* decompressWith(
       throw new StoreError("invalid", `can't read the ${compression ?? "compressed"} data: ${reason}`, { cause: error });
     }
   } finally {
-    input.release();
+    input.end();
     // A source with a pending read ends when its next piece arrives.
     if (isPending) source.return?.().catch(() => {});
     else if (!isOver) await source.return?.();

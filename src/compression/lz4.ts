@@ -1,5 +1,6 @@
-import { createXXHash32, type IHasher } from "hash-wasm";
+import { createXXHash32 } from "hash-wasm";
 import { viewOf } from "../bytes.ts";
+import { Checksum } from "./checksum.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { arrayMemory } from "./decoder-memory.ts";
 import { decodeLz4Block, LZ4_WINDOW } from "./lz4-block.ts";
@@ -11,6 +12,7 @@ const FRAME_MAGIC = 0x184d2204;
 const BLOCK_SIZES: Readonly<Record<number, number>> = { 4: 64 * 1024, 5: 256 * 1024, 6: 1024 * 1024, 7: 4 * 1024 * 1024 };
 /** Maximum size of an output piece, in bytes. */
 const PIECE = 256 * 1024;
+const XXHASH32 = Checksum.loaded("lz4", createXXHash32);
 
 interface FrameHeader {
   readonly blockSize: number;
@@ -20,16 +22,9 @@ interface FrameHeader {
   readonly contentSize: bigint | undefined;
 }
 
-/** State shared by the frames of an input, which may have millions of frames. */
+/** Buffer shared by the frames of an input, which may have millions of frames. */
 class Lz4Memory {
-  readonly hasher: IHasher;
-  readonly contentHasher: IHasher;
   #output = new Uint8Array(0);
-
-  constructor(hasher: IHasher, contentHasher: IHasher) {
-    this.hasher = hasher;
-    this.contentHasher = contentHasher;
-  }
 
   /** Frees the buffer if it is too small for a block. */
   forgetBelow(blockSize: number): void {
@@ -48,22 +43,21 @@ class Lz4Memory {
  * the frames' checksums. The libraries for pages (lz4js, lz4-wasm) decode only whole inputs.
  */
 export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
-  let memory: Lz4Memory | undefined;
+  const memory = new Lz4Memory();
   return async function* (input) {
     await input.need(4);
     const magic = viewOf(input.bytes).getUint32(0, true);
     if (isSkippable(magic)) await skipFrame(input);
     else if (magic === FRAME_MAGIC) {
       input.take(4);
-      memory ??= new Lz4Memory(await createXXHash32(), await createXXHash32());
-      const header = await readHeader(input, memory.hasher);
+      const checksum = await XXHASH32.get();
+      const header = await readHeader(input, checksum);
       memory.forgetBelow(header.blockSize);
       // Memory for a block, its content, and the window.
       await input.reserve(arrayMemory, 2 * header.blockSize + LZ4_WINDOW);
-      yield* blocks(input, header, memory);
+      yield* blocks(input, header, memory, checksum);
     } else if (magic === LEGACY_MAGIC) {
       input.take(4);
-      memory ??= new Lz4Memory(await createXXHash32(), await createXXHash32());
       memory.forgetBelow(LEGACY_BLOCK);
       await input.reserve(arrayMemory, 2 * LEGACY_BLOCK + LZ4_WINDOW);
       for await (const content of legacyBlocks(input, memory.output(LEGACY_BLOCK))) yield* copies(content);
@@ -71,7 +65,7 @@ export function lz4Decoder(): (input: CompressedInput) => AsyncGenerator<Uint8Ar
   };
 }
 
-async function readHeader(input: CompressedInput, hasher: IHasher): Promise<FrameHeader> {
+async function readHeader(input: CompressedInput, checksum: Checksum): Promise<FrameHeader> {
   await input.need(2);
   const [flags = 0, sizes = 0] = input.bytes;
   if (flags >> 6 !== 1 || (flags & 0x02) !== 0 || (sizes & 0x8f) !== 0) throw new Error("a frame has an unknown version");
@@ -82,8 +76,8 @@ async function readHeader(input: CompressedInput, hasher: IHasher): Promise<Fram
   const length = hasContentSize ? 10 : 2;
   await input.need(length + 1);
   const descriptor = input.take(length);
-  const [checksum] = input.take(1);
-  if (((xxHash32(hasher, descriptor) >> 8) & 0xff) !== checksum) throw new Error("a frame's header is damaged");
+  const [expected] = input.take(1);
+  if (((numberOf(checksum.of(descriptor)) >> 8) & 0xff) !== expected) throw new Error("a frame's header is damaged");
   return {
     blockSize,
     hasIndependentBlocks: (flags & 0x20) !== 0,
@@ -93,8 +87,13 @@ async function readHeader(input: CompressedInput, hasher: IHasher): Promise<Fram
   };
 }
 
-async function* blocks(input: CompressedInput, header: FrameHeader, memory: Lz4Memory): AsyncGenerator<Uint8Array> {
-  const content = header.hasContentChecksum ? memory.contentHasher.init() : undefined;
+async function* blocks(
+  input: CompressedInput,
+  header: FrameHeader,
+  memory: Lz4Memory,
+  checksum: Checksum,
+): AsyncGenerator<Uint8Array> {
+  const content = header.hasContentChecksum ? checksum.begin() : undefined;
   let start = 0;
   let size = 0n;
   while (true) {
@@ -106,7 +105,7 @@ async function* blocks(input: CompressedInput, header: FrameHeader, memory: Lz4M
     if (length > header.blockSize) throw new Error("a block is too large");
     await input.need(length + (header.hasBlockChecksums ? 4 : 0));
     const block = input.take(length);
-    if (header.hasBlockChecksums && xxHash32(memory.hasher, block) !== viewOf(input.take(4)).getUint32(0, true))
+    if (header.hasBlockChecksums && numberOf(checksum.of(block)) !== viewOf(input.take(4)).getUint32(0, true))
       throw new Error("a block is damaged");
     /** The window, followed by the block that is being decoded. */
     const output = memory.output(header.blockSize);
@@ -122,7 +121,7 @@ async function* blocks(input: CompressedInput, header: FrameHeader, memory: Lz4M
     throw new Error("the size of a frame differs from the one in its header");
   if (!content) return;
   await input.need(4);
-  if (digestOf(content) !== viewOf(input.take(4)).getUint32(0, true)) throw new Error("the checksum of a frame is wrong");
+  if (numberOf(content.digest()) !== viewOf(input.take(4)).getUint32(0, true)) throw new Error("the checksum of a frame is wrong");
 }
 
 function* copies(content: Uint8Array): Generator<Uint8Array> {
@@ -146,11 +145,6 @@ function keepWindow(output: Uint8Array, end: number): number {
   return kept;
 }
 
-function xxHash32(hasher: IHasher, bytes: Uint8Array): number {
-  return digestOf(hasher.init().update(bytes));
-}
-
-/** The library returns the digest in big-endian order. */
-function digestOf(hasher: IHasher): number {
-  return viewOf(hasher.digest("binary")).getUint32(0, false);
+function numberOf(digest: Uint8Array): number {
+  return viewOf(digest).getUint32(0, false);
 }

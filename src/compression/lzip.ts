@@ -1,5 +1,6 @@
-import { createCRC32, type IHasher } from "hash-wasm";
+import { createCRC32 } from "hash-wasm";
 import { equalBytes, utf8, viewOf } from "../bytes.ts";
+import { Checksum } from "./checksum.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { decodeLzma } from "./lzma.ts";
 import { LzmaMemory } from "./lzma-memory.ts";
@@ -12,27 +13,26 @@ const PROPERTIES = { lc: 3, lp: 0, pb: 2 };
  * Length of the trailer in bytes: the CRC-32 of the content, its size, and the size of the member.
  */
 const TRAILER_LENGTH = 20;
+const CRC32 = Checksum.loaded("lzip", createCRC32);
 
 /**
  * Makes a decoder that reads one member of the lzip format, version 1, per call (the lzip manual,
- * "File format"). It checks CRC-32 and sizes. The members share a WebAssembly instance that
- * computes the CRC-32, and the decoder's memory.
+ * "File format"). It checks CRC-32 and sizes. The members share the decoder's memory.
  */
 export function lzipDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
-  let hasher: IHasher | undefined;
   const memory = new LzmaMemory();
   return async function* (input) {
-    hasher ??= await createCRC32();
-    yield* member(input, hasher.init(), memory);
+    yield* member(input, await CRC32.get(), memory);
   };
 }
 
-async function* member(input: CompressedInput, crc: IHasher, memory: LzmaMemory): AsyncGenerator<Uint8Array> {
+async function* member(input: CompressedInput, checksum: Checksum, memory: LzmaMemory): AsyncGenerator<Uint8Array> {
   const start = input.taken;
   await input.need(MAGIC.length + 1);
   const header = input.take(MAGIC.length + 1);
   if (!equalBytes(header.subarray(0, MAGIC.length), MAGIC)) throw new Error("this is not an lzip member");
   const dictionarySize = dictionarySizeOf(header[MAGIC.length] as number);
+  const crc = checksum.begin();
   let size = 0n;
   for await (const piece of decodeLzma(input, memory, { properties: PROPERTIES, dictionarySize })) {
     crc.update(piece);
@@ -41,9 +41,7 @@ async function* member(input: CompressedInput, crc: IHasher, memory: LzmaMemory)
   }
   await input.need(TRAILER_LENGTH);
   const trailer = viewOf(input.take(TRAILER_LENGTH));
-  // The library returns the digest in big-endian order.
-  if (trailer.getUint32(0, true) !== viewOf(crc.digest("binary")).getUint32(0, false))
-    throw new Error("the checksum of a member is wrong");
+  if (trailer.getUint32(0, true) !== viewOf(crc.digest()).getUint32(0, false)) throw new Error("the checksum of a member is wrong");
   if (trailer.getBigUint64(4, true) !== size || trailer.getBigUint64(12, true) !== BigInt(input.taken - start))
     throw new Error("the size of a member differs from the one in its trailer");
 }

@@ -46,6 +46,11 @@ export class LzmaDecoder {
     return this.#isEnded;
   }
 
+  /** Memory of the decoder in bytes. */
+  get memorySize(): number {
+    return this.#kernel.exports.memory.buffer.byteLength;
+  }
+
   /**
    * Begins with an empty dictionary. `resetState` and `begin` follow.
    *

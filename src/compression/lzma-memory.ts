@@ -8,6 +8,15 @@ import { LzmaDecoder } from "./lzma-decoder.ts";
  */
 export const MAX_DICTIONARY: number = 128 * 1024 * 1024;
 
+/** Maximum memory of all idle decoders, in bytes. */
+const IDLE_MEMORY = 32 * 1024 * 1024;
+/**
+ * Decoders of inputs that have ended. Later inputs use them: each decoder is a WebAssembly
+ * instance, of which Chromium has room for some hundred in all threads of a page. The engine frees
+ * an instance late, because it looks small.
+ */
+const idle: LzmaDecoder[] = [];
+
 /** Keeps the LZMA decoder of one input, whose streams share it. */
 export class LzmaMemory {
   #decoder: LzmaDecoder | undefined;
@@ -21,12 +30,25 @@ export class LzmaMemory {
    */
   async open(input: CompressedInput, dictionarySize: number): Promise<LzmaDecoder> {
     if (dictionarySize > this.#largest) {
-      this.#decoder = undefined;
+      this.#release();
       await input.reserve(arrayMemory, dictionarySize);
       this.#largest = dictionarySize;
     }
-    this.#decoder ??= new LzmaDecoder();
+    if (!this.#decoder) {
+      this.#decoder = idle.pop() ?? new LzmaDecoder();
+      input.atEnd(() => this.#release());
+    }
     this.#decoder.open(dictionarySize);
     return this.#decoder;
+  }
+
+  #release(): void {
+    const decoder = this.#decoder;
+    this.#decoder = undefined;
+    if (!decoder) return;
+    // The input may have been abandoned before all its output was taken.
+    decoder.takeOutput();
+    const used = idle.reduce((sum, { memorySize }) => sum + memorySize, 0);
+    if (used + decoder.memorySize <= IDLE_MEMORY) idle.push(decoder);
   }
 }

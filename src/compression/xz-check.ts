@@ -1,20 +1,17 @@
-import { createCRC32, createCRC64, createSHA256, type IHasher } from "hash-wasm";
+import { createCRC32, createCRC64, createSHA256 } from "hash-wasm";
 import { equalBytes, viewOf } from "../bytes.ts";
-import { LoadedDecoder } from "./loaded-decoder.ts";
+import { Checksum } from "./checksum.ts";
+import type { LoadedDecoder } from "./loaded-decoder.ts";
 
 const CRC32 = 1;
 const CRC64 = 4;
 const SHA256 = 10;
-/**
- * The checks by their type, which a stream's flags say. Each hasher is a WebAssembly instance. All
- * inputs share them: creating an instance takes longer than to decode a small file, and Chromium
- * has room for some hundred memories.
- */
+/** The checks by their type, which a stream's flags say. */
 const CHECKS = {
-  [CRC32]: { length: 4, hasher: new LoadedDecoder("xz", createCRC32) },
-  [CRC64]: { length: 8, hasher: new LoadedDecoder("xz", createCRC64) },
-  [SHA256]: { length: 32, hasher: new LoadedDecoder("xz", createSHA256) },
-} satisfies Record<number, { length: number; hasher: LoadedDecoder<IHasher> }>;
+  [CRC32]: { length: 4, checksum: Checksum.loaded("xz", createCRC32) },
+  [CRC64]: { length: 8, checksum: Checksum.loaded("xz", createCRC64) },
+  [SHA256]: { length: 32, checksum: Checksum.loaded("xz", createSHA256) },
+} satisfies Record<number, { length: number; checksum: LoadedDecoder<Checksum> }>;
 
 /** Computes the check of a block's content, or of the index. */
 export interface XzCheck {
@@ -27,8 +24,8 @@ export interface XzCheck {
 
 /** @throws StoreError `unavailable` if the hash can't be loaded */
 export async function headerCrc32(): Promise<(bytes: Uint8Array) => number> {
-  const hasher = await CHECKS[CRC32].hasher.get();
-  return (bytes) => viewOf(hasher.init().update(bytes).digest("binary")).getUint32(0, false);
+  const crc32 = await CHECKS[CRC32].checksum.get();
+  return (bytes) => viewOf(crc32.of(bytes)).getUint32(0, false);
 }
 
 const NO_CHECK: XzCheck = { length: 0, update: () => {}, is: () => true };
@@ -42,18 +39,14 @@ const NO_CHECK: XzCheck = { length: 0, update: () => {}, is: () => true };
 export async function beginCheck(type: number): Promise<XzCheck> {
   if (type === 0) return NO_CHECK;
   if (!isCheck(type)) throw new Error(`it uses the check ${type}, which can't be read here`);
-  const { length, hasher: loaded } = CHECKS[type];
-  const hasher = await loaded.get();
-  // The hasher may have another input's content in between.
-  let state = hasher.init().save();
+  const { length, checksum } = CHECKS[type];
+  const running = (await checksum.get()).begin();
   return {
     length,
-    update: (bytes) => {
-      state = hasher.load(state).update(bytes).save();
-    },
+    update: (bytes) => running.update(bytes),
     is: (expected) => {
-      const digest = hasher.load(state).digest("binary");
-      // CRCs are little-endian. The library gives them in big-endian.
+      const digest = running.digest();
+      // CRCs are little-endian in xz.
       return equalBytes(type === SHA256 ? digest : digest.reverse(), expected);
     },
   };

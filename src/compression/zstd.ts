@@ -1,5 +1,6 @@
-import { createXXHash64, type IHasher } from "hash-wasm";
+import { createXXHash64 } from "hash-wasm";
 import { viewOf } from "../bytes.ts";
+import { Checksum, type RunningChecksum } from "./checksum.ts";
 import type { CompressedInput } from "./compressed-input.ts";
 import { arrayMemory } from "./decoder-memory.ts";
 import { isSkippable, skipFrame } from "./skippable-frame.ts";
@@ -19,6 +20,7 @@ import {
 
 /** Largest window of a frame, in bytes. zstd itself has the same default limit. */
 const MAX_WINDOW = 128 * 1024 * 1024;
+const XXHASH64 = Checksum.loaded("zstd", createXXHash64);
 
 /**
  * Makes a decoder that reads one frame (RFC 8878) per call. The frames of an input share the
@@ -27,7 +29,6 @@ const MAX_WINDOW = 128 * 1024 * 1024;
  */
 export function zstdDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8Array> {
   const blocks = new ZstdBlocks();
-  let hasher: IHasher | undefined;
   let largestWindow = 0;
   return async function* (input) {
     await input.need(4);
@@ -35,13 +36,13 @@ export function zstdDecoder(): (input: CompressedInput) => AsyncGenerator<Uint8A
     if (isSkippable(magic)) await skipFrame(input);
     else if (magic === FRAME_MAGIC) {
       const header = await readHeader(input);
-      if (header.hasChecksum) hasher ??= await createXXHash64();
+      const checksum = header.hasChecksum ? await XXHASH64.get() : undefined;
       if (header.windowSize > largestWindow) {
         blocks.forget();
         largestWindow = header.windowSize;
         await input.reserve(arrayMemory, SlidingWindow.capacity(largestWindow, MAX_BLOCK_SIZE));
       }
-      yield* frame(input, header, blocks, header.hasChecksum ? hasher?.init() : undefined);
+      yield* frame(input, header, blocks, checksum?.begin());
     } else throw new Error("this is not a zstd frame");
   };
 }
@@ -50,7 +51,7 @@ async function* frame(
   input: CompressedInput,
   { windowSize, contentSize }: FrameHeader,
   blocks: ZstdBlocks,
-  checksum: IHasher | undefined,
+  checksum: RunningChecksum | undefined,
 ): AsyncGenerator<Uint8Array> {
   blocks.begin(windowSize);
   let size = 0n;
@@ -66,9 +67,9 @@ async function* frame(
   if (contentSize !== undefined && size !== contentSize) throw new Error("a frame has less content than its header states");
   if (!checksum) return;
   await input.need(4);
-  // The checksum is the lower half of the hash. The library returns the hash in big-endian order.
+  // The checksum is the lower half of the hash.
   const expected = viewOf(input.take(4)).getUint32(0, true);
-  if (viewOf(checksum.digest("binary")).getUint32(4, false) !== expected) throw new Error("the checksum of a frame is wrong");
+  if (viewOf(checksum.digest()).getUint32(4, false) !== expected) throw new Error("the checksum of a frame is wrong");
 }
 
 async function readHeader(input: CompressedInput): Promise<FrameHeader> {

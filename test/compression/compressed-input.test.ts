@@ -111,8 +111,8 @@ describe("memory for the decoder", () => {
     // What it has is freed before it asks for more, so 100 are enough.
     await input.reserve(memory, 100);
     expect(await isLeft(memory, 1)).toBe(false);
-    input.release();
-    input.release();
+    input.end();
+    input.end();
     expect([await isLeft(memory, 100), await isLeft(memory, 101)]).toEqual([true, false]);
   });
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { concatBytes, utf8 } from "../../src/bytes.ts";
 import { COMPRESSIONS, decompressed, decompressedAs, parseCompression } from "../../src/compression/decompress.ts";
 import { pieces } from "../setup/pieces.ts";
@@ -268,4 +268,28 @@ describe("other tasks run while", () => {
     await expect(read()).rejects.toThrow("enough");
     expect(turns).toBe(10);
   });
+});
+
+// Chromium has room for some hundred WebAssembly memories in all threads of a page, and frees them
+// late.
+test.each(SAMPLES)("inputs like %s, one after another, make no instance of WebAssembly each", async (name) => {
+  const bytes = await sample(name);
+  const read = (): Promise<Uint8Array> => whole(decompressedAs(pieces(bytes, 65_536), compressionOf(name)));
+  await read();
+  const instantiate = vi.spyOn(WebAssembly, "instantiate");
+  const { Instance } = WebAssembly;
+  let instances = 0;
+  WebAssembly.Instance = class extends Instance {
+    constructor(module: WebAssembly.Module, imports?: object) {
+      super(module, imports);
+      instances++;
+    }
+  };
+  try {
+    for (let i = 0; i < 3; i++) await read();
+    expect([instances, instantiate.mock.calls.length]).toEqual([0, 0]);
+  } finally {
+    WebAssembly.Instance = Instance;
+    instantiate.mockRestore();
+  }
 });

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { decompressedAs } from "../../../src/compression/decompress.ts";
 import { INPUT_SIZE, LzmaKernel } from "../../../src/compression/kernel/lzma-kernel.ts";
 import { pieces } from "../../setup/pieces.ts";
 import { sample, whole } from "../streams.ts";
@@ -68,6 +67,9 @@ describe("too little memory for an instance is an error, and the next use tries 
   });
 
   test.each(["xz", "lzma", "lzip"])("%s", async (format) => {
+    // Without idle decoders of other tests.
+    vi.resetModules();
+    const { decompressedAs } = await import("../../../src/compression/decompress.ts");
     const bytes = await sample(`${format}.one`);
     const read = () => whole(decompressedAs(pieces(bytes, 1000), format));
     await expect(read()).rejects.toMatchObject(unavailable);
