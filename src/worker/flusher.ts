@@ -36,8 +36,8 @@ export class Flusher {
   }
 
   /**
-   * Ends the worker. Flushes that are not done reject with `closed`. The next file starts a new
-   * worker.
+   * Flushes that are not done reject with `closed`. The worker stays until this thread ends, like a
+   * hash worker (see `PoolMember.close`). The next file starts a new worker.
    */
   close(): void {
     this.#running?.end();
@@ -101,7 +101,6 @@ class FlushWorker {
     const closed = new StoreError("closed", "the store was closed");
     this.#endStart(closed);
     this.#fail(closed);
-    this.#worker?.terminate();
   }
 
   #settle({ id, error }: Exclude<Reply, "ready">): void {

@@ -1,11 +1,11 @@
 import { createHash, randomFillSync } from "node:crypto";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { utf8 } from "../../src/bytes.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
 import { expect, test } from "./fixtures.ts";
+import { dedicatedWorkers, rendererMemory } from "./renderers.ts";
 
 const MiB = 1024 * 1024;
 const SIZE = 1024 * MiB;
@@ -38,41 +38,6 @@ async function writeLargeNar(path: string): Promise<string> {
   file.end();
   await once(file, "close");
   return `sha256-${hash.digest("base64")}`;
-}
-
-/** Content of `/proc/PID/status` by PID. */
-async function processes(): Promise<Map<number, string>> {
-  const found = new Map<number, string>();
-  for (const pid of await readdir("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    // A process may have ended meanwhile.
-    const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => undefined);
-    if (status !== undefined) found.set(Number(pid), status);
-  }
-  return found;
-}
-
-function field(status: string | undefined, name: string): number {
-  return Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status ?? "")?.[1] ?? 0);
-}
-
-/**
- * Memory of the largest renderer process among the descendants of this process, in bytes. It
- * includes the page, its workers, their heaps and buffers.
- */
-async function rendererMemory(): Promise<number> {
-  let largest = 0;
-  const all = await processes();
-  for (const [pid, status] of all) {
-    let ancestor = field(status, "PPid");
-    while (ancestor > 0 && ancestor !== process.pid) ancestor = field(all.get(ancestor), "PPid");
-    if (ancestor !== process.pid) continue;
-    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (!command.includes("--type=renderer")) continue;
-    // RssAnon excludes memory that is shared with other processes, such as the program itself.
-    largest = Math.max(largest, field(status, "RssAnon") * 1024);
-  }
-  return largest;
 }
 
 test("a file of 1 GiB is imported in less than 256 MiB, and rendered without being held in memory", async ({
@@ -124,4 +89,19 @@ test("a file of 1 GiB is imported in less than 256 MiB, and rendered without bei
   expect(afterImport - before).toBeLessThan(256 * MiB);
   // Bytes that the page received remain until garbage collection, but they are less than the file.
   expect(peak - before).toBeLessThan(SIZE);
+});
+
+// Each worker that stays keeps 8 GiB of the address space for its WebAssembly memory, of which
+// Chromium gives all pages of a site some 1.3 TiB.
+test("opening and closing stores leaves no workers behind", async ({ libraryPage: page }) => {
+  const before = await dedicatedWorkers();
+  await page.evaluate(async () => {
+    for (let i = 0; i < 20; i++) {
+      const store = await window.tvix.openStore("workers", { workers: 4 });
+      await store.importFile(new Blob(["content"]), { name: "file" });
+      await store.close();
+    }
+  });
+  // Chromium ends threads late.
+  await expect.poll(dedicatedWorkers).toBeLessThan(before + 8);
 });
