@@ -143,10 +143,11 @@ const SEXTETS = new Uint8Array(128).fill(NOT_BASE64);
 for (let i = 0; i < BASE64.length; i++) SEXTETS[BASE64.charCodeAt(i)] = i;
 
 /**
- * Decodes strictly. `atob` accepts several texts for the same bytes, and a check by encoding the
- * result again would cost more than this decoder.
+ * Decodes exactly the texts that `toBase64` writes, and returns `undefined` for others. `atob`
+ * accepts several texts for the same bytes, and a check by encoding the result again would cost
+ * more than this decoder.
  */
-function decodeBase64(text: string): Uint8Array | undefined {
+export function decodeBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0) return undefined;
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);

@@ -1,4 +1,4 @@
-import { fromBase64, quote } from "../bytes.ts";
+import { decodeBase64, fromBase64, quote } from "../bytes.ts";
 import { StoreError } from "../error.ts";
 
 /**
@@ -9,6 +9,9 @@ import { StoreError } from "../error.ts";
  * @throws StoreError `invalid`
  */
 export function decodeNixBase64(text: string): Uint8Array {
+  // Nearly all texts have the standard form.
+  const standard = decodeBase64(text);
+  if (standard) return standard;
   const [start = ""] = text.split("=", 1);
   const digits = start.replaceAll("\n", "");
   if (!/^[A-Za-z0-9+/]*$/.test(digits)) throw new StoreError("invalid", `not base64: ${quote(text)}`);

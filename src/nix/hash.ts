@@ -25,12 +25,13 @@ export interface NixHash {
  */
 export function parseHash(text: string): NixHash {
   // Nix looks for a colon first, so an SRI can't have one, not even behind its padding.
-  const [, algorithm, separator, digest] = /^([a-z0-9]+)(:|-(?!.*:))(.*)$/s.exec(text) ?? [];
-  if (algorithm === undefined || digest === undefined || !isHashAlgorithm(algorithm)) {
-    throw new StoreError("invalid", `not a hash: ${quote(text)}`);
-  }
+  const colon = text.indexOf(":");
+  const end = colon === -1 ? text.indexOf("-") : colon;
+  const algorithm = text.slice(0, Math.max(end, 0));
+  const digest = text.slice(end + 1);
+  if (!isHashAlgorithm(algorithm)) throw new StoreError("invalid", `not a hash: ${quote(text)}`);
   try {
-    return { algorithm, digest: separator === "-" ? decodeBase64(algorithm, digest) : decodeDigest(algorithm, digest) };
+    return { algorithm, digest: colon === -1 ? decodeBase64(algorithm, digest) : decodeDigest(algorithm, digest) };
   } catch (cause) {
     throw new StoreError("invalid", `not a ${algorithm} hash: ${quote(text)}`, { cause });
   }

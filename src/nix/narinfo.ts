@@ -76,23 +76,25 @@ const TAGS: ReadonlySet<string> = new Set([
   "Deriver",
   "System",
   "CA",
+  "Sig",
 ]);
 
 function readLines(text: string): { fields: Map<string, string>; signatures: string[] } {
-  const lines = text.split("\n");
-  if (lines.pop() !== "") throw new StoreError("invalid", "NARInfo: the last line has no line feed");
+  if (!text.endsWith("\n")) throw new StoreError("invalid", "NARInfo: the last line has no line feed");
   const fields = new Map<string, string>();
   const signatures: string[] = [];
-  for (const line of lines) {
-    const colon = line.indexOf(":");
-    const tag = line.slice(0, Math.max(colon, 0));
-    const isKnown = tag === "Sig" || TAGS.has(tag);
-    if (colon === -1 || colon + 1 === line.length || (isKnown && line[colon + 1] !== " "))
-      throw new StoreError("invalid", `NARInfo: a line is not of the form "Tag: value": ${quote(line)}`);
-    const value = line.slice(colon + 2);
+  for (let start = 0, end = 0; start < text.length; start = end + 1) {
+    end = text.indexOf("\n", start);
+    const colon = text.indexOf(":", start);
+    const tag = text.slice(start, Math.max(colon, start));
+    const isKnown = TAGS.has(tag);
+    if (colon === -1 || colon + 1 >= end || (isKnown && text[colon + 1] !== " "))
+      throw new StoreError("invalid", `NARInfo: a line is not of the form "Tag: value": ${quote(text.slice(start, end))}`);
+    if (!isKnown) continue;
+    const value = text.slice(colon + 2, end);
     if (tag === "Sig") signatures.push(value);
     else if (fields.has(tag)) throw new StoreError("invalid", `NARInfo: ${tag} occurs twice`);
-    else if (TAGS.has(tag)) fields.set(tag, value);
+    else fields.set(tag, value);
   }
   return { fields, signatures };
 }
