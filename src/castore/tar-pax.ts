@@ -39,8 +39,9 @@ export interface PaxAttributes {
  * comments, extended attributes) are skipped and may have any length.
  *
  * GNU tar stops at a NUL in place of a record, and takes blanks and tabs before a length, and tabs
- * after it. libarchive, which Nix reads with, then ignores the rest of the header, and all names in
- * it. So this checks the rest as GNU tar does, and ignores what libarchive ignores.
+ * after it. libarchive, with which Nix reads, then ignores the rest of the header, and every name
+ * in the whole header. So this checks the rest as GNU tar does, and ignores what libarchive
+ * ignores.
  */
 export class PaxReader {
   readonly attributes: PaxAttributes = {};

@@ -41,7 +41,10 @@ export const armThumbFilter = filter(2, 4, (view, at, position) => {
   return true;
 });
 
-/** BL has 26 bits of words; ADRP has 21 bits of pages of 4 KiB, within 512 MiB. */
+/**
+ * BL has a distance of 26 bits, in words. ADRP has one of 21 bits, in pages of 4 KiB; the encoder
+ * changes only those within 512 MiB.
+ */
 export const arm64Filter = filter(4, 4, (view, at, position) => {
   const word = view.getUint32(at, true);
   if (word >>> 26 === 0x25) {
@@ -65,7 +68,10 @@ export const powerPcFilter = filter(4, 4, (view, at, position) => {
   return true;
 });
 
-/** CALL: 30 bits of words, of which those with 22 bits and a sign are changed. */
+/**
+ * CALL has a distance of 30 bits, in words. The encoder changes only those that fit in 22 bits and
+ * a sign.
+ */
 export const sparcFilter = filter(4, 4, (view, at, position) => {
   const word = view.getUint32(at, false);
   if (word >>> 22 !== 0x100 && word >>> 22 !== 0x1ff) return false;

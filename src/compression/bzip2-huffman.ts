@@ -26,7 +26,7 @@ export class Bzip2Code {
       for (const [symbol, own] of lengths.entries()) {
         if (own !== length) continue;
         this.#symbols[index++] = symbol;
-        // The lengths of damaged data may give more codes than there are.
+        // Damaged lengths may give more codes than fit in `length` bits.
         if (length <= SHORT && code < 1 << length) {
           const first = code << (SHORT - length);
           this.#short.fill((symbol << 5) | length, first, first + (1 << (SHORT - length)));

@@ -3,7 +3,7 @@ import { LoadedDecoder } from "./loaded-decoder.ts";
 
 /**
  * A checksum of the library hash-wasm. All inputs that are read at the same time share its
- * WebAssembly instance: creating an instance takes longer than to decode a small file, and Chromium
+ * WebAssembly instance: creating an instance takes longer than decoding a small file, and Chromium
  * has room for some hundred memories in all threads of a page.
  */
 export class Checksum {

@@ -5,13 +5,16 @@ import { decodeLz4Block } from "./lz4-block.ts";
 export const LEGACY_MAGIC = 0x184c2102;
 /** Longest content of a block, in bytes. */
 export const LEGACY_BLOCK = 8 * 1024 * 1024;
-/** Longest block of that content, in bytes. A larger number is the magic of another frame. */
+/**
+ * Maximum length of a compressed block, in bytes. A larger number in place of the length is the
+ * magic of another frame.
+ */
 const LONGEST = LEGACY_BLOCK + Math.trunc(LEGACY_BLOCK / 255) + 16;
 
 /**
  * The blocks of a legacy frame (`lz4 -l`, also used by Linux's images), which the LZ4 frame format
- * 1.6 describes at its end. A block is a length and data. Nothing marks the last one but the end of
- * the input, or zeros or another frame after it, and there are no checksums.
+ * 1.6 describes at its end. A block is a length and data. The last block has no mark: the end of
+ * the input, zeros or another frame follow. There are no checksums.
  *
  * @param buffer of at least `LEGACY_BLOCK` bytes
  * @returns the content of each block, valid until the next

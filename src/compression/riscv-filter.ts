@@ -30,7 +30,7 @@ function decodeJal(view: DataView, at: number, position: number): number {
   const [one, two, three] = [view.getUint8(at + 1), view.getUint8(at + 2), view.getUint8(at + 3)];
   // Calls write the return address to x1 or x5.
   if ((one & 0x0d) !== 0) return 2;
-  // The target is in the order of its bits. The instruction mixes the bits of its distance.
+  // Here the bits of the target are in order. The instruction has its distance's bits mixed.
   const distance = (((one & 0xf0) << 13) | (two << 9) | (three << 1)) - position;
   view.setUint8(at + 1, (one & 0x0f) | ((distance >>> 8) & 0xf0));
   view.setUint8(at + 2, ((distance >>> 16) & 0x0f) | ((distance >>> 7) & 0x10) | ((distance << 4) & 0xe0));
@@ -42,7 +42,7 @@ function decodeJal(view: DataView, at: number, position: number): number {
 function decodeAuipc(view: DataView, at: number, position: number): number {
   const first = view.getUint32(at, true);
   if ((first & 0xe80) !== 0) {
-    // The encoder exchanged the halves of what would have looked like a changed pair.
+    // The original pair looked like a changed pair, so the encoder exchanged its halves.
     const second = view.getUint32(at + 4, true);
     if ((((first << 8) ^ (second - 3)) & 0xf8003) !== 0) return 6;
     write(view, at, AUIPC | (2 << 7) | (second << 12), (first & 0xfffff000) + (second >>> 20));

@@ -16,7 +16,7 @@ export class SlidingWindow {
 
   /**
    * Returns the maximum memory of a window, in bytes. It is a quarter more than the window's size,
-   * so each byte of output moves four bytes of the window.
+   * so some four bytes of the window are moved for each byte of output.
    *
    * @param size of the window, in bytes
    * @param longest maximum length that is appended at once, in bytes

@@ -32,7 +32,7 @@ export class X86Filter implements XzFilter {
       this.#likely = passed > 3 ? 0 : (this.#likely << passed) & 0b1111;
       this.#last = here;
       const isLikely = isSignByte(bytes[at + 4] as number);
-      // At most one opcode before, and that was not likely one.
+      // There is at most one opcode shortly before, and its distance is not likely.
       const isSure = this.#likely === 0 && (this.#opcodes & (this.#opcodes - 1)) === 0;
       if (isLikely && isSure) {
         this.#change(view, at + 1, here + LENGTH);
@@ -54,7 +54,8 @@ export class X86Filter implements XzFilter {
     let target = view.getUint32(at, true);
     let distance = target - end;
     while (this.#opcodes !== 0) {
-      // The encoder didn't leave a byte there that the other opcode would take for its highest.
+      // The encoder inverted the lower bits as long as the other opcode would have taken this byte
+      // for the highest byte of its own distance.
       if (!isSignByte((distance >>> (24 - 8 * back)) & 0xff)) break;
       target = distance ^ (2 ** (32 - 8 * back) - 1);
       distance = target - end;

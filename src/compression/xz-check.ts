@@ -33,7 +33,7 @@ const NO_CHECK: XzCheck = { length: 0, update: () => {}, is: () => true };
 /**
  * Begins the check of a block.
  *
- * @throws Error if the type can't be checked here. No program writes another
+ * @throws Error if the type is not supported; no program writes such a type
  * @throws StoreError `unavailable` if the hash can't be loaded
  */
 export async function beginCheck(type: number): Promise<XzCheck> {

@@ -29,8 +29,8 @@ export class TvixStoreStorage extends LitElement {
 
   declare store: Store | undefined;
   /**
-   * Address of the daemon for repairs, unless the reader has used another daemon since; empty for
-   * none.
+   * Address of the daemon for repairs, unless the reader has used another daemon before; empty
+   * for none.
    */
   declare daemon: string;
   /** Whether the element is hidden; it then does not measure the storage. */

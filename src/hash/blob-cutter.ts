@@ -4,8 +4,8 @@ import type { BlobPass } from "./kernel/streams.ts";
 import { OutboardBuilder } from "./outboard.ts";
 
 /**
- * One pass over a blob, in the calling thread. Of the content it holds only the kernel's part of a
- * group, whatever the length.
+ * One pass over a blob, in the calling thread. It holds only the few KiB of content that the kernel
+ * buffers, whatever the length of the blob.
  */
 export class SyncBlobCutter {
   readonly #outboard = new OutboardBuilder();

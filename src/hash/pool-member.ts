@@ -35,8 +35,8 @@ interface Call {
 
 /**
  * Work that an open stream or cutter will probably bring, in bytes. A stream can't be split, so it
- * is what an import waits for in the end. Cutters use the same worker only if there are many of
- * them.
+ * is what an import waits for in the end. A cutter goes to the worker of a stream only if the
+ * other workers have many cutters.
  */
 export const STREAM_BURDEN: number = 128 * 1024 * 1024;
 export const CUTTER_BURDEN: number = 8 * 1024 * 1024;

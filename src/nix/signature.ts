@@ -65,8 +65,8 @@ export function usableSignature(name: string, base64: string): Signature | undef
 /**
  * Writes `name:base64`.
  *
- * @throws StoreError `invalid` if `parseSignature` would refuse the text: a name from a remote must
- *   not begin a line of its own
+ * @throws StoreError `invalid` if `parseSignature` would refuse the text: the name of a remote's
+ *   key must not add lines to a file
  */
 export function formatSignature(signature: Signature): string {
   if (!KEY_NAME.test(signature.name) || signature.data.length !== SIGNATURE_LENGTH) {

@@ -12,8 +12,9 @@ import { BlobCopier } from "./copy-blobs.ts";
 const CONCURRENCY = 16;
 
 /**
- * Entries beneath a directory from which on the target is asked for the directory. For fewer
- * entries, a lookup of their blobs costs no more than a lookup of the directory.
+ * Minimum number of entries beneath a directory for which the target is asked whether it has the
+ * directory. For fewer entries, a lookup of their blobs costs no more than a lookup of the
+ * directory.
  */
 const WORTH_ASKING = 16n;
 

@@ -179,8 +179,8 @@ type NarTarget =
   | { readonly narInfo: NarInfo; readonly addressing?: undefined };
 
 /**
- * Bytes of the NAR that may wait for their hash while later bytes are parsed; and the size in bytes
- * from which on a piece is transferred to the hash and not copied.
+ * Bytes of the NAR that may wait for their hash while later bytes are parsed; and the minimum
+ * size in bytes of a piece that is transferred to the hash and not copied.
  */
 const HASHED_BEHIND = 8 * 1024 * 1024;
 const GIVEN = 32 * 1024;

@@ -7,7 +7,7 @@ import { DirectoryReader } from "./directory-reader.ts";
 import { missingBytes } from "./reused-chunks.ts";
 
 /**
- * Estimated cost of one extra request, in bytes: one stream delivers so many bytes in the same
+ * Estimated cost of one extra request, in bytes: one stream delivers that many bytes in the same
  * time.
  */
 const OBJECT_COST = 16 * 1024;

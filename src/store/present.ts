@@ -11,7 +11,7 @@ export type KnownPath = Pick<PathInfo, "storePath" | "narHash" | "references" | 
 const CONCURRENCY = 16;
 
 /**
- * Adds signatures to those of `infos` that the target has.
+ * Adds the signatures of `infos` to the path infos that the target already has.
  *
  * @returns the paths that the target lacks, in their order
  * @throws StoreError `conflict` if the target has one of the paths with other content or other

@@ -6,7 +6,7 @@ import type { FileNode } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import { iterate } from "../stream.ts";
 
-/** Chunks read at a time: at most 2 MiB of the chunks that stores of this kind cut. */
+/** Chunks read at a time. Our stores cut chunks of at most 512 KiB, so these are at most 2 MiB. */
 const BATCH = 4;
 /** Chunks looked up at a time. */
 const STAT_BATCH = 1024;
@@ -21,9 +21,9 @@ export interface PartlyPresentBlob {
 }
 
 /**
- * Opens a blob of `from` that `to` lacks, for writing it to `to`. It reads the chunks that `to` has
- * from there, and only the others from `from`. If `from` lists no chunks, it reads the whole blob
- * from `from`. The content is unverified: the caller must check it against the blob's digest.
+ * Opens a blob of `from` that `to` lacks, for writing it to `to`. It reads from `to` the chunks
+ * that `to` has, and only the others from `from`. If `from` lists no chunks, it reads the whole
+ * blob from `from`. The content is unverified: the caller must check it against the blob's digest.
  *
  * @returns `undefined` if `from` does not have the blob
  */

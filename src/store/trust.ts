@@ -27,7 +27,7 @@ export type TrustReason =
 
 /**
  * Checks that `policy` trusts a PathInfo, before its content is read. The importer must then check
- * the NAR's size and hash and, if it is the reason for trust, the content address.
+ * the NAR's size and hash. If the content address is the reason for trust, it must check that too.
  *
  * @throws StoreError `denied` if the policy does not trust it
  */

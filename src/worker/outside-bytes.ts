@@ -9,8 +9,8 @@ export interface OutsideSource {
 }
 
 /**
- * Yields all bytes of a source, and makes checks that browsers omit. A browser checks whether a
- * file has changed since it was picked only when it begins to read, if at all. Some browsers give
+ * Yields all bytes of a source, and makes checks that browsers omit. If a browser checks at
+ * all whether a picked file has changed, it does so only when it begins to read. Some browsers give
  * fewer or more bytes without an error.
  *
  * @param pieces all bytes of `source`

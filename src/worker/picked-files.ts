@@ -4,8 +4,8 @@ import { iterate } from "../stream.ts";
 import { type OutsideSource, outsideBytes } from "./outside-bytes.ts";
 
 /**
- * A file of a picked folder, in its state when it was picked or, if it came from a handle, looked
- * up.
+ * A file of a picked folder, in its state when it was picked. A file from a handle is in its state
+ * when it was looked up.
  */
 export interface PickedFile {
   readonly path: EntryPath;

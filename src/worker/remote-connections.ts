@@ -56,7 +56,7 @@ export class KeptConnection {
     this.#address = address;
   }
 
-  /** Sends later requests through another port. The page has closed the port before. */
+  /** Sends later requests through another port. The page has already closed the previous port. */
   fetchThrough(port: MessagePort): void {
     this.#port?.close();
     this.#port = port;

@@ -337,7 +337,7 @@ export class Kernel {
         const piece = bytes.subarray(from, from + PIECE);
         this.#bytes.set(piece, ARENA);
         this.#exports.stream_update(slot, ARENA, piece.length);
-        // The room is for the nodes of 2 MiB, and for those that end with them.
+        // There is room only for the nodes of 2 MiB, and of the larger subtrees that end there.
         if (onNodes && (from + PIECE) % NODES_BYTES === 0) this.#takeNodes(onNodes);
       }
     }

@@ -9,8 +9,8 @@ export const PAIR = OUT + 128;
 export const CUTTER = OUT + 192;
 export const NODES = 20480;
 /**
- * Input bytes after which nodes are taken. Their nodes fit between NODES and RESULTS, with up to 62
- * more that end with them.
+ * Input bytes after which nodes are taken. The space between NODES and RESULTS holds the nodes of
+ * these bytes, and up to 62 nodes of larger subtrees that end with these bytes.
  */
 export const NODES_BYTES = 2 * 1024 * 1024;
 export const RESULTS = 32768;

@@ -59,7 +59,7 @@ export function set_properties(literalContext: u32, literalPosition: u32, matchP
   positionMask = (1 << matchPosition) - 1;
 }
 
-/** Resets the state and the probabilities, of which the properties decide how many there are. */
+/** Resets the state and the probabilities. The properties determine how many there are. */
 export function reset_state(): void {
   state = rep0 = rep1 = rep2 = rep3 = 0;
   forget(LITERALS + 0x300 * ((literalMask + 1) << lc));

@@ -63,7 +63,7 @@ export function tree(base: u32, size: u32): u32 {
   return lower(base, 1, size) - size;
 }
 
-/** Decodes the bits of a number below those of `symbol`, until the number reaches `end`. */
+/** Appends decoded bits to `symbol`, the highest first, until it reaches `end`. */
 function lower(base: u32, symbol: u32, end: u32): u32 {
   const p = PROBABILITIES + 2 * base;
   let r = range, c = code, t = taken;
@@ -93,7 +93,10 @@ function lower(base: u32, symbol: u32, end: u32): u32 {
   return symbol;
 }
 
-/** Decodes a byte. The bits of the byte `match` select more probabilities while they agree. */
+/**
+ * Decodes a byte. As long as its bits equal those of `match`, the next bit of `match` also selects
+ * the probability.
+ */
 export function byteLike(match: u32, base: u32): u32 {
   let symbol: u32 = 1;
   do {
