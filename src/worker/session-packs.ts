@@ -23,7 +23,7 @@ const MAX_FINISHING = 4;
  * system copies them.
  */
 const BUFFER = 256 * 1024;
-/** Objects of at least this many bytes are written directly, without a copy in the buffer. */
+/** Runs of at least this many bytes are written directly, without a copy in the buffer. */
 const DIRECT = 64 * 1024;
 
 /** The pack that is being written. */
@@ -47,6 +47,11 @@ export class SessionPacks {
   #open: OpenPack | undefined;
   readonly #buffer = new Uint8Array(BUFFER);
   #buffered = 0;
+  /**
+   * The last objects of the open pack, if they still are where the caller gave them, one after the
+   * other. They are written together: Chromium sends several messages for each write to a file.
+   */
+  #run: Uint8Array | undefined;
   /** First entry that may belong to the packs of the next commit. */
   #firstEntry: number;
   /** First entry that may belong to the open pack. */
@@ -75,20 +80,34 @@ export class SessionPacks {
   }
 
   /**
-   * Appends an object. Returns no promise if the object fits into the buffer, because a promise
-   * costs as much as a short object.
+   * Appends an object. `bytes` must not change before `settle`. Returns no promise if nothing has
+   * to be written first, because a promise costs as much as a short object.
    */
   append(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> | undefined {
     const record = this.#open?.record;
-    if (!record || !hasRoom(record, bytes) || bytes.length >= DIRECT || this.#buffered + bytes.length > BUFFER)
-      return this.#appendPast(kind, digest, bytes);
-    this.#fill(bytes);
+    if (!record || !hasRoom(record, bytes)) return this.#appendToNext(kind, digest, bytes);
+    const settled = this.#run && isFollowedBy(this.#run, bytes) ? undefined : this.settle();
+    if (settled) return settled.then(() => this.#enter(record, kind, digest, bytes));
     this.#enter(record, kind, digest, bytes);
     return undefined;
   }
 
-  /** Writes the buffer to the open pack. */
+  /**
+   * Takes the bytes of all objects so far: the caller may then change them. Returns no promise if
+   * they fit into the buffer.
+   */
+  settle(): Promise<void> | undefined {
+    const run = this.#run;
+    this.#run = undefined;
+    if (!run) return undefined;
+    if (run.length >= DIRECT || this.#buffered + run.length > BUFFER) return this.#writeRun(run);
+    this.#fill(run);
+    return undefined;
+  }
+
+  /** Writes everything so far to the open pack. */
   async flush(): Promise<void> {
+    await this.settle();
     if (this.#buffered === 0) return;
     await this.#put(this.#buffer.subarray(0, this.#buffered));
     this.#buffered = 0;
@@ -124,6 +143,7 @@ export class SessionPacks {
     const { record, writer, header, pathInfos } = this.#open;
     const { entries, next } = this.#entries(record, this.#openEntry);
     const trailer = encodeTrailer(header, record.size, entries, pathInfos);
+    await this.settle();
     if (this.#buffered + trailer.length > BUFFER) await this.flush();
     if (trailer.length > BUFFER) await this.#put(trailer);
     else this.#fill(trailer);
@@ -211,17 +231,18 @@ export class SessionPacks {
     return { entries: entries.bytes, next };
   }
 
-  /** Appends an object that is long, or that does not fit into the buffer or the open pack. */
-  async #appendPast(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> {
-    const { length } = bytes;
-    if (length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to store`);
-    if (this.#open && !hasRoom(this.#open.record, bytes)) await this.end("beside");
-    if (this.#open) await this.flush();
-    this.#open ??= await this.#start();
-    if (length < DIRECT) return this.append(kind, digest, bytes);
-    await this.flush();
-    await this.#put(bytes);
+  /** Appends an object that does not fit into the open pack to the next one. */
+  async #appendToNext(kind: ObjectKind, digest: Digest, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > MAX_OBJECT_LENGTH) throw new StoreError("invalid", `object ${formatDigest(digest)} is too large to store`);
+    await this.end("beside");
+    this.#open = await this.#start();
     this.#enter(this.#open.record, kind, digest, bytes);
+  }
+
+  async #writeRun(run: Uint8Array): Promise<void> {
+    await this.flush();
+    if (run.length < DIRECT) this.#fill(run);
+    else await this.#put(run);
   }
 
   /** Starts a pack. Its header waits in the buffer for the first objects. */
@@ -245,7 +266,10 @@ export class SessionPacks {
     return { record, writer, header, pathInfos: [] };
   }
 
-  #enter(record: IndexRecord, kind: ObjectKind, digest: Digest, { length }: Uint8Array): void {
+  /** Enters an object into the open pack, and adds its bytes to the run. */
+  #enter(record: IndexRecord, kind: ObjectKind, digest: Digest, bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.#run = this.#run ? new Uint8Array(this.#run.buffer, this.#run.byteOffset, this.#run.length + length) : bytes;
     this.#store.table.add(digest, kind, record, record.size, length);
     record.size += length;
     record.bytes += length;
@@ -264,6 +288,11 @@ export class SessionPacks {
       throw isStoreError(error, "quota") ? await quotaError(bytes.length, error) : error;
     }
   }
+}
+
+/** Whether `bytes` begin where `run` ends, in the same buffer. */
+function isFollowedBy(run: Uint8Array, bytes: Uint8Array): boolean {
+  return run.buffer === bytes.buffer && run.byteOffset + run.length === bytes.byteOffset;
 }
 
 function hasRoom({ bytes, count }: IndexRecord, { length }: Uint8Array): boolean {

@@ -112,6 +112,7 @@ export class WriteSession implements WritableObjects {
         const appended = this.#packs.append(kind, digest, bytes);
         if (appended) await appended;
       }
+      await this.#packs.settle();
     });
   }
 

@@ -34,6 +34,7 @@ function session(durability: "strict" | "relaxed" = "strict", storage: "opfs" | 
 /** Appends objects of these lengths. Their digests are those of the numbers from `first` on. */
 async function append({ packs }: Session, lengths: readonly number[], first = 0): Promise<void> {
   for (const [i, length] of lengths.entries()) await packs.append(CHUNK, digest(first + i), new Uint8Array(length).fill(first + i));
+  await packs.settle();
 }
 
 const pack = ({ world }: Session, record: IndexRecord | undefined): Uint8Array =>
@@ -72,6 +73,24 @@ describe("an object", () => {
     expect(running.world.opfs.appended).toEqual([]);
     await append(running, [1], 5);
     expect(running.world.opfs.appended).toEqual([256 * KIB]);
+  });
+
+  test("that follows another one in the same buffer is written together with it", async () => {
+    const running = session();
+    const { packs, world } = running;
+    const buffer = Uint8Array.from({ length: 300 * KIB }, (_, i) => i % 251);
+    const part = (from: number, to: number): Uint8Array => buffer.subarray(from * KIB, to * KIB);
+    const parts = [part(0, 100), part(100, 101), part(101, 200), part(201, 299), part(200, 201), new Uint8Array(KIB)];
+    for (const [i, bytes] of parts.entries()) await packs.append(CHUNK, digest(i), bytes);
+    // The last parts are short. The buffer takes them, and the caller may change them afterwards.
+    expect(packs.settle()).toBeUndefined();
+    expect(world.opfs.appended).toEqual([HEADER_LENGTH, 200 * KIB, 98 * KIB]);
+    const expected = concatBytes(parts);
+    buffer.fill(0);
+    await packs.end("now");
+    const written = pack(running, packs.ended[0]);
+    expect(Buffer.compare(written.subarray(HEADER_LENGTH, HEADER_LENGTH + expected.length), expected)).toBe(0);
+    expect(packs.ended).toMatchObject([{ count: 6, bytes: expected.length }]);
   });
 
   test("is found and can be read while its pack is open", async () => {
