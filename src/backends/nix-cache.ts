@@ -65,9 +65,9 @@ export class NixCachePathInfoService implements PathInfoService {
   }
 
   /**
-   * @throws StoreError `denied` for an untrusted path, `corrupt` or `invalid` for content that does
-   *   not match its NARInfo or a NARInfo that is malformed, `unavailable` if the cache can't be
-   *   reached
+   * @throws StoreError `denied` if the path is not trusted; `corrupt` or `invalid` if the content
+   *   does not match its NARInfo, or if the NARInfo is malformed; `unavailable` if the cache can't
+   *   be reached
    */
   async get(hashPart: string, { signal }: Abortable = {}): Promise<PathInfo | undefined> {
     signal?.throwIfAborted();

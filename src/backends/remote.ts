@@ -20,7 +20,7 @@ export interface RemoteStoreOptions {
   engine?: HashEngine | undefined;
 }
 
-/** Creates a store on the remote behind `transport`. Sends nothing before the first use. */
+/** Returns a client of the store behind `transport`. Sends nothing before the first use. */
 export function connectRemoteStore(transport: Transport, options: RemoteStoreOptions): RemoteStore {
   const { name, dialect = "auto", engine = new InlineHashEngine() } = options;
   const connection = new RemoteConnection(transport, name, dialect === "auto" ? undefined : dialect);

@@ -73,7 +73,7 @@ export interface ObjectStoreOptions {
 }
 
 export interface GetObjectOptions extends ObjectStoreOptions {
-  /** Maximum length of the answer, in bytes. It bounds memory, because objects are outside data. */
+  /** Maximum length of the answer, in bytes: other programs may have written longer objects. */
   limit: number;
   /**
    * The bytes to read; by default all of them. The answer is shorter if the object ends before the

@@ -20,7 +20,7 @@ export interface ContentAddressOptions {
  * Calculates the store path of content with this content address, as Nix does.
  *
  * @throws StoreError `invalid` for a bad name, or if Nix has no store path for such content with
- *   these references. Only `nar` with SHA-256 and `text` may have references. Only `nar` with
+ *   these references. Only `text`, and `nar` with SHA-256, may have references. Only `nar` with
  *   SHA-256 may refer to itself.
  */
 export async function storePathFromContentAddress(

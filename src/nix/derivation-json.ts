@@ -9,7 +9,10 @@ import { parseStorePath, storePathBaseName } from "./store-path.ts";
 
 /** The needed outputs of an input derivation, as Nix writes them since 2.18. */
 export interface DerivationInputJson {
-  /** The needed outputs of each derivation that the input builds, by the output that holds it. */
+  /**
+   * The needed outputs of each derivation that the input builds, by the name of the output that
+   * holds its `.drv` file.
+   */
   readonly dynamicOutputs: Readonly<Record<string, DerivationInputJson>>;
   readonly outputs: readonly string[];
 }

@@ -71,8 +71,9 @@ export async function hashDerivation(
  *
  * @param input returns the hash of each of `inputDerivations`
  * @param options.rule the version of Nix whose rule for dynamic inputs to follow. Since Nix 2.35,
- *   paths below dynamic inputs are unknown. Earlier versions calculate these paths without the
- *   dynamic inputs, unless a `floating` or `impure` output makes them unknown.
+ *   output paths that depend on a dynamic input are unknown before the build. Earlier versions
+ *   calculate these paths without the dynamic inputs, unless a `floating` or `impure` output makes
+ *   them unknown.
  * @throws StoreError `invalid`
  */
 export async function outputPaths(

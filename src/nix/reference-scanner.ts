@@ -18,8 +18,8 @@ const KEY_DIGITS = 4;
 const KEY_BITS = 5 * KEY_DIGITS;
 
 /**
- * Finds which of some store paths a stream of bytes refers to, usually a NAR or the content of a
- * file. Like Nix, it searches only for the hash part of a path, 32 characters.
+ * Finds which of the given store paths occur in a stream of bytes, usually a NAR or the content of
+ * a file. Like Nix, it searches only for the hash part of a path, 32 characters.
  *
  * It checks the bytes of a 32-byte window from the end. A byte that can't be in a hash part moves
  * the window past it, so most bytes of binary content are never checked. A window of digits is

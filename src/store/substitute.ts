@@ -47,8 +47,8 @@ export type SubstituteReport = PathsReport;
 /**
  * Imports the store paths that the store lacks from a binary cache. It checks every NARInfo before
  * it reads any NAR. If `trust` refuses one, the whole import fails. A path becomes visible after
- * its dependencies, and once its NAR has the signed size and hash and, if there is one, the content
- * address. Progress: `reading`, in bytes of the NARs.
+ * its dependencies, once its content matches the size, hash and content address in its NARInfo.
+ * Progress: `reading`, in bytes of the NARs.
  *
  * A path that fails blocks only the paths that depend on it. In that case, the function rejects at
  * the end with a `FailedPathsError`, which contains the report. It settles when everything that it

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { concatBytes } from "../../src/bytes.ts";
+import { compareBytes, concatBytes } from "../../src/bytes.ts";
 import { asDigest, type Digest, digestOf } from "../../src/castore/digest.ts";
 import { StoreError } from "../../src/error.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
@@ -89,7 +89,7 @@ describe("an object", () => {
     buffer.fill(0);
     await packs.end("now");
     const written = pack(running, packs.ended[0]);
-    expect(Buffer.compare(written.subarray(HEADER_LENGTH, HEADER_LENGTH + expected.length), expected)).toBe(0);
+    expect(compareBytes(written.subarray(HEADER_LENGTH, HEADER_LENGTH + expected.length), expected)).toBe(0);
     expect(packs.ended).toMatchObject([{ count: 6, bytes: expected.length }]);
   });
 

@@ -51,8 +51,9 @@ const STRICT_JSON = { jsonOptions: { ignoreUnknownFields: false } };
 
 export interface RpcOptions extends PathInfoHandlerOptions {
   /**
-   * Directories of the store, and trees derived from them. `calculateNar` must read from `derived`
-   * too, so that snix's clients can ask for the NAR of a derived tree.
+   * Directories of the store, and trees that the server encodes anew for snix's clients, with
+   * doubled sizes. The option `calculateNar` must read from `derived` too, so that these clients
+   * can ask for the NAR of such a tree.
    */
   derived?: DerivedDirectories | undefined;
 }
