@@ -8,8 +8,10 @@ import { directoryNode } from "../../src/castore/directory-codec.ts";
 import { MAX_TREE_DEPTH } from "../../src/castore/ingest.ts";
 import type { FileNode, Node } from "../../src/castore/node.ts";
 import type { CastoreServices } from "../../src/castore/services.ts";
+import { StoreError } from "../../src/error.ts";
 import { NarWriter } from "../../src/nix/nar-writer.ts";
-import { calculateNar, narSize, renderNar } from "../../src/store/nar.ts";
+import type { Progress } from "../../src/progress.ts";
+import { calculateNar, checkNar, narSize, renderNar } from "../../src/store/nar.ts";
 import { iterate } from "../../src/stream.ts";
 import { collect, engine, failure } from "./fixtures.ts";
 
@@ -36,10 +38,13 @@ function watched(castore: CastoreServices): {
   castore: CastoreServices;
   read: Digest[][];
   opened: Digest[];
+  /** For each call: whether it left the check of the content to the caller. */
+  unverified: boolean[];
   cancelled: () => boolean;
 } {
   const read: Digest[][] = [];
   const opened: Digest[] = [];
+  const unverified: boolean[] = [];
   let cancelled = false;
   const { blobs } = castore;
   const spy: BlobService = {
@@ -48,10 +53,12 @@ function watched(castore: CastoreServices): {
     putMany: (contents, options) => blobs.putMany(contents, options),
     readMany(digests, options) {
       read.push([...digests]);
+      unverified.push(options?.unverified ?? false);
       return blobs.readMany(digests, options);
     },
     async open(digest, options) {
       opened.push(digest);
+      unverified.push(options?.unverified ?? false);
       const reader = (await blobs.open(digest, options))?.getReader();
       return (
         reader &&
@@ -72,7 +79,7 @@ function watched(castore: CastoreServices): {
       );
     },
   };
-  return { castore: { ...castore, blobs: spy }, read, opened, cancelled: () => cancelled };
+  return { castore: { ...castore, blobs: spy }, read, opened, unverified, cancelled: () => cancelled };
 }
 
 /** Nested directories, `depth` of them beneath the root, leaves first. */
@@ -203,6 +210,144 @@ describe("renderNar", () => {
     const deeper = directoryNode(deep.at(-1)!, "documented");
     expect(await failure(collect(renderNar(store, deeper)))).toMatchObject({ code: "invalid" });
     expect(await failure(narSize(store, deeper))).toMatchObject({ code: "invalid" });
+  });
+});
+
+describe("calculateNar", () => {
+  const MIB = 1024 * 1024;
+
+  test("reports progress for each MiB, and at the end the whole size", async () => {
+    const store = createMemoryStore();
+    const file = await addFile(store, noise(5_000_000, 1));
+    const seen: Progress[] = [];
+    const { narSize } = await calculateNar(store, engine, file, { onProgress: (progress) => seen.push(progress) });
+    expect(seen.pop()).toEqual({ phase: "hashing", unit: "bytes", loaded: narSize, total: narSize });
+    let before = 0;
+    for (const { loaded, ...rest } of seen) {
+      expect(rest).toEqual({ phase: "hashing", unit: "bytes", total: undefined });
+      expect(loaded - before).toBeGreaterThanOrEqual(MIB);
+      // A piece of the file may come on top.
+      expect(loaded - before).toBeLessThan(2 * MIB);
+      before = loaded;
+    }
+    expect(narSize - before).toBeLessThan(2 * MIB);
+  });
+
+  test("reports the phase and the total that the caller states, and hashes with this total", async () => {
+    const store = createMemoryStore();
+    const file = await addFile(store, noise(3_000_000, 1));
+    const plain = await calculateNar(store, engine, file);
+    const sizes: unknown[] = [];
+    const spied: typeof engine = Object.create(engine, {
+      stream: {
+        value: (...[algorithm, options]: Parameters<typeof engine.stream>) => {
+          sizes.push([algorithm, options?.size]);
+          return engine.stream(algorithm, options);
+        },
+      },
+    });
+    const claimedSize = plain.narSize;
+    for (const [options, total] of [
+      [{}, undefined],
+      [{ total: 4_000_000 }, 4_000_000],
+      [{ claimedSize }, claimedSize],
+      [{ claimedSize, total: 4_000_000 }, 4_000_000],
+    ] as const) {
+      const seen: Progress[] = [];
+      const onProgress = (progress: Progress): unknown => seen.push(progress);
+      expect(await calculateNar(store, spied, file, { ...options, phase: "verifying", onProgress })).toEqual(plain);
+      expect(seen[0]).toMatchObject({ phase: "verifying", total });
+      expect(sizes.pop()).toEqual(["sha256", total]);
+    }
+  });
+
+  test("of another size than claimed is corrupt, and no content is read", async () => {
+    const store = createMemoryStore();
+    const file = await addFile(store, noise(3_000_000, 1));
+    const { narSize } = await calculateNar(store, engine, file);
+    for (const claimedSize of [0, narSize - 1, narSize + 8]) {
+      const { castore, read, opened } = watched(store);
+      expect(await failure(calculateNar(castore, engine, file, { claimedSize }))).toMatchObject({ code: "corrupt" });
+      expect([read, opened]).toEqual([[], []]);
+    }
+  });
+
+  test("at a remote reads no content here; the claimed size is checked here first", async () => {
+    const store = createMemoryStore();
+    const file = await addFile(store, noise(100, 1));
+    const { castore, read, opened } = watched(store);
+    const answer = { narSize: 240, narHash: "sha256-remote" };
+    const asked: unknown[] = [];
+    const { signal } = new AbortController();
+    const there = async (...question: unknown[]) => {
+      asked.push(question);
+      return answer;
+    };
+    const claimedSize = await narSize(store, file);
+    expect(await calculateNar(castore, engine, file, { there, claimedSize, signal })).toBe(answer);
+    expect(asked).toEqual([[file, { signal }]]);
+    expect(await failure(calculateNar(castore, engine, file, { there, claimedSize: claimedSize + 8 }))).toMatchObject({
+      code: "corrupt",
+    });
+    expect(asked).toHaveLength(1);
+    expect([read, opened]).toEqual([[], []]);
+  });
+});
+
+describe("checkNar", () => {
+  async function stored(content: Uint8Array) {
+    const store = createMemoryStore();
+    const node = await addFile(store, content);
+    const info = {
+      storePath: "/nix/store/00000000000000000000000000000000-file",
+      node,
+      ...(await calculateNar(store, engine, node)),
+    };
+    return { ...watched(store), info };
+  }
+
+  test.each([100, 3_000_000])("reads content of %i bytes once, and leaves its check to the NAR hash", async (length) => {
+    const { castore, info, unverified } = await stored(noise(length, 1));
+    await checkNar(castore, engine, info);
+    expect(unverified).toEqual([true]);
+  });
+
+  test.each([100, 3_000_000])(
+    "content of %i bytes with another NAR hash is corrupt, and read again with a check",
+    async (length) => {
+      const { castore, info, unverified } = await stored(noise(length, 1));
+      const other = (await stored(noise(length, 2))).info.narHash;
+      expect(await failure(checkNar(castore, engine, { ...info, narHash: other }))).toMatchObject({ code: "corrupt" });
+      expect(unverified).toEqual([true, false]);
+    },
+  );
+
+  test("finds out whether the store is damaged", async () => {
+    const { castore, info } = await stored(noise(100, 1));
+    const damage = new StoreError("corrupt", "the blob is damaged");
+    const { blobs } = castore;
+    const damaged: BlobService = {
+      stat: (digests, options) => blobs.stat(digests, options),
+      create: (options) => blobs.create(options),
+      putMany: (contents, options) => blobs.putMany(contents, options),
+      open: (digest, options) => blobs.open(digest, options),
+      async readMany(digests, options) {
+        if (!options?.unverified) throw damage;
+        return digests.map(() => noise(100, 2));
+      },
+    };
+    expect(await failure(checkNar({ ...castore, blobs: damaged }, engine, info))).toBe(damage);
+  });
+
+  test("asks a remote once, and believes it", async () => {
+    const { castore, info, unverified } = await stored(noise(100, 1));
+    let asked = 0;
+    const there = async () => {
+      asked++;
+      return { narSize: info.narSize, narHash: "sha256-other" };
+    };
+    expect(await failure(checkNar(castore, engine, info, { there }))).toMatchObject({ code: "corrupt" });
+    expect([asked, unverified]).toEqual([1, []]);
   });
 });
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { createMemoryStore, MemoryDirectoryStore } from "../../src/backends/memory.ts";
 import { connectRemoteStore } from "../../src/backends/remote.ts";
 import { utf8 } from "../../src/bytes.ts";
-import { digestKey } from "../../src/castore/digest.ts";
+import { digestKey, digestOf } from "../../src/castore/digest.ts";
 import { RootToLeavesValidator } from "../../src/castore/directory-closure.ts";
 import { StoredDirectoryService } from "../../src/castore/directory-store.ts";
 import type { DirectoryNode, Node } from "../../src/castore/node.ts";
@@ -16,6 +16,7 @@ import type { PathInfo } from "../../src/store/path-info.ts";
 import { readOnly } from "../../src/store/read-only.ts";
 import type { LocalStoreServices, RemoteStore, StoreServices } from "../../src/store/services.ts";
 import { TreesByRule } from "../../src/store/trees-by-rule.ts";
+import { resolvers } from "../setup/resolvers.ts";
 import { engine, importFiles } from "./fixtures.ts";
 
 /**
@@ -176,4 +177,78 @@ test("a path that lacks a directory is shown as stored", async () => {
   if (child?.kind !== "directory") throw new Error("it has no directory");
   directories.directories.delete(digestKey(child.digest));
   expect(await asSnix.pathInfos.get(hashPart())).toEqual(info);
+});
+
+/** Counts trees that are encoded anew. */
+function counting(base: LocalStoreServices) {
+  let kept = 0;
+  const put: StoreServices["directories"]["put"] = async (closure) => {
+    kept++;
+    return base.directories.put(closure);
+  };
+  const shown = withPut(base, put);
+  return { trees: new TreesByRule(shown, new DerivedDirectories(shown.directories), "doubled"), kept: () => kept };
+}
+
+test("a tree is encoded once, for callers at the same time and for later ones", async () => {
+  const { trees, kept } = counting(store);
+  const [one, other] = await Promise.all([trees.node(info.node), trees.node(info.node)]);
+  expect(one).toEqual(other);
+  expect(one).not.toEqual(info.node);
+  expect(await trees.node(info.node)).toEqual(one);
+  expect(kept()).toBe(1);
+});
+
+test("a tree that was garbage-collected meanwhile is encoded again", async () => {
+  const { trees, kept } = counting(store);
+  const shown = (await trees.node(info.node)) as DirectoryNode;
+  directories.directories.delete(digestKey(shown.digest));
+  expect(await trees.node(info.node)).toEqual(shown);
+  expect(await store.directories.get(shown.digest)).toBeDefined();
+  expect(kept()).toBe(2);
+});
+
+test("a tree that could not be kept is encoded again for the next caller", async () => {
+  let failures = 1;
+  const flaky = withPut(store, async (closure) => {
+    if (failures-- > 0) throw new StoreError("quota", "full");
+    return store.directories.put(closure);
+  });
+  const trees = new TreesByRule(flaky, new DerivedDirectories(flaky.directories), "doubled");
+  expect(await trees.node(info.node)).toEqual(info.node);
+  expect(await trees.node(info.node)).not.toEqual(info.node);
+});
+
+test("a file, a tree that isn't there, and a tree of the rule are shown as stored", async () => {
+  const { trees, kept } = counting(store);
+  const doubled = await importFiles(store, "doubled", FILES, "doubled");
+  const file: Node = { kind: "file", digest: directory(info).digest, size: 1n, executable: false };
+  const missing: Node = { kind: "directory", digest: digestOf(utf8("missing")), size: 3n };
+  for (const node of [file, missing, doubled.node]) expect(await trees.node(node)).toBe(node);
+  expect(kept()).toBe(0);
+});
+
+test("an abort ends the wait of one caller, not that of others", async () => {
+  const begun = resolvers<void>();
+  const slow = withPut(store, async (closure) => {
+    await begun.promise;
+    return store.directories.put(closure);
+  });
+  const trees = new TreesByRule(slow, new DerivedDirectories(slow.directories), "doubled");
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const aborted = trees.node(info.node, { signal: controller.signal });
+  const other = trees.node(info.node);
+  controller.abort(reason);
+  await expect(aborted).rejects.toBe(reason);
+  begun.resolve();
+  expect(await other).not.toEqual(info.node);
+});
+
+test("an error that is no StoreError is passed on", async () => {
+  const broken = new TypeError("broken");
+  const failing = withPut(store, (closure) => store.directories.put(closure));
+  failing.directories.get = () => Promise.reject(broken);
+  const trees = new TreesByRule(failing, new DerivedDirectories(failing.directories), "doubled");
+  await expect(trees.node(info.node)).rejects.toBe(broken);
 });
