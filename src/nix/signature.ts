@@ -41,8 +41,8 @@ export function parseSignature(text: string): Signature {
  * Reads a signature of a path info from outside. Nix accepts any name and bytes there, and takes
  * the path if another signature is valid. So one bad signature must not make the path unreadable.
  *
- * @returns `undefined` if no key can have made the signature: after the colon is not the base64 of
- *   64 bytes, or the name has blanks
+ * @returns `undefined` if no key can have made the signature: the text after the colon is not the
+ *   base64 of 64 bytes, or the name has blanks
  * @throws StoreError `invalid` if there is no name or no colon, as in Nix 2.34
  */
 export function readSignature(text: string): Signature | undefined {

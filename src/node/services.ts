@@ -35,7 +35,7 @@ export interface OpenedServices extends StoreServices {
 /**
  * Opens the services at three addresses. Opens an address that occurs several times only once.
  *
- * @throws UsageError if an address is wrong, not supported yet or doesn't offer the service;
+ * @throws UsageError if an address is wrong or not supported yet, or doesn't offer the service;
  *   StoreError if opening fails
  */
 export async function openServices(addresses: ServiceAddresses, engine: HashEngine): Promise<OpenedServices> {

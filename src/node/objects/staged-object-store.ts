@@ -164,8 +164,8 @@ export class StagedObjectStore implements ObjectStore {
    * Orders all earlier puts before later writes to the journal's database: if a later write
    * survives a crash, the earlier puts survive it too. If the earlier puts go to the journal,
    * `order` resolves before they are written. If they then can't be written, the order is not kept,
-   * and a `flush` after the later write throws the failure. Otherwise `order` waits until
-   * they are written, and rejects if they can't be.
+   * and a `flush` after the later write throws the failure. If the earlier puts don't go to the
+   * journal, `order` waits until they are written, and rejects if they can't be.
    */
   async order(): Promise<void> {
     if (this.#writing) await this.#writing.done.catch(() => {});
