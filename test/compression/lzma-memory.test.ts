@@ -56,11 +56,33 @@ describe("a decoder", () => {
     expect(() => next.run(new Uint8Array(64).fill(0xff), true)).toThrow("damaged");
   });
 
-  test("that is large is kept for the next input, up to 32 MiB in total", async () => {
-    const inputs = [await opened(16 * MiB), await opened(8 * MiB), await opened(16 * MiB), await opened(65_536)];
+  test("is given only to an input that has reserved as much memory", async () => {
+    const { input, decoder } = await opened(4 * MiB);
+    input.end();
+    const small = await opened(65_536);
+    expect(small.decoder).not.toBe(decoder);
+    expect(small.decoder.memorySize).toBeLessThan(MiB);
+    const large = await memoryOf().open(inputOf(NOTHING), 4 * MiB);
+    expect(large).toBe(decoder);
+    expect(large.memorySize).toBeLessThan(4 * MiB + 256 * 1024);
+  });
+
+  test("is kept for the next input, the small ones up to 32 MiB in total", async () => {
+    const inputs = [await opened(16 * MiB), await opened(8 * MiB), await opened(15 * MiB), await opened(65_536)];
     for (const { input } of inputs) input.end();
     const kept = new Set(inputs.map(({ decoder }) => decoder));
-    const next = await Promise.all([65_536, 65_536, 65_536, 65_536].map((size) => memoryOf().open(inputOf(NOTHING), size)));
-    expect(next.filter((decoder) => kept.has(decoder))).toEqual([inputs[3], inputs[1], inputs[0]].map((one) => one?.decoder));
+    const next = [];
+    for (let i = 0; i < 4; i++) next.push(await memoryOf().open(inputOf(NOTHING), 16 * MiB));
+    // The largest one had to go.
+    expect(next.filter((decoder) => kept.has(decoder))).toEqual([inputs[2], inputs[1], inputs[3]].map((one) => one?.decoder));
+  });
+
+  test("stays with its input if a later stream has a larger dictionary", async () => {
+    const memory = memoryOf();
+    const input = inputOf(NOTHING);
+    const first = await memory.open(input, 65_536);
+    expect(await memory.open(input, MiB)).toBe(first);
+    input.end();
+    expect(await memoryOf().open(inputOf(NOTHING), 4096)).toBe(first);
   });
 });
