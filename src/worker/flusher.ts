@@ -7,11 +7,13 @@ export const FLUSHER_NAME = "tvix-store-web flush";
 /**
  * Flushes everything that was written to a file, through any handle, to the disk. Nobody may have
  * the file open.
+ *
+ * @param isStopped whether the flush is no longer wanted when the file is open
  */
-export async function flushFile(file: FileSystemFileHandle): Promise<void> {
+export async function flushFile(file: FileSystemFileHandle, isStopped = () => false): Promise<void> {
   const opened = await OpenFile.open(file);
   try {
-    opened.flush();
+    if (!isStopped()) opened.flush();
   } finally {
     await opened.close();
   }
@@ -101,6 +103,7 @@ class FlushWorker {
     const closed = new StoreError("closed", "the store was closed");
     this.#endStart(closed);
     this.#fail(closed);
+    this.#worker?.postMessage("stop");
   }
 
   #settle({ id, error }: Exclude<Reply, "ready">): void {
@@ -123,12 +126,20 @@ interface FlusherScope {
   postMessage(message: unknown): void;
 }
 
-/** Flushes the files that a `FlushWorker` sends to this thread. */
+type Request = "stop" | { readonly id: number; readonly file: FileSystemFileHandle };
+
+/**
+ * Flushes the files that a `FlushWorker` sends to this thread. After `stop`, it opens and flushes
+ * no more files, so that others can delete them.
+ */
 export function serveFlushes(scope: FlusherScope): void {
-  scope.onmessage = async ({ data }: MessageEvent<{ id: number; file: FileSystemFileHandle }>) => {
+  let isStopped = false;
+  scope.onmessage = async ({ data }: MessageEvent<Request>) => {
+    if (data === "stop") isStopped = true;
+    if (data === "stop" || isStopped) return;
     const { id, file } = data;
     try {
-      await flushFile(file);
+      await flushFile(file, () => isStopped);
       scope.postMessage({ id });
     } catch (error) {
       scope.postMessage({ id, error });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { StoreError } from "../../src/error.ts";
-import { Flusher } from "../../src/worker/flusher.ts";
+import { Flusher, serveFlushes } from "../../src/worker/flusher.ts";
 import { hasOpfs } from "../conformance/packed-backend.browser.ts";
 
 const OPFS = await hasOpfs();
@@ -117,6 +117,31 @@ test("if no worker starts, this thread flushes itself, and starts no second work
     expect(await state(flushing)).toBe("unavailable");
   }
   expect(workers).toHaveLength(1);
+});
+
+test("after `stop`, the worker opens and flushes no more files", async () => {
+  const log: string[] = [];
+  const fileOf = (name: string): FileSystemFileHandle =>
+    ({
+      async createSyncAccessHandle() {
+        log.push(`open ${name}`);
+        return { flush: () => log.push(`flush ${name}`), close: () => log.push(`close ${name}`) };
+      },
+      getFile: async () => new File([], name),
+    }) as unknown as FileSystemFileHandle;
+  const scope: Parameters<typeof serveFlushes>[0] = {
+    onmessage: null,
+    postMessage: (message) => log.push(JSON.stringify(message)),
+  };
+  serveFlushes(scope);
+  const send = (data: unknown): void => scope.onmessage?.(new MessageEvent("message", { data }));
+  send({ id: 0, file: fileOf("a") });
+  await expect.poll(() => log).toEqual(['"ready"', "open a", "flush a", "close a", '{"id":0}']);
+  log.length = 0;
+  send({ id: 1, file: fileOf("b") });
+  send("stop");
+  send({ id: 2, file: fileOf("c") });
+  await expect.poll(() => log).toEqual(["open b", "close b", '{"id":1}']);
 });
 
 test.skipIf(!OPFS)("a pack that is opened again while its first opening fails can still be deleted (OPFS)", async () => {
