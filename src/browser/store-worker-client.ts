@@ -1,5 +1,6 @@
 import { type Remote as ComlinkRemote, wrap } from "comlink";
 import { StoreError } from "../error.ts";
+import { pause } from "../pause.ts";
 import { ResourceStack } from "../resource-stack.ts";
 import type { StoreApi } from "../thread/store-api.ts";
 import { handleThrownErrors } from "../thread/thrown-errors.ts";
@@ -14,6 +15,12 @@ import { watchLife } from "./worker-life.ts";
 const START_TIMEOUT = 30_000;
 /** Milliseconds that a worker may take to release its storage. */
 const CLOSING_TIME = 10_000;
+/**
+ * Milliseconds from the answer to `close` to the end of the worker. The worker has just terminated
+ * its own workers. Chromium (seen in 156) never frees the thread and the memory of a worker whose
+ * parent is terminated shortly after it.
+ */
+const ENDING_TIME = 150;
 
 /** The page's connection to the store's thread: usually the store worker. */
 export interface StoreConnection {
@@ -102,6 +109,7 @@ export class StoreWorker implements StoreConnection {
   async close(): Promise<void> {
     try {
       await untilAborted(this.call(this.api.close()), AbortSignal.timeout(CLOSING_TIME));
+      await pause(ENDING_TIME);
     } catch {
       // The worker is already gone, or it is blocked. In both cases, it can be terminated.
     }

@@ -21,7 +21,7 @@ export interface HashEngine {
   /** Starts to cut and hash one blob. */
   cutter(): Promise<BlobCutter>;
 
-  /** Rejects running and later calls with `closed`. Workers, if any, end with this thread. */
+  /** Ends the workers, if there are any. Running calls reject with `closed`. */
   close(): void;
 }
 

@@ -61,7 +61,7 @@ export class PoolMember {
         if (reply.kind === "done") call?.resolve(reply);
         else call?.reject(new StoreError("internal", `a hash worker failed: ${reply.message}`));
       },
-      (error) => this.terminate(error),
+      (error) => this.#lose(error),
     );
   }
 
@@ -112,24 +112,14 @@ export class PoolMember {
     });
   }
 
-  /**
-   * Rejects running and later calls. The worker stays until its parent thread ends. Chromium (seen
-   * in 156) never frees the thread and the memory of a worker whose parent is terminated shortly
-   * after the worker itself.
-   */
   close(): void {
-    this.#fail(new StoreError("closed", "the hash workers are closed"));
+    this.#lose(new StoreError("closed", "the hash workers are closed"));
   }
 
-  /** Ends the worker, and rejects running and later calls. */
-  terminate(error: StoreError): void {
-    this.#fail(error);
-    this.#worker.terminate();
-  }
-
-  #fail(error: StoreError): void {
+  #lose(error: StoreError): void {
     this.#error ??= error;
     for (const id of [...this.#calls.keys()]) this.#settle(id)?.reject(this.#error);
+    this.#worker.terminate();
   }
 
   #settle(id: number): Call | undefined {

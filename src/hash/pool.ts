@@ -64,8 +64,7 @@ export class HashPool implements HashEngine {
       while (this.#members.length < size) this.#members.push(new PoolMember(spawn()));
     } catch (error) {
       // The caller gets no pool that it could close.
-      const reason = new StoreError("unavailable", "not all hash workers could be started", { cause: error });
-      for (const member of this.#members) member.terminate(reason);
+      this.close();
       throw error;
     }
   }

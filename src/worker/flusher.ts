@@ -7,13 +7,11 @@ export const FLUSHER_NAME = "tvix-store-web flush";
 /**
  * Flushes everything that was written to a file, through any handle, to the disk. Nobody may have
  * the file open.
- *
- * @param isStopped whether the flush is no longer wanted when the file is open
  */
-export async function flushFile(file: FileSystemFileHandle, isStopped = () => false): Promise<void> {
+export async function flushFile(file: FileSystemFileHandle): Promise<void> {
   const opened = await OpenFile.open(file);
   try {
-    if (!isStopped()) opened.flush();
+    opened.flush();
   } finally {
     await opened.close();
   }
@@ -38,8 +36,8 @@ export class Flusher {
   }
 
   /**
-   * Flushes that are not done reject with `closed`. The worker stays until this thread ends, like a
-   * hash worker (see `PoolMember.close`). The next file starts a new worker.
+   * Ends the worker. Flushes that are not done reject with `closed`. The next file starts a new
+   * worker.
    */
   close(): void {
     this.#running?.end();
@@ -103,7 +101,7 @@ class FlushWorker {
     const closed = new StoreError("closed", "the store was closed");
     this.#endStart(closed);
     this.#fail(closed);
-    this.#worker?.postMessage("stop");
+    this.#worker?.terminate();
   }
 
   #settle({ id, error }: Exclude<Reply, "ready">): void {
@@ -126,20 +124,12 @@ interface FlusherScope {
   postMessage(message: unknown): void;
 }
 
-type Request = "stop" | { readonly id: number; readonly file: FileSystemFileHandle };
-
-/**
- * Flushes the files that a `FlushWorker` sends to this thread. After `stop`, it opens and flushes
- * no more files, so that others can delete them.
- */
+/** Flushes the files that a `FlushWorker` sends to this thread. */
 export function serveFlushes(scope: FlusherScope): void {
-  let isStopped = false;
-  scope.onmessage = async ({ data }: MessageEvent<Request>) => {
-    if (data === "stop") isStopped = true;
-    if (data === "stop" || isStopped) return;
+  scope.onmessage = async ({ data }: MessageEvent<{ id: number; file: FileSystemFileHandle }>) => {
     const { id, file } = data;
     try {
-      await flushFile(file, () => isStopped);
+      await flushFile(file);
       scope.postMessage({ id });
     } catch (error) {
       scope.postMessage({ id, error });

@@ -111,16 +111,15 @@ describe("streams", () => {
 
 describe("a worker", () => {
   test.each([
-    ["dies", ({ lose }: ReturnType<typeof idle>) => lose(new StoreError("unavailable", "it died")), "unavailable", 1],
-    // It ends with its parent.
-    ["is closed", ({ member }: ReturnType<typeof idle>) => member.close(), "closed", 0],
-  ])("that %s fails its calls and all later ones", async (_, end, code, terminations) => {
+    ["dies", ({ lose }: ReturnType<typeof idle>) => lose(new StoreError("unavailable", "it died")), "unavailable"],
+    ["is closed", ({ member }: ReturnType<typeof idle>) => member.close(), "closed"],
+  ])("that %s fails its calls and all later ones, and is ended", async (_, end, code) => {
     const its = idle();
     const calls = [1, 2].map((stream) => its.member.call<"digest">(digest(stream), [], 10));
     expect(its.member.lost).toBe(false);
     end(its);
     for (const call of calls) await expect(call).rejects.toMatchObject({ code });
-    expect([its.member.load, its.member.lost, its.terminate.mock.calls.length]).toEqual([0, true, terminations]);
+    expect([its.member.load, its.member.lost, its.terminate.mock.calls.length]).toEqual([0, true, 1]);
     await expect(its.member.call<"digest">(digest(3))).rejects.toMatchObject({ code });
     expect(its.requests.length).toBe(2);
     expect(its.member.load).toBe(0);

@@ -173,7 +173,7 @@ test("a dead worker fails only its own jobs, and is replaced", async () => {
   expect(await safe).toEqual(await new InlineHashEngine().blake3Many([blob]));
 });
 
-test("closing rejects running and later jobs, and leaves the workers to the end of the thread", async () => {
+test("closing ends the workers, and rejects running and later jobs", async () => {
   const { pool, workers } = fakePool(2);
   const stream = await pool.stream("sha256");
   for (const worker of workers) worker.held.add("many");
@@ -184,7 +184,7 @@ test("closing rejects running and later jobs, and leaves the workers to the end 
   await expect(stream.digest()).rejects.toMatchObject({ code: "closed" });
   await expect(pool.stream("sha256")).rejects.toMatchObject({ code: "closed" });
   await expect(pool.blake3Many([new Uint8Array(1)])).rejects.toMatchObject({ code: "closed" });
-  expect(workers.map(({ terminated }) => terminated)).toEqual([false, false]);
+  expect(workers.map(({ terminated }) => terminated)).toEqual([true, true]);
 });
 
 test("a pool whose third worker can't be started ends the other two", () => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { StoreError } from "../../src/error.ts";
-import { Flusher, serveFlushes } from "../../src/worker/flusher.ts";
+import { Flusher } from "../../src/worker/flusher.ts";
 import { hasOpfs } from "../conformance/packed-backend.browser.ts";
 
 const OPFS = await hasOpfs();
@@ -13,6 +13,7 @@ interface FakeWorker {
   onmessage: ((event: MessageEvent) => void) | null;
   onerror: ((event: Event) => void) | null;
   readonly asked: { id: number }[];
+  isTerminated: boolean;
 }
 
 /** Replaces workers by fakes that do nothing on their own. Returns the list of started fakes. */
@@ -22,11 +23,15 @@ function fakeWorkers(): FakeWorker[] {
     onmessage: FakeWorker["onmessage"] = null;
     onerror: FakeWorker["onerror"] = null;
     readonly asked: { id: number }[] = [];
+    isTerminated = false;
     constructor() {
       started.push(this);
     }
     postMessage(message: { id: number }): void {
       this.asked.push(message);
+    }
+    terminate(): void {
+      this.isTerminated = true;
     }
   }
   globalThis.Worker = Fake as unknown as typeof Worker;
@@ -56,12 +61,13 @@ async function state(promise: Promise<unknown>): Promise<unknown> {
 
 describe("a flush rejects when the flusher is closed", () => {
   test("while its worker starts", async () => {
-    fakeWorkers();
+    const workers = fakeWorkers();
     const flusher = new Flusher();
     const flushing = flusher.flush(FILE);
     expect(await state(flushing)).toBe("waits");
     flusher.close();
     expect(await state(flushing)).toBe("closed");
+    expect(workers[0]?.isTerminated).toBe(true);
   });
 
   test("at the moment when its worker is ready", async () => {
@@ -117,31 +123,6 @@ test("if no worker starts, this thread flushes itself, and starts no second work
     expect(await state(flushing)).toBe("unavailable");
   }
   expect(workers).toHaveLength(1);
-});
-
-test("after `stop`, the worker opens and flushes no more files", async () => {
-  const log: string[] = [];
-  const fileOf = (name: string): FileSystemFileHandle =>
-    ({
-      async createSyncAccessHandle() {
-        log.push(`open ${name}`);
-        return { flush: () => log.push(`flush ${name}`), close: () => log.push(`close ${name}`) };
-      },
-      getFile: async () => new File([], name),
-    }) as unknown as FileSystemFileHandle;
-  const scope: Parameters<typeof serveFlushes>[0] = {
-    onmessage: null,
-    postMessage: (message) => log.push(JSON.stringify(message)),
-  };
-  serveFlushes(scope);
-  const send = (data: unknown): void => scope.onmessage?.(new MessageEvent("message", { data }));
-  send({ id: 0, file: fileOf("a") });
-  await expect.poll(() => log).toEqual(['"ready"', "open a", "flush a", "close a", '{"id":0}']);
-  log.length = 0;
-  send({ id: 1, file: fileOf("b") });
-  send("stop");
-  send({ id: 2, file: fileOf("c") });
-  await expect.poll(() => log).toEqual(["open b", "close b", '{"id":1}']);
 });
 
 test.skipIf(!OPFS)("a pack that is opened again while its first opening fails can still be deleted (OPFS)", async () => {

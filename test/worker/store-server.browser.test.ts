@@ -17,8 +17,6 @@ test.each(["worker", "database", "channel", "transaction"])("a failed step of `o
   for (let isOpen = false; !isOpen; ) {
     const { failing, hasFailed } = failAt(kind, failures);
     const resources = watchResources(failing);
-    // The hash workers end with the thread.
-    const left = async () => (await resources.left()).filter((kind) => kind !== "worker");
     const server = makeServer();
     try {
       await server.open(name, OPTIONS);
@@ -26,12 +24,12 @@ test.each(["worker", "database", "channel", "transaction"])("a failed step of `o
       isOpen = !hasFailed();
     } catch (error) {
       expect(hasFailed(), String(error)).toBe(true);
-      await expect.poll(left).toEqual([]);
+      await expect.poll(() => resources.left()).toEqual([]);
       await expect(server.maintenance.usage()).rejects.toMatchObject({ code: "closed" });
     } finally {
       if (isOpen) expect(resources.acquired).toEqual({ worker: 2, channel: 1, database: 1 });
       await server.close();
-      await expect.poll(left).toEqual([]);
+      await expect.poll(() => resources.left()).toEqual([]);
       resources.restore();
     }
     failures++;
