@@ -37,7 +37,6 @@ function inBrowser(
     test: {
       name,
       include: ["test/**/*.browser.test.ts"],
-      setupFiles: ["test/setup/collect-garbage.ts"],
       globalSetup: ["test/conformance/daemon-for-browser.ts", "test/conformance/cache-for-browser.ts"],
       testTimeout: 60_000,
       hookTimeout: 60_000,

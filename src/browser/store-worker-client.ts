@@ -18,9 +18,11 @@ const CLOSING_TIME = 10_000;
 /**
  * Milliseconds from the answer to `close` to the end of the worker. The worker has just terminated
  * its own workers. Chromium (seen in 156) never frees the thread and the memory of a worker whose
- * parent is terminated shortly after it.
+ * parent is terminated shortly after it. Only Chromium has `userAgentData`; in WebKit, the wait
+ * made a later deletion of the store wait for ever at times.
  */
 const ENDING_TIME = 150;
+const IS_CHROMIUM = typeof navigator !== "undefined" && "userAgentData" in navigator;
 
 /** The page's connection to the store's thread: usually the store worker. */
 export interface StoreConnection {
@@ -109,7 +111,7 @@ export class StoreWorker implements StoreConnection {
   async close(): Promise<void> {
     try {
       await untilAborted(this.call(this.api.close()), AbortSignal.timeout(CLOSING_TIME));
-      await pause(ENDING_TIME);
+      if (IS_CHROMIUM) await pause(ENDING_TIME);
     } catch {
       // The worker is already gone, or it is blocked. In both cases, it can be terminated.
     }
