@@ -5,7 +5,6 @@ import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { connectCacheCastore } from "../../src/backends/cache-castore.ts";
 import { createMemoryStore, MemoryChunkStore, MemoryDirectoryStore } from "../../src/backends/memory.ts";
 import { EMPTY_BYTES, toBase64Url } from "../../src/bytes.ts";
-import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { digestKey, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import { encodeNode } from "../../src/castore/directory-codec.ts";
@@ -19,6 +18,7 @@ import { narUrl, renderNarInfo } from "../../src/store/nar-info.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
 import { type SubstituteOptions, substitutePaths } from "../../src/store/substitute.ts";
+import { withMethods } from "../castore/with-methods.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 import { serviceFlags } from "../setup/service-flags.ts";
 import { importFiles } from "../store/fixtures.ts";
@@ -204,16 +204,12 @@ describe("the second version of a path, which differs in one percent", () => {
     const to = await withFirst();
     const read: number[] = [];
     const { blobs } = to;
-    const watched: BlobService = {
-      stat: (digests, options) => blobs.stat(digests, options),
-      create: (options) => blobs.create(options),
-      putMany: (contents, options) => blobs.putMany(contents, options),
-      readMany: (digests, options) => blobs.readMany(digests, options),
+    const watched = withMethods(blobs, {
       open(digest, options) {
         read.push(1);
         return blobs.open(digest, options);
       },
-    };
+    });
     const daemon = await startServer(
       { host: "127.0.0.1", port: 0 },
       // This counts the reads of RPC calls, not those of the daemon itself.

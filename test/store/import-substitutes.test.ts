@@ -14,6 +14,7 @@ import { renderNar } from "../../src/store/nar.ts";
 import { narUrl } from "../../src/store/nar-info.ts";
 import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
 import { type SubstituteOptions, substitutePaths } from "../../src/store/substitute.ts";
+import { withMethods } from "../castore/with-methods.ts";
 import { pseudoRandom } from "../conformance/content.ts";
 import type { Script, Step } from "../setup/flaky-script.ts";
 import { type FlakyServer, startFlakyServer } from "../setup/flaky-server.ts";
@@ -229,11 +230,7 @@ describe("an import settles after everything that it started has ended", () => {
     let calls = 0;
     const to: StoreServices = {
       ...store,
-      blobs: {
-        stat: (digests, options) => store.blobs.stat(digests, options),
-        open: (digest, options) => store.blobs.open(digest, options),
-        readMany: (digests, options) => store.blobs.readMany(digests, options),
-        putMany: (contents, options) => store.blobs.putMany(contents, options),
+      blobs: withMethods(store.blobs, {
         async create(options) {
           const writer = await store.blobs.create(options);
           open.add(writer);
@@ -256,7 +253,7 @@ describe("an import settles after everything that it started has ended", () => {
           };
           return watching;
         },
-      },
+      }),
       pathInfos: {
         put: (info, options) => store.pathInfos.put(info, options),
         list: (options) => store.pathInfos.list(options),

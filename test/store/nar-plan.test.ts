@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
-import type { BlobService } from "../../src/castore/blob-service.ts";
 import { digestKey } from "../../src/castore/digest.ts";
 import { makeDirectory } from "../../src/castore/directory.ts";
 import { directoryNode } from "../../src/castore/directory-codec.ts";
@@ -10,6 +9,7 @@ import type { CastoreServices } from "../../src/castore/services.ts";
 import { listNar } from "../../src/nix/nar-listing.ts";
 import { narSize, renderNar } from "../../src/store/nar.ts";
 import { listNode } from "../../src/store/nar-listing.ts";
+import { withMethods } from "../castore/with-methods.ts";
 import { collect } from "./fixtures.ts";
 
 const LARGE = 3_000_000;
@@ -124,10 +124,7 @@ describe("a range of a NAR equals that part of the whole NAR", () => {
   test("content before the range is not read", async () => {
     const asked: string[] = [];
     const { blobs } = castore;
-    const spy: BlobService = {
-      stat: (digests, options) => blobs.stat(digests, options),
-      create: (options) => blobs.create(options),
-      putMany: (contents, options) => blobs.putMany(contents, options),
+    const spy = withMethods(blobs, {
       readMany(digests, options) {
         asked.push(...digests.map(digestKey));
         return blobs.readMany(digests, options);
@@ -136,7 +133,7 @@ describe("a range of a NAR equals that part of the whole NAR", () => {
         asked.push(`${digestKey(digest)} ${options?.offset} ${options?.length}`);
         return blobs.open(digest, options);
       },
-    };
+    });
     await range(whole.length - 120, 100, { ...castore, blobs: spy });
     expect(asked).toEqual([digestKey((await file(utf8("#!/bin/sh"))).digest)]);
     asked.length = 0;
@@ -174,15 +171,11 @@ describe("a range far inside a file is found without reading up to it", () => {
   test("if the content is there", async () => {
     const real = claimed((await file(utf8("0123456789"))).digest);
     const { blobs } = castore;
-    const huge: BlobService = {
-      stat: (digests, options) => blobs.stat(digests, options),
-      create: (options) => blobs.create(options),
-      putMany: (contents, options) => blobs.putMany(contents, options),
-      readMany: (digests, options) => blobs.readMany(digests, options),
+    const huge = withMethods(blobs, {
       // Each byte tells its offset.
       open: async (_, { offset = 0, length = SIZE } = {}) =>
         new Blob([Uint8Array.from({ length: Math.min(length, SIZE - offset) }, (_, i) => (offset + i) % 251)]).stream(),
-    };
+    });
     const part = await collect(renderNar({ ...castore, blobs: huge }, real, { range: { offset: 2 ** 49, length: 100 } }));
     // The content starts at offset 96, after the NAR's header.
     expect([...part]).toEqual([...Array(100).keys()].map((i) => (2 ** 49 - 96 + i) % 251));

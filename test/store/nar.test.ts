@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { concatBytes, equalBytes, utf8 } from "../../src/bytes.ts";
-import type { BlobService } from "../../src/castore/blob-service.ts";
 import { type Digest, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
 import { type Directory, makeDirectory } from "../../src/castore/directory.ts";
 import { directoryNode } from "../../src/castore/directory-codec.ts";
@@ -13,6 +12,7 @@ import { NarWriter } from "../../src/nix/nar-writer.ts";
 import type { Progress } from "../../src/progress.ts";
 import { calculateNar, checkNar, narSize, renderNar } from "../../src/store/nar.ts";
 import { iterate } from "../../src/stream.ts";
+import { withMethods } from "../castore/with-methods.ts";
 import { collect, engine, failure } from "./fixtures.ts";
 
 /** Bytes that don't repeat early, so chunks differ. */
@@ -47,10 +47,7 @@ function watched(castore: CastoreServices): {
   const unverified: boolean[] = [];
   let cancelled = false;
   const { blobs } = castore;
-  const spy: BlobService = {
-    stat: (digests, options) => blobs.stat(digests, options),
-    create: (options) => blobs.create(options),
-    putMany: (contents, options) => blobs.putMany(contents, options),
+  const spy = withMethods(blobs, {
     readMany(digests, options) {
       read.push([...digests]);
       unverified.push(options?.unverified ?? false);
@@ -78,7 +75,7 @@ function watched(castore: CastoreServices): {
         )
       );
     },
-  };
+  });
   return { castore: { ...castore, blobs: spy }, read, opened, unverified, cancelled: () => cancelled };
 }
 
@@ -326,16 +323,12 @@ describe("checkNar", () => {
     const { castore, info } = await stored(noise(100, 1));
     const damage = new StoreError("corrupt", "the blob is damaged");
     const { blobs } = castore;
-    const damaged: BlobService = {
-      stat: (digests, options) => blobs.stat(digests, options),
-      create: (options) => blobs.create(options),
-      putMany: (contents, options) => blobs.putMany(contents, options),
-      open: (digest, options) => blobs.open(digest, options),
+    const damaged = withMethods(blobs, {
       async readMany(digests, options) {
         if (!options?.unverified) throw damage;
         return digests.map(() => noise(100, 2));
       },
-    };
+    });
     expect(await failure(checkNar({ ...castore, blobs: damaged }, engine, info))).toBe(damage);
   });
 
@@ -390,13 +383,9 @@ test("other tasks run while one large file is rendered", async () => {
       { highWaterMark: 0 },
     );
   };
-  const instant: BlobService = {
+  const instant = withMethods(blobs, {
     open,
-    stat: (digests, options) => blobs.stat(digests, options),
-    readMany: (digests, options) => blobs.readMany(digests, options),
-    create: (options) => blobs.create(options),
-    putMany: (contents, options) => blobs.putMany(contents, options),
-  };
+  });
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   for await (const _ of iterate(renderNar({ ...castore, blobs: instant }, node)));

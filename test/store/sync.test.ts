@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createMemoryStore, MemoryChunkStore } from "../../src/backends/memory.ts";
 import { utf8 } from "../../src/bytes.ts";
-import type { BlobService } from "../../src/castore/blob-service.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { type Digest, digestKey, digestOf, formatDigest } from "../../src/castore/digest.ts";
 import type { DirectorySizeRule } from "../../src/castore/directory.ts";
@@ -16,6 +15,7 @@ import { calculateNar } from "../../src/store/nar.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import type { LocalStoreServices, StoreServices } from "../../src/store/services.ts";
 import { copyBetweenStores } from "../../src/store/sync.ts";
+import { withMethods } from "../castore/with-methods.ts";
 import { engine, failure, importFiles, SAMPLE, Source, sampleNar, withSizeRule } from "./fixtures.ts";
 
 async function sampleStore(sizeRule?: DirectorySizeRule): Promise<LocalStoreServices> {
@@ -36,10 +36,7 @@ function watched(store: StoreServices): { store: StoreServices; moved: Set<strin
   const moved = new Set<string>();
   const { blobs } = store;
   const note = (digest: Digest): void => void moved.add(digestKey(digest));
-  const spy: BlobService = {
-    stat: (digests, options) => blobs.stat(digests, options),
-    create: (options) => blobs.create(options),
-    putMany: (contents, options) => blobs.putMany(contents, options),
+  const spy = withMethods(blobs, {
     readMany(digests, options) {
       digests.forEach(note);
       return blobs.readMany(digests, options);
@@ -48,7 +45,7 @@ function watched(store: StoreServices): { store: StoreServices; moved: Set<strin
       note(digest);
       return blobs.open(digest, options);
     },
-  };
+  });
   return { store: { ...store, blobs: spy }, moved };
 }
 

@@ -7,6 +7,7 @@ import { type Digest, digestOf } from "../../../src/castore/digest.ts";
 import { blobHandlers, blobSliceHandlers } from "../../../src/node/rpc/blob-handlers.ts";
 import { BlobService as BlobRpc } from "../../../src/wire/gen/tvix/castore/v1/rpc_blobstore_pb.ts";
 import { BlobSliceService } from "../../../src/wire/gen/tvix_store_web/castore/v1/rpc_blob_slices_pb.ts";
+import { withMethods } from "../../castore/with-methods.ts";
 import { pseudoRandom } from "../../conformance/content.ts";
 
 const KIB = 1024;
@@ -24,18 +25,6 @@ function clientsOf(service: BlobService) {
     router.service(BlobRpc, blobHandlers(service)).service(BlobSliceService, blobSliceHandlers(service));
   });
   return { blobs: createClient(BlobRpc, transport), slices: createClient(BlobSliceService, transport) };
-}
-
-/** The blob service with other methods. */
-function withMethods(methods: Partial<BlobService>): BlobService {
-  return {
-    stat: (digests, options) => blobs.stat(digests, options),
-    open: (digest, options) => blobs.open(digest, options),
-    create: (options) => blobs.create(options),
-    putMany: (contents, options) => blobs.putMany(contents, options),
-    readMany: (digests, options) => blobs.readMany(digests, options),
-    ...methods,
-  };
 }
 
 async function collect(messages: AsyncIterable<{ data: Uint8Array }>): Promise<Uint8Array[]> {
@@ -81,7 +70,7 @@ describe("Stat", () => {
     [100_001, 0],
   ])("of %d chunks tells %d", async (count, told) => {
     const chunk = { digest: MISSING, size: 1 };
-    const { stat } = blobHandlers(withMethods({ stat: async () => [{ chunks: Array(count).fill(chunk) }] }));
+    const { stat } = blobHandlers(withMethods(blobs, { stat: async () => [{ chunks: Array(count).fill(chunk) }] }));
     // To send so many chunks would take seconds.
     const context = { signal: new AbortController().signal } as HandlerContext;
     const { chunks } = await stat({ digest: MISSING, sendChunks: true, sendBao: false }, context);
@@ -95,7 +84,7 @@ describe("Stat", () => {
     // Each group is 1 MiB, and each pair of groups has a node.
     const nodes = new Uint8Array((mebibytes - 1) * 64);
     const stats: BlobStat[] = [{ chunks: [], outboard: { size: mebibytes * 1024 * KIB, groupSize: 1024 * KIB, nodes } }];
-    const { blobs: client } = clientsOf(withMethods({ stat: async () => stats }));
+    const { blobs: client } = clientsOf(withMethods(blobs, { stat: async () => stats }));
     const { bao } = await client.stat({ digest: MISSING, sendBao: true });
     expect(bao.length).toBe(isTold ? nodes.length + 16 : 0);
   });
@@ -105,7 +94,7 @@ describe("Read", () => {
   const messagesOf = async (sizes: readonly number[]) => {
     const pieces = sizes.map((size, i) => pseudoRandom(size, i));
     const stream = () => ReadableStream.from(pieces) as ReadableStream<Uint8Array>;
-    const { blobs: client } = clientsOf(withMethods({ open: async () => stream() }));
+    const { blobs: client } = clientsOf(withMethods(blobs, { open: async () => stream() }));
     const messages = await collect(client.read({ digest: MISSING }));
     expect(Buffer.compare(concatBytes(messages), concatBytes(pieces))).toBe(0);
     return messages.map(({ length }) => length);
@@ -130,7 +119,7 @@ describe("Put", () => {
 
   test("stores the messages as one blob, and ignores empty ones", async () => {
     const written: number[] = [];
-    const watched = withMethods({
+    const watched = withMethods(blobs, {
       create: async (options) => {
         const writer = await blobs.create(options);
         const write = writer.write.bind(writer);
@@ -151,7 +140,7 @@ describe("Put", () => {
   test("that fails aborts the blob, with the reason", async () => {
     const failure = new ConnectError("the disk is full", Code.ResourceExhausted);
     const aborted: unknown[] = [];
-    const failing = withMethods({
+    const failing = withMethods(blobs, {
       create: async () => ({
         write: () => Promise.reject(failure),
         close: () => expect.fail("it was closed"),
@@ -177,7 +166,7 @@ describe("Put", () => {
 
 describe("ReadSlice", () => {
   test("is not implemented if the store has no outboard", async () => {
-    const { slices } = clientsOf(withMethods({ stat: async () => [{ chunks: [] }] }));
+    const { slices } = clientsOf(withMethods(blobs, { stat: async () => [{ chunks: [] }] }));
     expect(await codeOf(collect(slices.readSlice({ digest: MISSING, offset: 0n, length: 1n })))).toBe(Code.Unimplemented);
   });
 
@@ -197,7 +186,7 @@ describe("ReadSlice", () => {
 
   test("fails if the content vanishes meanwhile", async () => {
     const [digest = MISSING] = await blobs.putMany([CONTENT]);
-    const { slices } = clientsOf(withMethods({ open: async () => undefined }));
+    const { slices } = clientsOf(withMethods(blobs, { open: async () => undefined }));
     expect(await codeOf(collect(slices.readSlice({ digest, offset: 0n, length: 1n })))).toBe(Code.NotFound);
   });
 });
