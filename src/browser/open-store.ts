@@ -66,10 +66,12 @@ export async function openStore(name: string, options: OpenStoreOptions = {}): P
   };
   return acquiring(async (acquired) => {
     const worker = await StoreWorker.start(createWorker(options.workerUrl), options.signal);
-    // If a step fails, the worker is terminated without a call to `close`: a worker that waits for
-    // its database would not answer.
+    // Without a call to `close`: a worker that waits for its database would not answer.
     acquired.defer(() => worker.terminate());
     const report = await waited(worker, options, (port) => worker.api.open(name, openOptions, transfer(port, [port])));
+    // The worker has its database open now. If it were terminated, WebKit could miss the end of the
+    // connection, and a deletion of the store would then wait for ever.
+    acquired.defer(() => worker.close());
     const changes = acquired.use(changeChannel(name));
     const store = new Store(name, worker, changes, { ...report, evicted: wasEvicted(name, report.id) });
     worker.watchStorage(store, (what) => {
