@@ -1,9 +1,11 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { MemoryChunkStore } from "../../src/backends/memory.ts";
 import { equalBytes } from "../../src/bytes.ts";
+import { type ChunkMeta, type ReadBlobOptions, SMALL_BLOB_LIMIT } from "../../src/castore/blob-service.ts";
 import type { BlobEntry } from "../../src/castore/chunk-store.ts";
 import { ChunkedBlobService } from "../../src/castore/chunked-blobs.ts";
 import { type Digest, digestKey, digestOf, EMPTY_DIGEST } from "../../src/castore/digest.ts";
+import type { HashEngine } from "../../src/hash/engine.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { checkOutboard, decodeOutboard, encodeOutboard } from "../../src/hash/outboard.ts";
 import { pseudoRandom, readAll } from "../conformance/content.ts";
@@ -106,6 +108,130 @@ describe("a range of a stored blob", () => {
       await expect(service().open(digest, bad)).rejects.toMatchObject({ code: "invalid" });
       await expect(service().open(EMPTY_DIGEST, bad)).rejects.toMatchObject({ code: "invalid" });
     }
+  });
+});
+
+describe("a blob that is read whole", () => {
+  const damaged = { code: "corrupt" };
+  /** Short enough for `readMany`, and more than one chunk. */
+  const whole = content.subarray(0, 1_000_000);
+
+  beforeEach(async () => {
+    [digest] = (await service().putMany([whole])) as [Digest];
+  });
+
+  const read = async (options?: ReadBlobOptions): Promise<Uint8Array | undefined> => readAll(await service().open(digest, options));
+
+  /** Changes one byte in the middle of the blob. */
+  function damage(): Uint8Array {
+    const { chunks } = entry();
+    const bytes = store.chunks.get(digestKey(chunks[1]?.digest as Digest)) as Uint8Array;
+    const at = bytes.length >> 1;
+    bytes[at] = (bytes[at] as number) ^ 4;
+    const changed = whole.slice();
+    changed[(chunks[0]?.size as number) + at] = bytes[at] as number;
+    return changed;
+  }
+
+  test("is refused if a chunk is damaged, however it is read", async () => {
+    damage();
+    await expect(read()).rejects.toMatchObject(damaged);
+    await expect(service().readMany([digest])).rejects.toMatchObject(damaged);
+    store.blobs.set(digestKey(digest), { chunks: entry().chunks });
+    await expect(read()).rejects.toMatchObject(damaged);
+  });
+
+  test("is refused if it is one damaged chunk", async () => {
+    const [small] = (await service().putMany([content.subarray(0, 1000)])) as [Digest];
+    store.chunks.set(digestKey(small), content.slice(1, 1001));
+    await expect(service().readMany([small])).rejects.toMatchObject(damaged);
+    await expect(service().open(small)).rejects.toMatchObject(damaged);
+    expect(await service().readMany([small], { unverified: true })).toEqual([content.slice(1, 1001)]);
+  });
+
+  test("is not checked if the caller checks it, unless only a range is read", async () => {
+    const changed = damage();
+    expect(equalBytes((await read({ unverified: true })) ?? new Uint8Array(0), changed)).toBe(true);
+    const [together] = await service().readMany([digest], { unverified: true });
+    expect(equalBytes(together ?? new Uint8Array(0), changed)).toBe(true);
+    const { size } = entry().chunks[0] as ChunkMeta;
+    for (const part of [{ offset: 1 }, { offset: size, length: whole.length - size }, { length: whole.length - 1 }])
+      await expect(read({ ...part, unverified: true })).rejects.toMatchObject(damaged);
+  });
+
+  test("is refused if its list has the chunks of another blob", async () => {
+    const { chunks, bao } = entry();
+    for (const list of [[...chunks].reverse(), chunks.slice(1)]) {
+      for (const spoilt of [{ chunks: list }, { chunks: list, bao }]) {
+        store.blobs.set(digestKey(digest), spoilt);
+        await expect(read()).rejects.toMatchObject(damaged);
+        await expect(service().readMany([digest])).rejects.toMatchObject(damaged);
+      }
+    }
+  });
+
+  test("is refused if a listed chunk is missing or has another length, even unverified", async () => {
+    const { chunks } = entry();
+    const [first, second] = chunks.map((chunk) => digestKey(chunk.digest)) as [string, string];
+    const bytes = store.chunks.get(first) as Uint8Array;
+    store.chunks.set(first, bytes.slice(1));
+    for (const unverified of [true, false]) {
+      await expect(read({ unverified })).rejects.toMatchObject(damaged);
+      await expect(service().readMany([digest], { unverified })).rejects.toMatchObject(damaged);
+    }
+    store.chunks.set(first, bytes);
+    store.chunks.delete(second);
+    for (const unverified of [true, false]) {
+      await expect(read({ unverified })).rejects.toMatchObject(damaged);
+      await expect(service().readMany([digest], { unverified })).rejects.toMatchObject(damaged);
+    }
+  });
+
+  test("can't be read at once if it is long", async () => {
+    const chunks = [...entry().chunks, { digest: digestOf(content), size: SMALL_BLOB_LIMIT }];
+    store.blobs.set(digestKey(digest), { chunks });
+    await expect(service().readMany([digest])).rejects.toMatchObject({ code: "invalid" });
+  });
+
+  test.each(["abort", "cancel"] as const)("releases its hash after %s", async (how) => {
+    store.blobs.set(digestKey(digest), { chunks: entry().chunks });
+    const engine = new InlineHashEngine();
+    const streams = vi.spyOn(engine, "stream");
+    const controller = new AbortController();
+    const reader = (await new ChunkedBlobService(store, engine).open(digest, { signal: controller.signal }))?.getReader();
+    await reader?.read();
+    const hash = await (streams.mock.results[0]?.value as ReturnType<HashEngine["stream"]>);
+    const released = vi.spyOn(hash, "abort");
+    if (how === "abort") controller.abort(new Error("enough"));
+    else await reader?.cancel();
+    expect(released).toHaveBeenCalled();
+  });
+});
+
+describe("blobs that are put together", () => {
+  test("are not stored if one has another digest than expected, or the signal was aborted", async () => {
+    const blobs = [content.subarray(0, 10), content.subarray(0, 200_000)];
+    const digests = blobs.map(digestOf);
+    const before = store.chunks.size;
+    const other = digestOf(content.subarray(1));
+    for (const expected of [
+      [other, digests[1] as Digest],
+      [digests[0] as Digest, other],
+    ])
+      await expect(service().putMany(blobs, { expected })).rejects.toMatchObject({ code: "corrupt" });
+    await expect(service().putMany(blobs, { signal: AbortSignal.abort(new Error("stop")) })).rejects.toThrow("stop");
+    expect(store.chunks.size).toBe(before);
+    expect(await service().putMany(blobs, { expected: digests })).toEqual(digests);
+    expect((await service().readMany(digests)).map((bytes) => bytes?.length)).toEqual([10, 200_000]);
+  });
+
+  test("leave out the empty one, which every store has", async () => {
+    const before = store.chunks.size;
+    expect(await service().putMany([new Uint8Array(0)])).toEqual([EMPTY_DIGEST]);
+    expect(store.chunks.size).toBe(before);
+    for (const options of [{}, { unverified: true }])
+      expect(await service().readMany([EMPTY_DIGEST, digestOf(Uint8Array.of(1))], options)).toEqual([new Uint8Array(0), undefined]);
+    expect(await service().stat([EMPTY_DIGEST])).toEqual([{ chunks: [] }]);
   });
 });
 
