@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { Turn } from "../src/turn.ts";
+import { passTurn } from "../src/turn.ts";
 
 /** Turns after which a loop gives up. A request takes a few turns. */
 const MANY_TURNS = 500;
@@ -18,10 +18,9 @@ test("connections are answered while several loops take their turns", async () =
   await once(server, "listening");
   let isAnswered = false;
   const loop = async (): Promise<void> => {
-    const turn = new Turn();
     for (let i = 0; i < MANY_TURNS && !isAnswered; i++) {
       work();
-      await turn.pass();
+      await passTurn();
     }
   };
   const loops = Promise.all([loop(), loop()]);
@@ -36,11 +35,48 @@ test("connections are answered while several loops take their turns", async () =
   server.close();
 });
 
+test("while several loops run, other tasks run after each turn of one loop", async () => {
+  const LOOPS = 5;
+  let works = 0;
+  let most = 0;
+  let left = LOOPS;
+  const loop = async (): Promise<void> => {
+    for (let i = 0; i < 4; i++) {
+      work();
+      works++;
+      await passTurn();
+    }
+    left--;
+  };
+  const loops = Array.from({ length: LOOPS }, loop);
+  for (let before = works; left > 0; before = works) {
+    await new Promise((resolve) => setImmediate(resolve));
+    most = Math.max(most, works - before);
+  }
+  await Promise.all(loops);
+  expect(works).toBe(LOOPS * 4);
+  expect(most).toBe(1);
+});
+
+test("each of several loops gets its turns", async () => {
+  const order: number[] = [];
+  const loop = async (id: number): Promise<void> => {
+    for (let i = 0; i < 3; i++) {
+      work();
+      order.push(id);
+      await passTurn();
+    }
+  };
+  await Promise.all([loop(1), loop(2), loop(3)]);
+  expect(order).toEqual([1, 2, 3, 1, 2, 3, 1, 2, 3]);
+});
+
 test("a loop continues at once while its turn is short, and rejects with the reason of an abort", async () => {
   const controller = new AbortController();
-  const turn = new Turn(controller.signal);
-  controller.abort(new Error("enough"));
-  await turn.pass();
   work();
-  await expect(turn.pass()).rejects.toThrow("enough");
+  await passTurn();
+  controller.abort(new Error("enough"));
+  await passTurn(controller.signal);
+  work();
+  await expect(passTurn(controller.signal)).rejects.toThrow("enough");
 });

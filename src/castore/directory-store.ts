@@ -1,5 +1,6 @@
 import { equalBytes } from "../bytes.ts";
 import { isStoreError, StoreError } from "../error.ts";
+import { passTurn } from "../turn.ts";
 import { type Digest, digestKey, digestOf, EMPTY_DIGEST, formatDigest } from "./digest.ts";
 import { childDirectories, type Directory, type DirectorySizeRule, SIZE_RULES } from "./directory.ts";
 import { LeavesToRootValidator } from "./directory-closure.ts";
@@ -95,19 +96,28 @@ export class StoredDirectoryService implements DirectoryService {
 
   async #getMany(digests: readonly Digest[]): Promise<(Directory | undefined)[]> {
     const stored = await this.#store.getMany(digests);
-    return digests.map((digest, i) => {
+    const directories: (Directory | undefined)[] = [];
+    for (const [i, digest] of digests.entries()) {
+      await passTurn();
       const bytes = stored[i];
-      if (!bytes) return equalBytes(digest, EMPTY_DIGEST) ? { entries: [] } : undefined;
-      if (!equalBytes(digestOf(bytes), digest))
-        throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} is damaged: its bytes don't match its digest`);
-      try {
-        return decodeDirectory(bytes);
-      } catch (error) {
-        if (!isStoreError(error, "invalid")) throw error;
-        throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} breaks a rule: ${error.message}`, {
-          cause: error,
-        });
-      }
-    });
+      directories.push(bytes ? checked(digest, bytes) : equalBytes(digest, EMPTY_DIGEST) ? { entries: [] } : undefined);
+    }
+    return directories;
+  }
+}
+
+/**
+ * Decodes a stored directory.
+ *
+ * @throws StoreError `corrupt` if the bytes don't match the digest, or break a rule
+ */
+function checked(digest: Digest, bytes: Uint8Array): Directory {
+  if (!equalBytes(digestOf(bytes), digest))
+    throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} is damaged: its bytes don't match its digest`);
+  try {
+    return decodeDirectory(bytes);
+  } catch (error) {
+    if (!isStoreError(error, "invalid")) throw error;
+    throw new StoreError("corrupt", `stored directory ${formatDigest(digest)} breaks a rule: ${error.message}`, { cause: error });
   }
 }

@@ -1,12 +1,11 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
-import { Turn } from "../turn.ts";
+import { passTurn } from "../turn.ts";
 import type { DecoderLease } from "./decoder-lease.ts";
 import type { DecoderInput, DecoderMemory } from "./decoder-memory.ts";
 
 /** Buffers compressed bytes as they arrive. A decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
-  readonly #turn: Turn;
   readonly #about: DecoderInput;
   #reserved: { readonly memory: DecoderMemory; readonly lease: DecoderLease } | undefined;
   #atEnd: (() => void) | undefined;
@@ -16,7 +15,6 @@ export class CompressedInput {
   constructor(source: AsyncIterator<Uint8Array>, about: DecoderInput) {
     this.#source = source;
     this.#about = about;
-    this.#turn = new Turn(about.signal);
   }
 
   /**
@@ -54,7 +52,7 @@ export class CompressedInput {
    * empty blocks. While they last, the decoder awaits only settled promises.
    */
   turn(): Promise<void> {
-    return this.#turn.pass();
+    return passTurn(this.#about.signal);
   }
 
   /** Bytes that have arrived and were not taken. */

@@ -173,25 +173,31 @@ export type NarListingJsonNode =
  * @throws StoreError `invalid` if a name or a target is not UTF-8, because JSON can't express it
  */
 export function narListingToJson(listing: NarListing): string {
-  return `{"version":1,"root":${nodeToJson(listing.root)}}`;
+  return `${LISTING_START}${nodeToJson(listing.root)}${LISTING_END}`;
 }
+
+/** The text of a listing before and after its root. */
+export const LISTING_START = '{"version":1,"root":';
+export const LISTING_END = "}";
 
 function nodeToJson(node: NarListingNode): string {
-  switch (node.type) {
-    case "regular": {
-      const executable = node.executable ? `,"executable":true` : "";
-      return `{"type":"regular","size":${node.size}${executable},"narOffset":${node.narOffset}}`;
-    }
-    case "symlink":
-      return `{"type":"symlink","target":${bytesToJson(node.target)}}`;
-    case "directory": {
-      const entries = node.entries.map(({ name, node }) => `${bytesToJson(name)}:${nodeToJson(node)}`);
-      return `{"type":"directory","entries":{${entries.join(",")}}}`;
-    }
-  }
+  if (node.type !== "directory") return listedLeafToJson(node);
+  const entries = node.entries.map(({ name, node }) => `${listedTextToJson(name)}:${nodeToJson(node)}`);
+  return `{"type":"directory","entries":{${entries.join(",")}}}`;
 }
 
-function bytesToJson(bytes: Uint8Array): string {
+export function listedLeafToJson(node: Exclude<NarListingNode, { type: "directory" }>): string {
+  if (node.type === "symlink") return `{"type":"symlink","target":${listedTextToJson(node.target)}}`;
+  const executable = node.executable ? `,"executable":true` : "";
+  return `{"type":"regular","size":${node.size}${executable},"narOffset":${node.narOffset}}`;
+}
+
+/**
+ * Writes a name or a target.
+ *
+ * @throws StoreError `invalid` if it is not UTF-8
+ */
+export function listedTextToJson(bytes: Uint8Array): string {
   const text = decodeUtf8Strict(bytes);
   if (text === undefined)
     throw new StoreError("invalid", `a NAR listing can't express a name that is not UTF-8: ${quoteBytes(bytes)}`);

@@ -1,3 +1,5 @@
+import { passTurn } from "../turn.ts";
+
 /**
  * Concurrent operations. Node has four threads for files, so more would only take memory and
  * descriptors.
@@ -31,19 +33,16 @@ export async function inParallel<T, R>(items: readonly T[], work: (item: T) => P
   return results;
 }
 
-/** Items that are handled before other tasks get a turn. */
-const TURN = 64;
-
 /**
  * Calls the synchronous `work` for each item in this thread, and returns the results in order. Lets
- * other tasks run after every 64 items. For files in the system's page cache, Node's thread pool
- * would take five times as long as the work itself.
+ * other tasks run in between. For files in the system's page cache, Node's thread pool would take
+ * five times as long as the work itself.
  */
 export async function inTurns<T, R>(items: readonly T[], work: (item: T) => R): Promise<R[]> {
   const results: R[] = [];
   for (const item of items) {
+    await passTurn();
     results.push(work(item));
-    if (results.length % TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   return results;
 }

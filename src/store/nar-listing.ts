@@ -2,7 +2,7 @@ import type { Digest } from "../castore/digest.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { StoreError } from "../error.ts";
-import type { NarListing, NarListingEntry, NarListingNode } from "../nix/nar-listing.ts";
+import { LISTING_END, LISTING_START, listedLeafToJson, listedTextToJson } from "../nix/nar-listing.ts";
 import {
   NAR_DIRECTORY_OPEN_SIZE,
   NAR_HEADER_SIZE,
@@ -16,10 +16,10 @@ import { DirectoryReader } from "./directory-reader.ts";
 import { checkNarSize } from "./nar-plan.ts";
 import { TreeWalk } from "./tree-walk.ts";
 
-export interface ListNodeOptions {
+export interface RenderListingOptions {
   /**
    * Entries that the tree may have; a million by default. A few directories can describe a tree
-   * that is too large for any memory.
+   * that nobody could ever read.
    */
   maxEntries?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -27,36 +27,49 @@ export interface ListNodeOptions {
 
 const DEFAULT_MAX_ENTRIES = 1_000_000;
 
+/** Characters that are gathered into one piece. */
+const PIECE = 64 * 1024;
+
 /**
- * Lists the NAR of `node` with the offset of each file. It reads only directories. The result
- * equals that of `listNar`, which reads the NAR.
+ * Writes the listing of the NAR of `node`, in pieces of text. It reads only directories. The text
+ * equals that of `narListingToJson` for the rendered NAR.
  *
  * @throws StoreError `not-found` if a directory is missing; `invalid` if the tree is too large or
- *   too deep
+ *   too deep, or if a name or a target is not UTF-8
  */
-export async function listNode(
+export async function* renderNarListing(
   castore: Pick<CastoreServices, "directories">,
   node: Node,
-  { maxEntries = DEFAULT_MAX_ENTRIES, signal }: ListNodeOptions = {},
-): Promise<NarListing> {
-  if (node.kind !== "directory") return { root: leaf(node, NAR_HEADER_SIZE).listed };
+  { maxEntries = DEFAULT_MAX_ENTRIES, signal }: RenderListingOptions = {},
+): AsyncGenerator<string> {
+  if (node.kind !== "directory") {
+    yield `${LISTING_START}${leaf(node, NAR_HEADER_SIZE).json}${LISTING_END}`;
+    return;
+  }
   const reader = new DirectoryReader(castore.directories, node.digest, signal);
-  const walk = new TreeWalk<NarListingEntry[]>(reader);
+  /** The state of a directory is the text between its last entry and the next one. */
+  const walk = new TreeWalk<{ separator: "" | "," }>(reader);
   let offset = NAR_HEADER_SIZE;
   let count = 0;
-  const enter = async (digest: Digest): Promise<NarListingNode> => {
-    const { entries, state: listed } = await walk.enter(digest, []);
+  let text = LISTING_START;
+  const enter = async (digest: Digest): Promise<void> => {
+    const { entries } = await walk.enter(digest, { separator: "" });
     count += entries.length;
     if (count > maxEntries) throw new StoreError("invalid", `the tree has more than ${maxEntries} entries`);
     offset += NAR_DIRECTORY_OPEN_SIZE;
-    return { type: "directory", entries: listed };
+    text += '{"type":"directory","entries":{';
   };
   try {
-    const root = await enter(node.digest);
+    await enter(node.digest);
     for (let current = walk.current; current; current = walk.current) {
+      if (text.length >= PIECE) {
+        yield text;
+        text = "";
+      }
       const entry = walk.next();
       if (!entry) {
         walk.leave();
+        text += "}}";
         offset += CLOSE_SIZE;
         if (walk.current) offset += CLOSE_SIZE;
         continue;
@@ -64,15 +77,17 @@ export async function listNode(
       const { name, node } = entry;
       const open = narEntryOpenSize(name.length);
       offset += open;
+      text += `${current.state.separator}${listedTextToJson(name)}:`;
+      current.state.separator = ",";
       if (node.kind === "directory") {
-        current.state.push({ name, node: await enter(node.digest) });
+        await enter(node.digest);
         continue;
       }
-      const { listed, size } = leaf(node, offset);
-      current.state.push({ name, node: listed });
+      const { json, size } = leaf(node, offset);
+      text += json;
       offset = checkNarSize(offset + size + narEntrySize(name.length) - open);
     }
-    return { root };
+    yield `${text}${LISTING_END}`;
   } finally {
     await reader.close();
   }
@@ -81,11 +96,11 @@ export async function listNode(
 /** Bytes of a closing parenthesis. */
 const CLOSE_SIZE = 16;
 
-function leaf(node: Exclude<Node, { kind: "directory" }>, offset: number): { listed: NarListingNode; size: number } {
+function leaf(node: Exclude<Node, { kind: "directory" }>, offset: number): { json: string; size: number } {
   if (node.kind === "symlink")
-    return { listed: { type: "symlink", target: node.target }, size: narSymlinkSize(node.target.length) };
+    return { json: listedLeafToJson({ type: "symlink", target: node.target }), size: narSymlinkSize(node.target.length) };
   const size = checkNarSize(Number(node.size));
   const { executable } = node;
   const narOffset = offset + narFileOpenSize(executable);
-  return { listed: { type: "regular", size, executable, narOffset }, size: narFileSize(size, executable) };
+  return { json: listedLeafToJson({ type: "regular", size, executable, narOffset }), size: narFileSize(size, executable) };
 }

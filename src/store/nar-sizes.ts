@@ -2,7 +2,6 @@ import { type Digest, digestKey } from "../castore/digest.ts";
 import type { Node } from "../castore/node.ts";
 import type { CastoreServices } from "../castore/services.ts";
 import { NAR_DIRECTORY_SIZE, narEntrySize, narFileSize, narSymlinkSize } from "../nix/nar-size.ts";
-import { Turn } from "../turn.ts";
 import { DirectoryReader } from "./directory-reader.ts";
 import { checkNarSize } from "./nar-plan.ts";
 import { TreeWalk } from "./tree-walk.ts";
@@ -35,7 +34,6 @@ export class NarSizes {
     if (node.kind !== "directory") return new NarSizes(sizes);
     const reader = new DirectoryReader(castore.directories, node.digest, signal);
     const walk = new TreeWalk<{ size: number }>(reader);
-    const turn = new Turn();
     const enter = (digest: Digest) => walk.enter(digest, { size: NAR_DIRECTORY_SIZE });
     const add = (size: number): void => {
       if (walk.current) walk.current.state.size = checkNarSize(walk.current.state.size + size);
@@ -45,7 +43,6 @@ export class NarSizes {
       for (let current = walk.current; current; current = walk.current) {
         const entry = walk.next();
         if (!entry) {
-          await turn.pass();
           signal?.throwIfAborted();
           walk.leave();
           sizes.set(digestKey(current.digest), current.state.size);

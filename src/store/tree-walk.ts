@@ -2,6 +2,7 @@ import { type Digest, formatDigest } from "../castore/digest.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
 import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import { StoreError } from "../error.ts";
+import { passTurn } from "../turn.ts";
 import type { DirectoryReader } from "./directory-reader.ts";
 
 /** A directory that a walk has entered and not left. */
@@ -57,6 +58,8 @@ export class TreeWalk<T = undefined> {
         `directory ${formatDigest(digest)} is nested inside more than ${MAX_TREE_DEPTH} directories, which is too deep`,
       );
     }
+    // A directory that occurs again is in memory.
+    await passTurn();
     const { entries } = this.#reader.kept(digest) ?? (await this.#reader.read(digest));
     const entered = { digest, entries, state, next: 0 };
     this.#stack.push(entered);

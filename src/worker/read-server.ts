@@ -5,14 +5,13 @@ import type { Digest } from "../castore/digest.ts";
 import type { Node } from "../castore/node.ts";
 import { StoreError } from "../error.ts";
 import { parsePublicKeys } from "../nix/key.ts";
-import { narListingToJson } from "../nix/nar-listing.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import { closureOf, requirePathInfo } from "../store/closure.ts";
 import { requireNode } from "../store/list.ts";
 import { type ListEntry, listEntry } from "../store/list-entry.ts";
 import { renderNar } from "../store/nar.ts";
 import { renderNarInfo } from "../store/nar-info.ts";
-import { listNode } from "../store/nar-listing.ts";
+import { renderNarListing } from "../store/nar-listing.ts";
 import { exportNario } from "../store/nario.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { scanReferences } from "../store/scan-references.ts";
@@ -98,7 +97,9 @@ export class ReadServer implements ReadApi {
 
   async narListing(storePath: string, path: string | Uint8Array): Promise<string> {
     const services = this.#services;
-    return narListingToJson(await listNode(services, await requireNode(services, storePath, path)));
+    let listing = "";
+    for await (const text of renderNarListing(services, await requireNode(services, storePath, path))) listing += text;
+    return listing;
   }
 
   async narInfo(storePath: string): Promise<string | undefined> {

@@ -34,23 +34,19 @@ test("the error of a single item is thrown", async () => {
   await expect(inParallel([1], () => Promise.reject(new RangeError("one")))).rejects.toThrow(RangeError);
 });
 
-test.each([
-  [0, 0],
-  [63, 0],
-  [64, 1],
-  [130, 2],
-])("work on %d items lets others run %d times", async (count, pauses) => {
+test("other tasks run between items that take long, and the results are in order", async () => {
   let others = 0;
+  const count = 4;
   let isRunning = true;
-  const others64 = (async () => {
-    while (isRunning) {
-      await turn();
-      if (isRunning) others++;
-    }
+  const other = (async () => {
+    for (; isRunning; others++) await turn();
   })();
-  const results = await inTurns([...Array(count).keys()], (i) => -i);
+  const results = await inTurns([...Array(count).keys()], (i) => {
+    for (const from = performance.now(); performance.now() - from < 12; );
+    return -i;
+  });
   isRunning = false;
-  await others64;
+  await other;
   expect(results.map((i) => -i)).toEqual([...Array(count).keys()]);
-  expect(others).toBe(pauses);
+  expect(others).toBeGreaterThanOrEqual(count - 1);
 });

@@ -8,7 +8,6 @@ import type { FileNode, Node } from "../../src/castore/node.ts";
 import type { CastoreServices } from "../../src/castore/services.ts";
 import { listNar } from "../../src/nix/nar-listing.ts";
 import { narSize, renderNar } from "../../src/store/nar.ts";
-import { listNode } from "../../src/store/nar-listing.ts";
 import { withMethods } from "../castore/with-methods.ts";
 import { collect } from "./fixtures.ts";
 
@@ -137,7 +136,7 @@ describe("a range of a NAR equals that part of the whole NAR", () => {
     await range(whole.length - 120, 100, { ...castore, blobs: spy });
     expect(asked).toEqual([digestKey((await file(utf8("#!/bin/sh"))).digest)]);
     asked.length = 0;
-    const { root: listing } = await listNode(castore, root);
+    const { root: listing } = await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream());
     const large = listing.type === "directory" ? listing.entries[3]?.node : undefined;
     if (large?.type !== "regular") throw new Error("the fixture has changed");
     await range(large.narOffset + 1_000_000, 10, { ...castore, blobs: spy });
@@ -182,8 +181,6 @@ describe("a range far inside a file is found without reading up to it", () => {
   });
 });
 
-test("the listing of a tree equals the listing of its NAR, without reading contents", async () => {
-  const listing = await listNode({ directories: castore.directories }, root);
-  expect(listing).toEqual(await listNar(new Blob([whole as Uint8Array<ArrayBuffer>]).stream()));
-  expect(whole.length).toBe(await narSize(castore, root));
+test("the size of a NAR follows from its directories", async () => {
+  expect(await narSize({ ...castore, blobs: undefined as never }, root)).toBe(whole.length);
 });

@@ -3,12 +3,10 @@ import { quote } from "../../bytes.ts";
 import { StoreError } from "../../error.ts";
 import type { HashEngine } from "../../hash/engine.ts";
 import { formatCacheInfo } from "../../nix/cache-info.ts";
-import { narListingToJson } from "../../nix/nar-listing.ts";
 import { NARINFO_MAX_LENGTH } from "../../nix/narinfo.ts";
 import { REALISATION_MAX_LENGTH } from "../../nix/realisation.ts";
 import { STORE_DIR } from "../../nix/store-path.ts";
 import { type NarUrlScheme, renderNarInfo } from "../../store/nar-info.ts";
-import { listNode } from "../../store/nar-listing.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
 import type { ServerAnswer, ServerRequest } from "../server-request.ts";
@@ -16,6 +14,7 @@ import { pathSegments } from "./address.ts";
 import { ClaimedSizes } from "./claimed-size.ts";
 import { checkDebugInfo, DEBUG_INFO_MAX_LENGTH, isDebugInfoName } from "./debug-info.ts";
 import { type CacheResponse, Exchange } from "./exchange.ts";
+import { sendListing } from "./listings.ts";
 import { derivationName, logName, receiveLog, sendLog } from "./logs.ts";
 import { narOfNode, uploadedNar } from "./nar-requests.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
@@ -149,9 +148,9 @@ class BinaryCacheResources {
     return {
       name: `${hashPart}.ls`,
       coding: "any",
-      get: async ({ signal }) => {
-        const { node } = await this.#require(hashPart, signal);
-        return json(narListingToJson(await listNode(this.#store, node, { signal })));
+      get: async (exchange) => {
+        const { node } = await this.#require(hashPart, exchange.signal);
+        return sendListing(this.#store, node, exchange);
       },
       put: async (exchange, commit) => {
         for await (const _ of exchange.bodyUpTo(MAX_LISTING));

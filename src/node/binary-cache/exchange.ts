@@ -3,6 +3,7 @@ import { constants } from "node:http2";
 import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { decompressedAs } from "../../compression/decompress.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
+import { passTurn } from "../../turn.ts";
 import { isLoopbackAddress } from "../access.ts";
 import { isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
 import { parseContentCoding } from "./content-coding.ts";
@@ -71,6 +72,8 @@ export class Exchange {
       // A consumer may stop early and still answer, so the request must not be destroyed.
       for await (const piece of request.iterator({ destroyOnReturn: false })) {
         clearTimeout(timer);
+        // Bytes that have already arrived would not let other requests run.
+        await passTurn();
         yield piece;
         timer = wait();
       }
@@ -232,6 +235,7 @@ interface Sink {
 
 async function write(answer: ServerAnswer, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
+  await passTurn(signal);
   if (!(answer as Sink).write(bytes)) await once(answer, "drain", { signal });
 }
 

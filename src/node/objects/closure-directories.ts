@@ -8,7 +8,7 @@ import { StoredDirectoryService } from "../../castore/directory-store.ts";
 import type { ObjectStore } from "../../castore/object-store.ts";
 import { StoreError } from "../../error.ts";
 import { RecentlyUsed } from "../../recently-used.ts";
-import { Turn } from "../../turn.ts";
+import { passTurn } from "../../turn.ts";
 import { untilAborted } from "../../until-aborted.ts";
 import { compressZstd } from "../zstd.ts";
 import {
@@ -149,9 +149,8 @@ export class ClosureDirectoryService implements DirectoryService {
    */
   async *#checked(digest: Digest, directories: AsyncIterable<Directory>, closure: ReadClosure): AsyncGenerator<Directory> {
     const validator = new RootToLeavesValidator(digest);
-    const turn = new Turn();
     for await (const directory of directories) {
-      await turn.pass();
+      await passTurn();
       validator.add(directory);
       yield this.#seen(directory, closure);
     }

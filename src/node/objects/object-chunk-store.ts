@@ -2,7 +2,7 @@ import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../../casto
 import { type Digest, formatDigest } from "../../castore/digest.ts";
 import type { ObjectStore } from "../../castore/object-store.ts";
 import { StoreError } from "../../error.ts";
-import { Turn } from "../../turn.ts";
+import { passTurn } from "../../turn.ts";
 import { decodeBlobEntry, encodeBlobEntry } from "../../wire/stored-messages.ts";
 import { inParallel } from "../parallel.ts";
 import { compressZstd, decompressZstd } from "../zstd.ts";
@@ -90,9 +90,13 @@ export class ObjectChunkStore implements ChunkStore {
  * reads from memory or the page cache would block the event loop.
  */
 function inParallelTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const turn = new Turn();
+  let pass: Promise<void> | undefined;
   return inParallel(items, async (item) => {
-    await turn.pass();
+    // Together, the items wait for turns like one loop.
+    pass ??= passTurn().finally(() => {
+      pass = undefined;
+    });
+    await pass;
     return work(item);
   });
 }

@@ -1,6 +1,7 @@
 import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { passTurn } from "../../turn.ts";
 import { isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
 import type { Routes } from "./routes.ts";
 
@@ -53,7 +54,11 @@ function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolea
 /** Yields the request's body, and throws if it is incomplete. */
 async function* wholeBody(request: ServerRequest, body: UniversalServerRequest["body"]): AsyncGenerator<Uint8Array> {
   try {
-    yield* body as AsyncIterable<Uint8Array>;
+    for await (const bytes of body as AsyncIterable<Uint8Array>) {
+      // Bytes that have already arrived would not let other requests run.
+      await passTurn();
+      yield bytes;
+    }
   } catch (cause) {
     throw new ConnectError("the client did not send the whole request", Code.Canceled, undefined, undefined, cause);
   }

@@ -168,6 +168,7 @@ test("eight stalled xz uploads delay a ninth by ten seconds", async () => {
   const logged = vi.spyOn(console, "error").mockImplementation(() => {});
   vi.advanceTimersByTime(1000);
   expect((await ninth).status).toBe(201);
+  await turnsUntil(() => answers.length > 0);
   expect(answers).toEqual([503]);
   expect(logged).toHaveBeenCalledOnce();
   // The other uploads continue, and the refused client may send the rest of its data.
