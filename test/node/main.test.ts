@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -109,32 +109,51 @@ const LOG_SIZE = 100_000;
 // Some containers don't allow mounts. The test is skipped there.
 const canMount = spawnSync("unshare", ["-rm", "mount", "-t", "tmpfs", "tmpfs", tmpdir()]).status === 0;
 
-test.skipIf(!canMount)("keeps working on a full disk, and reports it", { timeout: 60_000 }, async () => {
-  const disk = join(dir, "disk");
-  mkdirSync(disk);
-  // The daemon gets a small disk of its own, which no other process sees.
-  const mounted = ["unshare", "-rm", "sh", "-c", `mount -t tmpfs -o size=24m tmpfs ${disk} && exec "$@"`, "sh"];
-  const daemon = await startDaemon({ dataDir: join(disk, "data"), before: mounted });
-  const put = async (name: string): Promise<number> => {
-    const answer = await fetch(`${daemon.address}/log/${name}`, { method: "PUT", body: randomBytes(LOG_SIZE) });
-    await answer.arrayBuffer();
-    return answer.status;
-  };
-  const name = (i: number): string => `${String(i).padStart(32, "0")}-x.drv`;
-  const statuses: number[] = [];
-  while (statuses.filter((status) => status !== 201).length < 5) statuses.push(await put(name(statuses.length)));
-  // 507 is Insufficient Storage.
-  expect([...new Set(statuses)].sort()).toEqual([201, 507]);
-  expect(statuses.length).toBeGreaterThan(40);
-  // The daemon still has all confirmed data.
-  for (const [i, status] of statuses.entries()) {
-    if (status !== 201) continue;
-    const answer = await fetch(`${daemon.address}/log/${name(i)}`);
-    expect((await answer.arrayBuffer()).byteLength).toBe(LOG_SIZE);
-  }
-  daemon.child.kill("SIGKILL");
-  expect(await daemon.ended).toBe("SIGKILL");
-});
+test.skipIf(!canMount)(
+  "keeps working on a full disk, reports it, and goes on when there is space",
+  { timeout: 60_000 },
+  async () => {
+    const disk = join(dir, "disk");
+    mkdirSync(disk);
+    // The daemon gets a small disk of its own, which no other process sees.
+    const mounted = [
+      "unshare",
+      "-rm",
+      "sh",
+      "-c",
+      `mount -t tmpfs -o size=32m tmpfs ${disk} && head -c 8M /dev/zero > ${disk}/filler && exec "$@"`,
+      "sh",
+    ];
+    const daemon = await startDaemon({ dataDir: join(disk, "data"), before: mounted });
+    const put = async (name: string): Promise<number> => {
+      const answer = await fetch(`${daemon.address}/log/${name}`, { method: "PUT", body: randomBytes(LOG_SIZE) });
+      await answer.arrayBuffer();
+      return answer.status;
+    };
+    const name = (i: number): string => `${String(i).padStart(32, "0")}-x.drv`;
+    const statuses: number[] = [];
+    while (statuses.filter((status) => status !== 201).length < 5) statuses.push(await put(name(statuses.length)));
+    // 507 is Insufficient Storage.
+    expect([...new Set(statuses)].sort()).toEqual([201, 507]);
+    expect(statuses.length).toBeGreaterThan(40);
+    // The daemon still has all confirmed data.
+    for (const [i, status] of statuses.entries()) {
+      if (status !== 201) continue;
+      const answer = await fetch(`${daemon.address}/log/${name(i)}`);
+      expect((await answer.arrayBuffer()).byteLength).toBe(LOG_SIZE);
+    }
+    // Every service reports it, whatever it writes: objects, directories or the database alone.
+    const small = join(dir, "small");
+    writeFileSync(small, randomBytes(LOG_SIZE));
+    expect(await expectFailure(1, ["import", ...daemon.services, small])).toMatch(/can't store|can't write/);
+    rmSync(`/proc/${daemon.child.pid}/root${disk}/filler`);
+    expect(await put(name(statuses.length))).toBe(201);
+    const path = (await output(["import", ...daemon.services, small])).toString().trimEnd();
+    daemon.child.kill("SIGKILL");
+    expect(await daemon.ended).toBe("SIGKILL");
+    expect(path).toMatch(/-small$/);
+  },
+);
 
 test("is reachable through a proxy with TLS, by gRPC and as a binary cache", { timeout: 120_000 }, async () => {
   const daemon = await startDaemonHere(["-l", "127.0.0.1:0", "--data-dir", join(dir, "behind-tls")]);
