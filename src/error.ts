@@ -42,3 +42,13 @@ export class StoreError extends Error {
 export function isStoreError(value: unknown, code?: StoreErrorCode): value is StoreError {
   return value instanceof StoreError && (code === undefined || value.code === code);
 }
+
+/** Resolves like `promise`, but to `undefined` if it rejects with a StoreError `corrupt`. */
+export async function undefinedIfCorrupt<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (isStoreError(error, "corrupt")) return undefined;
+    throw error;
+  }
+}

@@ -4,7 +4,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { equalBytes } from "../bytes.ts";
 import type { Digest } from "../castore/digest.ts";
 import type { DirectoryStore } from "../castore/directory-store.ts";
-import { StoreError } from "../error.ts";
+import { StoreError, undefinedIfCorrupt } from "../error.ts";
 import { parseHashPart } from "../nix/store-path.ts";
 import { acquiring } from "../resource-stack.ts";
 import type { PathInfo } from "../store/path-info.ts";
@@ -171,7 +171,8 @@ export class LmdbPathInfoService implements LocalPathInfoService {
     const hashPart = parseHashPart(info.storePath);
     for (;;) {
       const earlier = this.#read(hashPart);
-      const merged = mergePathInfo(info, earlier && (await this.#decode(hashPart, earlier)));
+      // A damaged record is replaced.
+      const merged = mergePathInfo(info, earlier && (await undefinedIfCorrupt(this.#decode(hashPart, earlier))));
       if (!(await this.#replace(hashPart, earlier, encodePathInfo(merged)))) continue;
       await this.#environment.flush();
       return merged;

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -7,9 +7,10 @@ import { makeDirectory } from "../../src/castore/directory.ts";
 import { directoryDigest, directoryNode, encodeDirectory } from "../../src/castore/directory-codec.ts";
 import { StoreError } from "../../src/error.ts";
 import { CacheUploads } from "../../src/node/binary-cache/uploads.ts";
-import { defaultDataDir, openEmbeddedStore } from "../../src/node/embedded-store.ts";
+import { defaultDataDir, type EmbeddedStore, openEmbeddedStore } from "../../src/node/embedded-store.ts";
 import { LmdbEnvironment } from "../../src/node/lmdb.ts";
 import { ObjectJournal } from "../../src/node/objects/object-journal.ts";
+import { objectKey } from "../../src/node/objects/object-layout.ts";
 import type { PathInfo } from "../../src/store/path-info.ts";
 import { openFilesIn, tellsOpenFiles } from "./open-files.ts";
 
@@ -117,6 +118,30 @@ test("reports damaged directories as corrupt", async () => {
   const store = await openEmbeddedStore(dir);
   await expect(store.directories.get(directoryDigest(root))).rejects.toMatchObject({ code: "corrupt" });
   await store.close();
+});
+
+test("repairs damaged files and directories when their content is put again", async () => {
+  const put = async (store: EmbeddedStore): Promise<void> => {
+    await store.blobs.putMany([content]);
+    await store.directories.put([leaf, root]);
+    await store.flush();
+  };
+  const before = await openEmbeddedStore(dir);
+  await put(before);
+  await before.close();
+
+  const chunk = join(dir, objectKey("chunks", file.digest));
+  await truncate(chunk, 3);
+  const environment = await LmdbEnvironment.open(join(dir, "store.lmdb"));
+  await environment.directories.putMany([{ digest: directoryDigest(leaf), bytes: encodeDirectory(root) }]);
+  await environment.close();
+
+  const after = await openEmbeddedStore(dir);
+  await expect(after.blobs.readMany([file.digest])).rejects.toMatchObject({ code: "corrupt" });
+  await put(after);
+  expect(await after.blobs.readMany([file.digest])).toEqual([content]);
+  expect(await after.directories.get(directoryDigest(leaf))).toEqual(leaf);
+  await after.close();
 });
 
 describe("a data directory that can't be opened", () => {

@@ -175,6 +175,12 @@ describe("with an open file", () => {
       for await (const _ of environment.pathInfos.list());
     };
     await expect(list()).rejects.toMatchObject({ name: "StoreError", code: "corrupt" });
+    for (const digit of ["b", "d"]) {
+      const info = infoOf(hashPart(digit));
+      expect(await environment.pathInfos.put(info)).toEqual(info);
+      expect(await environment.pathInfos.get(hashPart(digit))).toEqual(info);
+    }
+    await list();
   });
 
   test("records are replaced, and separate under each name", async () => {

@@ -6,7 +6,7 @@ import { encodeDirectory } from "../../castore/directory-codec.ts";
 import type { DirectoryService } from "../../castore/directory-service.ts";
 import { StoredDirectoryService } from "../../castore/directory-store.ts";
 import type { ObjectStore } from "../../castore/object-store.ts";
-import { StoreError } from "../../error.ts";
+import { isStoreError, StoreError } from "../../error.ts";
 import { RecentlyUsed } from "../../recently-used.ts";
 import { passTurn } from "../../turn.ts";
 import { untilAborted } from "../../until-aborted.ts";
@@ -75,7 +75,8 @@ export class ClosureDirectoryService implements DirectoryService {
   }
 
   /**
-   * Stores a closure as one object.
+   * Stores a closure as one object. If the closure is stored already, it is read, and replaced if it
+   * is damaged.
    *
    * @throws StoreError as `DirectoryService.put`, and `invalid` if the closure has more than 64 MiB
    *   or 262,144 directories
@@ -99,9 +100,29 @@ export class ClosureDirectoryService implements DirectoryService {
     const root = validator.finish();
     // Reversed, the leaves come last, and each directory after one that refers to it.
     const object = compressZstd(joinDirectories(encoded.reverse()));
-    await this.#objects.put(objectKey("dirs", root), object, { ifAbsent: true, signal: options.signal });
+    const key = objectKey("dirs", root);
+    const isNew = await this.#objects.put(key, object, { ifAbsent: true, signal: options.signal });
+    if (!isNew && !(await this.#isIntact(root, options))) {
+      await this.#objects.put(key, object, options);
+      this.#kept.delete(digestKey(root));
+    }
     for (const digest of beneath) if (digest !== root) this.#rootOf.set(digestKey(digest), root);
     return root;
+  }
+
+  async #isIntact(root: Digest, options: Abortable): Promise<boolean> {
+    try {
+      const object = await this.#objects.get(objectKey("dirs", root), { ...options, limit: MAX_CLOSURE_OBJECT_SIZE });
+      if (!object) return false;
+      const closure = new ReadClosure(root, object);
+      const directories = await new StoredDirectoryService(closure.asStore()).getClosure(root, options);
+      if (!directories) return false;
+      for await (const _ of this.#checked(root, directories, closure));
+      return true;
+    } catch (error) {
+      if (isStoreError(error, "corrupt") || isStoreError(error, "not-found")) return false;
+      throw error;
+    }
   }
 
   /** The store keeps trees of either rule unchanged. */

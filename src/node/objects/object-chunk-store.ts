@@ -1,7 +1,8 @@
+import { equalBytes } from "../../bytes.ts";
 import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../../castore/chunk-store.ts";
 import { type Digest, formatDigest } from "../../castore/digest.ts";
 import type { ObjectStore } from "../../castore/object-store.ts";
-import { StoreError } from "../../error.ts";
+import { StoreError, undefinedIfCorrupt } from "../../error.ts";
 import { passTurn } from "../../turn.ts";
 import { decodeBlobEntry, encodeBlobEntry } from "../../wire/stored-messages.ts";
 import { inParallel } from "../parallel.ts";
@@ -53,7 +54,9 @@ export class ObjectChunkStore implements ChunkStore {
   }
 
   /**
-   * Compresses and stores the chunks and blobs that the store lacks.
+   * Compresses and stores the chunks and blobs that the store lacks. It reads those that exist, and
+   * replaces those whose content is not the new one: they are damaged, or another program has cut
+   * the blob into other chunks.
    *
    * @throws StoreError `invalid` if a chunk has more than 16 MiB; otherwise as
    *   `ObjectStore.putMany`
@@ -63,25 +66,25 @@ export class ObjectChunkStore implements ChunkStore {
       if (bytes.length > MAX_CHUNK_SIZE)
         throw new StoreError("invalid", `chunk ${formatDigest(digest)} is larger than ${MAX_CHUNK_SIZE} bytes`);
     }
-    const missing = await Promise.all([
-      this.#missing("chunks", chunks, ({ bytes }) => compressZstd(bytes)),
-      this.#missing("blobs", blobs, (blob) => encodeBlobEntry(blob.digest, blob)),
-    ]);
-    await this.#objects.putMany(missing);
+    const [newChunks, newBlobs] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()];
+    await inParallelTurns(chunks, async ({ digest, bytes }) => {
+      const key = objectKey("chunks", digest);
+      if (newChunks.has(key) || (await this.#holds(digest, bytes))) return;
+      newChunks.set(key, compressZstd(bytes));
+    });
+    await inParallelTurns(blobs, async (blob) => {
+      const key = objectKey("blobs", blob.digest);
+      const entry = encodeBlobEntry(blob.digest, blob);
+      const stored = await undefinedIfCorrupt(this.#objects.get(key, { limit: MAX_BLOB_OBJECT_SIZE }));
+      if (!stored || !equalBytes(stored, entry)) newBlobs.set(key, entry);
+    });
+    await this.#objects.putMany([newChunks, newBlobs]);
   }
 
-  /** Encodes the objects that the store lacks. */
-  async #missing<T extends { readonly digest: Digest }>(
-    kind: "chunks" | "blobs",
-    items: readonly T[],
-    encode: (item: T) => Uint8Array,
-  ): Promise<Map<string, Uint8Array>> {
-    const missing = new Map<string, Uint8Array>();
-    await inParallelTurns(items, async (item) => {
-      const key = objectKey(kind, item.digest);
-      if (!missing.has(key) && !(await this.#objects.has(key))) missing.set(key, encode(item));
-    });
-    return missing;
+  /** Whether the store has a chunk, with these bytes. */
+  async #holds(chunk: Digest, bytes: Uint8Array): Promise<boolean> {
+    const [stored] = (await undefinedIfCorrupt(this.getChunks([chunk]))) ?? [];
+    return stored !== undefined && equalBytes(stored, bytes);
   }
 }
 

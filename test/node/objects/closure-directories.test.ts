@@ -181,6 +181,27 @@ test.each<[string, Uint8Array]>([
   const corrupt = { name: "StoreError", code: "corrupt" };
   await expect(service.get(ROOT)).rejects.toMatchObject(corrupt);
   await expect(closure(service, ROOT)).rejects.toMatchObject(corrupt);
+  // Who puts the closure again repairs it.
+  await service.put(TREE);
+  expect(await closure(service, ROOT)).toEqual(await closure(serviceOn(zstd([], delimited(messages))), ROOT));
+});
+
+test("keeps an intact closure that another program has written, and replaces one with a gap", async () => {
+  const objects = new MemoryObjectStore();
+  const service = new ClosureDirectoryService(objects);
+  const others = zstd(
+    [],
+    concatBytes([
+      delimited(messages),
+      delimited([encodeDirectory(directory({ stranger: { kind: "symlink", target: utf8("t") } }))]),
+    ]),
+  );
+  objects.objects.set(keyOf(ROOT), others);
+  await service.put(TREE);
+  expect(objects.objects.get(keyOf(ROOT))).toBe(others);
+  objects.objects.set(keyOf(ROOT), zstd([], delimited(messages.slice(0, -1))));
+  await service.put(TREE);
+  expect(await closure(service, ROOT)).toHaveLength(messages.length);
 });
 
 test("reports a gap as missing", async () => {

@@ -81,3 +81,26 @@ test("reports objects that are no chunk or chunk list, or are too large, as corr
     await expect(store.getBlobs([whole])).rejects.toMatchObject(CORRUPT);
   }
 });
+
+test("replaces damaged chunks and chunk lists when they are put again, and leaves the others", async () => {
+  const blobs = [{ digest: whole, chunks: list }];
+  await store.put(chunks, blobs);
+  const good = new Map(objects.objects);
+  const damages: ((bytes: Uint8Array) => Uint8Array)[] = [
+    (bytes) => bytes.subarray(0, -1),
+    (bytes) => bytes.map((byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte)),
+    () => compressZstd(utf8("other")),
+    () => new Uint8Array(64 * MIB + 1),
+    () => new Uint8Array(0),
+  ];
+  for (const damage of damages) {
+    for (const key of [keyOf("chunks", digestOf(one)), keyOf("blobs", whole)]) {
+      objects.objects.set(key, damage(good.get(key) as Uint8Array));
+      const putMany = vi.spyOn(objects, "putMany");
+      await store.put(chunks, blobs);
+      expect(putMany.mock.calls.flatMap(([groups]) => groups.flatMap((group) => [...group.keys()]))).toEqual([key]);
+      putMany.mockRestore();
+      expect(objects.objects).toEqual(good);
+    }
+  }
+});
