@@ -124,7 +124,7 @@ async function rewriteSome(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   await store.locks.writing(signal, async () => {
-    const session = new WriteSession(store, { durability: "strict", replaces: records });
+    const session = new WriteSession(store, { durability: "strict", replaces: records, compares: false });
     try {
       let batch: number[] = [];
       let bytes = 0;

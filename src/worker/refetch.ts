@@ -8,10 +8,8 @@ import { parseHashPart } from "../nix/store-path.ts";
 import type { OperationOptions } from "../progress.ts";
 import { copyContent } from "../store/copy-content.ts";
 import type { RemoteStore } from "../store/services.ts";
-import { NONE } from "./object-table.ts";
 import { writePacked } from "./packed-services.ts";
 import type { PackedStore } from "./packed-store.ts";
-import { Trim } from "./trim.ts";
 import type { Verified } from "./verify.ts";
 
 /**
@@ -59,16 +57,6 @@ export async function refetch(
       await session.commit([], async () => {});
     },
   );
-  const { table } = store;
-  const trim = new Trim(store, [...store.records], (entry) => {
-    if (!damaged.has(entry)) return true;
-    const { kind } = table.location(entry);
-    return table.find(table.digest(entry), kind, (record, other) => record.alive && !damaged.has(other)) === NONE;
-  });
-  if (trim.objects > 0) {
-    await store.database.write(["packs", "meta"], "strict", (transaction) => trim.write(transaction));
-    await store.refresh();
-  }
   return whole;
 }
 

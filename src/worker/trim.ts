@@ -45,6 +45,11 @@ export class Trim {
     });
   }
 
+  /** The records from which objects are removed. */
+  get records(): Iterable<IndexRecord> {
+    return this.#records.keys();
+  }
+
   /** Number of objects that are removed. */
   get objects(): number {
     return this.#sum("count");

@@ -5,6 +5,7 @@ import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { decodeBlob } from "./blob-object.ts";
 import type { StoreName, WriteTransaction } from "./database.ts";
+import { Distrust } from "./distrust.ts";
 import { EntrySet } from "./entry-set.ts";
 import { readGone } from "./gone-object.ts";
 import { changeRecords } from "./index-records.ts";
@@ -15,6 +16,7 @@ import type { PackedStore } from "./packed-store.ts";
 import { Reliance } from "./reliance.ts";
 import { SessionPacks } from "./session-packs.ts";
 import { FILES_CLEARED } from "./storage-error.ts";
+import type { Trim } from "./trim.ts";
 
 export interface SessionOptions {
   /**
@@ -23,13 +25,22 @@ export interface SessionOptions {
   readonly durability: "strict" | "relaxed";
   /** Records that the next commit removes. Their objects are written again. */
   readonly replaces?: ReadonlySet<IndexRecord> | undefined;
-  /** Entries that count as missing. */
+  /**
+   * Damaged entries. They count as missing. A commit removes those whose objects were written
+   * again.
+   */
   readonly distrusts?: EntrySet | undefined;
+  /**
+   * Whether objects that exist are compared with the new bytes; `true` by default. Not for a caller
+   * that copies objects without a check: the new bytes may be the damaged ones.
+   */
+  readonly compares?: boolean | undefined;
 }
 
 /**
- * Writes objects into its own packs, and makes them visible all at once. The session does not write
- * objects that exist already, but relies on them. If garbage collection removes such an object
+ * Writes objects into its own packs, and makes them visible all at once. If an object exists
+ * already, the session compares it with the new bytes. It writes the object again if the stored one
+ * is damaged, and relies on the stored one otherwise. If garbage collection removes such an object
  * before the commit, the session copies it from the old pack, which exists for as long as somebody
  * writes.
  *
@@ -47,12 +58,12 @@ export class WriteSession implements WritableObjects {
   readonly #departed = new Set<IndexRecord>();
   readonly #endDeparture: () => void;
   readonly #isCommitted = (record: IndexRecord, entry: number): boolean =>
-    record.writer === this || (record.alive && !record.missing && !this.#replaced.has(record) && !this.#distrusted.has(entry));
+    record.writer === this || (record.alive && !record.missing && !this.#replaced.has(record) && !this.#distrust.has(entry));
   readonly #isVisible = (record: IndexRecord, entry: number): boolean =>
     this.#isCommitted(record, entry) ||
-    this.#relied.has(entry) ||
-    (this.#departed.has(record) && !this.#replaced.has(record) && !this.#distrusted.has(entry));
-  readonly #distrusted: EntrySet;
+    (!this.#distrust.has(entry) && (this.#relied.has(entry) || (this.#departed.has(record) && !this.#replaced.has(record))));
+  readonly #distrust: Distrust;
+  readonly #compares: boolean;
   #replaced: ReadonlySet<IndexRecord>;
   readonly #packs: SessionPacks;
   /** Whether a commit was tried whose outcome is unknown. */
@@ -62,11 +73,15 @@ export class WriteSession implements WritableObjects {
   #turn: Promise<unknown> = Promise.resolve();
   #failure: { error: unknown } | undefined;
 
-  constructor(store: PackedStore, { durability, replaces = new Set(), distrusts = new EntrySet() }: SessionOptions) {
+  constructor(
+    store: PackedStore,
+    { durability, replaces = new Set(), distrusts = new EntrySet(), compares = true }: SessionOptions,
+  ) {
     this.#store = store;
     this.#replaced = replaces;
-    this.#distrusted = distrusts;
+    this.#distrust = new Distrust(store, this, distrusts);
     this.#durability = durability;
+    this.#compares = compares;
     // The next call of this session rejects with the error of a pack.
     this.#packs = new SessionPacks(store, this, durability, (error) => {
       this.#failure ??= { error };
@@ -107,11 +122,19 @@ export class WriteSession implements WritableObjects {
 
   write(objects: readonly NewObject[]): Promise<void> {
     return this.#exclusively(async () => {
-      for (const { kind, digest, bytes } of objects) {
-        if (this.#find(kind, digest) !== NONE) continue;
-        const appended = this.#packs.append(kind, digest, bytes);
+      const existing: { entry: number; object: NewObject }[] = [];
+      for (const object of objects) {
+        const entry = this.#find(object.kind, object.digest);
+        if (entry !== NONE) {
+          if (this.#compares && !this.#distrust.isTrusted(entry)) existing.push({ entry, object });
+          continue;
+        }
+        const appended = this.#packs.append(object.kind, object.digest, object.bytes);
         if (appended) await appended;
       }
+      if (existing.length > 0) await this.#distrust.compare(existing);
+      for (const { object } of existing)
+        if (this.#find(object.kind, object.digest) === NONE) await this.#packs.append(object.kind, object.digest, object.bytes);
       await this.#packs.settle();
     });
   }
@@ -132,6 +155,7 @@ export class WriteSession implements WritableObjects {
   ): Promise<void> {
     return this.#exclusively(async () => {
       await this.#packs.notePathInfos(pathInfos);
+      let trim: Trim | undefined;
       for (;;) {
         const last = this.#packs.open;
         await this.#packs.end("now");
@@ -141,18 +165,22 @@ export class WriteSession implements WritableObjects {
           await this.#rescue();
           continue;
         }
+        trim = this.#distrust.trim(this.#isCommitted);
         this.#isUnclear = true;
         this.#hasTried = true;
-        const gone = await this.#publish(names, change);
+        const gone = await this.#publish(names, change, trim);
         this.#isUnclear = false;
         if (!gone) break;
         await this.#store.refresh();
+        this.#distrust.addMoved();
         await this.#rescue();
       }
+      this.#distrust.addOwn(this.#packs.ended);
       this.#packs.adopt();
       for (const { key } of this.#replaced) this.#store.drop(key);
       this.#replaced = new Set();
       this.#relied.clear();
+      if (trim) await this.#store.refresh();
     });
   }
 
@@ -235,16 +263,22 @@ export class WriteSession implements WritableObjects {
   /**
    * Commits in one transaction.
    *
-   * @returns true if an object that the session relies on is gone; then nothing was written
+   * @param trim also written
+   * @returns true if an object that the session relies on is gone, or a record to trim; then nothing
+   *   was written
    */
-  async #publish(names: readonly StoreName[], change: (transaction: WriteTransaction) => Promise<void>): Promise<boolean> {
-    const relied = this.#relied.records();
+  async #publish(
+    names: readonly StoreName[],
+    change: (transaction: WriteTransaction) => Promise<void>,
+    trim: Trim | undefined,
+  ): Promise<boolean> {
+    const needed = [...this.#relied.records(), ...(trim?.records ?? [])];
     return this.#store.database.write(
       [...new Set<StoreName>(["packs", "meta", ...names])],
       this.#durability,
       async (transaction) => {
         const packs = transaction.objectStore("packs");
-        const keys = await Promise.all(relied.map(({ key }) => packs.getKey(key)));
+        const keys = await Promise.all(needed.map(({ key }) => packs.getKey(key)));
         if (keys.includes(undefined)) return true;
         if (this.#packs.ended.length > 0 || this.#replaced.size > 0)
           await changeRecords(
@@ -252,6 +286,7 @@ export class WriteSession implements WritableObjects {
             this.#packs.records(),
             [...this.#replaced].map(({ key }) => key),
           );
+        await trim?.write(transaction);
         await change(transaction);
         return false;
       },

@@ -1,0 +1,99 @@
+import { equalBytes } from "../bytes.ts";
+import { EntrySet } from "./entry-set.ts";
+import { NONE } from "./object-table.ts";
+import type { NewObject } from "./object-view.ts";
+import type { IndexRecord } from "./packed-index.ts";
+import type { PackedStore } from "./packed-store.ts";
+import { PackGone } from "./storage-error.ts";
+import { Trim } from "./trim.ts";
+
+/**
+ * The entries that a session knows to be damaged. It writes their objects again, and the commit
+ * removes the entries from the index.
+ */
+export class Distrust {
+  readonly #store: PackedStore;
+  readonly #session: object;
+  readonly #damaged: EntrySet;
+  /** Entries of others whose bytes are the right ones. */
+  readonly #compared = new EntrySet();
+  /** Records that the session committed. */
+  readonly #own = new Set<IndexRecord>();
+
+  /**
+   * @param session the `writer` of the session's records
+   * @param damaged entries that are known to be damaged
+   */
+  constructor(store: PackedStore, session: object, damaged: EntrySet) {
+    this.#store = store;
+    this.#session = session;
+    this.#damaged = damaged;
+  }
+
+  has(entry: number): boolean {
+    return this.#damaged.has(entry);
+  }
+
+  /** Whether the session has written the entry, or compared its bytes. */
+  isTrusted(entry: number): boolean {
+    const { record } = this.#store.table.location(entry);
+    return record.writer === this.#session || this.#own.has(record) || this.#compared.has(entry);
+  }
+
+  /** Notes records that the session is about to commit. */
+  addOwn(records: Iterable<IndexRecord>): void {
+    for (const record of records) this.#own.add(record);
+  }
+
+  /** Compares stored objects with the bytes that they should have, and distrusts those that differ. */
+  async compare(objects: readonly { readonly entry: number; readonly object: NewObject }[]): Promise<void> {
+    const locations = objects.map(({ entry }) => this.#store.table.location(entry));
+    let stored: (Uint8Array | undefined)[];
+    try {
+      stored = await this.#store.readLocations(locations);
+    } catch (error) {
+      // The commit looks for missing packs that the session relies on.
+      if (error instanceof PackGone) return;
+      throw error;
+    }
+    for (const [i, { entry, object }] of objects.entries()) {
+      const bytes = stored[i];
+      if (bytes) (equalBytes(bytes, object.bytes) ? this.#compared : this.#damaged).add(entry);
+    }
+  }
+
+  /**
+   * Distrusts the other entries of the objects that the session has written again. Call it after
+   * the index has changed: another tab may have rewritten a damaged pack.
+   */
+  addMoved(): void {
+    const { table } = this.#store;
+    const isNew = (record: IndexRecord): boolean => record.writer === this.#session;
+    const isOther = (record: IndexRecord, entry: number): boolean =>
+      record.alive && !this.isTrusted(entry) && !this.#damaged.has(entry);
+    for (const entry of [...this.#damaged]) {
+      const { kind } = table.location(entry);
+      const find = (accept: typeof isOther): number => table.find(table.digest(entry), kind, accept);
+      if (find(isNew) === NONE) continue;
+      for (let other = find(isOther); other !== NONE; other = find(isOther)) this.#damaged.add(other);
+    }
+  }
+
+  /**
+   * Removes damaged entries from their records, if the same objects are elsewhere too.
+   *
+   * @param isGood whether an entry will be in the index after the commit, and is not distrusted
+   * @returns `undefined` if there are none
+   */
+  trim(isGood: (record: IndexRecord, entry: number) => boolean): Trim | undefined {
+    const { table } = this.#store;
+    const isReplaced = (entry: number): boolean =>
+      this.#damaged.has(entry) && table.find(table.digest(entry), table.location(entry).kind, isGood) !== NONE;
+    const records = new Set<IndexRecord>();
+    for (const entry of this.#damaged) {
+      const { record } = table.location(entry);
+      if (record.alive && isReplaced(entry)) records.add(record);
+    }
+    return records.size === 0 ? undefined : new Trim(this.#store, [...records], (entry) => !isReplaced(entry));
+  }
+}
