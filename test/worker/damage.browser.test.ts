@@ -210,6 +210,23 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     await expectDamage(w, { corrupt: [root, inner], broken: [w.a, w.b] });
   });
 
+  test("another import of the same content repairs it, for all tabs", async () => {
+    const w = await world(storage);
+    const large = place(w.store, BLOB, digestOf(A.large));
+    const [stat] = await reader(w.store).blobs.stat([large.digest]);
+    const chunk = place(w.store, CHUNK, stat?.chunks[1]?.digest as Digest);
+    const damaged = [textOf(w.store, "below a"), chunk, large, place(w.store, DIRECTORY, rootOf(w.a))];
+    for (const one of damaged) await flip(w.store, w.name, one);
+    const store = await reopened(w);
+    expect((await verified(store)).report.corrupt).toHaveLength(damaged.length);
+    await importTree(store, A, "a");
+    await w.store.refresh();
+    for (const each of [store, w.store, await reopened(w)]) {
+      for (const info of [w.a, w.b, w.c]) await expectWhole(each, info);
+      await expectClean(each);
+    }
+  });
+
   test("a pack that is cut short lacks the objects at its end", async () => {
     const w = await world(storage);
     const root = place(w.store, DIRECTORY, rootOf(w.c));
