@@ -1,5 +1,5 @@
+import { MemoryBudget } from "../memory-budget.ts";
 import type { CompressedInput } from "./compressed-input.ts";
-import { DecoderMemory } from "./decoder-memory.ts";
 import { LoadedDecoder } from "./loaded-decoder.ts";
 
 /** The used part of the library `brotli-dec-wasm`. */
@@ -34,7 +34,7 @@ const OUTPUT_PIECE = 256 * 1024;
 /** Largest window, in bytes. */
 const MAX_WINDOW = 16 * 1024 * 1024;
 /** Limits all streams together, because they share one WebAssembly memory, which never shrinks. */
-const memory = new DecoderMemory(8 * MAX_WINDOW);
+const memory = new MemoryBudget(8 * MAX_WINDOW);
 
 let library = new LoadedDecoder<BrotliLibrary>("brotli", () => Promise.reject(new Error("none was provided")));
 

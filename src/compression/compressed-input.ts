@@ -1,18 +1,17 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
+import type { Lease, MemoryBudget, ReserveOptions } from "../memory-budget.ts";
 import { passTurn } from "../turn.ts";
-import type { DecoderLease } from "./decoder-lease.ts";
-import type { DecoderInput, DecoderMemory } from "./decoder-memory.ts";
 
 /** Buffers compressed bytes as they arrive. A decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
-  readonly #about: DecoderInput;
-  #reserved: { readonly memory: DecoderMemory; readonly lease: DecoderLease } | undefined;
+  readonly #about: ReserveOptions;
+  #reserved: { readonly memory: MemoryBudget; readonly lease: Lease } | undefined;
   #atEnd: (() => void) | undefined;
   #bytes: Uint8Array = EMPTY_BYTES;
   #taken = 0;
 
-  constructor(source: AsyncIterator<Uint8Array>, about: DecoderInput) {
+  constructor(source: AsyncIterator<Uint8Array>, about: ReserveOptions) {
     this.#source = source;
     this.#about = about;
   }
@@ -24,7 +23,7 @@ export class CompressedInput {
    *
    * @throws StoreError `unavailable` if an upload has waited too long
    */
-  async reserve(memory: DecoderMemory, bytes: number): Promise<void> {
+  async reserve(memory: MemoryBudget, bytes: number): Promise<void> {
     if (this.#reserved?.memory === memory && this.#reserved.lease.bytes >= bytes) return;
     this.#free();
     this.#reserved = { memory, lease: await memory.reserve(bytes, this.#about) };
@@ -76,8 +75,7 @@ export class CompressedInput {
     const parts = this.#bytes.length > 0 ? [this.#bytes] : [];
     let missing = length - this.#bytes.length;
     while (missing > 0) {
-      const next = this.#source.next();
-      const { value, done } = await (this.#reserved ? this.#reserved.lease.piece(next) : next);
+      const { value, done } = await this.#source.next();
       if (done) break;
       if (value.length > 0) parts.push(value);
       missing -= value.length;

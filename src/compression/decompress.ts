@@ -1,9 +1,10 @@
 import { quote, toHex } from "../bytes.ts";
 import { StoreError } from "../error.ts";
+import type { ReserveOptions } from "../memory-budget.ts";
+import type { Pace } from "../pace.ts";
 import { unbrotli } from "./brotli.ts";
 import { bzip2Decoder } from "./bzip2.ts";
 import { CompressedInput } from "./compressed-input.ts";
-import type { DecoderInput } from "./decoder-memory.ts";
 import { gzipDecoder } from "./gzip.ts";
 import { lz4Decoder } from "./lz4.ts";
 import { lzipDecoder } from "./lzip.ts";
@@ -18,11 +19,11 @@ export type Compression = (typeof COMPRESSIONS)[number];
 
 export interface DecompressOptions {
   /**
-   * Whether a server's client sends the data, at its own speed. While others wait for memory, such
+   * Speed of the client, if a server's client sends the data. While others wait for memory, such
    * data is refused (`unavailable`) if it is too slow or has waited for a minute: see
-   * `DecoderMemory`.
+   * `MemoryBudget`.
    */
-  readonly isUpload?: boolean | undefined;
+  readonly pace?: Pace | undefined;
 }
 
 /**
@@ -91,7 +92,7 @@ export async function* decompressed(
   onFound?: (compression: Compression) => void,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  yield* decompressWith(archive, { signal, isUpload: options.isUpload ?? false }, async (input) => {
+  yield* decompressWith(archive, { signal, pace: options.pace }, async (input) => {
     // The first piece may be shorter.
     await input.has(MAGIC_LENGTH);
     const start = input.bytes.subarray(0, MAGIC_LENGTH);
@@ -113,7 +114,7 @@ export async function* decompressedAs(
   signal?: AbortSignal,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const about = { signal, isUpload: options.isUpload ?? false };
+  const about = { signal, pace: options.pace };
   yield* decompressWith(archive, about, async () => parseCompression(compression));
 }
 
@@ -145,7 +146,7 @@ async function sniffBehindSkippable(input: CompressedInput): Promise<Compression
 
 async function* decompressWith(
   archive: AsyncIterable<Uint8Array>,
-  about: DecoderInput,
+  about: ReserveOptions,
   choose: (input: CompressedInput) => Promise<Compression>,
 ): AsyncGenerator<Uint8Array> {
   const { signal } = about;

@@ -1,9 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { CompressedInput } from "../../src/compression/compressed-input.ts";
-import { DecoderMemory } from "../../src/compression/decoder-memory.ts";
-
-const WAITING = { signal: undefined, isUpload: false };
-const UPLOAD = { signal: undefined, isUpload: true };
+import { MemoryBudget } from "../../src/memory-budget.ts";
 
 /** An input of these pieces. `read` counts how many were taken from the source. */
 function inputOf(...pieces: number[][]): { input: CompressedInput; read: () => number; given: Uint8Array[] } {
@@ -15,7 +12,7 @@ function inputOf(...pieces: number[][]): { input: CompressedInput; read: () => n
     read++;
     return { value, done: false };
   };
-  return { input: new CompressedInput({ next }, WAITING), read: () => read, given };
+  return { input: new CompressedInput({ next }, {}), read: () => read, given };
 }
 
 describe("waiting for bytes", () => {
@@ -46,7 +43,7 @@ describe("waiting for bytes", () => {
 
   test("passes on an error of the source", async () => {
     const broken = new Error("broken");
-    const input = new CompressedInput({ next: () => Promise.reject(broken) }, WAITING);
+    const input = new CompressedInput({ next: () => Promise.reject(broken) }, {});
     await expect(input.has(1)).rejects.toBe(broken);
   });
 });
@@ -85,9 +82,9 @@ describe("zeros are skipped", () => {
 
 describe("memory for the decoder", () => {
   /** Whether so many bytes are left. */
-  async function isLeft(memory: DecoderMemory, bytes: number): Promise<boolean> {
+  async function isLeft(memory: MemoryBudget, bytes: number): Promise<boolean> {
     const controller = new AbortController();
-    const reserved = memory.reserve(bytes, { signal: controller.signal, isUpload: false });
+    const reserved = memory.reserve(bytes, { signal: controller.signal });
     controller.abort(new Error("enough"));
     return reserved.then(
       (lease) => {
@@ -99,7 +96,7 @@ describe("memory for the decoder", () => {
   }
 
   test("is reserved in total, and freed once", async () => {
-    const memory = new DecoderMemory(100);
+    const memory = new MemoryBudget(100);
     const { input } = inputOf();
     await input.reserve(memory, 60);
     expect([await isLeft(memory, 40), await isLeft(memory, 41)]).toEqual([true, false]);
@@ -117,29 +114,11 @@ describe("memory for the decoder", () => {
   });
 
   test("of another kind frees that of the first", async () => {
-    const [one, other] = [new DecoderMemory(100), new DecoderMemory(100)];
+    const [one, other] = [new MemoryBudget(100), new MemoryBudget(100)];
     const { input } = inputOf();
     await input.reserve(one, 100);
     await input.reserve(other, 10);
     expect([await isLeft(one, 100), await isLeft(other, 91)]).toEqual([true, false]);
-  });
-
-  test("can be taken from an upload that waits for its client", async () => {
-    const memory = new DecoderMemory(100);
-    let lease: { revoke(): void } | undefined;
-    const reserve = memory.reserve.bind(memory);
-    memory.reserve = async (...request) => {
-      const its = await reserve(...request);
-      lease = its;
-      return its;
-    };
-    const input = new CompressedInput({ next: () => new Promise(() => {}) }, UPLOAD);
-    await input.reserve(memory, 10);
-    const waiting = input.has(1);
-    await Promise.resolve();
-    await Promise.resolve();
-    lease?.revoke();
-    await expect(waiting).rejects.toMatchObject({ code: "unavailable" });
   });
 });
 
@@ -148,7 +127,7 @@ test("other tasks run, and an abort ends the waiting, even if all bytes have arr
   const { given } = inputOf([1]);
   const input = new CompressedInput(
     { next: async () => ({ value: given[0] as Uint8Array, done: false }) },
-    { ...WAITING, signal: controller.signal },
+    { ...{}, signal: controller.signal },
   );
   setTimeout(() => controller.abort(new Error("enough")), 1);
   const endless = async (): Promise<never> => {

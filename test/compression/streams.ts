@@ -23,7 +23,7 @@ export async function whole(source: AsyncIterable<Uint8Array>): Promise<Uint8Arr
 
 /** Makes the input of a decoder, which comes in pieces of `size` bytes. */
 export function inputOf(bytes: Uint8Array, size: number = Math.max(1, bytes.length)): CompressedInput {
-  return new CompressedInput(pieces(bytes, size), { signal: undefined, isUpload: false });
+  return new CompressedInput(pieces(bytes, size), {});
 }
 
 /** Text of `samples/*.one` and `samples/*.two`: see make-samples.sh. */

@@ -173,7 +173,11 @@ class BinaryCacheResources {
       put: async (exchange, commit) => {
         const parsed = parseNarName(name);
         if (!parsed) throw new StoreError("invalid", `${name} is not the name of a NAR`);
-        const nar = await receiveNar(this.#store, engine, exchange.body(), { ...parsed, signal: exchange.signal });
+        const nar = await receiveNar(this.#store, engine, exchange.body(), {
+          ...parsed,
+          signal: exchange.signal,
+          pace: exchange.pace,
+        });
         return commit(() => uploads.putNar(name, nar));
       },
     };

@@ -3,6 +3,7 @@ import { constants } from "node:http2";
 import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { decompressedAs } from "../../compression/decompress.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
+import { Pace } from "../../pace.ts";
 import { passTurn } from "../../turn.ts";
 import { isLoopbackAddress } from "../access.ts";
 import { isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
@@ -28,6 +29,8 @@ const CODING_OVERHEAD = 1024 * 1024;
 export class Exchange {
   readonly method: string;
   readonly url: URL;
+  /** Speed of the client, while it sends the body. */
+  readonly pace = new Pace();
   readonly #request: ServerRequest;
   readonly #answer: ServerAnswer;
   readonly #bodyTimeout: number;
@@ -70,7 +73,7 @@ export class Exchange {
     let timer = wait();
     try {
       // A consumer may stop early and still answer, so the request must not be destroyed.
-      for await (const piece of request.iterator({ destroyOnReturn: false })) {
+      for await (const piece of this.pace.received(request.iterator({ destroyOnReturn: false }))) {
         clearTimeout(timer);
         // Bytes that have already arrived would not let other requests run.
         await passTurn();
@@ -78,7 +81,7 @@ export class Exchange {
         timer = wait();
       }
     } catch (cause) {
-      throw broken(cause);
+      throw isStoreError(cause) ? cause : broken(cause);
     } finally {
       clearTimeout(timer);
     }
@@ -114,7 +117,7 @@ export class Exchange {
     }
     let length = 0;
     const encoded = this.bodyUpTo(maxLength + CODING_OVERHEAD);
-    for await (const piece of decompressedAs(encoded, coding, this.signal, { isUpload: true })) {
+    for await (const piece of decompressedAs(encoded, coding, this.signal, { pace: this.pace })) {
       length += piece.length;
       if (length > maxLength) throw new StoreError("invalid", `the body has more than ${maxLength} bytes when decoded`);
       yield piece;

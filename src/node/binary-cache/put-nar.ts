@@ -5,6 +5,7 @@ import type { HashEngine, HashStream } from "../../hash/engine.ts";
 import { parseHash } from "../../nix/hash.ts";
 import { NAR_MAGIC, narTokens } from "../../nix/nar-grammar.ts";
 import { encodeNixbase32 } from "../../nix/nixbase32.ts";
+import type { Pace } from "../../pace.ts";
 import { ingestNar } from "../../store/import.ts";
 import type { StoreServices } from "../../store/services.ts";
 import { isWritten } from "./encode.ts";
@@ -48,11 +49,19 @@ function compressionOf(suffix: string): Compression | undefined {
   return COMPRESSIONS.find((compression) => compression === SUFFIXES[suffix]);
 }
 
+export interface ReceiveNarOptions {
+  /** Expected SHA-256 of the body, in nixbase32. */
+  readonly fileHash: string;
+  /** Compression of the body; detected if `undefined`. */
+  readonly compression: Compression | undefined;
+  readonly signal: AbortSignal;
+  /** Speed of the client that sends the body. */
+  readonly pace: Pace;
+}
+
 /**
  * Stores an uploaded NAR in castore.
  *
- * @param fileHash expected SHA-256 of `body`, in nixbase32
- * @param compression compression of `body`; detected if `undefined`
  * @throws StoreError `invalid` if the body is not a NAR or has another hash; then nothing refers to
  *   the content that was written
  */
@@ -60,7 +69,7 @@ export async function receiveNar(
   store: StoreServices,
   engine: HashEngine,
   body: AsyncIterable<Uint8Array>,
-  { fileHash, compression, signal }: { fileHash: string; compression: Compression | undefined; signal: AbortSignal },
+  { fileHash, compression, signal, pace }: ReceiveNarOptions,
 ): Promise<UploadedNar> {
   const file = new ReceivedFile(await engine.stream("sha256"), () => store.blobs.create({ signal }));
   let found: Compression = "none";
@@ -71,11 +80,10 @@ export async function receiveNar(
   try {
     const bytes = file.pass(body);
     if (compression !== undefined) onFound(compression);
-    const options = { isUpload: true };
     const nar =
       compression === undefined
-        ? decompressed(bytes, signal, onFound, options)
-        : decompressedAs(bytes, compression, signal, options);
+        ? decompressed(bytes, signal, onFound, { pace })
+        : decompressedAs(bytes, compression, signal, { pace });
     const { node, narHash, narSize } = await ingestNar(store, engine, recognised(nar), { signal });
     // An uncompressed file is the NAR, whose hash is known. A decompressor may not have read the
     // file to its end.

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { concatBytes } from "../../src/bytes.ts";
-import { DecoderMemory } from "../../src/compression/decoder-memory.ts";
-import { decompressedAs } from "../../src/compression/decompress.ts";
-import { sample } from "./streams.ts";
-import "../../src/node/brotli.ts";
+import { concatBytes } from "../src/bytes.ts";
+import { decompressedAs } from "../src/compression/decompress.ts";
+import { MemoryBudget } from "../src/memory-budget.ts";
+import { Pace } from "../src/pace.ts";
+import { sample } from "./compression/streams.ts";
+import "../src/node/brotli.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
@@ -45,7 +46,8 @@ function client(
     await told;
     yield bytes.subarray(first);
   };
-  const result = length(decompressedAs(source(), compression, signal, { isUpload }));
+  const pace = isUpload ? new Pace() : undefined;
+  const result = length(decompressedAs(pace?.received(source()) ?? source(), compression, signal, { pace }));
   result.catch(() => {});
   return { go, result };
 }
@@ -125,11 +127,11 @@ test("downloads of a page wait for each other, and none is refused", async () =>
   for (const { result } of all) expect(await result).toBeGreaterThan(100_000);
 });
 
-describe("memory for decoders", () => {
-  const upload = { signal: undefined, isUpload: true };
+describe("memory", () => {
+  const upload = { pace: new Pace() };
 
   test("is given in the order of the requests", async () => {
-    const memory = new DecoderMemory(100);
+    const memory = new MemoryBudget(100);
     const [one, two] = [await memory.reserve(60, upload), await memory.reserve(40, upload)];
     const order: number[] = [];
     const large = memory.reserve(80, upload).then((lease) => {
@@ -152,15 +154,15 @@ describe("memory for decoders", () => {
   });
 
   test("goes to the next request when the first waiting one is aborted", async () => {
-    const memory = new DecoderMemory(100);
+    const memory = new MemoryBudget(100);
     const one = await memory.reserve(60, upload);
     const controller = new AbortController();
-    const large = memory.reserve(80, { signal: controller.signal, isUpload: true });
+    const large = memory.reserve(80, { signal: controller.signal, ...upload });
     const small = memory.reserve(40, upload);
     controller.abort(new Error("enough"));
     await expect(large).rejects.toThrow("enough");
     memory.free(await small);
     memory.free(one);
-    await expect(memory.reserve(1, { signal: controller.signal, isUpload: false })).rejects.toThrow("enough");
+    await expect(memory.reserve(1, { signal: controller.signal })).rejects.toThrow("enough");
   });
 });
