@@ -15,8 +15,11 @@ export interface DirectoryStore {
   putMany(directories: readonly { digest: Digest; bytes: Uint8Array }[]): Promise<void>;
 }
 
-/** Number of directories per batch, for reading and writing. */
-const BATCH = 1024;
+/** Number of directories that are read at a time. */
+const READ_BATCH = 256;
+/** Limits of a batch that is written: number of directories, and bytes. */
+const WRITE_BATCH = 1024;
+const WRITE_BYTES = 4 * 1024 * 1024;
 
 /**
  * A DirectoryService on top of a DirectoryStore. It validates and encodes the directories that are
@@ -51,11 +54,18 @@ export class StoredDirectoryService implements DirectoryService {
   ): Promise<Digest> {
     const validator = new LeavesToRootValidator();
     const batch: { digest: Digest; bytes: Uint8Array }[] = [];
+    let size = 0;
     for await (const directory of directories) {
       options?.signal?.throwIfAborted();
       const { digest, first } = validator.add(directory);
-      if (batch.length >= BATCH) await this.#store.putMany(batch.splice(0));
-      if (first) batch.push({ digest, bytes: encodeDirectory(directory) });
+      if (batch.length >= WRITE_BATCH || size >= WRITE_BYTES) {
+        await this.#store.putMany(batch.splice(0));
+        size = 0;
+      }
+      if (!first) continue;
+      const bytes = encodeDirectory(directory);
+      size += bytes.length;
+      batch.push({ digest, bytes });
     }
     const root = validator.finish();
     options?.signal?.throwIfAborted();
@@ -84,7 +94,7 @@ export class StoredDirectoryService implements DirectoryService {
     enqueue(root);
     while (queue.length > 0) {
       signal?.throwIfAborted();
-      const digests = queue.splice(0, BATCH);
+      const digests = queue.splice(0, READ_BATCH);
       for (const [i, directory] of (await this.#getMany(digests)).entries()) {
         if (!directory)
           throw new StoreError("not-found", `directory ${formatDigest(digests[i] as Digest)} is missing from the store`);

@@ -7,10 +7,19 @@ import { type AccessRules, createAccessCheck, isLoopbackAddress } from "./access
 import { createRpcListener } from "./rpc/listener.ts";
 import type { Routes } from "./rpc/routes.ts";
 import type { ServerAnswer, ServerRequest } from "./server-request.ts";
+import type { TransferOptions } from "./transfer.ts";
 
 export type ListenAddress = { host: string; port: number } | { path: string };
 
 export interface ServerOptions extends AccessRules {
+  /** Limits of what clients send and read. */
+  transfer?: TransferOptions | undefined;
+  /** Maximum number of connections; 512 by default. Further ones are closed at once. */
+  maxConnections?: number | undefined;
+  /**
+   * How long an HTTP/2 connection may have no request, in milliseconds; five minutes by default.
+   */
+  idleTimeout?: number | undefined;
   routes: Routes;
   /** Answers every request that is not an RPC call. By default, the answer is 404. */
   fallback?: ((request: ServerRequest, answer: ServerAnswer) => void) | undefined;
@@ -39,13 +48,20 @@ const HTTP2_PREFACE = "PRI ";
 /** How long a new connection may stay silent, in milliseconds. */
 const FIRST_BYTES_TIMEOUT = 30_000;
 
-const STREAM_WINDOW = 4 * 1024 * 1024;
-const SESSION_WINDOW = 16 * 1024 * 1024;
+/** Bytes that a client may send on one stream, and on one connection, before they are handled. */
+const STREAM_WINDOW = 1024 * 1024;
+const SESSION_WINDOW = 4 * 1024 * 1024;
 /**
- * Memory limit of one HTTP/2 session, in MB, as Node expects. Node's default of 10 is less than the
- * window of one session, and Node would refuse streams.
+ * Memory limit of one HTTP/2 session, in MB, as Node expects. Node's default of 10 is too little
+ * for the windows of one session and the answers under way, and Node would refuse streams.
  */
 const SESSION_MEMORY = 64;
+/** Maximum number of requests that run at the same time on one connection. */
+const MAX_STREAMS = 128;
+/** Maximum number of connections, by default. */
+export const DEFAULT_MAX_CONNECTIONS = 512;
+/** Milliseconds after which an HTTP/2 connection without requests is closed, by default. */
+const IDLE_TIMEOUT = 300_000;
 
 /**
  * Starts a server on one port for everything: gRPC over HTTP/2 with prior knowledge, and gRPC-Web,
@@ -61,7 +77,7 @@ export function startServer(listen: ListenAddress, options: ServerOptions): Prom
 
 async function start(acquired: ResourceStack, listen: ListenAddress, options: ServerOptions): Promise<RunningServer> {
   const closing = new AbortController();
-  const rpc = createRpcListener(options.routes, closing.signal);
+  const rpc = createRpcListener(options.routes, closing.signal, options.transfer);
   const access = createAccessCheck(options);
   let checkHost = false;
   let running = 0;
@@ -95,14 +111,24 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
   // checks for slow headers after the `listening` event.
   http.emit("listening");
   acquired.defer(() => void http.close());
-  const http2 = createHttp2Server({ settings: { initialWindowSize: STREAM_WINDOW }, maxSessionMemory: SESSION_MEMORY }, handle);
+  const http2 = createHttp2Server(
+    {
+      settings: { initialWindowSize: STREAM_WINDOW, maxConcurrentStreams: MAX_STREAMS },
+      maxSessionMemory: SESSION_MEMORY,
+    },
+    handle,
+  );
   acquired.defer(() => void http2.close());
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   http2.on("session", (session) => {
     session.setLocalWindowSize(SESSION_WINDOW);
     sessions.add(session);
-    session.once("close", () => sessions.delete(session));
+    const stopWatch = closeWhenIdle(session, options.idleTimeout ?? IDLE_TIMEOUT);
+    session.once("close", () => {
+      stopWatch();
+      sessions.delete(session);
+    });
   });
 
   const server = createServer({ noDelay: true }, (socket) => {
@@ -123,6 +149,7 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
     });
   };
 
+  server.maxConnections = options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
   await startListening(server, listen);
   acquired.defer(() => void server.close());
   const bound = server.address();
@@ -149,6 +176,27 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
       return closed;
     },
   };
+}
+
+/**
+ * Closes an HTTP/2 connection that has had no request for `timeout` milliseconds. Pings don't count:
+ * some clients send them forever.
+ *
+ * @returns a function that stops this
+ */
+function closeWhenIdle(session: ServerHttp2Session, timeout: number): () => void {
+  const start = (): NodeJS.Timeout => setTimeout(() => session.close(), timeout);
+  let timer = start();
+  let running = 0;
+  session.on("stream", (stream) => {
+    running++;
+    clearTimeout(timer);
+    stream.once("close", () => {
+      running--;
+      if (running === 0 && !session.closed) timer = start();
+    });
+  });
+  return () => clearTimeout(timer);
 }
 
 /** Detects HTTP/2 by the first bytes, and puts them back into the socket. */

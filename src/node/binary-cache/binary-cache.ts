@@ -10,6 +10,7 @@ import { type NarUrlScheme, renderNarInfo } from "../../store/nar-info.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
 import type { ServerAnswer, ServerRequest } from "../server-request.ts";
+import { type TransferOptions, UPLOAD_MEMORY } from "../transfer.ts";
 import { pathSegments } from "./address.ts";
 import { ClaimedSizes } from "./claimed-size.ts";
 import { checkDebugInfo, DEBUG_INFO_MAX_LENGTH, isDebugInfoName } from "./debug-info.ts";
@@ -38,8 +39,8 @@ export interface BinaryCacheOptions {
   readonly narUrls?: NarUrlScheme | undefined;
   /** Refuses every PUT. */
   readonly readOnly?: boolean | undefined;
-  /** How long a client may pause while it sends, in milliseconds; five minutes by default. */
-  readonly bodyTimeout?: number | undefined;
+  /** Limits of what clients send and read. */
+  readonly transfer?: TransferOptions | undefined;
 }
 
 const DEFAULT_PRIORITY = 30;
@@ -66,7 +67,7 @@ export function createBinaryCache(
     if (!segments) return false;
     const resource = cache.find(segments, url) ?? (request.method === "PUT" ? unwanted(segments) : undefined);
     if (!resource) return false;
-    const exchange = new Exchange(request, answer, options.bodyTimeout);
+    const exchange = new Exchange(request, answer, options.transfer);
     void exchange.answer(async () => {
       if (exchange.method === "GET" || exchange.method === "HEAD") return getFrom(resource, exchange);
       if (exchange.method !== "PUT" || !resource.put)
@@ -173,6 +174,7 @@ class BinaryCacheResources {
       put: async (exchange, commit) => {
         const parsed = parseNarName(name);
         if (!parsed) throw new StoreError("invalid", `${name} is not the name of a NAR`);
+        await exchange.reserve(UPLOAD_MEMORY);
         const nar = await receiveNar(this.#store, engine, exchange.body(), {
           ...parsed,
           signal: exchange.signal,
@@ -190,6 +192,7 @@ class BinaryCacheResources {
       get: (exchange, isHead) => sendLog(this.#store, uploads, exchange, name, isHead),
       put: async (exchange, commit) => {
         const derivation = derivationName(name);
+        await exchange.reserve(UPLOAD_MEMORY);
         const blob = await receiveLog(this.#store, exchange.content(MAX_LOG), exchange.signal);
         return commit(() => uploads.putLog(derivation, blob));
       },

@@ -3,10 +3,11 @@ import { constants } from "node:http2";
 import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { decompressedAs } from "../../compression/decompress.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
-import { Pace } from "../../pace.ts";
+import type { Pace } from "../../pace.ts";
 import { passTurn } from "../../turn.ts";
 import { isLoopbackAddress } from "../access.ts";
-import { isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
+import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
+import { Transfer, type TransferOptions } from "../transfer.ts";
 import { parseContentCoding } from "./content-coding.ts";
 
 export interface CacheResponse {
@@ -15,9 +16,6 @@ export interface CacheResponse {
   /** Body of the response. A string also sets `Content-Length`. */
   readonly body?: string | AsyncIterable<Uint8Array> | undefined;
 }
-
-/** How long a client may pause while it sends, in milliseconds. Nix itself waits as long. */
-const BODY_TIMEOUT = 300_000;
 
 /** Maximum number of body bytes that are read and ignored after the answer was sent. */
 const MAX_IGNORED = 256 * 1024 * 1024;
@@ -29,25 +27,36 @@ const CODING_OVERHEAD = 1024 * 1024;
 export class Exchange {
   readonly method: string;
   readonly url: URL;
-  /** Speed of the client, while it sends the body. */
-  readonly pace = new Pace();
   readonly #request: ServerRequest;
   readonly #answer: ServerAnswer;
-  readonly #bodyTimeout: number;
+  readonly #transfer: Transfer;
   readonly #gone = new AbortController();
 
-  constructor(request: ServerRequest, answer: ServerAnswer, bodyTimeout: number = BODY_TIMEOUT) {
+  constructor(request: ServerRequest, answer: ServerAnswer, transfer?: TransferOptions) {
     this.#request = request;
     this.#answer = answer;
-    this.#bodyTimeout = bodyTimeout;
+    this.#transfer = new Transfer(() => breakOff(answer), transfer);
     this.method = request.method ?? "GET";
     this.url = new URL(request.url ?? "/", "http://cache");
-    answer.once("close", () => this.#gone.abort(new StoreError("unavailable", "the client has gone")));
+    answer.once("close", () => {
+      this.#gone.abort(new StoreError("unavailable", "the client has gone"));
+      this.#transfer.end();
+    });
   }
 
   /** Aborted when the client has closed the connection. */
   get signal(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Speed of the client. */
+  get pace(): Pace {
+    return this.#transfer.pace;
+  }
+
+  /** Reserves memory until the request ends. See `Transfer.reserve`. */
+  reserve(bytes: number): Promise<void> {
+    return this.#transfer.reserve(bytes, this.signal);
   }
 
   header(name: string): string | undefined {
@@ -67,23 +76,15 @@ export class Exchange {
   async *body(): AsyncGenerator<Uint8Array> {
     const request = this.#request;
     const broken = (cause?: unknown) => new StoreError("invalid", "the client did not send the whole request", { cause });
-    // The timer runs only while the daemon waits for the client. Without it, a vanished client
-    // would hold the upload's resources forever.
-    const wait = () => setTimeout(() => this.#breakOff(), this.#bodyTimeout);
-    let timer = wait();
     try {
       // A consumer may stop early and still answer, so the request must not be destroyed.
-      for await (const piece of this.pace.received(request.iterator({ destroyOnReturn: false }))) {
-        clearTimeout(timer);
+      for await (const piece of this.#transfer.received(request.iterator({ destroyOnReturn: false }))) {
         // Bytes that have already arrived would not let other requests run.
         await passTurn();
         yield piece;
-        timer = wait();
       }
     } catch (cause) {
       throw isStoreError(cause) ? cause : broken(cause);
-    } finally {
-      clearTimeout(timer);
     }
     if (!isComplete(request)) throw broken();
   }
@@ -149,20 +150,10 @@ export class Exchange {
       await this.#send(response);
     } catch (error) {
       if (!this.signal.aborted && !isStoreError(error, "invalid")) this.#log(error);
-      this.#breakOff();
+      breakOff(this.#answer);
     } finally {
       this.#ignoreRest();
     }
-  }
-
-  /**
-   * Resets the stream or connection, so that the client sees a failure even without a declared
-   * length. Destroying an HTTP/2 answer would end it as if it were complete.
-   */
-  #breakOff(): void {
-    const answer = this.#answer;
-    if ("stream" in answer) answer.stream?.close(constants.NGHTTP2_INTERNAL_ERROR);
-    else answer.destroy();
   }
 
   /**
@@ -192,9 +183,16 @@ export class Exchange {
       await end(answer);
       return;
     }
-    if (typeof body === "string") await write(answer, Buffer.from(body), this.signal);
-    else for await (const bytes of body) await write(answer, bytes, this.signal);
+    if (typeof body === "string") await this.#write(Buffer.from(body));
+    else for await (const bytes of body) await this.#write(bytes);
     await end(answer);
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    const { signal } = this;
+    signal.throwIfAborted();
+    await passTurn(signal);
+    if (!(this.#answer as Sink).write(bytes)) await this.#transfer.drained(bytes.length, once(this.#answer, "drain", { signal }));
   }
 
   #failure(error: unknown): CacheResponse {
@@ -234,12 +232,6 @@ function setHeader(answer: ServerAnswer, name: string, value: string): void {
 interface Sink {
   write(bytes: Uint8Array): boolean;
   end(done: () => void): unknown;
-}
-
-async function write(answer: ServerAnswer, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  await passTurn(signal);
-  if (!(answer as Sink).write(bytes)) await once(answer, "drain", { signal });
 }
 
 function end(answer: ServerAnswer): Promise<void> {

@@ -3,6 +3,7 @@ import type { CastoreServices } from "../../castore/services.ts";
 import { StoreError } from "../../error.ts";
 import { checkStorePathName, parseStorePath } from "../../nix/store-path.ts";
 import { iterate } from "../../stream.ts";
+import { DOWNLOAD_MEMORY } from "../transfer.ts";
 import { matchingTag, notModified } from "./conditional.ts";
 import type { CacheResponse, Exchange } from "./exchange.ts";
 import type { CacheUploads, UploadedBlob } from "./uploads.ts";
@@ -60,6 +61,7 @@ export async function sendLog(
   if (matchingTag(exchange.header("if-none-match"), [etag])) return notModified(headers, etag);
   const sized = { ...headers, "content-length": String(log.size) };
   if (isHead) return { status: 200, headers: sized };
+  await exchange.reserve(DOWNLOAD_MEMORY);
   const stream = await blobs.open(log.digest, { signal });
   if (!stream) throw new StoreError("not-found", `the log of ${name} is no longer in the store`);
   return { status: 200, headers: sized, body: iterate(stream, signal) };

@@ -5,6 +5,7 @@ import type { CastoreServices } from "../../castore/services.ts";
 import { isStoreError, StoreError } from "../../error.ts";
 import { renderNar } from "../../store/nar.ts";
 import { iterate } from "../../stream.ts";
+import { DOWNLOAD_MEMORY } from "../transfer.ts";
 import { parseByteRange } from "./byte-range.ts";
 import type { ClaimedSizes } from "./claimed-size.ts";
 import { entityTag, matchingTag, notModified } from "./conditional.ts";
@@ -48,6 +49,7 @@ export async function narOfNode(
   if (range === "unsatisfiable") return { status: 416, headers: { ...headers, "content-range": `bytes */${narSize}` } };
   if (isHead) return { status: 200, headers: { ...headers, "content-length": String(narSize) } };
   const { offset, length } = range ?? { offset: 0, length: narSize };
+  await exchange.reserve(DOWNLOAD_MEMORY);
   const nar = renderNar(castore, node, { signal: exchange.signal, ...(range && { range }) });
   const body = await begun(exactly(length, iterate(nar, exchange.signal), `the NAR of ${encoded}`));
   if (range) {

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { StoreError } from "../../error.ts";
+import { MemoryBudget } from "../../memory-budget.ts";
 import { checkSecretKey } from "../../nix/ed25519.ts";
 import { parseSecretKey, type SecretKey } from "../../nix/key.ts";
 import { ResourceStack } from "../../resource-stack.ts";
@@ -21,11 +22,14 @@ import { fileError } from "../file-error.ts";
 import { parseListenAddress } from "../listen-address.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
 import { rpcRoutes } from "../rpc/routes.ts";
-import { type ListenAddress, startServer } from "../server.ts";
+import { DEFAULT_MAX_CONNECTIONS, type ListenAddress, startServer } from "../server.ts";
 import { ADDRESSES_HELP, DEFAULT_LISTEN, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
 import { openServices, type ServiceAddresses } from "../services.ts";
 import { answerStatic } from "../static-files.ts";
+import { DEFAULT_REQUEST_MEMORY, UPLOAD_MEMORY } from "../transfer.ts";
 import { UsageError } from "../usage-error.ts";
+
+const MIB = 1024 * 1024;
 
 export const DAEMON_HELP = `Usage: tvix-store-web daemon [options]
 
@@ -51,6 +55,9 @@ ${SERVICE_FLAGS_HELP}
   --store-dir DIR               store directory of the binary cache's clients; by default /nix/store
   --nar-urls tvix|snix          form of the NAR URLs in NARInfo: nar/tvix-castore/... or
                                 nar/snix-castore/...; by default tvix
+  --max-connections N           number of connections at the same time; by default ${DEFAULT_MAX_CONNECTIONS}
+  --request-memory MIB          memory of all uploads and downloads together; by default ${DEFAULT_REQUEST_MEMORY / MIB}.
+                                Requests wait if it is used up, and slow ones are then ended
   --preload DIR                 first imports a binary cache written by nix copy --to file://DIR
   --viewer DIR                  directory of the viewer's files; by default those of this package
 
@@ -71,6 +78,8 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
       priority: { type: "string" },
       "store-dir": { type: "string" },
       "nar-urls": { type: "string", default: "tvix" },
+      "max-connections": { type: "string", default: String(DEFAULT_MAX_CONNECTIONS) },
+      "request-memory": { type: "string", default: String(DEFAULT_REQUEST_MEMORY / MIB) },
       preload: { type: "string" },
       viewer: { type: "string" },
     },
@@ -88,6 +97,10 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     readOnly: values["read-only"],
   };
 
+  const maxConnections = parseCount("--max-connections", values["max-connections"], 1);
+  const requestMemory = parseCount("--request-memory", values["request-memory"], UPLOAD_MEMORY / MIB);
+  const transfer = { memory: new MemoryBudget(requestMemory * MIB) };
+
   const engine = new NodeHashEngine();
   const { signal } = context;
   const acquired = new ResourceStack();
@@ -99,11 +112,13 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     const stored = values["read-only"] ? readOnly(signed) : signed;
     const derived = new DerivedDirectories(stored.directories, { inMemory: values["read-only"] });
     const store = { blobs: stored.blobs, directories: derived, pathInfos: stored.pathInfos };
-    const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads });
+    const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads, transfer });
     const server = acquired.use(
       await startServer(listen, {
         allowOrigins: values["allow-origin"],
         allowHosts: values["allow-host"],
+        transfer,
+        maxConnections,
         routes: rpcRoutes(store, {
           calculateNar: (node, options) => calculateNar(store, engine, node, options),
           engine,
@@ -170,6 +185,15 @@ function parsePriority(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[0-9]{1,9}$/.test(text)) throw new UsageError(`--priority must be a number, not ${text}`);
   return Number(text);
+}
+
+/**
+ * @throws UsageError if the text is not a whole number, or less than `least`
+ */
+function parseCount(flag: string, text: string, least: number): number {
+  const count = Number(text);
+  if (/^[0-9]{1,9}$/.test(text) && count >= least) return count;
+  throw new UsageError(`${flag} must be a whole number of at least ${least}, not ${text}`);
 }
 
 /**

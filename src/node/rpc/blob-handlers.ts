@@ -1,10 +1,11 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { concatBytes } from "../../bytes.ts";
-import type { BlobService } from "../../castore/blob-service.ts";
+import type { BlobService, BlobWriter } from "../../castore/blob-service.ts";
 import { asDigest, type Digest, formatDigest } from "../../castore/digest.ts";
 import { StoreError } from "../../error.ts";
 import { encodeSlice } from "../../hash/slice-encoder.ts";
 import { type BlobStatMessage, blobStatToMessage, cutBlobPieces } from "../../wire/blob-message.ts";
+import { DOWNLOAD_MEMORY, reserveMemory, UPLOAD_MEMORY } from "../transfer.ts";
 import { answer, answerStream } from "./answer.ts";
 import { wholeRequest } from "./whole-request.ts";
 
@@ -19,6 +20,9 @@ const MIN_PIECE = 128 * 1024;
  * whole.
  */
 const MAX_PIECE = 512 * 1024;
+
+/** Size up to which an uploaded blob is gathered in memory, in bytes. */
+const MAX_GATHERED = 128 * 1024;
 
 /**
  * Maximum number of chunks in an answer: 4 MiB with 40 bytes for each chunk. Stock peers would
@@ -52,32 +56,62 @@ export function blobHandlers(blobs: BlobService) {
       });
     }),
 
-    read: answerStream(async function* (request: { digest: Uint8Array }, { signal }) {
+    read: answerStream(async function* (request: { digest: Uint8Array }, context) {
+      const { signal } = context;
       const digest = asDigest(request.digest, "blob digest");
+      await reserveMemory(DOWNLOAD_MEMORY, context);
       const content = await blobs.open(digest, { signal });
       if (!content) throw missing(digest);
       for await (const data of pieces(content)) yield { data };
     }),
 
-    put: answer(async (request: AsyncIterable<{ data: Uint8Array }>, { signal }) => {
-      const writer = await blobs.create({ signal });
-      try {
-        for await (const { data } of wholeRequest(request, signal)) {
-          if (data.length > 0) await writer.write(data);
-        }
-        return { digest: (await writer.close()).digest };
-      } catch (error) {
-        await writer.abort(error);
-        throw error;
-      }
-    }),
+    put: answer(async (request: AsyncIterable<{ data: Uint8Array }>, context) => ({
+      digest: await receiveBlob(blobs, wholeRequest(request, context.signal), context),
+    })),
   };
+}
+
+/** Stores a blob. Only a long one needs a writer, which takes memory. */
+async function receiveBlob(
+  blobs: BlobService,
+  messages: AsyncIterable<{ data: Uint8Array }>,
+  context: HandlerContext,
+): Promise<Digest> {
+  const { signal } = context;
+  const start: Uint8Array[] = [];
+  let size = 0;
+  let writer: BlobWriter | undefined;
+  try {
+    for await (const { data } of messages) {
+      if (data.length === 0) continue;
+      size += data.length;
+      if (!writer && size <= MAX_GATHERED) {
+        start.push(data);
+        continue;
+      }
+      if (!writer) {
+        await reserveMemory(UPLOAD_MEMORY, context);
+        writer = await blobs.create({ signal });
+        for (const bytes of start) await writer.write(bytes);
+      }
+      await writer.write(data);
+    }
+    if (writer) return (await writer.close()).digest;
+    const [digest] = await blobs.putMany([concatBytes(start)], { signal });
+    if (!digest) throw new StoreError("internal", "a blob was stored without a digest");
+    return digest;
+  } catch (error) {
+    await writer?.abort(error);
+    throw error;
+  }
 }
 
 /** Handlers of `BlobSliceService`, which is specific to this daemon. */
 export function blobSliceHandlers(blobs: BlobService) {
   return {
-    readSlice: answerStream(async function* (request: { digest: Uint8Array; offset: bigint; length: bigint }, { signal }) {
+    readSlice: answerStream(async function* (request: { digest: Uint8Array; offset: bigint; length: bigint }, context) {
+      const { signal } = context;
+      await reserveMemory(DOWNLOAD_MEMORY, context);
       const digest = asDigest(request.digest, "blob digest");
       const [stat] = await blobs.stat([digest], { outboard: true, signal });
       if (!stat) throw missing(digest);

@@ -9,6 +9,7 @@ import {
   directoryToMessage,
 } from "../../wire/directory-message.ts";
 import type { Received } from "../../wire/node-message.ts";
+import { DOWNLOAD_MEMORY, reserveMemory, UPLOAD_MEMORY } from "../transfer.ts";
 import { answer, answerStream } from "./answer.ts";
 import { wholeRequest } from "./whole-request.ts";
 
@@ -23,9 +24,11 @@ interface GetRequest {
  */
 export function directoryHandlers(directories: DirectoryService) {
   return {
-    get: answerStream(async function* ({ byWhat, recursive }: GetRequest, { signal }) {
+    get: answerStream(async function* ({ byWhat, recursive }: GetRequest, context) {
+      const { signal } = context;
       if (byWhat.case === undefined) throw new StoreError("invalid", "the request has no directory digest");
       const digest = asDigest(byWhat.value, "directory digest");
+      if (recursive) await reserveMemory(DOWNLOAD_MEMORY, context);
       const found = recursive
         ? await directories.getClosure(digest, { signal })
         : await directories.get(digest, { signal }).then((directory) => directory && [directory]);
@@ -38,9 +41,11 @@ export function directoryHandlers(directories: DirectoryService) {
       }
     }),
 
-    put: answer(async (request: AsyncIterable<Received<DirectoryMessage>>, { signal }) => ({
-      rootDigest: await directories.put(readDirectories(request, signal), { signal }),
-    })),
+    put: answer(async (request: AsyncIterable<Received<DirectoryMessage>>, context) => {
+      const { signal } = context;
+      await reserveMemory(UPLOAD_MEMORY, context);
+      return { rootDigest: await directories.put(readDirectories(request, signal), { signal }) };
+    }),
   };
 }
 

@@ -1,8 +1,10 @@
-import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
-import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { isStoreError } from "../../error.ts";
 import { passTurn } from "../../turn.ts";
-import { isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
+import { toConnectError } from "../../wire/status.ts";
+import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
+import { TRANSFER, Transfer, type TransferOptions } from "../transfer.ts";
 import type { Routes } from "./routes.ts";
 
 /**
@@ -16,7 +18,11 @@ const MAX_REQUEST_MESSAGE = 8 * 1024 * 1024;
  * Serves gRPC, gRPC-Web and Connect from Node's HTTP/1 and HTTP/2 servers. The function returns
  * whether the request was such a call. It doesn't touch other requests.
  */
-export function createRpcListener(routes: Routes, closing: AbortSignal): (request: ServerRequest, answer: ServerAnswer) => boolean {
+export function createRpcListener(
+  routes: Routes,
+  closing: AbortSignal,
+  options?: TransferOptions,
+): (request: ServerRequest, answer: ServerAnswer) => boolean {
   const router = createConnectRouter({
     // Most of the traffic is blob content. To compress it for a local page would cost more than it
     // saves.
@@ -29,9 +35,14 @@ export function createRpcListener(routes: Routes, closing: AbortSignal): (reques
   return (request, answer) => {
     const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
     if (!handler) return refuseUnknownCall(request, answer);
-    const universal = universalRequestFromNodeRequest(request, answer, undefined, undefined);
-    handler({ ...universal, body: wholeBody(request, universal.body) })
-      .then((response) => universalResponseToNodeResponse(response, answer))
+    const transfer = new Transfer(() => breakOff(answer), options);
+    answer.once("close", () => transfer.end());
+    const values = createContextValues().set(TRANSFER, transfer);
+    const universal = universalRequestFromNodeRequest(request, answer, undefined, values);
+    handler({ ...universal, body: wholeBody(request, transfer.received(universal.body as AsyncIterable<Uint8Array>)) })
+      .then(({ body, ...response }) =>
+        universalResponseToNodeResponse({ ...response, ...(body && { body: transfer.sent(body) }) }, answer),
+      )
       // Handlers report their own errors in the answer. An error here means that the client has
       // gone, or a bug in a library. Neither can be reported to the client.
       .catch(() => answer.destroy());
@@ -52,14 +63,15 @@ function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolea
 }
 
 /** Yields the request's body, and throws if it is incomplete. */
-async function* wholeBody(request: ServerRequest, body: UniversalServerRequest["body"]): AsyncGenerator<Uint8Array> {
+async function* wholeBody(request: ServerRequest, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    for await (const bytes of body as AsyncIterable<Uint8Array>) {
+    for await (const bytes of body) {
       // Bytes that have already arrived would not let other requests run.
       await passTurn();
       yield bytes;
     }
   } catch (cause) {
+    if (isStoreError(cause)) throw toConnectError(cause);
     throw new ConnectError("the client did not send the whole request", Code.Canceled, undefined, undefined, cause);
   }
   if (!isComplete(request)) throw new ConnectError("the client did not send the whole request", Code.Canceled);

@@ -17,6 +17,7 @@ import {
   type PathInfoMessage,
   pathInfoFromMessage,
 } from "../../wire/path-info-message.ts";
+import { DOWNLOAD_MEMORY, reserveMemory } from "../transfer.ts";
 import { answer, answerStream } from "./answer.ts";
 import { checkFileSizes } from "./file-sizes.ts";
 
@@ -95,7 +96,9 @@ export function pathInfoHandlers<Message>(
       return toMessage(info, signal);
     }),
 
-    put: answer(async (request: PathInfoMessage, { signal }): Promise<Message> => {
+    put: answer(async (request: PathInfoMessage, context): Promise<Message> => {
+      const { signal } = context;
+      await reserveMemory(DOWNLOAD_MEMORY, context);
       let calculated: NarFacts | undefined;
       const info = await pathInfoFromMessage(request, {
         calculateNar: async (node) => {
@@ -115,10 +118,11 @@ export function pathInfoHandlers<Message>(
       return toMessage(await store.pathInfos.put(info, { signal }), signal);
     }),
 
-    calculateNAR: answer(async (request: NodeMessage, { signal }) =>
+    calculateNAR: answer(async (request: NodeMessage, context) => {
+      await reserveMemory(DOWNLOAD_MEMORY, context);
       // tvix sends a name here, snix doesn't. The NAR doesn't depend on it.
-      narFactsToMessage(await calculate(nodeFromMessage(request, { unnamed: true }).node, signal)),
-    ),
+      return narFactsToMessage(await calculate(nodeFromMessage(request, { unnamed: true }).node, context.signal));
+    }),
 
     list: answerStream(async function* (_request: unknown, { signal }): AsyncGenerator<Message> {
       for await (const info of store.pathInfos.list({ signal })) yield await toMessage(info, signal);

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { crc32, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { concatBytes, EMPTY_BYTES } from "../../../src/bytes.ts";
+import { arrayMemory } from "../../../src/compression/decoder-memory.ts";
 import { type Compression, decompressedAs } from "../../../src/compression/decompress.ts";
-import { MemoryBudget } from "../../../src/memory-budget.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
 import { compressedAs } from "../../../src/node/binary-cache/encode.ts";
 import { parseNarName } from "../../../src/node/binary-cache/put-nar.ts";
@@ -144,7 +144,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 test("eight stalled xz uploads delay a ninth by ten seconds", async () => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
-  const reserve = vi.spyOn(MemoryBudget.prototype, "reserve");
+  const reserve = vi.spyOn(arrayMemory, "reserve");
   const parts: Uint8Array[] = [];
   for await (const part of xzStored(once1(narOf(HELLO)))) parts.push(part);
   const xz = withDictionaryOf64MiB(Buffer.concat(parts));

@@ -130,11 +130,17 @@ describe("Put", () => {
         return writer;
       },
     });
-    const { digest } = await clientsOf(watched).blobs.put(messages("con", "", "tent"));
+    const { blobs: client } = clientsOf(watched);
+    const { digest } = await client.put(messages("con", "", "tent"));
     expect(digest).toEqual(digestOf(utf8("content")));
     expect(await blobs.readMany([digest as Digest])).toEqual([utf8("content")]);
-    expect(written).toEqual([3, 4]);
-    expect((await clientsOf(watched).blobs.put(messages())).digest).toEqual(digestOf(new Uint8Array(0)));
+    expect((await client.put(messages())).digest).toEqual(digestOf(new Uint8Array(0)));
+    const whole = "x".repeat(128 * KIB);
+    expect((await client.put(messages("", whole.slice(1), "x"))).digest).toEqual(digestOf(utf8(whole)));
+    // Only a blob that is longer than 128 KiB gets a writer.
+    expect(written).toEqual([]);
+    expect((await client.put(messages(whole.slice(1), "x", "", "y", "z"))).digest).toEqual(digestOf(utf8(`${whole}yz`)));
+    expect(written).toEqual([128 * KIB - 1, 1, 1, 1]);
   });
 
   test("that fails aborts the blob, with the reason", async () => {
@@ -147,7 +153,8 @@ describe("Put", () => {
         abort: async (reason) => void aborted.push(reason),
       }),
     });
-    expect(await codeOf(clientsOf(failing).blobs.put(messages("x")))).toBe(Code.ResourceExhausted);
+    const long = "x".repeat(128 * KIB);
+    expect(await codeOf(clientsOf(failing).blobs.put(messages(long, "y")))).toBe(Code.ResourceExhausted);
     expect(aborted).toEqual([failure]);
   });
 
