@@ -1,6 +1,9 @@
 import { StoreError } from "./error.ts";
 
-/** Milliseconds of waiting for a client before its speed counts. */
+/**
+ * Milliseconds of waiting for a client before its speed counts, and milliseconds after which a
+ * client has stalled.
+ */
 const GRACE = 10_000;
 /** Minimum speed of a client while others wait, in bytes per millisecond: some 64 KiB/s. */
 const LEAST_RATE = 64;
@@ -34,11 +37,16 @@ export class Pace {
     this.#bytes += bytes;
   }
 
-  /** Whether the server waits for the client, and the client was too slow up to the time `now`. */
+  /**
+   * Whether the server waits for the client, and the client has stalled or was too slow up to the
+   * time `now`.
+   */
   isSlow(now: number): boolean {
     if (this.#waitingSince === undefined) return false;
-    const waited = this.#waited + now - this.#waitingSince;
-    return waited > GRACE && this.#bytes < waited * LEAST_RATE;
+    const stalled = now - this.#waitingSince;
+    const waited = this.#waited + stalled;
+    // A client may have read the first megabytes into the buffers of its system.
+    return stalled > GRACE || (waited > GRACE && this.#bytes < waited * LEAST_RATE);
   }
 
   /** Ends the request if the server waits for the client. */

@@ -4,31 +4,54 @@
  * until the loop ends.
  */
 const LONGEST_TURN = 10;
+/** Number of turns from which all loops count as equally long. */
+const MANY_TURNS = 8;
 
 /** When the thread last ran its other tasks, as far as this module knows. */
 let turned = performance.now();
-/** Continues the loops that wait. */
-const waiting: (() => void)[] = [];
+/** Loops that wait for their turn. */
+const waiting: { readonly turns: number; readonly next: () => void }[] = [];
 
 /**
- * Lets other tasks run if loops have kept the thread for 10 ms, all loops together. Await it in
- * each round of a long loop.
- *
- * @param signal if it was aborted while other tasks ran, its reason is thrown
+ * The turns of one loop. All loops of a thread share its time: after each turn of a loop, other
+ * tasks run, and then one of the waiting loops continues. Loops that have had few turns come first,
+ * so that a short request does not wait for many long ones.
  */
-export async function passTurn(signal?: AbortSignal): Promise<void> {
-  if (performance.now() - turned <= LONGEST_TURN) return;
-  await new Promise<void>((resolve) => {
-    if (waiting.push(resolve) === 1) afterOthers(continueNext);
-  });
-  signal?.throwIfAborted();
+export class Turn {
+  readonly #signal: AbortSignal | undefined;
+  #turns: number;
+
+  /**
+   * @param signal `pass` throws its reason if it was aborted while other tasks ran
+   * @param turns number of turns that the work had before
+   */
+  constructor(signal?: AbortSignal, turns = 0) {
+    this.#signal = signal;
+    this.#turns = Math.min(turns, MANY_TURNS);
+  }
+
+  /**
+   * Lets other tasks run if loops have kept the thread for 10 ms. Await it in each round of the
+   * loop.
+   */
+  async pass(): Promise<void> {
+    if (performance.now() - turned <= LONGEST_TURN) return;
+    await new Promise<void>((next) => {
+      if (waiting.push({ turns: this.#turns, next }) === 1) afterOthers(continueOne);
+    });
+    if (this.#turns < MANY_TURNS) this.#turns++;
+    this.#signal?.throwIfAborted();
+  }
 }
 
-/** Continues one loop. The others continue after it, so that each gets a whole turn. */
-function continueNext(): void {
+/** Continues one loop, the one that has had the fewest turns. */
+function continueOne(): void {
   turned = performance.now();
-  waiting.shift()?.();
-  if (waiting.length > 0) afterOthers(continueNext);
+  let first = 0;
+  for (const [i, { turns }] of waiting.entries()) if (turns < (waiting[first]?.turns ?? 0)) first = i;
+  const [loop] = waiting.splice(first, 1);
+  loop?.next();
+  if (waiting.length > 0) afterOthers(continueOne);
 }
 
 const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { passTurn } from "../src/turn.ts";
+import { Turn } from "../src/turn.ts";
 
 /** Turns after which a loop gives up. A request takes a few turns. */
 const MANY_TURNS = 500;
@@ -18,9 +18,10 @@ test("connections are answered while several loops take their turns", async () =
   await once(server, "listening");
   let isAnswered = false;
   const loop = async (): Promise<void> => {
+    const turn = new Turn();
     for (let i = 0; i < MANY_TURNS && !isAnswered; i++) {
       work();
-      await passTurn();
+      await turn.pass();
     }
   };
   const loops = Promise.all([loop(), loop()]);
@@ -41,10 +42,11 @@ test("while several loops run, other tasks run after each turn of one loop", asy
   let most = 0;
   let left = LOOPS;
   const loop = async (): Promise<void> => {
+    const turn = new Turn();
     for (let i = 0; i < 4; i++) {
       work();
       works++;
-      await passTurn();
+      await turn.pass();
     }
     left--;
   };
@@ -61,22 +63,38 @@ test("while several loops run, other tasks run after each turn of one loop", asy
 test("each of several loops gets its turns", async () => {
   const order: number[] = [];
   const loop = async (id: number): Promise<void> => {
+    const turn = new Turn();
     for (let i = 0; i < 3; i++) {
       work();
       order.push(id);
-      await passTurn();
+      await turn.pass();
     }
   };
   await Promise.all([loop(1), loop(2), loop(3)]);
   expect(order).toEqual([1, 2, 3, 1, 2, 3, 1, 2, 3]);
 });
 
+test("a loop that has had few turns comes before those that have had many", async () => {
+  const order: string[] = [];
+  const loop = async (name: string, turns: number): Promise<void> => {
+    const turn = new Turn(undefined, turns);
+    for (let i = 0; i < 2; i++) {
+      work();
+      await turn.pass();
+      order.push(name);
+    }
+  };
+  await Promise.all([loop("old", 100), loop("older", 200), loop("new", 0)]);
+  expect(order).toEqual(["new", "new", "old", "older", "old", "older"]);
+});
+
 test("a loop continues at once while its turn is short, and rejects with the reason of an abort", async () => {
   const controller = new AbortController();
+  const turn = new Turn(controller.signal);
   work();
-  await passTurn();
+  await turn.pass();
   controller.abort(new Error("enough"));
-  await passTurn(controller.signal);
+  await turn.pass();
   work();
-  await expect(passTurn(controller.signal)).rejects.toThrow("enough");
+  await expect(turn.pass()).rejects.toThrow("enough");
 });

@@ -1,6 +1,6 @@
 import { equalBytes } from "../bytes.ts";
 import { isStoreError, StoreError } from "../error.ts";
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 import { type Digest, digestKey, digestOf, EMPTY_DIGEST, formatDigest } from "./digest.ts";
 import { childDirectories, type Directory, type DirectorySizeRule, SIZE_RULES } from "./directory.ts";
 import { LeavesToRootValidator } from "./directory-closure.ts";
@@ -107,8 +107,9 @@ export class StoredDirectoryService implements DirectoryService {
   async #getMany(digests: readonly Digest[]): Promise<(Directory | undefined)[]> {
     const stored = await this.#store.getMany(digests);
     const directories: (Directory | undefined)[] = [];
+    const turn = new Turn(undefined, 1);
     for (const [i, digest] of digests.entries()) {
-      await passTurn();
+      if (i > 0) await turn.pass();
       const bytes = stored[i];
       directories.push(bytes ? checked(digest, bytes) : equalBytes(digest, EMPTY_DIGEST) ? { entries: [] } : undefined);
     }

@@ -1,4 +1,4 @@
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 import type { BlobUploader } from "./blob-uploader.ts";
 import type { IngestionEntry } from "./ingest.ts";
 import { type TarEntry, TarParser } from "./tar-parser.ts";
@@ -48,11 +48,12 @@ export async function* tarEntries(
       if (current) tree.add(current, current.type === "file" ? uploader.end() : undefined);
     },
   });
+  const turn = new Turn(signal);
   for await (const bytes of source) {
     signal?.throwIfAborted();
     for (const _ of parser.push(bytes)) {
       await uploader.drain();
-      await passTurn(signal);
+      await turn.pass();
     }
     await uploader.drain();
   }

@@ -1,11 +1,12 @@
 import { concatBytes, EMPTY_BYTES } from "../bytes.ts";
 import type { Lease, MemoryBudget, ReserveOptions } from "../memory-budget.ts";
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 
 /** Buffers compressed bytes as they arrive. A decompressor looks at as many as it needs. */
 export class CompressedInput {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #about: ReserveOptions;
+  readonly #turn: Turn;
   #reserved: { readonly memory: MemoryBudget; readonly lease: Lease } | undefined;
   #atEnd: (() => void) | undefined;
   #bytes: Uint8Array = EMPTY_BYTES;
@@ -14,6 +15,7 @@ export class CompressedInput {
   constructor(source: AsyncIterator<Uint8Array>, about: ReserveOptions) {
     this.#source = source;
     this.#about = about;
+    this.#turn = new Turn(about.signal);
   }
 
   /**
@@ -51,7 +53,7 @@ export class CompressedInput {
    * empty blocks. While they last, the decoder awaits only settled promises.
    */
   turn(): Promise<void> {
-    return passTurn(this.#about.signal);
+    return this.#turn.pass();
   }
 
   /** Bytes that have arrived and were not taken. */

@@ -1,20 +1,27 @@
+import { isIP } from "node:net";
 import { cors } from "@connectrpc/connect";
 import { StoreError } from "../error.ts";
 
 /**
  * Rules for the browsers that may talk to the daemon.
  *
- * The daemon has no passwords: every client that reaches it may read and write. It therefore
- * refuses requests from pages of other origins, unless the origin is on this machine or was
- * allowed. On a loopback address it also refuses unknown host names, because DNS rebinding can
- * point a name at a loopback address.
+ * A page can make its browser send requests to any address. So the daemon refuses requests from
+ * pages of other origins, unless the origin is on this machine or was allowed. It also refuses
+ * unknown host names, because DNS rebinding can point a page's own name at the daemon's address.
  */
 export interface AccessRules {
   /** Origins to allow besides loopback origins and the server's own. */
   allowOrigins?: readonly string[] | undefined;
-  /** Host names to accept besides those of loopback addresses. */
+  /** Host names to accept besides addresses. */
   allowHosts?: readonly string[] | undefined;
 }
+
+/**
+ * Where a listener can be reached, and so which Host headers are right: only from this machine
+ * (names of loopback addresses), from the network (any address), or through a Unix socket
+ * (anything).
+ */
+export type Reach = "machine" | "network" | "socket";
 
 export interface AccessRequest {
   method: string;
@@ -24,11 +31,14 @@ export interface AccessRequest {
   /** Method that a CORS preflight asks for. */
   requestedMethod: string | undefined;
   requestedHeaders: string | undefined;
+  /** The headers `Sec-Fetch-Site` and `Sec-Fetch-Mode`, which browsers send. */
+  fetchSite: string | undefined;
+  fetchMode: string | undefined;
 }
 
 export type AccessDecision =
   /** Answer 403 with the reason. */
-  | { kind: "refused"; reason: string }
+  | { kind: "refused"; reason: string; headers: Record<string, string> }
   | { kind: "preflight"; headers: Record<string, string> }
   | { kind: "allowed"; headers: Record<string, string> };
 
@@ -39,31 +49,33 @@ const METHODS = "GET, HEAD, POST, PUT";
 const EXPOSED = [...cors.exposedHeaders, "Accept-Ranges", "Content-Length", "Content-Range", "ETag"].join(", ");
 
 /**
- * Creates the function that decides on each request. `checkHost` says whether to check the Host
- * header.
+ * Headers of every answer. A page of another origin must not load an answer as a script, style or
+ * image: whether that succeeds would tell the page what the store has.
+ */
+const ISOLATION = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
+
+/**
+ * Creates the function that decides on each request.
  *
  * @throws StoreError `invalid` if an allowed origin has a wrong form
  */
-export function createAccessCheck(rules: AccessRules): (request: AccessRequest, checkHost: boolean) => AccessDecision {
+export function createAccessCheck(rules: AccessRules): (request: AccessRequest, reach: Reach) => AccessDecision {
   const origins = new Set(rules.allowOrigins?.map(normalizeOrigin));
   const hosts = new Set(rules.allowHosts?.map((host) => host.toLowerCase()));
 
-  return (request, checkHost) => {
+  return (request, reach) => {
     const { origin, host } = request;
-    if (checkHost) {
-      const name = hostName(host);
-      if (name === undefined || !(isLoopbackName(name) || hosts.has(name))) {
-        return {
-          kind: "refused",
-          reason: `this server does not answer to the name ${JSON.stringify(host ?? "")}; use --allow-host to allow it`,
-        };
-      }
+    const name = hostName(host);
+    if (reach !== "socket" && !(name !== undefined && (isRightName(name, reach) || hosts.has(name)))) {
+      return refused(`this server does not answer to the name ${JSON.stringify(host ?? "")}; use --allow-host to allow it`);
     }
-    const headers: Record<string, string> = { Vary: "Origin" };
-    if (origin === undefined) return { kind: "allowed", headers };
-    if (!isAllowedOrigin(origin, host, origins)) {
-      return { kind: "refused", reason: `pages of ${JSON.stringify(origin)} are not allowed; use --allow-origin to allow them` };
+    const headers: Record<string, string> = { ...ISOLATION, Vary: "Origin, Sec-Fetch-Site" };
+    if (origin === undefined) {
+      if (isForeign(request, name)) return refused("pages of other origins can't load this; use --allow-origin and a CORS request");
+      return { kind: "allowed", headers };
     }
+    if (!isAllowedOrigin(origin, host, origins))
+      return refused(`pages of ${JSON.stringify(origin)} are not allowed; use --allow-origin to allow them`);
     headers["Access-Control-Allow-Origin"] = origin;
     if (request.method !== "OPTIONS" || request.requestedMethod === undefined) {
       headers["Access-Control-Expose-Headers"] = EXPOSED;
@@ -76,6 +88,26 @@ export function createAccessCheck(rules: AccessRules): (request: AccessRequest, 
     headers["Access-Control-Allow-Private-Network"] = "true";
     return { kind: "preflight", headers };
   };
+}
+
+function refused(reason: string): AccessDecision {
+  return { kind: "refused", reason, headers: ISOLATION };
+}
+
+/**
+ * Whether a page of another origin sent the request, without CORS: for a script, an image or a
+ * form. A link may lead to the viewer. `same-site` pages may be those of other ports of this
+ * machine.
+ */
+function isForeign({ fetchSite, fetchMode, method }: AccessRequest, host: string | undefined): boolean {
+  if (fetchSite === undefined || fetchSite === "same-origin" || fetchSite === "none") return false;
+  if (fetchSite === "same-site" && host !== undefined && isLoopbackName(host)) return false;
+  return !(fetchMode === "navigate" && method === "GET");
+}
+
+/** Whether a name can't be one that an attacker has pointed at this server. */
+function isRightName(name: string, reach: Reach): boolean {
+  return isLoopbackName(name) || (reach === "network" && isIP(name.replace(/^\[|\]$/g, "")) !== 0);
 }
 
 function normalizeOrigin(text: string): string {

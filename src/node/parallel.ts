@@ -1,4 +1,4 @@
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 
 /**
  * Concurrent operations. Node has four threads for files, so more would only take memory and
@@ -40,8 +40,9 @@ export async function inParallel<T, R>(items: readonly T[], work: (item: T) => P
  */
 export async function inTurns<T, R>(items: readonly T[], work: (item: T) => R): Promise<R[]> {
   const results: R[] = [];
+  const turn = new Turn();
   for (const item of items) {
-    await passTurn();
+    await turn.pass();
     results.push(work(item));
   }
   return results;

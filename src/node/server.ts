@@ -3,17 +3,14 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from "node
 import { createServer, type Server, type Socket } from "node:net";
 import { StoreError } from "../error.ts";
 import { acquiring, type ResourceStack } from "../resource-stack.ts";
-import { type AccessRules, createAccessCheck, isLoopbackAddress } from "./access.ts";
-import { createRpcListener } from "./rpc/listener.ts";
+import { type AccessRules, createAccessCheck, isLoopbackAddress, type Reach } from "./access.ts";
+import { createRpcListener, type RpcListenerOptions } from "./rpc/listener.ts";
 import type { Routes } from "./rpc/routes.ts";
 import type { ServerAnswer, ServerRequest } from "./server-request.ts";
-import type { TransferOptions } from "./transfer.ts";
 
 export type ListenAddress = { host: string; port: number } | { path: string };
 
-export interface ServerOptions extends AccessRules {
-  /** Limits of what clients send and read. */
-  transfer?: TransferOptions | undefined;
+export interface ServerOptions extends AccessRules, RpcListenerOptions {
   /** Maximum number of connections; 512 by default. Further ones are closed at once. */
   maxConnections?: number | undefined;
   /**
@@ -77,9 +74,9 @@ export function startServer(listen: ListenAddress, options: ServerOptions): Prom
 
 async function start(acquired: ResourceStack, listen: ListenAddress, options: ServerOptions): Promise<RunningServer> {
   const closing = new AbortController();
-  const rpc = createRpcListener(options.routes, closing.signal, options.transfer);
+  const rpc = createRpcListener(options.routes, closing.signal, options);
   const access = createAccessCheck(options);
-  let checkHost = false;
+  let reach: Reach = "socket";
   let running = 0;
 
   const handle = (request: ServerRequest, answer: ServerAnswer): void => {
@@ -89,13 +86,10 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
       if (closing.signal.aborted) closeIdle();
     });
     if (closing.signal.aborted && request.httpVersionMajor === 1) answer.setHeader("Connection", "close");
-    const decision = access(accessRequest(request), checkHost);
-    if (decision.kind === "refused") {
-      plainAnswer(request, answer, 403, decision.reason);
-      return;
-    }
+    const decision = access(accessRequest(request), reach);
     for (const [name, value] of Object.entries(decision.headers)) answer.setHeader(name, value);
-    if (decision.kind === "preflight") plainAnswer(request, answer, 204);
+    if (decision.kind === "refused") plainAnswer(request, answer, 403, decision.reason);
+    else if (decision.kind === "preflight") plainAnswer(request, answer, 204);
     else if (rpc(request, answer)) return;
     else if (options.fallback) options.fallback(request, answer);
     else plainAnswer(request, answer, 404, "not found");
@@ -153,7 +147,7 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
   await startListening(server, listen);
   acquired.defer(() => void server.close());
   const bound = server.address();
-  checkHost = typeof bound === "object" && bound !== null && isLoopbackAddress(bound.address);
+  if (typeof bound === "object" && bound !== null) reach = isLoopbackAddress(bound.address) ? "machine" : "network";
 
   const address = "path" in listen ? `unix:${listen.path}` : formatAddress(listen.host, bound);
   let closed: Promise<void> | undefined;
@@ -242,6 +236,8 @@ function accessRequest(request: ServerRequest): Parameters<ReturnType<typeof cre
     origin: headers.origin,
     requestedMethod: headers["access-control-request-method"],
     requestedHeaders: headers["access-control-request-headers"],
+    fetchSite: headers["sec-fetch-site"]?.toString(),
+    fetchMode: headers["sec-fetch-mode"]?.toString(),
   };
 }
 

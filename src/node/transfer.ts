@@ -29,6 +29,8 @@ export class Transfer {
   readonly #stallTimeout: number;
   readonly #breakOff: () => void;
   #lease: Lease | undefined;
+  /** Runs only while the server waits for the client. */
+  #timer: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
   /** @param breakOff resets the request, because the client is too slow or gone */
@@ -59,17 +61,15 @@ export class Transfer {
    * @throws StoreError `unavailable` if the client is too slow while others wait for its memory
    */
   async *received(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    // The timer runs only while the server waits for the client. Without it, a vanished client
-    // would hold the upload's resources forever.
-    let timer = this.#watch();
+    this.#watch();
     try {
       for await (const piece of this.pace.received(body)) {
-        clearTimeout(timer);
+        clearTimeout(this.#timer);
         yield piece;
-        timer = this.#watch();
+        this.#watch();
       }
     } finally {
-      clearTimeout(timer);
+      clearTimeout(this.#timer);
     }
   }
 
@@ -103,17 +103,16 @@ export class Transfer {
     }
   }
 
-  /** Frees the memory. */
+  /** Frees the memory, and stops to watch the client. */
   end(): void {
     this.#hasEnded = true;
+    clearTimeout(this.#timer);
     this.#free();
   }
 
-  #timer: NodeJS.Timeout | undefined;
-
   #beginToSend(): void {
     this.pace.begin(this.#breakOff);
-    this.#timer = this.#watch();
+    this.#watch();
   }
 
   #endToSend(bytes: number): void {
@@ -121,8 +120,10 @@ export class Transfer {
     this.pace.end(bytes);
   }
 
-  #watch(): NodeJS.Timeout {
-    return setTimeout(this.#breakOff, this.#stallTimeout);
+  /** Without this timer, a vanished client would hold the resources of its request forever. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    if (!this.#hasEnded) this.#timer = setTimeout(this.#breakOff, this.#stallTimeout);
   }
 
   #free(): void {

@@ -6,7 +6,7 @@ import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { createLocalHashStream } from "../hash/hash-stream.ts";
 import { iterate } from "../stream.ts";
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 import { NarPlan, NO_BLOB, type PlannedBatch } from "./nar-plan.ts";
 
 /** The hash algorithms of git objects. */
@@ -56,11 +56,12 @@ export async function gitHash(
     if (parent) parent.entries.push(entry);
     else root = entry.digest;
   };
+  const turn = new Turn();
   try {
     for (let batch = await plan.next(); batch; batch = await plan.next()) {
       const contents = await batch.contents;
       for (const step of batch.steps) {
-        await passTurn();
+        await turn.pass();
         signal?.throwIfAborted();
         if (step === "leave") {
           const { name, entries } = open.pop() as OpenTree;
@@ -119,6 +120,7 @@ class ObjectHasher {
     const content = await this.#castore.blobs.open(digest, { signal: this.#signal });
     if (!content) throw missing(digest);
     const hash = await this.#engine.stream(this.#algorithm);
+    const turn = new Turn();
     let length = 0;
     try {
       await hash.update(header("blob", size));
@@ -126,7 +128,7 @@ class ObjectHasher {
         length += piece.length;
         if (length > size) break;
         await hash.update(piece);
-        await passTurn();
+        await turn.pass();
       }
       if (BigInt(length) !== size) throw otherSize(digest, length, size);
       return await hash.digest();

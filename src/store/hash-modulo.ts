@@ -1,7 +1,7 @@
 import { concatBytes, equalBytes, utf8 } from "../bytes.ts";
 import type { HashEngine, HashStream } from "../hash/engine.ts";
 import type { HashAlgorithm } from "../nix/hash.ts";
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 
 const HASH_PART_LENGTH = 32;
 
@@ -66,9 +66,10 @@ async function* erased(
   hashPart: string,
 ): AsyncGenerator<{ readonly bytes: Uint8Array; readonly offsets: readonly number[] }> {
   const eraser = new HashPartEraser(hashPart);
+  const turn = new Turn();
   for await (const piece of content) {
     yield eraser.push(piece);
-    await passTurn();
+    await turn.pass();
   }
   yield { bytes: eraser.end(), offsets: [] };
 }

@@ -11,7 +11,7 @@ import { NarWriter } from "../nix/nar-writer.ts";
 import { onAbort } from "../on-abort.ts";
 import type { OperationOptions } from "../progress.ts";
 import { iterate, streamOf } from "../stream.ts";
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 import { NarPlan, NO_BLOB, type PlannedBatch } from "./nar-plan.ts";
 import { NarSizes } from "./nar-sizes.ts";
 import type { PathInfo } from "./path-info.ts";
@@ -213,10 +213,12 @@ async function* narPieces(
   const writer = new NarWriter((piece) => pieces.push(piece));
   const plan = new NarPlan(castore, node, { signal, unverified }, sizes && { sizes, offset: range.offset });
   let cut: Cut | undefined;
+  const turn = new Turn();
   try {
     let ahead = plan.next();
+    ahead.catch(() => {});
     for (;;) {
-      await passTurn();
+      await turn.pass();
       signal?.throwIfAborted();
       const batch = await ahead;
       if (!batch) break;
@@ -246,7 +248,7 @@ async function* narPieces(
         const content = await castore.blobs.open(batch.large.digest, { ...part, unverified, signal });
         if (!content) throw missingBlob(batch.large.digest);
         for await (const piece of iterate(content, signal)) {
-          await passTurn();
+          await turn.pass();
           writer.content(piece);
           yield* cut.take(pieces);
         }

@@ -2,7 +2,7 @@ import { type Digest, formatDigest } from "../castore/digest.ts";
 import type { DirectoryEntry } from "../castore/directory.ts";
 import { MAX_TREE_DEPTH } from "../castore/ingest.ts";
 import { StoreError } from "../error.ts";
-import { passTurn } from "../turn.ts";
+import { Turn } from "../turn.ts";
 import type { DirectoryReader } from "./directory-reader.ts";
 
 /** A directory that a walk has entered and not left. */
@@ -27,6 +27,7 @@ export interface EnteredDirectory<T> {
  */
 export class TreeWalk<T = undefined> {
   readonly #reader: DirectoryReader;
+  readonly #turn = new Turn();
   readonly #stack: (EnteredDirectory<T> & { next: number })[] = [];
 
   /** @param reader reads the directories; the caller closes it */
@@ -59,7 +60,7 @@ export class TreeWalk<T = undefined> {
       );
     }
     // A directory that occurs again is in memory.
-    await passTurn();
+    await this.#turn.pass();
     const { entries } = this.#reader.kept(digest) ?? (await this.#reader.read(digest));
     const entered = { digest, entries, state, next: 0 };
     this.#stack.push(entered);

@@ -1,11 +1,22 @@
 import { describe, expect, test } from "vitest";
-import { type AccessRequest, type AccessRules, createAccessCheck, isLoopbackAddress } from "../../src/node/access.ts";
+import { type AccessRequest, type AccessRules, createAccessCheck, isLoopbackAddress, type Reach } from "../../src/node/access.ts";
 
 /** Decides on a request with the given fields. The Host header is checked if it is one of them. */
-function decide(rules: AccessRules, request: Partial<AccessRequest>, checkHost = "host" in request) {
-  const nothing = { method: "GET", host: undefined, origin: undefined, requestedMethod: undefined, requestedHeaders: undefined };
-  return createAccessCheck(rules)({ ...nothing, ...request }, checkHost);
+function decide(rules: AccessRules, request: Partial<AccessRequest>, reach: Reach = "host" in request ? "machine" : "socket") {
+  const nothing: AccessRequest = {
+    method: "GET",
+    host: undefined,
+    origin: undefined,
+    requestedMethod: undefined,
+    requestedHeaders: undefined,
+    fetchSite: undefined,
+    fetchMode: undefined,
+  };
+  return createAccessCheck(rules)({ ...nothing, ...request }, reach);
 }
+
+const ISOLATION = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
+const HEADERS = { ...ISOLATION, Vary: "Origin, Sec-Fetch-Site" };
 
 describe("the Host header", () => {
   test.each([
@@ -18,7 +29,8 @@ describe("the Host header", () => {
     "app.localhost",
     "a.b.localhost",
   ])("%s is accepted", (host) => {
-    expect(decide({}, { host })).toEqual({ kind: "allowed", headers: { Vary: "Origin" } });
+    expect(decide({}, { host })).toEqual({ kind: "allowed", headers: HEADERS });
+    expect(decide({}, { host }, "network")).toMatchObject({ kind: "allowed" });
   });
 
   test.each([
@@ -40,7 +52,23 @@ describe("the Host header", () => {
   ])("%j is refused, and named in the reason", (host) => {
     const decision = decide({}, { host });
     expect(decision).toMatchObject({ kind: "refused", reason: expect.stringContaining(JSON.stringify(host ?? "")) });
-    expect(decide({}, { host }, false)).toMatchObject({ kind: "allowed" });
+    expect(decision).toMatchObject({ headers: ISOLATION });
+    expect(decide({}, { host }, "socket")).toMatchObject({ kind: "allowed" });
+  });
+
+  test.each([
+    ["192.168.0.1:8000", "allowed"],
+    ["8.8.8.8", "allowed"],
+    ["[fd00::1]:8000", "allowed"],
+    ["store.lan", "refused"],
+    ["store.lan.", "refused"],
+    ["192.168.0.1.example.org", "refused"],
+    ["", "refused"],
+  ])("of a listener on the network may be any address, but no unknown name: %s is %s", (host, kind) => {
+    expect(decide({}, { host }, "network")).toMatchObject({ kind });
+    expect(decide({ allowHosts: ["store.lan", "store.lan."] }, { host: "store.lan" }, "network")).toMatchObject({
+      kind: "allowed",
+    });
   });
 
   test("is accepted if its name is allowed, on any port", () => {
@@ -61,7 +89,7 @@ describe("a page", () => {
     "https://viewer.example.org",
   ])("of %s may read, and write after a preflight", (origin) => {
     const allowed = decide(rules, { origin });
-    expect(allowed).toMatchObject({ kind: "allowed", headers: { Vary: "Origin", "Access-Control-Allow-Origin": origin } });
+    expect(allowed).toMatchObject({ kind: "allowed", headers: { ...HEADERS, "Access-Control-Allow-Origin": origin } });
     const exposed = "headers" in allowed ? (allowed.headers["Access-Control-Expose-Headers"] ?? "") : "";
     expect(exposed.toLowerCase()).toContain("grpc-status");
     expect(exposed).toContain("Content-Range");
@@ -71,7 +99,7 @@ describe("a page", () => {
     expect(decide(rules, preflight)).toEqual({
       kind: "preflight",
       headers: {
-        Vary: "Origin",
+        ...HEADERS,
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT",
         "Access-Control-Allow-Headers": requestedHeaders,
@@ -110,14 +138,35 @@ describe("a page", () => {
 
   test("of the server itself is allowed", () => {
     const host = "Store.lan:8000";
-    expect(decide({}, { host, origin: "http://store.lan:8000" }, false)).toMatchObject({ kind: "allowed" });
-    expect(decide({}, { host, origin: "http://store.lan:9000" }, false)).toMatchObject({ kind: "refused" });
+    expect(decide({}, { host, origin: "http://store.lan:8000" }, "socket")).toMatchObject({ kind: "allowed" });
+    expect(decide({}, { host, origin: "http://store.lan:9000" }, "socket")).toMatchObject({ kind: "refused" });
   });
 
   test.each(["viewer.example.org", "", "null", "file:///x"])("can't be allowed by the origin %j", (origin) => {
     expect(() => createAccessCheck({ allowOrigins: [origin] })).toThrow(
       expect.objectContaining({ name: "StoreError", code: "invalid" }),
     );
+  });
+});
+
+describe("a request without an origin", () => {
+  test.each<[string, Partial<AccessRequest>, string]>([
+    ["of a program", {}, "allowed"],
+    ["of the page itself", { fetchSite: "same-origin", fetchMode: "no-cors" }, "allowed"],
+    ["that the user typed", { fetchSite: "none", fetchMode: "navigate" }, "allowed"],
+    ["of a link on another site", { fetchSite: "cross-site", fetchMode: "navigate" }, "allowed"],
+    ["of a form on another site", { fetchSite: "cross-site", fetchMode: "navigate", method: "POST" }, "refused"],
+    ["of a script on another site", { fetchSite: "cross-site", fetchMode: "no-cors" }, "refused"],
+    ["of a script on another host of this site", { fetchSite: "same-site", fetchMode: "no-cors", host: "store.lan" }, "refused"],
+    ["of a script on another port of this machine", { fetchSite: "same-site", fetchMode: "no-cors", host: "localhost" }, "allowed"],
+    ["of a browser that sends something new", { fetchSite: "other", fetchMode: "no-cors" }, "refused"],
+  ])("%s", (_, request, kind) => {
+    expect(decide({ allowHosts: ["store.lan"] }, { host: "localhost", ...request })).toMatchObject({ kind });
+  });
+
+  test("needs no right mode if an allowed origin asks", () => {
+    const request = { origin: "http://localhost:1", fetchSite: "cross-site", fetchMode: "cors" };
+    expect(decide({}, request)).toMatchObject({ kind: "allowed" });
   });
 });
 

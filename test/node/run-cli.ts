@@ -51,6 +51,8 @@ const ONE_LINE = /^tvix-store-web: [^\n]+\n$/;
 export interface RunningDaemon {
   /** Address that the daemon printed. */
   readonly address: string;
+  /** What the daemon has printed on standard error. */
+  stderr(): string;
   /** Stops the daemon as SIGTERM does. Resolves to the exit status. */
   stop(): Promise<number>;
 }
@@ -75,6 +77,7 @@ export async function startDaemon(args: readonly string[], options: CliOptions =
   if (address === undefined) throw new Error(`the daemon ended with ${line}: ${stderr.bytes()}`);
   return {
     address,
+    stderr: () => stderr.bytes().toString(),
     stop() {
       controller.abort(new Error("stop"));
       return status;

@@ -74,7 +74,7 @@ async function askHttp2(server: RunningServer, headers: Record<string, string>):
 }
 
 describe("the access rules apply over both versions of HTTP", () => {
-  test("to the Host header, if the server listens on a loopback address", async () => {
+  test("to the Host header, if the server listens on a port", async () => {
     const server = await start({ allowHosts: ["store.example.org"] });
     for (const [host, status] of [
       ["localhost:1", 404],
@@ -85,7 +85,8 @@ describe("the access rules apply over both versions of HTTP", () => {
       expect(await askHttp2(server, { ":authority": host })).toBe(status);
     }
     const open = await start({}, { host: "0.0.0.0", port: 0 });
-    expect((await ask(open, { host: "example.org" })).status).toBe(404);
+    expect((await ask(open, { host: "example.org" })).status).toBe(403);
+    expect((await ask(open, { host: "192.0.2.1" })).status).toBe(404);
   });
 
   test("to the origin of a page", async () => {
@@ -98,7 +99,7 @@ describe("the access rules apply over both versions of HTTP", () => {
     const [allowed, other] = ["https://viewer.example.org", "https://example.org"];
     expect(await ask(server, { origin: allowed })).toMatchObject({
       status: 200,
-      headers: { "access-control-allow-origin": allowed, vary: "Origin" },
+      headers: { "access-control-allow-origin": allowed, vary: "Origin, Sec-Fetch-Site" },
     });
     expect(await askHttp2(server, { origin: allowed })).toBe(200);
     const preflight = { "access-control-request-method": "POST", "access-control-request-headers": "x-grpc-web" };
@@ -316,3 +317,47 @@ function watchTimers() {
     },
   };
 }
+
+describe("limits", () => {
+  test("at most 128 requests run at once on a connection", async () => {
+    const server = await start();
+    const session = connectHttp2(server.address);
+    const [settings] = await once(session, "remoteSettings");
+    expect(settings.maxConcurrentStreams).toBe(128);
+    session.destroy();
+  });
+
+  test("further connections than the limit are closed", async () => {
+    const server = await start({ maxConnections: 2 });
+    const port = Number(new URL(server.address).port);
+    const sockets = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+    for (const socket of sockets) await once(socket, "connect");
+    const third = connect(port, "127.0.0.1");
+    await once(third, "close");
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test("an HTTP/2 connection without requests is closed, and one with a running request is not", async () => {
+    let finish = (): void => {};
+    const server = await start({
+      idleTimeout: 20,
+      fallback: (_, answer) => {
+        finish = () => void answer.writeHead(200).end();
+      },
+    });
+    const idle = connectHttp2(server.address);
+    await once(idle, "close");
+    const session = connectHttp2(server.address);
+    let isClosed = false;
+    session.on("close", () => {
+      isClosed = true;
+    });
+    const stream = session.request({ ":path": "/slow" });
+    stream.resume();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(isClosed).toBe(false);
+    finish();
+    await once(stream, "close");
+    await once(session, "close");
+  });
+});

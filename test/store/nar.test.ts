@@ -393,3 +393,17 @@ test("other tasks run while one large file is rendered", async () => {
   // The file takes half a second, and a turn some 10 ms.
   expect(turns).toBeGreaterThan(10);
 });
+
+test("an abort while other tasks run rejects the read, and nothing else", async () => {
+  const store = createMemoryStore();
+  const missing = directoryNode(makeDirectory([{ name: utf8("x"), node: { kind: "symlink", target: utf8("y") } }]), "documented");
+  const controller = new AbortController();
+  // The NAR has to wait for its turn, while the directory turns out to be missing.
+  for (const from = performance.now(); performance.now() - from < 12; );
+  const read = renderNar(store, missing, { signal: controller.signal }).getReader().read();
+  const reason = new Error("enough");
+  await Promise.resolve();
+  controller.abort(reason);
+  await expect(read).rejects.toBe(reason);
+  await new Promise((resolve) => setImmediate(resolve));
+});

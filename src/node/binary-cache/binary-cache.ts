@@ -9,6 +9,7 @@ import { STORE_DIR } from "../../nix/store-path.ts";
 import { type NarUrlScheme, renderNarInfo } from "../../store/nar-info.ts";
 import type { PathInfo } from "../../store/path-info.ts";
 import type { StoreServices } from "../../store/services.ts";
+import { ANYONE, type Caller } from "../permissions.ts";
 import type { ServerAnswer, ServerRequest } from "../server-request.ts";
 import { type TransferOptions, UPLOAD_MEMORY } from "../transfer.ts";
 import { pathSegments } from "./address.ts";
@@ -37,8 +38,8 @@ export interface BinaryCacheOptions {
    * answered.
    */
   readonly narUrls?: NarUrlScheme | undefined;
-  /** Refuses every PUT. */
-  readonly readOnly?: boolean | undefined;
+  /** Tells who sent a request; by default somebody who may do everything. */
+  readonly authorize?: ((request: ServerRequest) => Caller) | undefined;
   /** Limits of what clients send and read. */
   readonly transfer?: TransferOptions | undefined;
 }
@@ -68,11 +69,13 @@ export function createBinaryCache(
     const resource = cache.find(segments, url) ?? (request.method === "PUT" ? unwanted(segments) : undefined);
     if (!resource) return false;
     const exchange = new Exchange(request, answer, options.transfer);
+    const caller = options.authorize?.(request) ?? ANYONE;
     void exchange.answer(async () => {
+      caller.require("read");
       if (exchange.method === "GET" || exchange.method === "HEAD") return getFrom(resource, exchange);
       if (exchange.method !== "PUT" || !resource.put)
         return { status: 405, headers: { allow: resource.put ? "GET, HEAD, PUT" : "GET, HEAD" } };
-      if (options.readOnly) throw new StoreError("denied", "this binary cache is read-only");
+      caller.require("write");
       const commit: Commit = (write) =>
         writes.run(resource.name, async () => {
           const failed = await failedCondition(resource, exchange);

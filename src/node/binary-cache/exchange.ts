@@ -4,7 +4,7 @@ import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { decompressedAs } from "../../compression/decompress.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
 import type { Pace } from "../../pace.ts";
-import { passTurn } from "../../turn.ts";
+import { Turn } from "../../turn.ts";
 import { isLoopbackAddress } from "../access.ts";
 import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
 import { Transfer, type TransferOptions } from "../transfer.ts";
@@ -30,6 +30,7 @@ export class Exchange {
   readonly #request: ServerRequest;
   readonly #answer: ServerAnswer;
   readonly #transfer: Transfer;
+  readonly #turn = new Turn();
   readonly #gone = new AbortController();
 
   constructor(request: ServerRequest, answer: ServerAnswer, transfer?: TransferOptions) {
@@ -80,7 +81,7 @@ export class Exchange {
       // A consumer may stop early and still answer, so the request must not be destroyed.
       for await (const piece of this.#transfer.received(request.iterator({ destroyOnReturn: false }))) {
         // Bytes that have already arrived would not let other requests run.
-        await passTurn();
+        await this.#turn.pass();
         yield piece;
       }
     } catch (cause) {
@@ -184,14 +185,17 @@ export class Exchange {
       return;
     }
     if (typeof body === "string") await this.#write(Buffer.from(body));
-    else for await (const bytes of body) await this.#write(bytes);
+    else
+      for await (const bytes of body) {
+        await this.#turn.pass();
+        await this.#write(bytes);
+      }
     await end(answer);
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
     const { signal } = this;
     signal.throwIfAborted();
-    await passTurn(signal);
     if (!(this.#answer as Sink).write(bytes)) await this.#transfer.drained(bytes.length, once(this.#answer, "drain", { signal }));
   }
 

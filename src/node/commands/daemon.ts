@@ -1,3 +1,4 @@
+import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -13,6 +14,7 @@ import { calculateNar } from "../../store/nar.ts";
 import type { NarUrlScheme } from "../../store/nar-info.ts";
 import { readOnly } from "../../store/read-only.ts";
 import { signing } from "../../store/signing.ts";
+import { isLoopbackAddress } from "../access.ts";
 import { backendOf, parseAddress } from "../addresses.ts";
 import { createBinaryCache } from "../binary-cache/binary-cache.ts";
 import { importBinaryCacheDir } from "../binary-cache-dir.ts";
@@ -21,6 +23,7 @@ import { defaultDataDir } from "../embedded-store.ts";
 import { fileError } from "../file-error.ts";
 import { parseListenAddress } from "../listen-address.ts";
 import { NodeHashEngine } from "../node-hash-engine.ts";
+import { ANYONE, Caller } from "../permissions.ts";
 import { rpcRoutes } from "../rpc/routes.ts";
 import { DEFAULT_MAX_CONNECTIONS, type ListenAddress, startServer } from "../server.ts";
 import { ADDRESSES_HELP, DEFAULT_LISTEN, SERVICE_FLAGS, SERVICE_FLAGS_HELP, serviceAddresses } from "../service-flags.ts";
@@ -48,6 +51,8 @@ ${SERVICE_FLAGS_HELP}
                                 always allowed
   --allow-host NAME             also answers to this host name, on a loopback address (repeatable)
   --read-only                   refuses every change to the store
+  --allow-anyone                lets everybody write who reaches an address that is neither a
+                                loopback address nor a Unix socket
   --signing-key FILE            signs uploaded store paths with this secret key, created by
                                 nix-store --generate-binary-cache-key (repeatable)
   --priority N                  priority of the binary cache; by default 30. Nix asks caches with
@@ -74,6 +79,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
       "allow-origin": { type: "string", multiple: true },
       "allow-host": { type: "string", multiple: true },
       "read-only": { type: "boolean", default: false },
+      "allow-anyone": { type: "boolean", default: false },
       "signing-key": { type: "string", multiple: true, default: [] },
       priority: { type: "string" },
       "store-dir": { type: "string" },
@@ -94,12 +100,15 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     priority: parsePriority(values.priority),
     storeDir,
     narUrls: parseNarUrls(values["nar-urls"]),
-    readOnly: values["read-only"],
   };
 
   const maxConnections = parseCount("--max-connections", values["max-connections"], 1);
   const requestMemory = parseCount("--request-memory", values["request-memory"], UPLOAD_MEMORY / MIB);
   const transfer = { memory: new MemoryBudget(requestMemory * MIB) };
+
+  const isExposed = "host" in listen && !(await isLoopbackHost(listen.host));
+  const caller = callerOf({ readOnly: values["read-only"], isExposed, allowAnyone: values["allow-anyone"] });
+  const authorize = (): Caller => caller;
 
   const engine = new NodeHashEngine();
   const { signal } = context;
@@ -112,12 +121,13 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     const stored = values["read-only"] ? readOnly(signed) : signed;
     const derived = new DerivedDirectories(stored.directories, { inMemory: values["read-only"] });
     const store = { blobs: stored.blobs, directories: derived, pathInfos: stored.pathInfos };
-    const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads, transfer });
+    const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads, transfer, authorize });
     const server = acquired.use(
       await startServer(listen, {
         allowOrigins: values["allow-origin"],
         allowHosts: values["allow-host"],
         transfer,
+        authorize,
         maxConnections,
         routes: rpcRoutes(store, {
           calculateNar: (node, options) => calculateNar(store, engine, node, options),
@@ -129,6 +139,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
         },
       }),
     );
+    if (isExposed) await writeOut(context.stderr, `tvix-store-web: ${exposureWarning(caller)}\n`);
     await writeOut(context.stdout, `listening on ${server.address}\n`);
     if (!signal.aborted) await once(signal, "abort");
   } catch (error) {
@@ -137,6 +148,32 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
   } finally {
     await acquired.dispose();
   }
+}
+
+/** Whether only this machine can reach the addresses of `host`. */
+async function isLoopbackHost(host: string): Promise<boolean> {
+  const addresses = await lookup(host, { all: true }).catch(() => []);
+  return addresses.length > 0 && addresses.every(({ address }) => isLoopbackAddress(address));
+}
+
+interface Openness {
+  readonly readOnly: boolean;
+  readonly isExposed: boolean;
+  readonly allowAnyone: boolean;
+}
+
+function callerOf({ readOnly, isExposed, allowAnyone }: Openness): Caller {
+  if (readOnly) return new Caller(["read"], "this store is read-only");
+  if (!isExposed || allowAnyone) return ANYONE;
+  return new Caller(
+    ["read"],
+    "nobody may write through this address, because everybody can reach it; --allow-anyone allows it, and a loopback address or a Unix socket does",
+  );
+}
+
+function exposureWarning(caller: Caller): string {
+  const verbs = caller.may("write") ? "read and write" : "read";
+  return `everybody who reaches this address may ${verbs} the store`;
 }
 
 /**

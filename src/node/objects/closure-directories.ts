@@ -8,7 +8,7 @@ import { StoredDirectoryService } from "../../castore/directory-store.ts";
 import type { ObjectStore } from "../../castore/object-store.ts";
 import { isStoreError, StoreError } from "../../error.ts";
 import { RecentlyUsed } from "../../recently-used.ts";
-import { passTurn } from "../../turn.ts";
+import { Turn } from "../../turn.ts";
 import { untilAborted } from "../../until-aborted.ts";
 import { compressZstd } from "../zstd.ts";
 import {
@@ -170,8 +170,9 @@ export class ClosureDirectoryService implements DirectoryService {
    */
   async *#checked(digest: Digest, directories: AsyncIterable<Directory>, closure: ReadClosure): AsyncGenerator<Directory> {
     const validator = new RootToLeavesValidator(digest);
+    const turn = new Turn();
     for await (const directory of directories) {
-      await passTurn();
+      await turn.pass();
       validator.add(directory);
       yield this.#seen(directory, closure);
     }

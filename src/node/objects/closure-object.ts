@@ -2,7 +2,7 @@ import { viewOf } from "../../bytes.ts";
 import { type Digest, digestKey, digestOf, formatDigest } from "../../castore/digest.ts";
 import type { DirectoryStore } from "../../castore/directory-store.ts";
 import { StoreError } from "../../error.ts";
-import { passTurn } from "../../turn.ts";
+import { Turn } from "../../turn.ts";
 import { decompressZstd } from "../zstd.ts";
 
 /**
@@ -99,8 +99,9 @@ function split(bytes: Uint8Array, what: string): Uint8Array[] {
 
 async function indexed(directories: readonly Uint8Array[]): Promise<ReadonlyMap<string, Uint8Array>> {
   const byDigest = new Map<string, Uint8Array>();
+  const turn = new Turn();
   for (const bytes of directories) {
-    await passTurn();
+    await turn.pass();
     byDigest.set(digestKey(digestOf(bytes)), bytes);
   }
   return byDigest;

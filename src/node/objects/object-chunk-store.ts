@@ -3,7 +3,7 @@ import type { BlobEntry, ChunkStore, StoredBlob, StoredChunk } from "../../casto
 import { type Digest, formatDigest } from "../../castore/digest.ts";
 import type { ObjectStore } from "../../castore/object-store.ts";
 import { StoreError, undefinedIfCorrupt } from "../../error.ts";
-import { passTurn } from "../../turn.ts";
+import { Turn } from "../../turn.ts";
 import { decodeBlobEntry, encodeBlobEntry } from "../../wire/stored-messages.ts";
 import { inParallel } from "../parallel.ts";
 import { compressZstd, decompressZstd } from "../zstd.ts";
@@ -93,13 +93,18 @@ export class ObjectChunkStore implements ChunkStore {
  * reads from memory or the page cache would block the event loop.
  */
 function inParallelTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const turn = new Turn(undefined, 1);
+  let begun = 0;
   let pass: Promise<void> | undefined;
   return inParallel(items, async (item) => {
-    // Together, the items wait for turns like one loop.
-    pass ??= passTurn().finally(() => {
-      pass = undefined;
-    });
-    await pass;
+    // Together, the items wait for turns like one loop. The first one doesn't wait: it may be a
+    // short request.
+    if (begun++ > 0) {
+      pass ??= turn.pass().finally(() => {
+        pass = undefined;
+      });
+      await pass;
+    }
     return work(item);
   });
 }

@@ -1,5 +1,5 @@
 import { Code, type ConnectError, type HandlerContext } from "@connectrpc/connect";
-import { passTurn } from "../../turn.ts";
+import { Turn } from "../../turn.ts";
 import { toConnectError } from "../../wire/status.ts";
 
 /**
@@ -21,11 +21,12 @@ export function answer<I, O>(handle: Unary<I, O>): Unary<I, O> {
 
 export function answerStream<I, O>(handle: Streaming<I, O>): Streaming<I, O> {
   return async function* (request, context) {
+    const turn = new Turn(context.signal);
     try {
       for await (const message of handle(request, context)) {
         yield message;
         // A client that reads fast would not let other requests run.
-        await passTurn(context.signal);
+        await turn.pass();
       }
     } catch (error) {
       throw failure(error, context);

@@ -2,16 +2,17 @@ import type { DirectorySizeRule } from "../../castore/directory.ts";
 import type { DirectoryService } from "../../castore/directory-service.ts";
 import { isStoreError } from "../../error.ts";
 import { capabilitiesToMessage } from "../../wire/capabilities-message.ts";
+import { CALLER } from "../permissions.ts";
 import { answer } from "./answer.ts";
 
 /**
  * Handlers of `CapabilityService`, which is specific to this daemon. A daemon in front of another
- * daemon reports the size rules of that daemon. A read-only daemon reports none.
+ * daemon reports the size rules of that daemon. A caller who may not write is told none.
  */
 export function capabilityHandlers(directories: DirectoryService) {
   return {
-    get: answer(async (_request: unknown, { signal }) => {
-      const sizeRules = await writableRules(directories, signal);
+    get: answer(async (_request: unknown, { signal, values }) => {
+      const sizeRules = values.get(CALLER).may("write") ? await writableRules(directories, signal) : [];
       // Every `PathInfoService` that accepts writes merges path infos.
       return capabilitiesToMessage({ sizeRules, mergesPathInfos: sizeRules.length > 0 });
     }),

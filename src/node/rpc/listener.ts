@@ -1,8 +1,9 @@
 import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { isStoreError } from "../../error.ts";
-import { passTurn } from "../../turn.ts";
+import { Turn } from "../../turn.ts";
 import { toConnectError } from "../../wire/status.ts";
+import { ANYONE, CALLER, type Caller, checkPermission } from "../permissions.ts";
 import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
 import { TRANSFER, Transfer, type TransferOptions } from "../transfer.ts";
 import type { Routes } from "./routes.ts";
@@ -14,6 +15,13 @@ import type { Routes } from "./routes.ts";
  */
 const MAX_REQUEST_MESSAGE = 8 * 1024 * 1024;
 
+export interface RpcListenerOptions {
+  /** Limits of what clients send and read. */
+  transfer?: TransferOptions | undefined;
+  /** Tells who sent a request; by default somebody who may do everything. */
+  authorize?: ((request: ServerRequest) => Caller) | undefined;
+}
+
 /**
  * Serves gRPC, gRPC-Web and Connect from Node's HTTP/1 and HTTP/2 servers. The function returns
  * whether the request was such a call. It doesn't touch other requests.
@@ -21,13 +29,14 @@ const MAX_REQUEST_MESSAGE = 8 * 1024 * 1024;
 export function createRpcListener(
   routes: Routes,
   closing: AbortSignal,
-  options?: TransferOptions,
+  { transfer: limits, authorize = () => ANYONE }: RpcListenerOptions = {},
 ): (request: ServerRequest, answer: ServerAnswer) => boolean {
   const router = createConnectRouter({
     // Most of the traffic is blob content. To compress it for a local page would cost more than it
     // saves.
     acceptCompression: [],
     readMaxBytes: MAX_REQUEST_MESSAGE,
+    interceptors: [checkPermission],
   });
   routes(router, closing);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
@@ -35,14 +44,17 @@ export function createRpcListener(
   return (request, answer) => {
     const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
     if (!handler) return refuseUnknownCall(request, answer);
-    const transfer = new Transfer(() => breakOff(answer), options);
+    const transfer = new Transfer(() => breakOff(answer), limits);
     answer.once("close", () => transfer.end());
-    const values = createContextValues().set(TRANSFER, transfer);
+    const values = createContextValues().set(TRANSFER, transfer).set(CALLER, authorize(request));
     const universal = universalRequestFromNodeRequest(request, answer, undefined, values);
     handler({ ...universal, body: wholeBody(request, transfer.received(universal.body as AsyncIterable<Uint8Array>)) })
-      .then(({ body, ...response }) =>
-        universalResponseToNodeResponse({ ...response, ...(body && { body: transfer.sent(body) }) }, answer),
-      )
+      .then(({ body, ...response }) => {
+        const sent = body && transfer.sent(body);
+        // If the client goes while it is sent a message, nothing else would end the answer.
+        answer.once("close", () => void sent?.return(undefined));
+        return universalResponseToNodeResponse({ ...response, ...(sent && { body: sent }) }, answer);
+      })
       // Handlers report their own errors in the answer. An error here means that the client has
       // gone, or a bug in a library. Neither can be reported to the client.
       .catch(() => answer.destroy());
@@ -64,10 +76,11 @@ function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolea
 
 /** Yields the request's body, and throws if it is incomplete. */
 async function* wholeBody(request: ServerRequest, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const turn = new Turn();
   try {
     for await (const bytes of body) {
       // Bytes that have already arrived would not let other requests run.
-      await passTurn();
+      await turn.pass();
       yield bytes;
     }
   } catch (cause) {

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { EMPTY_BYTES, toBase64Url } from "../../../src/bytes.ts";
 import { encodeNode } from "../../../src/castore/directory-codec.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
+import { Caller } from "../../../src/node/permissions.ts";
 import { parseEntryPath, resolvePath } from "../../../src/store/list.ts";
 import { iterate } from "../../../src/stream.ts";
 import { HELLO, narInfoOf, narOf, nixHash, SAMPLE, TestCache, whole } from "../test-cache.ts";
@@ -139,7 +140,7 @@ test("an uploaded listing is accepted and discarded", async () => {
 });
 
 test("a read-only cache refuses uploads", async () => {
-  await cache.start({ readOnly: true });
+  await cache.start({ authorize: () => new Caller(["read"]) });
   const nar = narOf(HELLO);
   for (const path of [`/nar/${nixHash(nar)}.nar`, `/${HELLO}.narinfo`, `/${HELLO}.ls`, `/log/${HELLO}-hello.drv`])
     expect((await ask("PUT", path, { body: nar })).status).toBe(403);

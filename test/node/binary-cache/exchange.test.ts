@@ -62,7 +62,7 @@ describe("the answer", () => {
     // The server itself varies by origin.
     expect(headers).toMatchObject({
       "x-a": "1",
-      vary: "Origin, Accept-Encoding",
+      vary: "Origin, Sec-Fetch-Site, Accept-Encoding",
       "content-length": String(Buffer.byteLength(text)),
     });
   });

@@ -1,18 +1,27 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
-import { expect, test } from "vitest";
+import { connect } from "node:net";
+import { afterEach, expect, test, vi } from "vitest";
 import { concatBytes, EMPTY_BYTES, toBase64Url, utf8 } from "../../../src/bytes.ts";
 import type { Digest } from "../../../src/castore/digest.ts";
-import { encodeNode } from "../../../src/castore/directory-codec.ts";
+import { makeDirectory } from "../../../src/castore/directory.ts";
+import { directoryNode, encodeNode } from "../../../src/castore/directory-codec.ts";
 import type { Node } from "../../../src/castore/node.ts";
 import { decompressedAs } from "../../../src/compression/decompress.ts";
 import { StoreError } from "../../../src/error.ts";
+import { MemoryBudget } from "../../../src/memory-budget.ts";
 import { NarWriter } from "../../../src/nix/nar-writer.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
+import { DOWNLOAD_MEMORY } from "../../../src/node/transfer.ts";
 import { compressZstd } from "../../../src/node/zstd.ts";
+import { narSize } from "../../../src/store/nar.ts";
 import { HELLO, narOf, nixHash, once1, TestCache, whole } from "../test-cache.ts";
 
 const cache = TestCache.forEachTest();
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 const ask: TestCache["ask"] = (...request) => cache.ask(...request);
 
@@ -153,4 +162,29 @@ test("a NAR whose root directory is missing is not found, although its size is k
   cache.store.directories.get = async () => undefined;
   expect([info.node.kind, (await ask("HEAD", url)).status]).toEqual(["directory", 404]);
   cache.store.directories.get = get;
+});
+
+test("an answer that nobody reads is ended when another one waits for its memory", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+  const [digest] = (await cache.store.blobs.putMany(Array.from({ length: 1 }, () => new Uint8Array(1_000_000)))) as [Digest];
+  const link: Node = { kind: "file", digest, size: 1_000_000n, executable: false };
+  const wide = makeDirectory(Array.from({ length: 64 }, (_, i) => ({ name: utf8(`${i}`), node: link })));
+  await cache.store.directories.put([wide]);
+  const node = directoryNode(wide, "documented");
+  const size = await narSize(cache.store, node);
+  await cache.start({ transfer: { memory: new MemoryBudget(DOWNLOAD_MEMORY) } });
+  const path = `/nar/tvix-castore/${toBase64Url(encodeNode(EMPTY_BYTES, node))}?narsize=${size}`;
+  const unread = connect(Number(new URL(cache.address).port), "127.0.0.1");
+  unread.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  // Only the first bytes are read.
+  await once(unread, "readable");
+  const reserve = vi.spyOn(MemoryBudget.prototype, "reserve");
+  const other = ask("GET", path);
+  while (reserve.mock.calls.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  vi.advanceTimersByTime(9000);
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+  expect(reserve.mock.settledResults[0]?.type).toBe("incomplete");
+  vi.advanceTimersByTime(2000);
+  expect((await other).body.length).toBe(size);
+  unread.destroy();
 });

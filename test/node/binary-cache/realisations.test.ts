@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { Caller } from "../../../src/node/permissions.ts";
 import { HELLO, SOURCE, TestCache } from "../test-cache.ts";
 
 const cache = TestCache.forEachTest();
@@ -144,7 +145,7 @@ describe("realisations", () => {
   });
 
   test("are refused by a read-only cache", async () => {
-    await cache.start({ readOnly: true });
+    await cache.start({ authorize: () => new Caller(["read"]) });
     expect(await put(realisation())).toBe(403);
   });
 });

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable, Writable } from "node:stream";
@@ -12,7 +13,7 @@ import { runDaemon } from "../../../src/node/commands/daemon.ts";
 import { openEmbeddedStore } from "../../../src/node/embedded-store.ts";
 import { serviceFlags } from "../../setup/service-flags.ts";
 import { openFilesIn, tellsOpenFiles } from "../open-files.ts";
-import { expectFailure, output, runCli, startDaemon } from "../run-cli.ts";
+import { expectFailure, output, type RunningDaemon, runCli, startDaemon } from "../run-cli.ts";
 
 const SAMPLE = join(import.meta.dirname, "../../fixtures/sample");
 const HELLO = "m51r8pw89afxi119diyi9alqnn300a6m";
@@ -127,6 +128,57 @@ test("refuses changes if it is read-only, after it has preloaded a cache", async
   const imported = await runCli(["import", ...serviceFlags(`grpc+${daemon.address}`), import.meta.filename]);
   expect(imported.status).toBe(1);
   expect(await daemon.stop()).toBe(0);
+});
+
+describe("on an address that others reach", () => {
+  const ANY_ADDRESS = ["-l", "0.0.0.0:0", ...IN_MEMORY];
+
+  /** Writes over HTTP and by gRPC. Returns the status of both. */
+  async function write(daemon: RunningDaemon): Promise<number[]> {
+    const address = daemon.address.replace("0.0.0.0", "127.0.0.1");
+    const put = await fetch(`${address}/log/${HELLO}-x.drv`, { method: "PUT", body: "log" });
+    const imported = await runCli(["import", ...serviceFlags(`grpc+${address}`), import.meta.filename]);
+    return [put.status, imported.status];
+  }
+
+  test("nobody may write, and a message says so", async () => {
+    const daemon = await startDaemon(ANY_ADDRESS);
+    expect(await write(daemon)).toEqual([403, 1]);
+    const address = daemon.address.replace("0.0.0.0", "127.0.0.1");
+    expect((await fetch(`${address}/nix-cache-info`)).status).toBe(200);
+    expect(daemon.stderr()).toMatch(/^tvix-store-web: everybody .* may read the store\n$/);
+    await daemon.stop();
+  });
+
+  test("everybody may write with --allow-anyone, and a message says so", async () => {
+    const daemon = await startDaemon([...ANY_ADDRESS, "--allow-anyone"]);
+    expect(await write(daemon)).toEqual([201, 0]);
+    expect(daemon.stderr()).toMatch(/^tvix-store-web: everybody .* may read and write the store\n$/);
+    await daemon.stop();
+  });
+
+  test("names that are not allowed are refused, against DNS rebinding", async () => {
+    const daemon = await startDaemon([...ANY_ADDRESS, "--allow-host", "store.lan"]);
+    const { port } = new URL(daemon.address);
+    const ask = (host: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const sent = request({ port, path: "/nix-cache-info", headers: { host } }, (response) => {
+          resolve(response.resume().statusCode);
+        });
+        sent.on("error", reject).end();
+      });
+    expect(await Promise.all([ask("store.lan"), ask(`127.0.0.1:${port}`), ask("evil.example.org")])).toEqual([200, 200, 403]);
+    await daemon.stop();
+  });
+});
+
+test.each([
+  ["--max-connections", "0"],
+  ["--max-connections", "many"],
+  ["--request-memory", "15"],
+  ["--request-memory", "-1"],
+])("refuses %s %s", async (...flag) => {
+  await expectFailure(2, ["daemon", ...ANY_PORT, ...IN_MEMORY, ...flag]);
 });
 
 test("preloads only caches of its own store directory", async () => {
