@@ -173,8 +173,8 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
 }
 
 /**
- * Closes an HTTP/2 connection that has had no request for `timeout` milliseconds. Pings don't count:
- * some clients send them forever.
+ * Closes an HTTP/2 connection that has had no request for `timeout` milliseconds. Pings don't
+ * count: some clients send them forever.
  *
  * @returns a function that stops this
  */

@@ -89,7 +89,7 @@ export class Transfer {
   }
 
   /**
-   * Passes an answer on. Whoever reads it takes the next piece when the client has read the one
+   * Passes an answer on. Its reader has to take the next piece when the client has read the one
    * before.
    */
   async *sent(answer: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -45,7 +45,9 @@ export class Distrust {
     for (const record of records) this.#own.add(record);
   }
 
-  /** Compares stored objects with the bytes that they should have, and distrusts those that differ. */
+  /**
+   * Compares stored objects with the bytes that they should have, and distrusts those that differ.
+   */
   async compare(objects: readonly { readonly entry: number; readonly object: NewObject }[]): Promise<void> {
     const locations = objects.map(({ entry }) => this.#store.table.location(entry));
     let stored: (Uint8Array | undefined)[];

@@ -264,8 +264,8 @@ export class WriteSession implements WritableObjects {
    * Commits in one transaction.
    *
    * @param trim also written
-   * @returns true if an object that the session relies on is gone, or a record to trim; then nothing
-   *   was written
+   * @returns true if an object that the session relies on is gone, or a record to trim; then
+   *   nothing was written
    */
   async #publish(
     names: readonly StoreName[],

@@ -97,7 +97,9 @@ interface LongRequest {
   readonly body?: readonly (Uint8Array | { readonly bytes: Uint8Array; readonly count: number })[];
 }
 
-/** Writes the request to a file. Returns a function that sends it, and resolves to what came back. */
+/**
+ * Writes the request to a file. Returns a function that sends it, and resolves to what came back.
+ */
 async function prepare({ path, body = [], ...rest }: LongRequest): Promise<() => Promise<string>> {
   const parts = body.map((part) => (part instanceof Uint8Array ? { bytes: part, count: 1 } : part));
   const encoded = parts.map(({ bytes, count }) => ({ base64: toBase64(bytes), count }));
