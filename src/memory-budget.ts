@@ -37,7 +37,7 @@ interface Waiting {
  * downloads, is never refused: it shares one queue, and waits.
  */
 export class MemoryBudget {
-  readonly #limit: number;
+  #limit: number;
   #used = 0;
   readonly #leases = new Set<Lease>();
   readonly #queue: Waiting[] = [];
@@ -45,6 +45,11 @@ export class MemoryBudget {
 
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** Changes the limit. What is reserved stays. */
+  set limit(bytes: number) {
+    this.#limit = bytes;
   }
 
   /**

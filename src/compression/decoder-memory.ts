@@ -1,4 +1,12 @@
 import { MemoryBudget } from "../memory-budget.ts";
 
+/** Memory of all decoders together, in bytes. */
+export const DEFAULT_DECODER_MEMORY: number = 512 * 1024 * 1024;
+/**
+ * Memory of the largest decoder, in bytes: zstd with a window of 128 MiB. A decoder would wait
+ * forever for more than all memory.
+ */
+export const LEAST_DECODER_MEMORY: number = 160 * 1024 * 1024;
+
 /** Memory of decoders that use arrays, which the engine can free. */
-export const arrayMemory = new MemoryBudget(512 * 1024 * 1024);
+export const arrayMemory = new MemoryBudget(DEFAULT_DECODER_MEMORY);

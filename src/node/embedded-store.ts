@@ -1,13 +1,16 @@
+import { access, mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
 import { StoredDirectoryService } from "../castore/directory-store.ts";
+import { StoreError } from "../error.ts";
 import type { HashEngine } from "../hash/engine.ts";
 import { acquiring } from "../resource-stack.ts";
 import { publishAfter } from "../store/publish-after.ts";
 import type { LocalStoreServices } from "../store/services.ts";
 import type { UploadRecords } from "./binary-cache/uploads.ts";
-import { ownDataDir } from "./data-dir-owner.ts";
+import { lockDataDir } from "./data-dir-lock.ts";
+import { writeError } from "./file-error.ts";
 import { LmdbEnvironment } from "./lmdb.ts";
 import { NodeHashEngine } from "./node-hash-engine.ts";
 import { FileObjectStore } from "./objects/file-object-store.ts";
@@ -35,6 +38,36 @@ export function defaultDataDir(environment: NodeJS.ProcessEnv = process.env): st
   return join(data?.startsWith("/") ? data : join(environment.HOME || homedir(), ".local", "share"), "tvix-store-web");
 }
 
+const DATABASE = "store.lmdb";
+
+/** Only the user of the daemon may read a new data directory: a store can have private paths. */
+async function makeDataDir(root: string): Promise<void> {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw writeError(error, `can't create the data directory ${root}`);
+  }
+}
+
+/**
+ * Checks that the database is there if there are blobs. Without this check, a store whose database
+ * was deleted would look like an empty one.
+ *
+ * @throws StoreError `corrupt` if the database is missing
+ */
+async function checkNotLost(root: string, database: string): Promise<void> {
+  const exists = (path: string): Promise<boolean> =>
+    access(path).then(
+      () => true,
+      () => false,
+    );
+  if ((await exists(database)) || !(await exists(join(root, "chunks")))) return;
+  throw new StoreError(
+    "corrupt",
+    `the data directory ${root} has blobs, but no ${DATABASE}, which has the store paths: restore it, or delete the directory`,
+  );
+}
+
 /**
  * Opens the store in one directory, for one process at a time. Blobs are in the object store
  * layout, directories and path infos in `store.lmdb`.
@@ -45,8 +78,11 @@ export function defaultDataDir(environment: NodeJS.ProcessEnv = process.env): st
 export async function openEmbeddedStore(dataDir: string, options: { engine?: HashEngine } = {}): Promise<EmbeddedStore> {
   const root = resolve(dataDir);
   return acquiring(async (acquired) => {
-    const environment = acquired.use(await LmdbEnvironment.open(join(root, "store.lmdb")));
-    acquired.defer(ownDataDir(environment, root));
+    await makeDataDir(root);
+    acquired.defer(await lockDataDir(root));
+    const database = join(root, DATABASE);
+    await checkNotLost(root, database);
+    const environment = acquired.use(await LmdbEnvironment.open(database));
     const records = environment.records("cache-uploads");
     const files = await FileObjectStore.open(root, { exclusive: true });
     const objects = acquired.use(new StagedObjectStore(root, files, new ObjectJournal(environment, KEY_ORDER)));

@@ -27,8 +27,16 @@ export function systemErrorCode(error: unknown): string | undefined {
 export function fileError(error: unknown, what: string): StoreError {
   if (isStoreError(error)) return error;
   const code = systemErrorCode(error);
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = error instanceof Error ? withoutPath(error.message) : String(error);
   return new StoreError((code !== undefined && CODES[code]) || "unavailable", `${what}: ${reason}`, { cause: error });
+}
+
+/**
+ * Shortens a message of Node such as `ENOENT: no such file or directory, open '/data/x'`. Clients
+ * of a daemon must not learn its paths. The cause keeps the whole message.
+ */
+function withoutPath(message: string): string {
+  return /^(E[A-Z0-9]+: [^,]+), /.exec(message)?.[1] ?? message;
 }
 
 /**

@@ -1,4 +1,5 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
+import { endianness } from "node:os";
 import { StoreError } from "../error.ts";
 import { systemErrorCode } from "./file-error.ts";
 
@@ -9,6 +10,15 @@ const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 /** Two pages hold the roots of the database. A page has at least this many bytes. */
 const MIN_PAGE = 4096;
+/** Offsets in a root: the size of a page, the number of the last page, and the transaction. */
+const PAGE_SIZE = PAGE_HEADER + 24;
+const LAST_PAGE = PAGE_HEADER + 120;
+const TRANSACTION = PAGE_HEADER + 128;
+/**
+ * Share of the pages that a file must have. The last pages of a whole file may never have been
+ * written, if nothing uses them.
+ */
+const LEAST_SHARE = 0.75;
 
 /**
  * Checks that a file is an LMDB database of the version that this program reads. LMDB itself ends
@@ -27,13 +37,36 @@ export async function checkLmdbHeader(path: string): Promise<void> {
   try {
     const stats = await file.stat();
     if (!stats.isFile() || stats.size === 0) return;
-    // The numbers have the byte order of the machine.
-    const numbers = new Uint32Array(2);
-    const bytes = new Uint8Array(numbers.buffer);
-    await file.read(bytes, 0, bytes.length, PAGE_HEADER);
-    if (numbers[0] !== MAGIC || numbers[1] !== VERSION || stats.size < 2 * MIN_PAGE)
+    const start = await read(file, 0);
+    const isOurs = number(start, PAGE_HEADER) === MAGIC && number(start, PAGE_HEADER + 4) === VERSION;
+    if (!isOurs || stats.size < 2 * MIN_PAGE || stats.size < LEAST_SHARE * (await lengthOf(file, start)))
       throw new StoreError("corrupt", `${path} is not a database of this program, or is cut short: move it away or restore it`);
   } finally {
     await file.close();
   }
+}
+
+/** The length of the database in bytes, by the newer one of the two roots. */
+async function lengthOf(file: FileHandle, first: DataView): Promise<number> {
+  const pageSize = number(first, PAGE_SIZE);
+  const second = await read(file, pageSize);
+  const newer = long(second, TRANSACTION) > long(first, TRANSACTION) ? second : first;
+  return (Number(long(newer, LAST_PAGE)) + 1) * pageSize;
+}
+
+async function read(file: FileHandle, position: number): Promise<DataView> {
+  const bytes = new Uint8Array(TRANSACTION + 8);
+  await file.read(bytes, 0, bytes.length, position);
+  return new DataView(bytes.buffer);
+}
+
+/** The numbers have the byte order of the machine. */
+const IS_LITTLE_ENDIAN = endianness() === "LE";
+
+function number(root: DataView, offset: number): number {
+  return root.getUint32(offset, IS_LITTLE_ENDIAN);
+}
+
+function long(root: DataView, offset: number): bigint {
+  return root.getBigUint64(offset, IS_LITTLE_ENDIAN);
 }

@@ -69,20 +69,12 @@ export class LmdbEnvironment {
   }
 
   /**
-   * Runs `action` in one write transaction: no other writer, in this or another process, can write
-   * between its reads and its writes. The changes are durable when it returns.
-   */
-  exclusively<T>(action: () => T): T {
-    return this.#root.transactionSync(action);
-  }
-
-  /**
    * Resolves when everything that was put before survives a crash.
    *
    * @throws StoreError `quota` if the disk is full, otherwise `unavailable`
    */
   async flush(): Promise<void> {
-    await this.written(`can't write ${this.path}`, async () => {
+    await this.written("can't write the database", async () => {
       await this.#root.committed;
       await this.#root.flushed;
     });

@@ -1,9 +1,12 @@
+import { once } from "node:events";
+import { rm, stat } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { StoreError } from "../error.ts";
 import { acquiring, type ResourceStack } from "../resource-stack.ts";
 import { type AccessRules, createAccessCheck, isLoopbackAddress, type Reach } from "./access.ts";
+import { systemErrorCode } from "./file-error.ts";
 import { createRpcListener, type RpcListenerOptions } from "./rpc/listener.ts";
 import type { Routes } from "./rpc/routes.ts";
 import type { ServerAnswer, ServerRequest } from "./server-request.ts";
@@ -213,14 +216,40 @@ function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
   socket.on("readable", look);
 }
 
-function startListening(server: Server, listen: ListenAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
-      const where = "path" in listen ? listen.path : `${listen.host}:${listen.port}`;
-      reject(new StoreError("unavailable", `can't listen on ${where}: ${cause.message}`, { cause }));
-    });
-    server.listen(listen, resolve);
-  });
+async function startListening(server: Server, listen: ListenAddress): Promise<void> {
+  try {
+    await tryToListen(server, listen);
+  } catch (cause) {
+    if ("path" in listen && systemErrorCode(cause) === "EADDRINUSE" && (await isStale(listen.path))) {
+      // An earlier daemon was killed, and left its socket.
+      await rm(listen.path, { force: true });
+      await startListening(server, listen);
+      return;
+    }
+    const where = "path" in listen ? listen.path : `${listen.host}:${listen.port}`;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError("unavailable", `can't listen on ${where}: ${reason}`, { cause });
+  }
+}
+
+async function tryToListen(server: Server, listen: ListenAddress): Promise<void> {
+  server.listen(listen);
+  // Rejects with the event `error`.
+  await once(server, "listening");
+}
+
+/** Whether `path` is a Unix socket that nobody listens on. */
+async function isStale(path: string): Promise<boolean> {
+  if (!(await stat(path)).isSocket()) return false;
+  const socket = connect(path);
+  try {
+    await once(socket, "connect");
+    return false;
+  } catch (error) {
+    return systemErrorCode(error) === "ECONNREFUSED";
+  } finally {
+    socket.destroy();
+  }
 }
 
 function formatAddress(host: string, bound: ReturnType<Server["address"]>): string {

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -7,6 +7,7 @@ import { makeDirectory } from "../../src/castore/directory.ts";
 import { directoryDigest, directoryNode, encodeDirectory } from "../../src/castore/directory-codec.ts";
 import { StoreError } from "../../src/error.ts";
 import { CacheUploads } from "../../src/node/binary-cache/uploads.ts";
+import { lockDataDir } from "../../src/node/data-dir-lock.ts";
 import { defaultDataDir, type EmbeddedStore, openEmbeddedStore } from "../../src/node/embedded-store.ts";
 import { LmdbEnvironment } from "../../src/node/lmdb.ts";
 import { ObjectJournal } from "../../src/node/objects/object-journal.ts";
@@ -23,17 +24,11 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/**
- * Copies the data directory as a crash at this moment would leave it, with the record of its owner
- * removed.
- */
+/** Copies the data directory as a crash at this moment would leave it. */
 async function crashNow(): Promise<string> {
   const copy = join(dir, `crashed-${crashes++}`);
   const names = (await readdir(dir)).filter((name) => !name.startsWith("crashed-"));
   for (const name of names) await cp(join(dir, name), join(copy, name), { recursive: true });
-  const environment = await LmdbEnvironment.open(join(copy, "store.lmdb"));
-  await environment.database("owner").remove(Buffer.from("owner"));
-  await environment.close();
   return copy;
 }
 let crashes = 0;
@@ -150,7 +145,7 @@ describe("a data directory that can't be opened", () => {
     await writeFile(join(dir, "tmp"), "");
     await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
     if (tellsOpenFiles) expect(openFilesIn(dir)).toBe(0);
-    expect(await ownerOf(dir)).toBeUndefined();
+    expect(await isFree(dir)).toBe(true);
     await rm(join(dir, "tmp"));
     await (await openEmbeddedStore(dir)).close();
   });
@@ -162,15 +157,15 @@ describe("a data directory that can't be opened", () => {
     await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ name: "StoreError", code: "unavailable" });
     unreadable.mockRestore();
     if (tellsOpenFiles) expect(openFilesIn(dir)).toBe(0);
-    expect(await ownerOf(dir)).toBeUndefined();
+    expect(await isFree(dir)).toBe(true);
   });
 
   test("keeps its owner if it is open elsewhere", async () => {
     const store = await openEmbeddedStore(dir);
-    await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "conflict" });
-    await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "conflict" });
+    for (let i = 0; i < 2; i++) await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "conflict" });
+    expect(await isFree(dir)).toBe(false);
     await store.close();
-    expect(await ownerOf(dir)).toBeUndefined();
+    expect(await isFree(dir)).toBe(true);
   });
 });
 
@@ -181,16 +176,37 @@ test("a store whose last content can't be written is closed nevertheless", async
   await expect(store.close()).rejects.toMatchObject({ code: "quota" });
   await expect(store.close()).rejects.toMatchObject({ code: "quota" });
   if (tellsOpenFiles) expect(openFilesIn(dir)).toBe(0);
-  expect(await ownerOf(dir)).toBeUndefined();
+  expect(await isFree(dir)).toBe(true);
 });
 
-/** Returns the record of the process that owns a data directory. */
-async function ownerOf(dataDir: string): Promise<Uint8Array | undefined> {
-  const environment = await LmdbEnvironment.open(join(dataDir, "store.lmdb"));
-  const owner = environment.database("owner").getBinary(Buffer.from("owner"));
-  await environment.close();
-  return owner;
+/** Whether nobody uses the data directory. */
+async function isFree(dataDir: string): Promise<boolean> {
+  try {
+    await (await lockDataDir(dataDir))();
+    return true;
+  } catch (error) {
+    expect(error).toMatchObject({ code: "conflict" });
+    return false;
+  }
 }
+
+test.skipIf(process.platform === "win32")("a new data directory is for its user alone", async () => {
+  const path = join(dir, "new", "data");
+  await (await openEmbeddedStore(path)).close();
+  expect((await stat(path)).mode & 0o777).toBe(0o700);
+});
+
+test("a store whose database is gone is not an empty store", async () => {
+  const store = await openEmbeddedStore(dir);
+  await store.blobs.putMany([content]);
+  await store.close();
+  await rename(join(dir, "store.lmdb"), join(dir, "elsewhere"));
+  await expect(openEmbeddedStore(dir)).rejects.toMatchObject({ code: "corrupt" });
+  await rename(join(dir, "elsewhere"), join(dir, "store.lmdb"));
+  const again = await openEmbeddedStore(dir);
+  expect(await again.blobs.readMany([file.digest])).toEqual([content]);
+  await again.close();
+});
 
 test("has a default location by the XDG rules", () => {
   expect(defaultDataDir({ XDG_DATA_HOME: "/data", HOME: "/home/u" })).toBe("/data/tvix-store-web");

@@ -37,3 +37,9 @@ test("a StoreError stays as it is", () => {
   expect(fileError(error, "can't open x")).toBe(error);
   expect(writeError(error, "can't open x")).toBe(error);
 });
+
+test("the message has no path, and the cause has all of it", () => {
+  const cause = Object.assign(new Error("ENOSPC: no space left on device, open '/data/tmp/1'"), { code: "ENOSPC" });
+  const error = fileError(cause, "can't write objects");
+  expect([error.message, error.cause]).toEqual(["can't write objects: ENOSPC: no space left on device", cause]);
+});

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -34,8 +34,20 @@ test("a missing file, an empty one and a directory are left to LMDB", async () =
 test("a database of ours is fine", async () => {
   await change(() => {});
   await checkLmdbHeader(path);
-  await truncate(path, 8192);
+});
+
+test("a database that is cut short after its roots is refused, and one that lacks its last pages is not", async () => {
+  const environment = await LmdbEnvironment.open(path);
+  const database = environment.database("test");
+  for (let i = 0; i < 100; i++) await database.put(Buffer.from([i]), Buffer.alloc(3000));
+  await environment.close();
+  const { size } = await stat(path);
+  await truncate(path, size - 4096);
   await checkLmdbHeader(path);
+  for (const rest of [Math.floor(size / 2), 8192]) {
+    await truncate(path, rest);
+    await expect(checkLmdbHeader(path)).rejects.toMatchObject(CORRUPT);
+  }
 });
 
 test("what can't be read is an error of the system", async () => {

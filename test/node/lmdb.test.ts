@@ -105,19 +105,6 @@ describe("with an open file", () => {
     });
   });
 
-  test("an exclusive action returns its result, and changes nothing if it throws", async () => {
-    const database = environment.database("test");
-    const key = Buffer.from("key");
-    expect(environment.exclusively(() => database.putSync(key, Buffer.from("one")))).toBe(true);
-    expect(() =>
-      environment.exclusively(() => {
-        database.putSync(key, Buffer.from("two"));
-        throw new RangeError("refused");
-      }),
-    ).toThrow(RangeError);
-    expect(database.getBinary(key)?.toString()).toBe("one");
-  });
-
   test("directories are found by their digests, in order, with missing ones in between", async () => {
     const stored = [makeDirectory([]), makeDirectory([{ name: utf8("link"), node: { kind: "symlink", target: utf8("x") } }])];
     await environment.directories.putMany(stored.map((one) => ({ digest: directoryDigest(one), bytes: encodeDirectory(one) })));

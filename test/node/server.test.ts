@@ -1,6 +1,7 @@
 import { createHook } from "node:async_hooks";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
@@ -8,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createMemoryStore } from "../../src/backends/memory.ts";
 import { InlineHashEngine } from "../../src/hash/inline-engine.ts";
 import { rpcRoutes } from "../../src/node/rpc/routes.ts";
@@ -317,6 +318,32 @@ function watchTimers() {
     },
   };
 }
+
+describe("the file of a Unix socket", () => {
+  let dir: string;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "tvix-socket-"));
+  });
+  afterEach(() => rm(dir, { recursive: true, force: true }));
+
+  test("is replaced if nobody listens there any more", async () => {
+    const path = join(dir, "socket");
+    const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+    await once(spawn(process.execPath, ["-e", script]), "exit");
+    expect((await stat(path)).isSocket()).toBe(true);
+    const server = await start({}, { path });
+    expect(server.address).toBe(`unix:${path}`);
+  });
+
+  test("is kept if somebody listens there, or if it is another file", async () => {
+    const [path, file] = [join(dir, "socket"), join(dir, "file")];
+    await start({}, { path });
+    await expect(start({}, { path })).rejects.toMatchObject({ code: "unavailable" });
+    await writeFile(file, "content");
+    await expect(start({}, { path: file })).rejects.toMatchObject({ code: "unavailable" });
+    expect(await readFile(file, "utf8")).toBe("content");
+  });
+});
 
 describe("limits", () => {
   test("at most 128 requests run at once on a connection", async () => {

@@ -40,11 +40,14 @@ export interface BinaryCacheOptions {
   readonly narUrls?: NarUrlScheme | undefined;
   /** Tells who sent a request; by default somebody who may do everything. */
   readonly authorize?: ((request: ServerRequest) => Caller) | undefined;
+  /** Maximum size of an uploaded NAR, uncompressed, in bytes; 1 TiB by default. */
+  readonly maxNarSize?: number | undefined;
   /** Limits of what clients send and read. */
   readonly transfer?: TransferOptions | undefined;
 }
 
 const DEFAULT_PRIORITY = 30;
+export const DEFAULT_MAX_NAR_SIZE: number = 1024 ** 4;
 /** Maximum size of a log, in bytes. */
 const MAX_LOG = 256 * 1024 * 1024;
 /** Maximum size of an uploaded listing, in bytes. Its content is ignored. */
@@ -164,7 +167,7 @@ class BinaryCacheResources {
   }
 
   #uploadedNar(name: string): Resource {
-    const { engine, uploads } = this.#options;
+    const { engine, uploads, maxNarSize = DEFAULT_MAX_NAR_SIZE } = this.#options;
     return {
       name: `nar/${name}`,
       // The name tells the compression of the NAR.
@@ -180,6 +183,7 @@ class BinaryCacheResources {
         await exchange.reserve(UPLOAD_MEMORY);
         const nar = await receiveNar(this.#store, engine, exchange.body(), {
           ...parsed,
+          maxNarSize,
           signal: exchange.signal,
           pace: exchange.pace,
         });

@@ -54,6 +54,8 @@ export interface ReceiveNarOptions {
   readonly fileHash: string;
   /** Compression of the body; detected if `undefined`. */
   readonly compression: Compression | undefined;
+  /** Maximum size of the uncompressed NAR, in bytes. */
+  readonly maxNarSize: number;
   readonly signal: AbortSignal;
   /** Speed of the client that sends the body. */
   readonly pace: Pace;
@@ -69,7 +71,7 @@ export async function receiveNar(
   store: StoreServices,
   engine: HashEngine,
   body: AsyncIterable<Uint8Array>,
-  { fileHash, compression, signal, pace }: ReceiveNarOptions,
+  { fileHash, compression, maxNarSize, signal, pace }: ReceiveNarOptions,
 ): Promise<UploadedNar> {
   const file = new ReceivedFile(await engine.stream("sha256"), () => store.blobs.create({ signal }));
   let found: Compression = "none";
@@ -84,7 +86,7 @@ export async function receiveNar(
       compression === undefined
         ? decompressed(bytes, signal, onFound, { pace })
         : decompressedAs(bytes, compression, signal, { pace });
-    const { node, narHash, narSize } = await ingestNar(store, engine, recognised(nar), { signal });
+    const { node, narHash, narSize } = await ingestNar(store, engine, bounded(recognised(nar), file, maxNarSize), { signal });
     // An uncompressed file is the NAR, whose hash is known. A decompressor may not have read the
     // file to its end.
     const actual = encodeNixbase32(found === "none" ? parseHash(narHash).digest : await file.hash());
@@ -113,6 +115,26 @@ async function* recognised(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
+/**
+ * Bytes of a NAR for each byte of its file, at most; and size from which this counts. A file of
+ * zeros can have more, but a few kilobytes must not keep the daemon busy for minutes.
+ */
+const MAX_RATIO = 1000;
+const RATIO_COUNTS_FROM = 256 * 1024 * 1024;
+
+/** Passes a NAR on, and throws if it becomes too large. */
+async function* bounded(nar: AsyncIterable<Uint8Array>, file: ReceivedFile, maxSize: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const piece of nar) {
+    size += piece.length;
+    if (size > maxSize)
+      throw new StoreError("invalid", `the NAR has more than ${maxSize} bytes, which is too large for this cache`);
+    if (size > RATIO_COUNTS_FROM && size > MAX_RATIO * file.size)
+      throw new StoreError("invalid", `the NAR is more than ${MAX_RATIO} times as large as the uploaded file`);
+    yield piece;
+  }
+}
+
 const READABLE = COMPRESSIONS.filter((name) => name !== "none").join(", ");
 
 /**
@@ -120,6 +142,8 @@ const READABLE = COMPRESSIONS.filter((name) => name !== "none").join(", ");
  * bytes if the daemon can't write their format.
  */
 class ReceivedFile {
+  /** Number of bytes that have passed. */
+  size = 0;
   readonly #hash: HashStream;
   readonly #create: () => Promise<BlobWriter>;
   /** Pieces that arrived before `decide`: usually only the first one. */
@@ -143,6 +167,7 @@ class ReceivedFile {
 
   async *pass(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const piece of body) {
+      this.size += piece.length;
       if (this.#isHashed) await this.#hash.update(piece);
       if (this.#isKept !== false) this.#undecided.push(piece);
       if (this.#isKept) await this.#writeUndecided();

@@ -4,6 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { arrayMemory, DEFAULT_DECODER_MEMORY, LEAST_DECODER_MEMORY } from "../../compression/decoder-memory.ts";
 import { StoreError } from "../../error.ts";
 import { MemoryBudget } from "../../memory-budget.ts";
 import { checkSecretKey } from "../../nix/ed25519.ts";
@@ -16,7 +17,7 @@ import { readOnly } from "../../store/read-only.ts";
 import { signing } from "../../store/signing.ts";
 import { isLoopbackAddress } from "../access.ts";
 import { backendOf, parseAddress } from "../addresses.ts";
-import { createBinaryCache } from "../binary-cache/binary-cache.ts";
+import { createBinaryCache, DEFAULT_MAX_NAR_SIZE } from "../binary-cache/binary-cache.ts";
 import { importBinaryCacheDir } from "../binary-cache-dir.ts";
 import { type CliContext, writeOut } from "../cli-context.ts";
 import { defaultDataDir } from "../embedded-store.ts";
@@ -63,6 +64,9 @@ ${SERVICE_FLAGS_HELP}
   --max-connections N           number of connections at the same time; by default ${DEFAULT_MAX_CONNECTIONS}
   --request-memory MIB          memory of all uploads and downloads together; by default ${DEFAULT_REQUEST_MEMORY / MIB}.
                                 Requests wait if it is used up, and slow ones are then ended
+  --decoder-memory MIB          memory of all decompressors of uploads together, without brotli;
+                                by default ${DEFAULT_DECODER_MEMORY / MIB}, and at least ${LEAST_DECODER_MEMORY / MIB}
+  --max-nar-size BYTES          size of an uploaded NAR, uncompressed; by default 1 TiB
   --preload DIR                 first imports a binary cache written by nix copy --to file://DIR
   --viewer DIR                  directory of the viewer's files; by default those of this package
 
@@ -86,6 +90,8 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
       "nar-urls": { type: "string", default: "tvix" },
       "max-connections": { type: "string", default: String(DEFAULT_MAX_CONNECTIONS) },
       "request-memory": { type: "string", default: String(DEFAULT_REQUEST_MEMORY / MIB) },
+      "decoder-memory": { type: "string", default: String(DEFAULT_DECODER_MEMORY / MIB) },
+      "max-nar-size": { type: "string", default: String(DEFAULT_MAX_NAR_SIZE) },
       preload: { type: "string" },
       viewer: { type: "string" },
     },
@@ -100,10 +106,12 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     priority: parsePriority(values.priority),
     storeDir,
     narUrls: parseNarUrls(values["nar-urls"]),
+    maxNarSize: parseCount("--max-nar-size", values["max-nar-size"], 1),
   };
 
   const maxConnections = parseCount("--max-connections", values["max-connections"], 1);
   const requestMemory = parseCount("--request-memory", values["request-memory"], UPLOAD_MEMORY / MIB);
+  arrayMemory.limit = MIB * parseCount("--decoder-memory", values["decoder-memory"], LEAST_DECODER_MEMORY / MIB);
   const transfer = { memory: new MemoryBudget(requestMemory * MIB) };
 
   const isExposed = "host" in listen && !(await isLoopbackHost(listen.host));
@@ -229,7 +237,7 @@ function parsePriority(text: string | undefined): number | undefined {
  */
 function parseCount(flag: string, text: string, least: number): number {
   const count = Number(text);
-  if (/^[0-9]{1,9}$/.test(text) && count >= least) return count;
+  if (/^[0-9]{1,15}$/.test(text) && count >= least) return count;
   throw new UsageError(`${flag} must be a whole number of at least ${least}, not ${text}`);
 }
 

@@ -53,7 +53,7 @@ export async function writeFilesDurably(root: string, temporary: string, groups:
     }
   } catch (error) {
     await inParallel(all, ({ from }) => rm(from, { force: true })).catch(() => {});
-    throw writeError(error, `can't write under ${root}`);
+    throw writeError(error, "can't write objects");
   }
 }
 
@@ -77,7 +77,7 @@ export async function createFileDurably(root: string, temporary: string, { path,
     await syncAll(root, withParents([directory], root));
     return created;
   } catch (error) {
-    throw writeError(error, `can't write under ${root}`);
+    throw writeError(error, "can't write objects");
   } finally {
     await rm(from, { force: true }).catch(() => {});
   }

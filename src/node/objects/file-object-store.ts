@@ -68,13 +68,13 @@ export class FileObjectStore implements ObjectStore {
       const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
       for (let at = 0; at < length; ) {
         const read = readSync(file, bytes, at, length - at, offset + at);
-        if (read === 0) throw new StoreError("corrupt", `${key} in ${this.root} was cut short while it was read`);
+        if (read === 0) throw new StoreError("corrupt", `${key} was cut short while it was read`);
         at += read;
       }
       return bytes;
     } catch (error) {
       if (isMissing(error)) return undefined;
-      throw fileError(error, `can't read ${key} in ${this.root}`);
+      throw fileError(error, `can't read ${key}`);
     } finally {
       if (file !== undefined) closeSync(file);
     }
@@ -86,7 +86,7 @@ export class FileObjectStore implements ObjectStore {
       return statSync(this.#at(key), { throwIfNoEntry: false })?.isFile() ?? false;
     } catch (error) {
       if (isMissing(error)) return false;
-      throw fileError(error, `can't look for ${key} in ${this.root}`);
+      throw fileError(error, `can't look for ${key}`);
     }
   }
 
@@ -138,7 +138,7 @@ export class FileObjectStore implements ObjectStore {
         .sort((a, b) => (a < b ? 1 : -1));
     } catch (error) {
       if (isMissing(error)) return [];
-      throw fileError(error, `can't list ${directory} in ${this.root}`);
+      throw fileError(error, `can't list ${directory || "the objects"}`);
     }
   }
 
@@ -147,7 +147,7 @@ export class FileObjectStore implements ObjectStore {
       return await stat(this.#at(key));
     } catch (error) {
       if (isMissing(error)) return undefined;
-      throw fileError(error, `can't look for ${key} in ${this.root}`);
+      throw fileError(error, `can't look for ${key}`);
     }
   }
 

@@ -6,6 +6,7 @@ import { toConnectError } from "../../wire/status.ts";
 import { ANYONE, CALLER, type Caller, checkPermission } from "../permissions.ts";
 import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
 import { TRANSFER, Transfer, type TransferOptions } from "../transfer.ts";
+import { withBoundedDepth } from "./json-depth.ts";
 import type { Routes } from "./routes.ts";
 
 /**
@@ -48,7 +49,10 @@ export function createRpcListener(
     answer.once("close", () => transfer.end());
     const values = createContextValues().set(TRANSFER, transfer).set(CALLER, authorize(request));
     const universal = universalRequestFromNodeRequest(request, answer, undefined, values);
-    handler({ ...universal, body: wholeBody(request, transfer.received(universal.body as AsyncIterable<Uint8Array>)) })
+    const received = transfer.received(universal.body as AsyncIterable<Uint8Array>);
+    const type = request.headers["content-type"] ?? "";
+    const bounded = /json/i.test(type) ? withBoundedDepth(received, !/^application\/json/i.test(type)) : received;
+    handler({ ...universal, body: wholeBody(request, bounded) })
       .then(({ body, ...response }) => {
         const sent = body && transfer.sent(body);
         // If the client goes while it is sent a message, nothing else would end the answer.

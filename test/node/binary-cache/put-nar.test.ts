@@ -9,11 +9,13 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { concatBytes, EMPTY_BYTES } from "../../../src/bytes.ts";
 import { arrayMemory } from "../../../src/compression/decoder-memory.ts";
 import { type Compression, decompressedAs } from "../../../src/compression/decompress.ts";
+import { NarWriter } from "../../../src/nix/nar-writer.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
 import { compressedAs } from "../../../src/node/binary-cache/encode.ts";
 import { parseNarName } from "../../../src/node/binary-cache/put-nar.ts";
 import { CacheUploads, memoryRecords } from "../../../src/node/binary-cache/uploads.ts";
 import { xzStored } from "../../../src/node/binary-cache/xz-stored.ts";
+import { compressZstd } from "../../../src/node/zstd.ts";
 import { HELLO, narInfoOf, narOf, nixHash, once1, TestCache, whole } from "../test-cache.ts";
 
 let cache: TestCache;
@@ -200,4 +202,22 @@ test.each([
   expect(parseNarName(`${fileHash}${suffix}`)).toEqual(expected && { fileHash, ...expected });
   for (const other of ["0".repeat(51), "0".repeat(53), "e".repeat(52), `x/${fileHash}`])
     expect(parseNarName(`${other}${suffix}`)).toBeUndefined();
+});
+
+test("a NAR that is too large for the cache, or for its file, is refused", async () => {
+  await cache.start({ maxNarSize: narOf(HELLO).length - 1 });
+  const upload = async (bytes: Uint8Array, suffix = "") => ask("PUT", `/nar/${nixHash(bytes)}.nar${suffix}`, { body: bytes });
+  expect((await upload(narOf(HELLO))).status).toBe(400);
+  await cache.start({ maxNarSize: narOf(HELLO).length });
+  expect((await upload(narOf(HELLO))).status).toBe(201);
+  await cache.start();
+  // 300 MiB of zeros in some 10 kB.
+  const parts: Uint8Array[] = [];
+  const writer = new NarWriter((bytes) => parts.push(bytes.slice()));
+  writer.file(300 * 1024 * 1024, false);
+  writer.flush();
+  const zeros = compressZstd(new Uint8Array(1024 * 1024));
+  const bomb = concatBytes([compressZstd(concatBytes(parts)), ...Array(300).fill(zeros)]);
+  expect(bomb.length).toBeLessThan(100_000);
+  expect((await upload(bomb, ".zst")).status).toBe(400);
 });
