@@ -68,6 +68,17 @@ test("a query does not hide a call", async () => {
   expect([response.status, sizes]).toEqual([200, [3]]);
 });
 
+test("deeply nested values in JSON are refused", async () => {
+  const codes: (Code | undefined)[] = [];
+  ended = (code) => codes.push(code);
+  const text = Buffer.from("[".repeat(8 * 1024 * 1024 - 10));
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(text.length, 1);
+  const headers = { "content-type": "application/connect+json" };
+  await (await fetch(`${server.address}${PUT}`, { method: "POST", headers, body: Buffer.concat([prefix, text]) })).text();
+  expect([codes, sizes]).toEqual([[Code.InvalidArgument], []]);
+});
+
 test("a message of more than 8 MiB is refused", async () => {
   const session = new Http2SessionManager(server.address);
   const client = createClient(BlobService, createGrpcTransport({ baseUrl: server.address, sessionManager: session }));
