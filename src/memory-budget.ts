@@ -7,7 +7,7 @@ const LONGEST_WAIT = 60_000;
 /** Milliseconds between two checks of the leases while others wait. */
 const LOOK = 1000;
 
-/** A share of the memory. The same object has to be freed. */
+/** Memory that one caller has reserved. Pass the same object to `free`. */
 export interface Lease {
   readonly bytes: number;
   readonly pace: Pace | undefined;
@@ -15,7 +15,7 @@ export interface Lease {
 
 export interface ReserveOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Speed of the client, if the work depends on the client of a server. */
+  /** Speed of the client whose request needs the memory, in a server. */
   readonly pace?: Pace | undefined;
 }
 
@@ -29,12 +29,13 @@ interface Waiting {
 
 /**
  * Limits the memory, in bytes, of all work that runs at once. Work reserves its maximum memory
- * before it begins. If too little is left, it waits for others to end, in the order of asking.
+ * before it begins. If too little memory is left, callers wait in a queue, first come, first
+ * served.
  *
  * A slow client of a server must not delay others without limit. So while work waits, a request
  * whose client is too slow fails with `unavailable`. A request that has waited for a minute fails,
- * too. The server then answers 503, and Nix retries. Work without a client, such as a page's own
- * downloads, is never refused: it shares one queue, and waits.
+ * too. The server then answers 503, and Nix retries. Work without a client, for example a
+ * page's own download, is never refused. It only waits.
  */
 export class MemoryBudget {
   #limit: number;
@@ -47,7 +48,7 @@ export class MemoryBudget {
     this.#limit = limit;
   }
 
-  /** Changes the limit. What is reserved stays. */
+  /** Changes the limit. Existing leases stay valid. */
   set limit(bytes: number) {
     this.#limit = bytes;
   }

@@ -1,16 +1,16 @@
 import { StoreError } from "./error.ts";
 
 /**
- * Milliseconds of waiting for a client before its speed counts, and milliseconds after which a
- * client has stalled.
+ * How long the server waits for a client, in milliseconds, before a low speed or a pause makes the
+ * client slow.
  */
 const GRACE = 10_000;
-/** Minimum speed of a client while others wait, in bytes per millisecond: some 64 KiB/s. */
+/** Minimum speed of a client while others wait, in bytes per millisecond (64 kB/s). */
 const LEAST_RATE = 64;
 
 /**
- * Measures how fast the client of a server sends its request or reads its answer. Only the time
- * counts in which the server waits for the client.
+ * Measures how fast the client of a server sends its request or reads its answer. It counts
+ * only the time during which the server waits for the client.
  */
 export class Pace {
   /** Milliseconds spent waiting for the client. */
@@ -45,7 +45,8 @@ export class Pace {
     if (this.#waitingSince === undefined) return false;
     const stalled = now - this.#waitingSince;
     const waited = this.#waited + stalled;
-    // A client may have read the first megabytes into the buffers of its system.
+    // The average alone is not enough: the client's system buffers the first megabytes at once, so
+    // a stalled client can have a high average.
     return stalled > GRACE || (waited > GRACE && this.#bytes < waited * LEAST_RATE);
   }
 
@@ -55,7 +56,7 @@ export class Pace {
   }
 
   /**
-   * Yields what the client sends.
+   * Yields the bytes that the client sends.
    *
    * @throws StoreError `unavailable` if the request is revoked; a read of `source` is then still
    *   pending

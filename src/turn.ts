@@ -1,13 +1,13 @@
 /**
- * How long loops may keep the thread together, in milliseconds. If all content is in memory, a long
- * loop awaits only settled promises. The thread would then handle no abort and no other request
- * until the loop ends.
+ * Maximum time that all loops together may occupy the thread, in milliseconds. If all content is in
+ * memory, a long loop awaits only settled promises. The thread would then handle no abort and no
+ * other request until the loop ends.
  */
 const LONGEST_TURN = 10;
-/** Number of turns from which all loops count as equally long. */
+/** Loops that have had this many turns or more have equal priority. */
 const MANY_TURNS = 8;
 
-/** When the thread last ran its other tasks, as far as this module knows. */
+/** Time at which a waiting loop last continued, as `performance.now()`. */
 let turned = performance.now();
 /** Loops that wait for their turn. */
 const waiting: { readonly turns: number; readonly next: () => void }[] = [];
@@ -22,8 +22,9 @@ export class Turn {
   #turns: number;
 
   /**
-   * @param signal `pass` throws its reason if it was aborted while other tasks ran
-   * @param turns number of turns that the work had before
+   * @param signal if aborted, `pass` throws its reason after a wait
+   * @param turns turns to count in advance: 1 ranks this loop behind new requests, for a batch of a
+   *   longer request
    */
   constructor(signal?: AbortSignal, turns = 0) {
     this.#signal = signal;
@@ -31,7 +32,7 @@ export class Turn {
   }
 
   /**
-   * Lets other tasks run if loops have kept the thread for 10 ms. Await it in each round of the
+   * Lets other tasks run if no loop has waited for 10 ms. Await it in each round of the
    * loop.
    */
   async pass(): Promise<void> {
@@ -44,7 +45,7 @@ export class Turn {
   }
 }
 
-/** Continues one loop, the one that has had the fewest turns. */
+/** Continues the waiting loop that has had the fewest turns. */
 function continueOne(): void {
   turned = performance.now();
   let first = 0;
@@ -58,8 +59,8 @@ const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) =
 
 /**
  * Calls `next` after all waiting tasks have run. A timer of 0 ms would not do: two loops that each
- * use one keep Node in its timers phase, where it reads from no connection. A page delays such
- * timers by 4 ms.
+ * use one keep Node in its timers phase, where it reads from no connection. Browsers delay
+ * repeated timers by 4 ms.
  */
 const afterOthers: (next: () => void) => void = setImmediate
   ? (next) => setImmediate(next)

@@ -17,8 +17,9 @@ export interface DirectoryStore {
 
 /** Number of directories that are read at a time. */
 const READ_BATCH = 256;
-/** Limits of a batch that is written: number of directories, and bytes. */
+/** Maximum number of directories in a batch that is written. */
 const WRITE_BATCH = 1024;
+/** Size from which a batch is written, in bytes of encoded directories. */
 const WRITE_BYTES = 4 * 1024 * 1024;
 
 /**

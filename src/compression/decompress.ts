@@ -19,9 +19,9 @@ export type Compression = (typeof COMPRESSIONS)[number];
 
 export interface DecompressOptions {
   /**
-   * Speed of the client, if a server's client sends the data. While others wait for memory, such
-   * data is refused (`unavailable`) if it is too slow or has waited for a minute: see
-   * `MemoryBudget`.
+   * Speed of the client that sends the data, if the program is a server. With it, decoding fails
+   * with `unavailable` if the client is too slow while other requests wait for memory, or if this
+   * request has waited for memory for a minute: see `MemoryBudget`.
    */
   readonly pace?: Pace | undefined;
 }

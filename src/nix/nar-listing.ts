@@ -176,8 +176,9 @@ export function narListingToJson(listing: NarListing): string {
   return `${LISTING_START}${nodeToJson(listing.root)}${LISTING_END}`;
 }
 
-/** The text of a listing before and after its root. */
+/** JSON before the root of a listing. */
 export const LISTING_START = '{"version":1,"root":';
+/** JSON after the root. */
 export const LISTING_END = "}";
 
 function nodeToJson(node: NarListingNode): string {
@@ -193,7 +194,7 @@ export function listedLeafToJson(node: Exclude<NarListingNode, { type: "director
 }
 
 /**
- * Writes a name or a target.
+ * Returns a name or a symlink target as a JSON string.
  *
  * @throws StoreError `invalid` if it is not UTF-8
  */

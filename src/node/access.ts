@@ -12,14 +12,13 @@ import { StoreError } from "../error.ts";
 export interface AccessRules {
   /** Origins to allow besides loopback origins and the server's own. */
   allowOrigins?: readonly string[] | undefined;
-  /** Host names to accept besides addresses. */
+  /** Host names to accept besides loopback names and IP addresses. */
   allowHosts?: readonly string[] | undefined;
 }
 
 /**
- * Where a listener can be reached, and so which Host headers are right: only from this machine
- * (names of loopback addresses), from the network (any address), or through a Unix socket
- * (anything).
+ * Where clients can reach a listener. It decides which Host headers the daemon accepts: loopback
+ * names and addresses (`machine`), also any IP address (`network`), or any header (`socket`).
  */
 export type Reach = "machine" | "network" | "socket";
 
@@ -50,7 +49,7 @@ const EXPOSED = [...cors.exposedHeaders, "Accept-Ranges", "Content-Length", "Con
 
 /**
  * Headers of every answer. A page of another origin must not load an answer as a script, style or
- * image: whether that succeeds would tell the page what the store has.
+ * image: otherwise the page could tell from the success of the load whether the store has a path.
  */
 const ISOLATION = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
 
@@ -95,9 +94,9 @@ function refused(reason: string): AccessDecision {
 }
 
 /**
- * Whether a page of another origin sent the request, without CORS: for a script, an image or a
- * form. A link may lead to the viewer. `same-site` pages may be those of other ports of this
- * machine.
+ * Whether to refuse a request without `Origin`, because a page of another origin sent it, for
+ * example for an image. Exempt are navigation by GET, so that links to the viewer work, and
+ * `same-site` requests to a loopback name: pages on other ports of this machine send them.
  */
 function isForeign({ fetchSite, fetchMode, method }: AccessRequest, host: string | undefined): boolean {
   if (fetchSite === undefined || fetchSite === "same-origin" || fetchSite === "none") return false;
@@ -105,7 +104,7 @@ function isForeign({ fetchSite, fetchMode, method }: AccessRequest, host: string
   return !(fetchMode === "navigate" && method === "GET");
 }
 
-/** Whether a name can't be one that an attacker has pointed at this server. */
+/** Whether a host name is safe from DNS rebinding. */
 function isRightName(name: string, reach: Reach): boolean {
   return isLoopbackName(name) || (reach === "network" && isIP(name.replace(/^\[|\]$/g, "")) !== 0);
 }

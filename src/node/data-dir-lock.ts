@@ -4,12 +4,15 @@ import { tryLock } from "fs-native-extensions";
 import { StoreError } from "../error.ts";
 import { writeError } from "./file-error.ts";
 
-/** The file that is locked, in the data directory. It holds the number of the last process. */
+/**
+ * Name of the lock file in the data directory. The file holds the id of the process that last
+ * locked it.
+ */
 const NAME = "lock";
 
 /**
- * Locks a data directory for this process. The system holds the lock, and releases it however the
- * process ends. It also works between containers that share the directory.
+ * Locks a data directory for this process. The operating system releases the lock however the
+ * process ends. The lock also works between containers that share the directory.
  *
  * @returns a function that releases the lock
  * @throws StoreError `conflict` if the directory is locked: by another process, or by this one;
@@ -27,7 +30,7 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
     await file.truncate();
     await file.write(`${process.pid}\n`);
     const locked = file;
-    // The system releases the lock together with the file.
+    // Closing the file releases the lock.
     return () => locked.close();
   } catch (error) {
     await file?.close();

@@ -40,7 +40,10 @@ export function defaultDataDir(environment: NodeJS.ProcessEnv = process.env): st
 
 const DATABASE = "store.lmdb";
 
-/** Only the user of the daemon may read a new data directory: a store can have private paths. */
+/**
+ * Creates the data directory if it is missing, readable only by the daemon's user: a store can hold
+ * private paths.
+ */
 async function makeDataDir(root: string): Promise<void> {
   try {
     await mkdir(root, { recursive: true, mode: 0o700 });
@@ -50,8 +53,8 @@ async function makeDataDir(root: string): Promise<void> {
 }
 
 /**
- * Checks that the database is there if there are blobs. Without this check, a store whose database
- * was deleted would look like an empty one.
+ * Checks that a data directory with blobs also has its database. Without this check, a store whose
+ * database was deleted would look like an empty one.
  *
  * @throws StoreError `corrupt` if the database is missing
  */
@@ -64,7 +67,7 @@ async function checkNotLost(root: string, database: string): Promise<void> {
   if ((await exists(database)) || !(await exists(join(root, "chunks")))) return;
   throw new StoreError(
     "corrupt",
-    `the data directory ${root} has blobs, but no ${DATABASE}, which has the store paths: restore it, or delete the directory`,
+    `the data directory ${root} has blobs, but its database ${DATABASE} is missing: restore ${DATABASE} from a backup, or delete the directory`,
   );
 }
 
@@ -73,7 +76,8 @@ async function checkNotLost(root: string, database: string): Promise<void> {
  * layout, directories and path infos in `store.lmdb`.
  *
  * @throws StoreError `conflict` if a process already uses the directory; `denied`, `quota` or
- *   `unavailable` if the directory can't be opened; `corrupt` if its `store.lmdb` is no database
+ *   `unavailable` if the directory can't be opened; `corrupt` if its `store.lmdb` is lost, cut
+ *   short or no database
  */
 export async function openEmbeddedStore(dataDir: string, options: { engine?: HashEngine } = {}): Promise<EmbeddedStore> {
   const root = resolve(dataDir);

@@ -32,8 +32,9 @@ export function fileError(error: unknown, what: string): StoreError {
 }
 
 /**
- * Shortens a message of Node such as `ENOENT: no such file or directory, open '/data/x'`. Clients
- * of a daemon must not learn its paths. The cause keeps the whole message.
+ * Cuts the path off a message of Node, for example off `ENOENT: no such file or directory, open
+ * '/data/x'`. Clients must not learn the paths of a daemon's files. `cause` keeps the whole
+ * message.
  */
 function withoutPath(message: string): string {
   return /^(E[A-Z0-9]+: [^,]+), /.exec(message)?.[1] ?? message;

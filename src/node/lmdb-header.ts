@@ -10,13 +10,13 @@ const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 /** Two pages hold the roots of the database. A page has at least this many bytes. */
 const MIN_PAGE = 4096;
-/** Offsets in a root: the size of a page, the number of the last page, and the transaction. */
+/** Byte offsets within a meta page: page size, number of the last page, id of the transaction. */
 const PAGE_SIZE = PAGE_HEADER + 24;
 const LAST_PAGE = PAGE_HEADER + 120;
 const TRANSACTION = PAGE_HEADER + 128;
 /**
- * Share of the pages that a file must have. The last pages of a whole file may never have been
- * written, if nothing uses them.
+ * Minimum length of a file, as a share of the length that its meta page states. An intact file can
+ * be shorter than stated: LMDB may not have written unused pages at the end.
  */
 const LEAST_SHARE = 0.75;
 
@@ -46,7 +46,7 @@ export async function checkLmdbHeader(path: string): Promise<void> {
   }
 }
 
-/** The length of the database in bytes, by the newer one of the two roots. */
+/** The length of the database in bytes, as the newer of the two meta pages states it. */
 async function lengthOf(file: FileHandle, first: DataView): Promise<number> {
   const pageSize = number(first, PAGE_SIZE);
   const second = await read(file, pageSize);
@@ -60,7 +60,7 @@ async function read(file: FileHandle, position: number): Promise<DataView> {
   return new DataView(bytes.buffer);
 }
 
-/** The numbers have the byte order of the machine. */
+/** Whether this machine, and so the numbers in its databases, are little-endian. */
 const IS_LITTLE_ENDIAN = endianness() === "LE";
 
 function number(root: DataView, offset: number): number {

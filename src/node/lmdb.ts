@@ -163,7 +163,7 @@ export class LmdbPathInfoService implements LocalPathInfoService {
     const hashPart = parseHashPart(info.storePath);
     for (;;) {
       const earlier = this.#read(hashPart);
-      // A damaged record is replaced.
+      // A damaged record can't be merged, so the new one replaces it.
       const merged = mergePathInfo(info, earlier && (await undefinedIfCorrupt(this.#decode(hashPart, earlier))));
       if (!(await this.#replace(hashPart, earlier, encodePathInfo(merged)))) continue;
       await this.#environment.flush();

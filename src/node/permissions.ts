@@ -4,12 +4,12 @@ import { toConnectError } from "../wire/status.ts";
 
 export type Permission = "read" | "write";
 
-/** Who sent a request, as far as the daemon knows. */
+/** The permissions of the client that sent a request. */
 export class Caller {
   readonly #permissions: ReadonlySet<Permission>;
   readonly #reason: string;
 
-  /** @param reason why this caller lacks a permission, for its error messages */
+  /** @param reason message of the error that refuses a call */
   constructor(permissions: Iterable<Permission>, reason = "") {
     this.#permissions = new Set(permissions);
     this.#reason = reason;

@@ -48,8 +48,9 @@ const HTTP2_PREFACE = "PRI ";
 /** How long a new connection may stay silent, in milliseconds. */
 const FIRST_BYTES_TIMEOUT = 30_000;
 
-/** Bytes that a client may send on one stream, and on one connection, before they are handled. */
+/** HTTP/2 flow-control window of a stream, in bytes. */
 const STREAM_WINDOW = 1024 * 1024;
+/** HTTP/2 flow-control window of a connection, in bytes. */
 const SESSION_WINDOW = 4 * 1024 * 1024;
 /**
  * Memory limit of one HTTP/2 session, in MB, as Node expects. Node's default of 10 is too little
@@ -179,7 +180,7 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
  * Closes an HTTP/2 connection that has had no request for `timeout` milliseconds. Pings don't
  * count: some clients send them forever.
  *
- * @returns a function that stops this
+ * @returns a function that stops the timer
  */
 function closeWhenIdle(session: ServerHttp2Session, timeout: number): () => void {
   const start = (): NodeJS.Timeout => setTimeout(() => session.close(), timeout);
@@ -234,11 +235,11 @@ async function startListening(server: Server, listen: ListenAddress): Promise<vo
 
 async function tryToListen(server: Server, listen: ListenAddress): Promise<void> {
   server.listen(listen);
-  // Rejects with the event `error`.
+  // `once` also rejects if the server emits `error`.
   await once(server, "listening");
 }
 
-/** Whether `path` is a Unix socket that nobody listens on. */
+/** Whether `path` is a Unix socket that no process listens on. */
 async function isStale(path: string): Promise<boolean> {
   if (!(await stat(path)).isSocket()) return false;
   const socket = connect(path);

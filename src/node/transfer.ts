@@ -3,21 +3,27 @@ import { StoreError } from "../error.ts";
 import { type Lease, MemoryBudget } from "../memory-budget.ts";
 import { Pace } from "../pace.ts";
 
-/** Memory of a long upload at most, in bytes: what is cut, hashed and written. */
+/** Maximum memory of an upload, in bytes, for the data that is being cut, hashed and written. */
 export const UPLOAD_MEMORY: number = 16 * 1024 * 1024;
-/** Memory of an answer with content at most, in bytes: what is read ahead of the client. */
+/** Maximum memory of a request that reads content, in bytes, for the data that is read ahead. */
 export const DOWNLOAD_MEMORY: number = 6 * 1024 * 1024;
 
-/** Memory of all requests together, in bytes, if no flag says otherwise. */
+/** Default limit for the memory of all requests together, in bytes. */
 export const DEFAULT_REQUEST_MEMORY: number = 768 * 1024 * 1024;
 
-/** Milliseconds that a client may send or read nothing, by default. Nix itself waits as long. */
+/**
+ * How long the server waits for a client that sends or reads nothing, in milliseconds, by default.
+ * Nix itself waits as long.
+ */
 export const STALL_TIMEOUT = 300_000;
 
 export interface TransferOptions {
-  /** Memory that all requests share. */
+  /** Budget that requests share. By default, each request has its own. */
   readonly memory?: MemoryBudget | undefined;
-  /** Milliseconds that the client may send or read nothing; five minutes by default. */
+  /**
+   * How long the server waits for a client that sends or reads nothing, in milliseconds; five
+   * minutes by default.
+   */
   readonly stallTimeout?: number | undefined;
 }
 
@@ -33,7 +39,7 @@ export class Transfer {
   #timer: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
-  /** @param breakOff resets the request, because the client is too slow or gone */
+  /** @param breakOff resets the request of a client that has stalled or is too slow */
   constructor(breakOff: () => void, { memory, stallTimeout = STALL_TIMEOUT }: TransferOptions = {}) {
     this.#breakOff = breakOff;
     this.#memory = memory ?? new MemoryBudget(DEFAULT_REQUEST_MEMORY);
@@ -43,20 +49,20 @@ export class Transfer {
   /**
    * Reserves memory until the request ends. If other requests have taken too much, waits for them.
    *
-   * @param bytes in total, for everything that the request does
-   * @throws StoreError `unavailable` if it has waited too long
+   * @param bytes memory of the whole request, including memory that it has reserved before
+   * @throws StoreError `unavailable` if the request has waited too long, or has ended
    */
   async reserve(bytes: number, signal?: AbortSignal): Promise<void> {
     if (this.#hasEnded) throw new StoreError("unavailable", "the client has gone");
     if (this.#lease && this.#lease.bytes >= bytes) return;
-    // Two requests that each wait for more could wait for each other forever.
+    // Free the smaller lease first: two requests that keep theirs while they wait could deadlock.
     this.#free();
     this.#lease = await this.#memory.reserve(bytes, { signal, pace: this.pace });
     if (this.#hasEnded) this.#free();
   }
 
   /**
-   * Yields what the client sends. Resets the request if the client stalls.
+   * Yields the bytes that the client sends. Resets the request if the client stalls.
    *
    * @throws StoreError `unavailable` if the client is too slow while others wait for its memory
    */
@@ -74,8 +80,9 @@ export class Transfer {
   }
 
   /**
-   * Waits until the client has read enough for more bytes. Resets the request if the client stalls,
-   * or is too slow while others wait for its memory.
+   * Waits for `drained`, the promise that the client has read enough to send more. Resets the
+   * request if the client stalls, or is too slow while other requests wait for the memory that this
+   * one holds.
    *
    * @param bytes number of bytes that the client reads meanwhile
    */
@@ -89,7 +96,7 @@ export class Transfer {
   }
 
   /**
-   * Passes an answer on. Its reader has to take the next piece when the client has read the one
+   * Passes an answer on. The consumer must take a piece only after the client has read the one
    * before.
    */
   async *sent(answer: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -103,7 +110,7 @@ export class Transfer {
     }
   }
 
-  /** Frees the memory, and stops to watch the client. */
+  /** Frees the memory, and stops watching the client. */
   end(): void {
     this.#hasEnded = true;
     clearTimeout(this.#timer);

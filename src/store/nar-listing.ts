@@ -18,8 +18,8 @@ import { TreeWalk } from "./tree-walk.ts";
 
 export interface RenderListingOptions {
   /**
-   * Entries that the tree may have; a million by default. A few directories can describe a tree
-   * that nobody could ever read.
+   * Maximum number of entries in the tree; 1,000,000 by default. A few directories that refer to
+   * each other many times can describe a tree that is too large to list.
    */
   maxEntries?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -27,12 +27,12 @@ export interface RenderListingOptions {
 
 const DEFAULT_MAX_ENTRIES = 1_000_000;
 
-/** Characters that are gathered into one piece. */
+/** Minimum length of a piece, in characters, except for the last one. */
 const PIECE = 64 * 1024;
 
 /**
  * Writes the listing of the NAR of `node`, in pieces of text. It reads only directories. The text
- * equals that of `narListingToJson` for the rendered NAR.
+ * equals `narListingToJson` of the listing that `listNar` reads from the NAR.
  *
  * @throws StoreError `not-found` if a directory is missing; `invalid` if the tree is too large or
  *   too deep, or if a name or a target is not UTF-8
@@ -47,7 +47,7 @@ export async function* renderNarListing(
     return;
   }
   const reader = new DirectoryReader(castore.directories, node.digest, signal);
-  /** The state of a directory is the text between its last entry and the next one. */
+  // `separator` is the text to write before the directory's next entry.
   const walk = new TreeWalk<{ separator: "" | "," }>(reader);
   let offset = NAR_HEADER_SIZE;
   let count = 0;

@@ -59,7 +59,7 @@ export class TreeWalk<T = undefined> {
         `directory ${formatDigest(digest)} is nested inside more than ${MAX_TREE_DEPTH} directories, which is too deep`,
       );
     }
-    // A directory that occurs again is in memory.
+    // Directories in memory are entered without waiting, so a long walk would block other tasks.
     await this.#turn.pass();
     const { entries } = this.#reader.kept(digest) ?? (await this.#reader.read(digest));
     const entered = { digest, entries, state, next: 0 };

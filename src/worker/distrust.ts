@@ -8,14 +8,14 @@ import { PackGone } from "./storage-error.ts";
 import { Trim } from "./trim.ts";
 
 /**
- * The entries that a session knows to be damaged. It writes their objects again, and the commit
- * removes the entries from the index.
+ * The entries that a session knows to be damaged. The session writes the objects of these
+ * entries again, and its commit removes the entries.
  */
 export class Distrust {
   readonly #store: PackedStore;
   readonly #session: object;
   readonly #damaged: EntrySet;
-  /** Entries of others whose bytes are the right ones. */
+  /** Entries that other sessions wrote, and that this session has found intact. */
   readonly #compared = new EntrySet();
   /** Records that the session committed. */
   readonly #own = new Set<IndexRecord>();
@@ -34,13 +34,13 @@ export class Distrust {
     return this.#damaged.has(entry);
   }
 
-  /** Whether the session has written the entry, or compared its bytes. */
+  /** Whether the session has written the entry, or found its bytes intact. */
   isTrusted(entry: number): boolean {
     const { record } = this.#store.table.location(entry);
     return record.writer === this.#session || this.#own.has(record) || this.#compared.has(entry);
   }
 
-  /** Notes records that the session is about to commit. */
+  /** Notes records that the session has just committed. */
   addOwn(records: Iterable<IndexRecord>): void {
     for (const record of records) this.#own.add(record);
   }
@@ -54,7 +54,7 @@ export class Distrust {
     try {
       stored = await this.#store.readLocations(locations);
     } catch (error) {
-      // The commit looks for missing packs that the session relies on.
+      // Skip the comparison: the commit finds missing packs itself.
       if (error instanceof PackGone) return;
       throw error;
     }
@@ -65,8 +65,8 @@ export class Distrust {
   }
 
   /**
-   * Distrusts the other entries of the objects that the session has written again. Call it after
-   * the index has changed: another tab may have rewritten a damaged pack.
+   * Also distrusts new copies of damaged entries. Another tab may have copied a damaged object into
+   * a new pack. Call it after each change of the index.
    */
   addMoved(): void {
     const { table } = this.#store;
@@ -82,10 +82,10 @@ export class Distrust {
   }
 
   /**
-   * Removes damaged entries from their records, if the same objects are elsewhere too.
+   * Returns the change that removes damaged entries whose objects are stored elsewhere too.
    *
    * @param isGood whether an entry will be in the index after the commit, and is not distrusted
-   * @returns `undefined` if there are none
+   * @returns `undefined` if there is nothing to remove
    */
   trim(isGood: (record: IndexRecord, entry: number) => boolean): Trim | undefined {
     const { table } = this.#store;

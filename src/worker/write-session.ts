@@ -26,22 +26,22 @@ export interface SessionOptions {
   /** Records that the next commit removes. Their objects are written again. */
   readonly replaces?: ReadonlySet<IndexRecord> | undefined;
   /**
-   * Damaged entries. They count as missing. A commit removes those whose objects were written
-   * again.
+   * Damaged entries. They count as missing. A commit removes an entry if its object was
+   * written again.
    */
   readonly distrusts?: EntrySet | undefined;
   /**
-   * Whether objects that exist are compared with the new bytes; `true` by default. Not for a caller
-   * that copies objects without a check: the new bytes may be the damaged ones.
+   * Whether objects that exist are compared with the new bytes; `true` by default. Set it to
+   * `false` to copy objects without a check of their digests: the copy may be the damaged one.
    */
   readonly compares?: boolean | undefined;
 }
 
 /**
  * Writes objects into its own packs, and makes them visible all at once. If an object exists
- * already, the session compares it with the new bytes. It writes the object again if the stored one
- * is damaged, and relies on the stored one otherwise. If garbage collection removes such an object
- * before the commit, the session copies it from the old pack, which exists for as long as somebody
+ * already, the session compares it with the new bytes. It relies on an intact object, and writes a
+ * damaged one again. If garbage collection removes an object that the session relies on before the
+ * commit, the session copies it from the old pack, which exists for as long as somebody
  * writes.
  *
  * A session has to be created while its owner holds the writers' lock, and ended by `close`.
@@ -263,9 +263,9 @@ export class WriteSession implements WritableObjects {
   /**
    * Commits in one transaction.
    *
-   * @param trim also written
-   * @returns true if an object that the session relies on is gone, or a record to trim; then
-   *   nothing was written
+   * @param trim removal of damaged entries, written in the same transaction
+   * @returns true if the index no longer has a record that the session relies on, or that `trim`
+   *   changes; then nothing was written
    */
   async #publish(
     names: readonly StoreName[],

@@ -38,11 +38,11 @@ export interface BinaryCacheOptions {
    * answered.
    */
   readonly narUrls?: NarUrlScheme | undefined;
-  /** Tells who sent a request; by default somebody who may do everything. */
+  /** Returns the caller of a request. By default, every caller may read and write. */
   readonly authorize?: ((request: ServerRequest) => Caller) | undefined;
   /** Maximum size of an uploaded NAR, uncompressed, in bytes; 1 TiB by default. */
   readonly maxNarSize?: number | undefined;
-  /** Limits of what clients send and read. */
+  /** Time limit for stalled clients, and memory budget of all requests. */
   readonly transfer?: TransferOptions | undefined;
 }
 

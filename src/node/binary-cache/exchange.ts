@@ -70,9 +70,10 @@ export class Exchange {
   }
 
   /**
-   * Yields the request's body. Resets the connection if the client stalls.
+   * Yields the request's body. Resets the request if the client stalls.
    *
-   * @throws StoreError `invalid` if the client doesn't send the whole body
+   * @throws StoreError `invalid` if the client doesn't send the whole body; `unavailable` if it is
+   *   too slow while others wait for memory
    */
   async *body(): AsyncGenerator<Uint8Array> {
     const request = this.#request;
@@ -80,7 +81,8 @@ export class Exchange {
     try {
       // A consumer may stop early and still answer, so the request must not be destroyed.
       for await (const piece of this.#transfer.received(request.iterator({ destroyOnReturn: false }))) {
-        // Bytes that have already arrived would not let other requests run.
+        // Reading bytes that have already arrived never leaves the event loop, so other requests
+        // would wait.
         await this.#turn.pass();
         yield piece;
       }

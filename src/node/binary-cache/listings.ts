@@ -7,8 +7,8 @@ import { entityTag, matchingTag, notModified } from "./conditional.ts";
 import type { CacheResponse, Exchange } from "./exchange.ts";
 
 /**
- * Answers with the listing of `node`. The tree is walked twice: a listing that can't be written is
- * answered with a status that says so, and no listing has to be in memory.
+ * Answers with the listing of `node`. Walks the tree twice: first for the length, then for the
+ * body. So an error still gets its own status, and the listing is never in memory as a whole.
  *
  * @throws StoreError as `renderNarListing`
  */

@@ -85,12 +85,14 @@ export async function uploadedNar(
   if (file) {
     const sized = { ...headers, "content-length": String(file.size) };
     if (isHead) return { status: 200, headers: sized };
+    await exchange.reserve(DOWNLOAD_MEMORY);
     const stream = await castore.blobs.open(file.digest, { signal });
     if (!stream) throw new StoreError("not-found", "the uploaded file is no longer in the store");
     return { status: 200, headers: sized, body: iterate(stream, signal) };
   }
   const sized = compression === "none" ? { ...headers, "content-length": String(narSize) } : headers;
   if (isHead) return { status: 200, headers: sized };
+  await exchange.reserve(DOWNLOAD_MEMORY);
   const body = await begun(exactly(narSize, iterate(renderNar(castore, node, { signal }), signal), "the NAR"));
   return { status: 200, headers: sized, body: compressedAs(body, compression) };
 }

@@ -64,8 +64,8 @@ export interface ReceiveNarOptions {
 /**
  * Stores an uploaded NAR in castore.
  *
- * @throws StoreError `invalid` if the body is not a NAR or has another hash; then nothing refers to
- *   the content that was written
+ * @throws StoreError `invalid` if the body is not a NAR, is too large, or has another hash; then
+ *   nothing refers to the content that was written
  */
 export async function receiveNar(
   store: StoreServices,
@@ -116,13 +116,18 @@ async function* recognised(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /**
- * Bytes of a NAR for each byte of its file, at most; and size from which this counts. A file of
- * zeros can have more, but a few kilobytes must not keep the daemon busy for minutes.
+ * Maximum ratio of a NAR's size to its file's size. A few kilobytes must not keep the daemon busy
+ * for minutes. A NAR of zeros may be refused, too.
  */
 const MAX_RATIO = 1000;
+/** Size of a NAR from which the ratio is checked, in bytes. */
 const RATIO_COUNTS_FROM = 256 * 1024 * 1024;
 
-/** Passes a NAR on, and throws if it becomes too large. */
+/**
+ * Passes a NAR on.
+ *
+ * @throws StoreError `invalid` if it has more than `maxSize` bytes, or too many for its file
+ */
 async function* bounded(nar: AsyncIterable<Uint8Array>, file: ReceivedFile, maxSize: number): AsyncGenerator<Uint8Array> {
   let size = 0;
   for await (const piece of nar) {

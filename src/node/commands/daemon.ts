@@ -50,10 +50,10 @@ Options:
 ${SERVICE_FLAGS_HELP}
   --allow-origin ORIGIN         allows pages of this origin (repeatable); pages on this machine are
                                 always allowed
-  --allow-host NAME             also answers to this host name, on a loopback address (repeatable)
+  --allow-host NAME             also answers to this host name (repeatable)
   --read-only                   refuses every change to the store
-  --allow-anyone                lets everybody write who reaches an address that is neither a
-                                loopback address nor a Unix socket
+  --allow-anyone                lets all clients write, even if the daemon listens on an address
+                                that other machines reach
   --signing-key FILE            signs uploaded store paths with this secret key, created by
                                 nix-store --generate-binary-cache-key (repeatable)
   --priority N                  priority of the binary cache; by default 30. Nix asks caches with
@@ -61,12 +61,12 @@ ${SERVICE_FLAGS_HELP}
   --store-dir DIR               store directory of the binary cache's clients; by default /nix/store
   --nar-urls tvix|snix          form of the NAR URLs in NARInfo: nar/tvix-castore/... or
                                 nar/snix-castore/...; by default tvix
-  --max-connections N           number of connections at the same time; by default ${DEFAULT_MAX_CONNECTIONS}
-  --request-memory MIB          memory of all uploads and downloads together; by default ${DEFAULT_REQUEST_MEMORY / MIB}.
-                                Requests wait if it is used up, and slow ones are then ended
-  --decoder-memory MIB          memory of all decompressors of uploads together, without brotli;
+  --max-connections N           maximum number of connections; by default ${DEFAULT_MAX_CONNECTIONS}
+  --request-memory MIB          maximum memory of all uploads and answers; by default ${DEFAULT_REQUEST_MEMORY / MIB}.
+                                If it is used up, requests wait, and the daemon ends slow ones
+  --decoder-memory MIB          maximum memory of all decompressors of uploads, without brotli;
                                 by default ${DEFAULT_DECODER_MEMORY / MIB}, and at least ${LEAST_DECODER_MEMORY / MIB}
-  --max-nar-size BYTES          size of an uploaded NAR, uncompressed; by default 1 TiB
+  --max-nar-size BYTES          maximum size of an uploaded NAR, uncompressed; by default 1 TiB
   --preload DIR                 first imports a binary cache written by nix copy --to file://DIR
   --viewer DIR                  directory of the viewer's files; by default those of this package
 
@@ -175,7 +175,7 @@ function callerOf({ readOnly, isExposed, allowAnyone }: Openness): Caller {
   if (!isExposed || allowAnyone) return ANYONE;
   return new Caller(
     ["read"],
-    "nobody may write through this address, because everybody can reach it; --allow-anyone allows it, and a loopback address or a Unix socket does",
+    "this daemon refuses writes, because other machines can reach it; start it with --allow-anyone, or let it listen on a loopback address or a Unix socket",
   );
 }
 

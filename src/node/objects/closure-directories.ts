@@ -75,8 +75,8 @@ export class ClosureDirectoryService implements DirectoryService {
   }
 
   /**
-   * Stores a closure as one object. If the closure is stored already, it is read, and replaced if
-   * it is damaged.
+   * Stores a closure as one object. If the store has the closure already, this reads the stored
+   * object, and replaces it if it is damaged.
    *
    * @throws StoreError as `DirectoryService.put`, and `invalid` if the closure has more than 64 MiB
    *   or 262,144 directories

@@ -54,9 +54,9 @@ export class ObjectChunkStore implements ChunkStore {
   }
 
   /**
-   * Compresses and stores the chunks and blobs that the store lacks. It reads those that exist, and
-   * replaces those whose content is not the new one: they are damaged, or another program has cut
-   * the blob into other chunks.
+   * Compresses and stores the chunks and blobs that the store lacks. It reads existing objects, and
+   * replaces each object that differs from the new one. Such an object is damaged, or another
+   * program wrote it: with other chunks, or without an outboard.
    *
    * @throws StoreError `invalid` if a chunk has more than 16 MiB; otherwise as
    *   `ObjectStore.putMany`
@@ -81,7 +81,7 @@ export class ObjectChunkStore implements ChunkStore {
     await this.#objects.putMany([newChunks, newBlobs]);
   }
 
-  /** Whether the store has a chunk, with these bytes. */
+  /** Whether the stored chunk is intact, that is, equal to `bytes`. */
   async #holds(chunk: Digest, bytes: Uint8Array): Promise<boolean> {
     const [stored] = (await undefinedIfCorrupt(this.getChunks([chunk]))) ?? [];
     return stored !== undefined && equalBytes(stored, bytes);
@@ -97,8 +97,7 @@ function inParallelTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R
   let begun = 0;
   let pass: Promise<void> | undefined;
   return inParallel(items, async (item) => {
-    // Together, the items wait for turns like one loop. The first one doesn't wait: it may be a
-    // short request.
+    // All items share one turn. The first item starts at once: a short request has no other.
     if (begun++ > 0) {
       pass ??= turn.pass().finally(() => {
         pass = undefined;

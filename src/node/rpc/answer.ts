@@ -25,7 +25,7 @@ export function answerStream<I, O>(handle: Streaming<I, O>): Streaming<I, O> {
     try {
       for await (const message of handle(request, context)) {
         yield message;
-        // A client that reads fast would not let other requests run.
+        // If the client reads fast, writes never wait, so other requests would not run.
         await turn.pass();
       }
     } catch (error) {

@@ -21,7 +21,7 @@ const MIN_PIECE = 128 * 1024;
  */
 const MAX_PIECE = 512 * 1024;
 
-/** Size up to which an uploaded blob is gathered in memory, in bytes. */
+/** Maximum size of a blob that is stored without a writer, in bytes. */
 const MAX_GATHERED = 128 * 1024;
 
 /**
@@ -71,7 +71,9 @@ export function blobHandlers(blobs: BlobService) {
   };
 }
 
-/** Stores a blob. Only a long one needs a writer, which takes memory. */
+/**
+ * Stores a blob. A blob of up to `MAX_GATHERED` bytes needs no writer, and so reserves no memory.
+ */
 async function receiveBlob(
   blobs: BlobService,
   messages: AsyncIterable<{ data: Uint8Array }>,

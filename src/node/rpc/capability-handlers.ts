@@ -7,7 +7,8 @@ import { answer } from "./answer.ts";
 
 /**
  * Handlers of `CapabilityService`, which is specific to this daemon. A daemon in front of another
- * daemon reports the size rules of that daemon. A caller who may not write is told none.
+ * daemon reports the size rules of that daemon. If the caller may not write, the answer
+ * has no size rules.
  */
 export function capabilityHandlers(directories: DirectoryService) {
   return {

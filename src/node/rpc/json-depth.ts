@@ -1,6 +1,9 @@
 import { StoreError } from "../../error.ts";
 
-/** The deepest message of our services has fewer levels; protobuf's own parsers stop at 100. */
+/**
+ * Maximum nesting depth of a JSON request. No message of our services is deeper, and protobuf's own
+ * parsers stop at 100, too.
+ */
 const MAX_DEPTH = 100;
 /** Bytes before each message of a stream: flags, and the length of the message. */
 const PREFIX = 5;
@@ -24,10 +27,11 @@ export async function* withBoundedDepth(body: AsyncIterable<Uint8Array>, isStrea
 }
 
 class DepthScanner {
-  /** Bytes of the prefix that were seen, and the length that they state so far. */
+  /** Number of prefix bytes read. */
   #prefix = 0;
+  /** Length of the message, as far as it was read from the prefix. */
   #length = 0;
-  /** Bytes of the current message that were not seen. */
+  /** Number of bytes of the current message that are still to be scanned. */
   #left = 0;
   #depth = 0;
   #inString = false;

@@ -17,9 +17,9 @@ import type { Routes } from "./routes.ts";
 const MAX_REQUEST_MESSAGE = 8 * 1024 * 1024;
 
 export interface RpcListenerOptions {
-  /** Limits of what clients send and read. */
+  /** Time limit for stalled clients, and memory budget of all requests. */
   transfer?: TransferOptions | undefined;
-  /** Tells who sent a request; by default somebody who may do everything. */
+  /** Returns the caller of a request. By default, every caller may read and write. */
   authorize?: ((request: ServerRequest) => Caller) | undefined;
 }
 
@@ -55,7 +55,7 @@ export function createRpcListener(
     handler({ ...universal, body: wholeBody(request, bounded) })
       .then(({ body, ...response }) => {
         const sent = body && transfer.sent(body);
-        // If the client goes while it is sent a message, nothing else would end the answer.
+        // If the client disconnects during a write, the library never ends `sent`.
         answer.once("close", () => void sent?.return(undefined));
         return universalResponseToNodeResponse({ ...response, ...(sent && { body: sent }) }, answer);
       })
@@ -83,7 +83,8 @@ async function* wholeBody(request: ServerRequest, body: AsyncIterable<Uint8Array
   const turn = new Turn();
   try {
     for await (const bytes of body) {
-      // Bytes that have already arrived would not let other requests run.
+      // Reading bytes that have already arrived never leaves the event loop, so other requests
+      // would wait.
       await turn.pass();
       yield bytes;
     }

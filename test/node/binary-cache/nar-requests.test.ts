@@ -12,7 +12,7 @@ import { StoreError } from "../../../src/error.ts";
 import { MemoryBudget } from "../../../src/memory-budget.ts";
 import { NarWriter } from "../../../src/nix/nar-writer.ts";
 import { parseNarInfo } from "../../../src/nix/narinfo.ts";
-import { DOWNLOAD_MEMORY } from "../../../src/node/transfer.ts";
+import { DOWNLOAD_MEMORY, Transfer } from "../../../src/node/transfer.ts";
 import { compressZstd } from "../../../src/node/zstd.ts";
 import { narSize } from "../../../src/store/nar.ts";
 import { HELLO, narOf, nixHash, once1, TestCache, whole } from "../test-cache.ts";
@@ -187,4 +187,23 @@ test("an answer that nobody reads is ended when another one waits for its memory
   vi.advanceTimersByTime(2000);
   expect((await other).body.length).toBe(size);
   unread.destroy();
+});
+
+test("every answer with the content of a NAR reserves memory, and an answer without content does not", async () => {
+  const info = await cache.addHello();
+  const nar = narOf(HELLO);
+  const zstd = compressZstd(nar);
+  const names = [`/nar/${nixHash(nar)}.nar`, `/nar/${nixHash(zstd)}.nar.zst`];
+  await ask("PUT", names[0] as string, { body: nar });
+  await ask("PUT", names[1] as string, { body: zstd });
+  names.push(`/${parseNarInfo((await ask("GET", `/${HELLO}.narinfo`)).body.toString()).url}`);
+  expect(info.narSize).toBe(nar.length);
+  const reserve = vi.spyOn(Transfer.prototype, "reserve");
+  for (const name of names) {
+    reserve.mockClear();
+    expect((await ask("HEAD", name)).status).toBe(200);
+    expect(reserve).not.toHaveBeenCalled();
+    expect((await ask("GET", name)).status).toBe(200);
+    expect(reserve.mock.calls.map(([bytes]) => bytes)).toEqual([DOWNLOAD_MEMORY]);
+  }
 });
