@@ -41,6 +41,8 @@ export class MemoryBudget {
   #limit: number;
   #used = 0;
   readonly #leases = new Set<Lease>();
+  /** Leases whose requests were ended. They are freed soon. */
+  readonly #revoked = new WeakSet<Lease>();
   readonly #queue: Waiting[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -65,7 +67,8 @@ export class MemoryBudget {
     return new Promise<Lease>((resolve, reject) => {
       const settle = (): void => {
         unlink();
-        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+        const at = this.#queue.indexOf(waiting);
+        if (at !== -1) this.#queue.splice(at, 1);
       };
       const waiting: Waiting = {
         bytes,
@@ -114,10 +117,15 @@ export class MemoryBudget {
 
   #look(): void {
     const now = performance.now();
+    // To refuse one may serve others.
     for (const waiting of [...this.#queue])
-      if (waiting.pace && now - waiting.since > LONGEST_WAIT)
+      if (this.#queue.includes(waiting) && waiting.pace && now - waiting.since > LONGEST_WAIT)
         waiting.refuse(new StoreError("unavailable", "too many requests need memory; try again later"));
     // Revoke one at a time, because the remaining leases may then be enough.
-    if (this.#queue.length > 0) [...this.#leases].find(({ pace }) => pace?.isSlow(now))?.pace?.revoke();
+    if (this.#queue.length === 0) return;
+    const slow = [...this.#leases].find((lease) => !this.#revoked.has(lease) && lease.pace?.isSlow(now));
+    if (!slow) return;
+    this.#revoked.add(slow);
+    slow.pace?.revoke();
   }
 }

@@ -165,4 +165,39 @@ describe("memory", () => {
     memory.free(one);
     await expect(memory.reserve(1, { signal: controller.signal })).rejects.toThrow("enough");
   });
+
+  test("is not lost to requests that are refused together", async () => {
+    const memory = new MemoryBudget(26);
+    const held = await memory.reserve(16);
+    const [a, b] = [memory.reserve(16, upload), memory.reserve(6, upload)];
+    vi.advanceTimersByTime(30_000);
+    const c = memory.reserve(16, upload);
+    vi.advanceTimersByTime(31_000);
+    // To refuse the first one serves the second one at the same moment.
+    await expect(a).rejects.toMatchObject({ code: "unavailable" });
+    memory.free(await b);
+    memory.free(held);
+    memory.free(await c);
+    memory.free(await memory.reserve(26));
+  });
+
+  test("is taken from one slow request after the other, even if one doesn't end", async () => {
+    const memory = new MemoryBudget(20);
+    const revoked: string[] = [];
+    for (const name of ["deaf", "slow"]) {
+      const pace = new Pace();
+      const lease = await memory.reserve(10, { pace });
+      pace.begin(() => {
+        revoked.push(name);
+        if (name === "slow") memory.free(lease);
+      });
+    }
+    vi.advanceTimersByTime(20_000);
+    const waiting = memory.reserve(10, upload);
+    vi.advanceTimersByTime(1000);
+    expect(revoked).toEqual(["deaf"]);
+    vi.advanceTimersByTime(1000);
+    expect(revoked).toEqual(["deaf", "slow"]);
+    await waiting;
+  });
 });

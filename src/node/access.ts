@@ -30,9 +30,9 @@ export interface AccessRequest {
   /** Method that a CORS preflight asks for. */
   requestedMethod: string | undefined;
   requestedHeaders: string | undefined;
-  /** The headers `Sec-Fetch-Site` and `Sec-Fetch-Mode`, which browsers send. */
+  /** The headers `Sec-Fetch-Site` and `Sec-Fetch-Dest`, which browsers send. */
   fetchSite: string | undefined;
-  fetchMode: string | undefined;
+  fetchDest: string | undefined;
 }
 
 export type AccessDecision =
@@ -48,10 +48,14 @@ const METHODS = "GET, HEAD, POST, PUT";
 const EXPOSED = [...cors.exposedHeaders, "Accept-Ranges", "Content-Length", "Content-Range", "ETag"].join(", ");
 
 /**
- * Headers of every answer. A page of another origin must not load an answer as a script, style or
- * image: otherwise the page could tell from the success of the load whether the store has a path.
+ * Headers of every answer. A page of another origin must not load an answer as a script, image or
+ * frame: otherwise the page could tell from the success of the load whether the store has a path.
  */
-const ISOLATION = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
+const ISOLATION = {
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  "Cross-Origin-Resource-Policy": "same-origin",
+};
 
 /**
  * Creates the function that decides on each request.
@@ -98,10 +102,10 @@ function refused(reason: string): AccessDecision {
  * example for an image. Exempt are navigation by GET, so that links to the viewer work, and
  * `same-site` requests to a loopback name: pages on other ports of this machine send them.
  */
-function isForeign({ fetchSite, fetchMode, method }: AccessRequest, host: string | undefined): boolean {
+function isForeign({ fetchSite, fetchDest, method }: AccessRequest, host: string | undefined): boolean {
   if (fetchSite === undefined || fetchSite === "same-origin" || fetchSite === "none") return false;
   if (fetchSite === "same-site" && host !== undefined && isLoopbackName(host)) return false;
-  return !(fetchMode === "navigate" && method === "GET");
+  return !(fetchDest === "document" && method === "GET");
 }
 
 /** Whether a host name is safe from DNS rebinding. */

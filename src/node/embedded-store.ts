@@ -1,4 +1,4 @@
-import { access, mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { ChunkedBlobService } from "../castore/chunked-blobs.ts";
@@ -59,12 +59,12 @@ async function makeDataDir(root: string): Promise<void> {
  * @throws StoreError `corrupt` if the database is missing
  */
 async function checkNotLost(root: string, database: string): Promise<void> {
-  const exists = (path: string): Promise<boolean> =>
-    access(path).then(
-      () => true,
-      () => false,
+  const size = (path: string): Promise<number> =>
+    stat(path).then(
+      (stats) => stats.size,
+      () => 0,
     );
-  if ((await exists(database)) || !(await exists(join(root, "chunks")))) return;
+  if ((await size(database)) > 0 || (await size(join(root, "chunks"))) === 0) return;
   throw new StoreError(
     "corrupt",
     `the data directory ${root} has blobs, but its database ${DATABASE} is missing: restore ${DATABASE} from a backup, or delete the directory`,

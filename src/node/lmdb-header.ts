@@ -10,10 +10,9 @@ const MAGIC = 0xbeefc0de;
 const VERSION = 2;
 /** Two pages hold the roots of the database. A page has at least this many bytes. */
 const MIN_PAGE = 4096;
-/** Byte offsets within a meta page: page size, number of the last page, id of the transaction. */
+/** Byte offsets within a meta page: page size, and number of the last page. */
 const PAGE_SIZE = PAGE_HEADER + 24;
 const LAST_PAGE = PAGE_HEADER + 120;
-const TRANSACTION = PAGE_HEADER + 128;
 /**
  * Minimum length of a file, as a share of the length that its meta page states. An intact file can
  * be shorter than stated: LMDB may not have written unused pages at the end.
@@ -46,16 +45,19 @@ export async function checkLmdbHeader(path: string): Promise<void> {
   }
 }
 
-/** The length of the database in bytes, as the newer of the two meta pages states it. */
+/**
+ * The length of the database in bytes, as the meta page with the lesser length states it. The newer
+ * one may be from a commit that did not reach the disk. LMDB then uses the older one.
+ */
 async function lengthOf(file: FileHandle, first: DataView): Promise<number> {
   const pageSize = number(first, PAGE_SIZE);
   const second = await read(file, pageSize);
-  const newer = long(second, TRANSACTION) > long(first, TRANSACTION) ? second : first;
-  return (Number(long(newer, LAST_PAGE)) + 1) * pageSize;
+  const lastPages = [first, second].map((meta) => Number(meta.getBigUint64(LAST_PAGE, IS_LITTLE_ENDIAN)));
+  return (Math.min(...lastPages) + 1) * pageSize;
 }
 
 async function read(file: FileHandle, position: number): Promise<DataView> {
-  const bytes = new Uint8Array(TRANSACTION + 8);
+  const bytes = new Uint8Array(LAST_PAGE + 8);
   await file.read(bytes, 0, bytes.length, position);
   return new DataView(bytes.buffer);
 }
@@ -65,8 +67,4 @@ const IS_LITTLE_ENDIAN = endianness() === "LE";
 
 function number(root: DataView, offset: number): number {
   return root.getUint32(offset, IS_LITTLE_ENDIAN);
-}
-
-function long(root: DataView, offset: number): bigint {
-  return root.getBigUint64(offset, IS_LITTLE_ENDIAN);
 }

@@ -1,6 +1,5 @@
-import { createContextKey, type Interceptor } from "@connectrpc/connect";
+import { createContextKey } from "@connectrpc/connect";
 import { StoreError } from "../error.ts";
-import { toConnectError } from "../wire/status.ts";
 
 export type Permission = "read" | "write";
 
@@ -32,14 +31,10 @@ export const ANYONE: Caller = new Caller(["read", "write"]);
 export const CALLER = createContextKey<Caller>(ANYONE);
 
 /**
- * Refuses calls that the caller may not make, before anything is read or calculated for them. Every
- * method that changes the store is called `Put`.
+ * Refuses a call that the caller may not make. Every method that changes the store is called `Put`.
+ *
+ * @throws StoreError `denied`
  */
-export const checkPermission: Interceptor = (next) => async (request) => {
-  try {
-    request.contextValues.get(CALLER).require(request.method.name === "Put" ? "write" : "read");
-  } catch (error) {
-    throw toConnectError(error);
-  }
-  return next(request);
-};
+export function checkPermission(caller: Caller, { name }: { readonly name: string }): void {
+  caller.require(name === "Put" ? "write" : "read");
+}

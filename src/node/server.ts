@@ -9,7 +9,7 @@ import { type AccessRules, createAccessCheck, isLoopbackAddress, type Reach } fr
 import { systemErrorCode } from "./file-error.ts";
 import { createRpcListener, type RpcListenerOptions } from "./rpc/listener.ts";
 import type { Routes } from "./rpc/routes.ts";
-import type { ServerAnswer, ServerRequest } from "./server-request.ts";
+import { type ServerAnswer, type ServerRequest, whenGone } from "./server-request.ts";
 
 export type ListenAddress = { host: string; port: number } | { path: string };
 
@@ -85,7 +85,7 @@ async function start(acquired: ResourceStack, listen: ListenAddress, options: Se
 
   const handle = (request: ServerRequest, answer: ServerAnswer): void => {
     running++;
-    answer.once("close", () => {
+    whenGone(request, answer, () => {
       running--;
       if (closing.signal.aborted) closeIdle();
     });
@@ -267,7 +267,7 @@ function accessRequest(request: ServerRequest): Parameters<ReturnType<typeof cre
     requestedMethod: headers["access-control-request-method"],
     requestedHeaders: headers["access-control-request-headers"],
     fetchSite: headers["sec-fetch-site"]?.toString(),
-    fetchMode: headers["sec-fetch-mode"]?.toString(),
+    fetchDest: headers["sec-fetch-dest"]?.toString(),
   };
 }
 

@@ -4,12 +4,12 @@ import { type Lease, MemoryBudget } from "../memory-budget.ts";
 import { Pace } from "../pace.ts";
 
 /** Maximum memory of an upload, in bytes, for the data that is being cut, hashed and written. */
-export const UPLOAD_MEMORY: number = 16 * 1024 * 1024;
+export const UPLOAD_MEMORY: number = 32 * 1024 * 1024;
 /** Maximum memory of a request that reads content, in bytes, for the data that is read ahead. */
 export const DOWNLOAD_MEMORY: number = 6 * 1024 * 1024;
 
 /** Default limit for the memory of all requests together, in bytes. */
-export const DEFAULT_REQUEST_MEMORY: number = 768 * 1024 * 1024;
+export const DEFAULT_REQUEST_MEMORY: number = 1024 * 1024 * 1024;
 
 /**
  * How long the server waits for a client that sends or reads nothing, in milliseconds, by default.
@@ -108,16 +108,20 @@ export class Transfer {
         this.#endToSend(piece.length);
       }
     }
+    // The client still has to read what was written, until `end`.
+    this.#beginToSend();
   }
 
   /** Frees the memory, and stops watching the client. */
   end(): void {
     this.#hasEnded = true;
     clearTimeout(this.#timer);
+    this.pace.end(0);
     this.#free();
   }
 
   #beginToSend(): void {
+    if (this.#hasEnded) return;
     this.pace.begin(this.#breakOff);
     this.#watch();
   }

@@ -49,18 +49,26 @@ export class Distrust {
    * Compares stored objects with the bytes that they should have, and distrusts those that differ.
    */
   async compare(objects: readonly { readonly entry: number; readonly object: NewObject }[]): Promise<void> {
-    const locations = objects.map(({ entry }) => this.#store.table.location(entry));
+    const { table } = this.#store;
+    const locations = objects.map(({ entry }) => table.location(entry));
     let stored: (Uint8Array | undefined)[];
     try {
       stored = await this.#store.readLocations(locations);
     } catch (error) {
-      // Skip the comparison: the commit finds missing packs itself.
-      if (error instanceof PackGone) return;
-      throw error;
+      if (!(error instanceof PackGone)) throw error;
+      // The pack is missing or cut short.
+      const readable = objects.filter(({ entry }) => {
+        if (table.location(entry).record.pack !== error.pack) return true;
+        this.#damaged.add(entry);
+        return false;
+      });
+      if (readable.length === objects.length) throw error;
+      if (readable.length > 0) await this.compare(readable);
+      return;
     }
     for (const [i, { entry, object }] of objects.entries()) {
       const bytes = stored[i];
-      if (bytes) (equalBytes(bytes, object.bytes) ? this.#compared : this.#damaged).add(entry);
+      (bytes && equalBytes(bytes, object.bytes) ? this.#compared : this.#damaged).add(entry);
     }
   }
 

@@ -12,12 +12,17 @@ export async function changeRecords(
 ): Promise<void> {
   const packs = transaction.objectStore("packs");
   const meta = transaction.objectStore("meta");
-  let count = toCount(await meta.get("records")) - removed.length;
+  let count = toCount(await meta.get("records"));
   for (const [key, record] of added) {
     await packs.put(record, key);
     count++;
   }
-  for (const key of removed) await packs.delete(key);
+  for (const key of removed) {
+    // Another tab may have removed it already, and counted that.
+    if ((await packs.getKey(key)) === undefined) continue;
+    await packs.delete(key);
+    count--;
+  }
   await meta.put(count, "records");
   await increment(transaction, "generation");
 }

@@ -35,7 +35,7 @@ export async function packLegacyObjects(store: PackedStore, { signal, onProgress
       store.holding(async () => {
         // From here on, no pack that is in the index is removed.
         await store.refresh();
-        const session = new WriteSession(store, { durability: "strict" });
+        const session = new WriteSession(store, { durability: "strict", compares: false });
         try {
           for (let moved = -1; moved !== 0; loaded += moved) {
             signal?.throwIfAborted();

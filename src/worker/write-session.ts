@@ -4,7 +4,7 @@ import { decodeDirectory } from "../castore/directory-codec.ts";
 import { StoreError } from "../error.ts";
 import type { PathInfo } from "../store/path-info.ts";
 import { decodeBlob } from "./blob-object.ts";
-import type { StoreName, WriteTransaction } from "./database.ts";
+import { increment, type StoreName, type WriteTransaction } from "./database.ts";
 import { Distrust } from "./distrust.ts";
 import { EntrySet } from "./entry-set.ts";
 import { readGone } from "./gone-object.ts";
@@ -15,7 +15,7 @@ import type { IndexRecord } from "./packed-index.ts";
 import type { PackedStore } from "./packed-store.ts";
 import { Reliance } from "./reliance.ts";
 import { SessionPacks } from "./session-packs.ts";
-import { FILES_CLEARED } from "./storage-error.ts";
+import { FILES_CLEARED, PackGone } from "./storage-error.ts";
 import type { Trim } from "./trim.ts";
 
 export interface SessionOptions {
@@ -132,9 +132,17 @@ export class WriteSession implements WritableObjects {
         const appended = this.#packs.append(object.kind, object.digest, object.bytes);
         if (appended) await appended;
       }
-      if (existing.length > 0) await this.#distrust.compare(existing);
-      for (const { object } of existing)
-        if (this.#find(object.kind, object.digest) === NONE) await this.#packs.append(object.kind, object.digest, object.bytes);
+      for (let pending = existing; pending.length > 0; ) {
+        await this.#distrust.compare(pending);
+        // If an object is damaged, the index may have it elsewhere too.
+        const others: typeof existing = [];
+        for (const { object } of pending) {
+          const entry = this.#find(object.kind, object.digest);
+          if (entry === NONE) await this.#packs.append(object.kind, object.digest, object.bytes);
+          else if (!this.#distrust.isTrusted(entry)) others.push({ entry, object });
+        }
+        pending = others;
+      }
       await this.#packs.settle();
     });
   }
@@ -273,6 +281,7 @@ export class WriteSession implements WritableObjects {
     trim: Trim | undefined,
   ): Promise<boolean> {
     const needed = [...this.#relied.records(), ...(trim?.records ?? [])];
+    const replaced = [...this.#replaced];
     return this.#store.database.write(
       [...new Set<StoreName>(["packs", "meta", ...names])],
       this.#durability,
@@ -280,13 +289,19 @@ export class WriteSession implements WritableObjects {
         const packs = transaction.objectStore("packs");
         const keys = await Promise.all(needed.map(({ key }) => packs.getKey(key)));
         if (keys.includes(undefined)) return true;
+        for (const { key, pack } of replaced)
+          if ((await packs.getKey(key)) === undefined) throw new PackGone(pack, "was repaired by another tab meanwhile");
         if (this.#packs.ended.length > 0 || this.#replaced.size > 0)
           await changeRecords(
             transaction,
             this.#packs.records(),
-            [...this.#replaced].map(({ key }) => key),
+            replaced.map(({ key }) => key),
           );
-        await trim?.write(transaction);
+        if (trim) {
+          await trim.write(transaction);
+          // A collection that read the records before must not write them again.
+          await increment(transaction, "roots");
+        }
         await change(transaction);
         return false;
       },

@@ -76,14 +76,21 @@ describe("a closure", () => {
     expect(await service.get(EMPTY_DIGEST)).toEqual({ entries: [] });
   });
 
-  test("is read and written in batches of 1024", async () => {
+  test("is read in batches of 256, and written in batches of 1024 or 4 MiB", async () => {
     const many = leaves(1025);
     const root = directory(Object.fromEntries(many.map((one, i) => [`${i}`, to(one)])));
     await service.put([...many, root]);
     expect(store.writes.map(({ length }) => length)).toEqual([1024, 2]);
     expect(store.writes[1]?.[1]).toEqual(directoryDigest(root));
     expect(await closure(root)).toHaveLength(1026);
-    expect(store.reads.map(({ length }) => length)).toEqual([1, 1024, 1]);
+    expect(store.reads.map(({ length }) => length)).toEqual([1, 256, 256, 256, 256, 1]);
+    store.writes.length = 0;
+    const target = new Uint8Array(4000).fill(120);
+    const large = Array.from({ length: 9 }, (_, i) =>
+      directory(Object.fromEntries(Array.from({ length: 250 }, (_, j) => [`${i}-${j}`, { kind: "symlink", target } as const]))),
+    );
+    await service.put([...large, directory(Object.fromEntries(large.map((one, i) => [`${i}`, to(one)])))]);
+    expect(store.writes.map(({ length }) => length)).toEqual([5, 5]);
   });
 });
 

@@ -10,12 +10,16 @@ function decide(rules: AccessRules, request: Partial<AccessRequest>, reach: Reac
     requestedMethod: undefined,
     requestedHeaders: undefined,
     fetchSite: undefined,
-    fetchMode: undefined,
+    fetchDest: undefined,
   };
   return createAccessCheck(rules)({ ...nothing, ...request }, reach);
 }
 
-const ISOLATION = { "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin" };
+const ISOLATION = {
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  "Cross-Origin-Resource-Policy": "same-origin",
+};
 const HEADERS = { ...ISOLATION, Vary: "Origin, Sec-Fetch-Site" };
 
 describe("the Host header", () => {
@@ -152,20 +156,21 @@ describe("a page", () => {
 describe("a request without an origin", () => {
   test.each<[string, Partial<AccessRequest>, string]>([
     ["of a program", {}, "allowed"],
-    ["of the page itself", { fetchSite: "same-origin", fetchMode: "no-cors" }, "allowed"],
-    ["that the user typed", { fetchSite: "none", fetchMode: "navigate" }, "allowed"],
-    ["of a link on another site", { fetchSite: "cross-site", fetchMode: "navigate" }, "allowed"],
-    ["of a form on another site", { fetchSite: "cross-site", fetchMode: "navigate", method: "POST" }, "refused"],
-    ["of a script on another site", { fetchSite: "cross-site", fetchMode: "no-cors" }, "refused"],
-    ["of a script on another host of this site", { fetchSite: "same-site", fetchMode: "no-cors", host: "store.lan" }, "refused"],
-    ["of a script on another port of this machine", { fetchSite: "same-site", fetchMode: "no-cors", host: "localhost" }, "allowed"],
-    ["of a browser that sends something new", { fetchSite: "other", fetchMode: "no-cors" }, "refused"],
+    ["of the page itself", { fetchSite: "same-origin", fetchDest: "script" }, "allowed"],
+    ["that the user typed", { fetchSite: "none", fetchDest: "document" }, "allowed"],
+    ["of a link on another site", { fetchSite: "cross-site", fetchDest: "document" }, "allowed"],
+    ["of a form on another site", { fetchSite: "cross-site", fetchDest: "document", method: "POST" }, "refused"],
+    ["of a frame on another site", { fetchSite: "cross-site", fetchDest: "iframe" }, "refused"],
+    ["of a script on another site", { fetchSite: "cross-site", fetchDest: "script" }, "refused"],
+    ["of a script on another host of this site", { fetchSite: "same-site", fetchDest: "script", host: "store.lan" }, "refused"],
+    ["of a script on another port of this machine", { fetchSite: "same-site", fetchDest: "script", host: "localhost" }, "allowed"],
+    ["of a browser that sends something new", { fetchSite: "other", fetchDest: "script" }, "refused"],
   ])("%s", (_, request, kind) => {
     expect(decide({ allowHosts: ["store.lan"] }, { host: "localhost", ...request })).toMatchObject({ kind });
   });
 
   test("needs no right mode if an allowed origin asks", () => {
-    const request = { origin: "http://localhost:1", fetchSite: "cross-site", fetchMode: "cors" };
+    const request = { origin: "http://localhost:1", fetchSite: "cross-site", fetchDest: "empty" };
     expect(decide({}, request)).toMatchObject({ kind: "allowed" });
   });
 });

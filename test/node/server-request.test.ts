@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import { connect, createServer as createHttp2Server } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectSocket } from "node:net";
 import { expect, test } from "vitest";
-import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../../src/node/server-request.ts";
+import { breakOff, isComplete, type ServerAnswer, type ServerRequest, whenGone } from "../../src/node/server-request.ts";
 
 /** Reads each request to its end, and tells whether it was complete. */
 function completions() {
@@ -59,5 +59,23 @@ test("over HTTP/2 too", async () => {
   const broken = session.request({ ":path": "/broken" });
   await expect(broken.toArray()).rejects.toThrow();
   session.destroy();
+  server.close();
+});
+
+test("all requests of a connection are told that the client has gone, also those that wait for their answer", async () => {
+  let gone = 0;
+  let begun = 0;
+  const server = createServer((received, answer) => {
+    begun++;
+    whenGone(received, answer, () => gone++);
+    if (received.url === "/end") answer.end();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connectSocket((server.address() as AddressInfo).port, "127.0.0.1");
+  socket.write("GET /end HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2) + "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20));
+  await expect.poll(() => begun).toBe(22);
+  await expect.poll(() => gone).toBe(2);
+  socket.destroy();
+  await expect.poll(() => gone).toBe(22);
   server.close();
 });

@@ -113,3 +113,13 @@ test("a failed answer is passed on", async () => {
   await answer.next();
   await expect(answer.next()).rejects.toBe(failure);
 });
+
+test("a client that doesn't read the last bytes of an answer is reset too, until the request ends", async () => {
+  breakOff.mockReset();
+  const [stalled, ended] = [1, 2].map(() => new Transfer(breakOff, { stallTimeout: 1000 })) as [Transfer, Transfer];
+  for (const transfer of [stalled, ended]) for await (const _ of transfer.sent(pieces(1)));
+  ended.end();
+  vi.advanceTimersByTime(1000);
+  expect(breakOff).toHaveBeenCalledOnce();
+  stalled.end();
+});

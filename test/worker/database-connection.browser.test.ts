@@ -227,8 +227,10 @@ describe("a database that the browser has deleted", () => {
     hurryAnswers();
     connections[0]?.close();
     connections[0]?.dispatchEvent(new Event("close"));
+    // On a busy machine, the first operation may give up before the database counts as deleted.
+    store.count("roots").catch(() => {});
+    await expect.poll(() => store.database.isEvicted).toBe(true);
     expect(await failure(store.count("roots"))).toBe("closed");
-    expect(store.database.isEvicted).toBe(true);
   });
 
   test("is not assumed while the database exists", async () => {

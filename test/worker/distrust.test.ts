@@ -1,5 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { decodeDirectory } from "../../src/castore/directory-codec.ts";
+import { HEADER_LENGTH } from "../../src/worker/pack-format.ts";
+import type { IndexRecord } from "../../src/worker/packed-index.ts";
 import { writePacked } from "../../src/worker/packed-services.ts";
 import { Trim } from "../../src/worker/trim.ts";
 import { verifyStore } from "../../src/worker/verify.ts";
@@ -66,6 +68,25 @@ describe("content that is written again", () => {
     for (const object of OBJECTS) expect(has(other, object)).toBe(true);
   });
 
+  test("replaces an object that is damaged in several packs, and those of a pack that is cut short", async () => {
+    const world = await stored();
+    const copy = await putPack(world, [A, B]);
+    for (const record of world.store.records) {
+      if (record !== copy && record.count !== OBJECTS.length) continue;
+      const file = world.opfs.files.get(record.pack) as Uint8Array;
+      // A is the first object of both packs.
+      file[HEADER_LENGTH] = (file[HEADER_LENGTH] as number) ^ 1;
+    }
+    await put(world);
+    expect(await corrupt(world)).toEqual([]);
+    const { record } = world.store.table.location(entryOf(world, ROOT));
+    const file = world.opfs.files.get(record.pack) as Uint8Array;
+    world.opfs.files.set(record.pack, file.slice(0, HEADER_LENGTH + 10));
+    await put(world);
+    expect(await corrupt(memoryStore("opfs", world))).toEqual([]);
+    for (const object of OBJECTS) expect(has(world, object)).toBe(true);
+  });
+
   test("is not written if the stored objects are intact", async () => {
     const world = await stored();
     const packs = world.opfs.files.size;
@@ -94,6 +115,25 @@ describe("content that is written again", () => {
     await session.commit([], async () => {});
     await session.close();
     expect(await corrupt(world)).toEqual([]);
+  });
+
+  test("is not replaced by a collection that began before", async () => {
+    const world = await stored();
+    damage(world, A.kind, A.digest);
+    const { record } = world.store.table.location(entryOf(world, A));
+    const other = memoryStore("opfs", world);
+    await other.store.refresh();
+    const session = new WriteSession(other.store, {
+      durability: "strict",
+      replaces: new Set([other.store.record(record.key) as IndexRecord]),
+      compares: false,
+    });
+    await session.write([{ ...A, bytes: text("x").bytes }]);
+    await put(world);
+    await expect(session.commit([], async () => {})).rejects.toMatchObject({ code: "corrupt" });
+    await session.close();
+    expect(await corrupt(memoryStore("opfs", world))).toEqual([]);
+    expect(world.store.isIndexDamaged).toBe(false);
   });
 
   test("is written again if another tab rewrites the damaged pack at the same time", async () => {

@@ -1,13 +1,12 @@
 import { once } from "node:events";
-import { constants } from "node:http2";
 import { concatBytes, decodeUtf8Strict } from "../../bytes.ts";
 import { decompressedAs } from "../../compression/decompress.ts";
 import { isStoreError, StoreError, type StoreErrorCode } from "../../error.ts";
 import type { Pace } from "../../pace.ts";
 import { Turn } from "../../turn.ts";
 import { isLoopbackAddress } from "../access.ts";
-import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
-import { Transfer, type TransferOptions } from "../transfer.ts";
+import { breakOff, ignoreRest, isComplete, type ServerAnswer, type ServerRequest, whenGone } from "../server-request.ts";
+import { STALL_TIMEOUT, Transfer, type TransferOptions } from "../transfer.ts";
 import { parseContentCoding } from "./content-coding.ts";
 
 export interface CacheResponse {
@@ -16,9 +15,6 @@ export interface CacheResponse {
   /** Body of the response. A string also sets `Content-Length`. */
   readonly body?: string | AsyncIterable<Uint8Array> | undefined;
 }
-
-/** Maximum number of body bytes that are read and ignored after the answer was sent. */
-const MAX_IGNORED = 256 * 1024 * 1024;
 
 /** Bytes that a coding may add to content that can't be compressed. */
 const CODING_OVERHEAD = 1024 * 1024;
@@ -39,7 +35,7 @@ export class Exchange {
     this.#transfer = new Transfer(() => breakOff(answer), transfer);
     this.method = request.method ?? "GET";
     this.url = new URL(request.url ?? "/", "http://cache");
-    answer.once("close", () => {
+    whenGone(request, answer, () => {
       this.#gone.abort(new StoreError("unavailable", "the client has gone"));
       this.#transfer.end();
     });
@@ -155,24 +151,9 @@ export class Exchange {
       if (!this.signal.aborted && !isStoreError(error, "invalid")) this.#log(error);
       breakOff(this.#answer);
     } finally {
-      this.#ignoreRest();
+      this.#transfer.end();
+      ignoreRest(this.#request, STALL_TIMEOUT);
     }
-  }
-
-  /**
-   * Reads and ignores the rest of the body, up to `MAX_IGNORED` bytes: many clients read the answer
-   * only after they have sent everything.
-   */
-  #ignoreRest(): void {
-    let length = 0;
-    this.#request.on("data", (piece: Uint8Array) => {
-      length += piece.length;
-      if (length <= MAX_IGNORED) return;
-      // If the HTTP/2 request were destroyed, the client would wait forever for flow-control
-      // window.
-      if ("stream" in this.#request) this.#request.stream.close(constants.NGHTTP2_NO_ERROR);
-      else this.#request.destroy();
-    });
   }
 
   async #send({ status, headers, body }: CacheResponse): Promise<void> {
@@ -183,7 +164,7 @@ export class Exchange {
     else if (!body && !isHead && status !== 304 && status !== 204) answer.setHeader("content-length", "0");
     answer.writeHead(status);
     if (isHead || !body) {
-      await end(answer);
+      await this.#transfer.drained(0, end(answer));
       return;
     }
     if (typeof body === "string") await this.#write(Buffer.from(body));
@@ -192,7 +173,7 @@ export class Exchange {
         await this.#turn.pass();
         await this.#write(bytes);
       }
-    await end(answer);
+    await this.#transfer.drained(0, end(answer));
   }
 
   async #write(bytes: Uint8Array): Promise<void> {

@@ -127,7 +127,7 @@ export async function runDaemon(args: readonly string[], context: CliContext): P
     if (values.preload !== undefined)
       for await (const _ of importBinaryCacheDir(signed, engine, values.preload, { signal, storeDir }));
     const stored = values["read-only"] ? readOnly(signed) : signed;
-    const derived = new DerivedDirectories(stored.directories, { inMemory: values["read-only"] });
+    const derived = new DerivedDirectories(stored.directories, { inMemory: !caller.may("write") });
     const store = { blobs: stored.blobs, directories: derived, pathInfos: stored.pathInfos };
     const binaryCache = createBinaryCache(store, { ...cache, engine, uploads: opened.uploads, transfer, authorize });
     const server = acquired.use(

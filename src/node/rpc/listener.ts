@@ -1,11 +1,11 @@
 import { Code, ConnectError, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import { isStoreError } from "../../error.ts";
+import { isStoreError, StoreError } from "../../error.ts";
 import { Turn } from "../../turn.ts";
 import { toConnectError } from "../../wire/status.ts";
 import { ANYONE, CALLER, type Caller, checkPermission } from "../permissions.ts";
-import { breakOff, isComplete, type ServerAnswer, type ServerRequest } from "../server-request.ts";
-import { TRANSFER, Transfer, type TransferOptions } from "../transfer.ts";
+import { breakOff, ignoreRest, isComplete, type ServerAnswer, type ServerRequest, whenGone } from "../server-request.ts";
+import { STALL_TIMEOUT, TRANSFER, Transfer, type TransferOptions, UPLOAD_MEMORY } from "../transfer.ts";
 import { withBoundedDepth } from "./json-depth.ts";
 import type { Routes } from "./routes.ts";
 
@@ -23,6 +23,9 @@ export interface RpcListenerOptions {
   authorize?: ((request: ServerRequest) => Caller) | undefined;
 }
 
+/** Bytes of a request that may wait in memory before it reserves some. */
+const UNRESERVED = 256 * 1024;
+
 /**
  * Serves gRPC, gRPC-Web and Connect from Node's HTTP/1 and HTTP/2 servers. The function returns
  * whether the request was such a call. It doesn't touch other requests.
@@ -37,7 +40,6 @@ export function createRpcListener(
     // saves.
     acceptCompression: [],
     readMaxBytes: MAX_REQUEST_MESSAGE,
-    interceptors: [checkPermission],
   });
   routes(router, closing);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
@@ -46,22 +48,42 @@ export function createRpcListener(
     const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
     if (!handler) return refuseUnknownCall(request, answer);
     const transfer = new Transfer(() => breakOff(answer), limits);
-    answer.once("close", () => transfer.end());
-    const values = createContextValues().set(TRANSFER, transfer).set(CALLER, authorize(request));
-    const universal = universalRequestFromNodeRequest(request, answer, undefined, values);
-    const received = transfer.received(universal.body as AsyncIterable<Uint8Array>);
+    const gone = new AbortController();
+    whenGone(request, answer, () => {
+      gone.abort(new StoreError("unavailable", "the client has gone"));
+      transfer.end();
+    });
+    const caller = authorize(request);
+    const values = createContextValues().set(TRANSFER, transfer).set(CALLER, caller);
+    let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+    try {
+      universal = universalRequestFromNodeRequest(request, answer, undefined, values);
+    } catch {
+      // The Host header is missing, or no host.
+      answer.writeHead(400);
+      answer.end();
+      request.resume();
+      return true;
+    }
+    // A handler may stop early and still answer, so the request must not be destroyed.
+    const received = transfer.received(request.iterator({ destroyOnReturn: false }));
     const type = request.headers["content-type"] ?? "";
     const bounded = /json/i.test(type) ? withBoundedDepth(received, !/^application\/json/i.test(type)) : received;
-    handler({ ...universal, body: wholeBody(request, bounded) })
+    const permitted = async (length: number): Promise<void> => {
+      checkPermission(caller, handler.method);
+      if (length > UNRESERVED) await transfer.reserve(UPLOAD_MEMORY, gone.signal);
+    };
+    handler({ ...universal, body: wholeBody(request, bounded, permitted) })
       .then(({ body, ...response }) => {
         const sent = body && transfer.sent(body);
         // If the client disconnects during a write, the library never ends `sent`.
-        answer.once("close", () => void sent?.return(undefined));
+        whenGone(request, answer, () => void sent?.return(undefined).catch(() => {}));
         return universalResponseToNodeResponse({ ...response, ...(sent && { body: sent }) }, answer);
       })
       // Handlers report their own errors in the answer. An error here means that the client has
       // gone, or a bug in a library. Neither can be reported to the client.
-      .catch(() => answer.destroy());
+      .catch(() => answer.destroy())
+      .finally(() => ignoreRest(request, STALL_TIMEOUT));
     return true;
   };
 }
@@ -78,14 +100,26 @@ function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolea
   return true;
 }
 
-/** Yields the request's body, and throws if it is incomplete. */
-async function* wholeBody(request: ServerRequest, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * Yields the request's body, and throws if it is incomplete.
+ *
+ * @param permit called with the number of bytes that have arrived; throws a StoreError to refuse
+ *   the request
+ */
+async function* wholeBody(
+  request: ServerRequest,
+  body: AsyncIterable<Uint8Array>,
+  permit: (length: number) => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  let length = 0;
   const turn = new Turn();
   try {
     for await (const bytes of body) {
       // Reading bytes that have already arrived never leaves the event loop, so other requests
       // would wait.
       await turn.pass();
+      length += bytes.length;
+      await permit(length);
       yield bytes;
     }
   } catch (cause) {

@@ -1,5 +1,9 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -71,7 +75,7 @@ test("a query does not hide a call", async () => {
 test("deeply nested values in JSON are refused", async () => {
   const codes: (Code | undefined)[] = [];
   ended = (code) => codes.push(code);
-  const text = Buffer.from("[".repeat(8 * 1024 * 1024 - 10));
+  const text = Buffer.from("[".repeat(101));
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(text.length, 1);
   const headers = { "content-type": "application/connect+json" };
@@ -134,4 +138,17 @@ test("routes get the signal that the server begins to close", async () => {
   expect(closing.aborted).toBe(false);
   await server.close();
   expect(closing.aborted).toBe(true);
+});
+
+test.each(["Host: %", "X: y"])("a call with the header %j is refused", async (header) => {
+  const dir = await mkdtemp(join(tmpdir(), "tvix-listener-"));
+  const here = await startServer({ path: join(dir, "socket") }, { routes: (router) => router.service(BlobService, {}) });
+  const socket = connect(join(dir, "socket"));
+  const version = header.startsWith("Host") ? "1.1" : "1.0";
+  socket.write(`POST ${PUT} HTTP/${version}\r\n${header}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}`);
+  const [answer] = await once(socket, "data");
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 400 /);
+  socket.destroy();
+  await here.close();
+  await rm(dir, { recursive: true });
 });
