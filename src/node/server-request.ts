@@ -18,8 +18,9 @@ export function isComplete(request: ServerRequest): boolean {
 const onSocketClose = new WeakMap<Socket, Set<() => void>>();
 
 /**
- * Calls `gone` once: when the answer was sent, or when the client has gone. If a client sends several
- * requests over HTTP/1 and closes the connection, Node emits `close` only for the first answer.
+ * Calls `gone` once: when the answer was sent, or when the client has gone. If a client sends
+ * several requests over HTTP/1 and closes the connection, Node emits `close` only for the first
+ * answer.
  */
 export function whenGone(request: ServerRequest, answer: ServerAnswer, gone: () => void): void {
   const { socket } = request;
