@@ -2,8 +2,11 @@ import { StoreError } from "./error.ts";
 import { onAbort } from "./on-abort.ts";
 import type { Pace } from "./pace.ts";
 
-/** Maximum time that a server's request waits for memory, in milliseconds. */
-const LONGEST_WAIT = 60_000;
+/**
+ * Maximum time that a server's request waits for memory, in milliseconds. Nix ends an upload after
+ * five minutes in which nothing was sent.
+ */
+const LONGEST_WAIT = 240_000;
 /** Milliseconds between two checks of the leases while others wait. */
 const LOOK = 1000;
 
@@ -33,7 +36,7 @@ interface Waiting {
  * served.
  *
  * A slow client of a server must not delay others without limit. So while work waits, a request
- * whose client is too slow fails with `unavailable`. A request that has waited for a minute fails,
+ * whose client is too slow fails with `unavailable`. A request that has waited for four minutes fails,
  * too. The server then answers 503, and Nix retries. Work without a client, for example a
  * page's own download, is never refused. It only waits.
  */

@@ -21,7 +21,7 @@ export interface DecompressOptions {
   /**
    * Speed of the client that sends the data, if the program is a server. With it, decoding fails
    * with `unavailable` if the client is too slow while other requests wait for memory, or if this
-   * request has waited for memory for a minute: see `MemoryBudget`.
+   * request has waited for memory for four minutes: see `MemoryBudget`.
    */
   readonly pace?: Pace | undefined;
 }

@@ -4,7 +4,7 @@ import { type Lease, MemoryBudget } from "../memory-budget.ts";
 import { Pace } from "../pace.ts";
 
 /** Maximum memory of an upload, in bytes, for the data that is being cut, hashed and written. */
-export const UPLOAD_MEMORY: number = 32 * 1024 * 1024;
+export const UPLOAD_MEMORY: number = 28 * 1024 * 1024;
 /** Maximum memory of a request that reads content, in bytes, for the data that is read ahead. */
 export const DOWNLOAD_MEMORY: number = 6 * 1024 * 1024;
 
