@@ -36,8 +36,8 @@ interface Waiting {
  * served.
  *
  * A slow client of a server must not delay others without limit. So while work waits, a request
- * whose client is too slow fails with `unavailable`. A request that has waited for four minutes fails,
- * too. The server then answers 503, and Nix retries. Work without a client, for example a
+ * whose client is too slow fails with `unavailable`. A request that has waited for four minutes
+ * fails, too. The server then answers 503, and Nix retries. Work without a client, for example a
  * page's own download, is never refused. It only waits.
  */
 export class MemoryBudget {
