@@ -244,7 +244,8 @@ describe.each(STORAGES)("damage to packs in %s", (storage) => {
     expect(lost.length).toBeGreaterThan(5);
     w.store.close();
     const packs = storage === "opfs" ? w.store.packs.opfs : w.store.packs.indexeddb;
-    // The import of the last tree has read the pack. Chromium releases its file soon after the close.
+    // The import of the last tree has read the pack. Chromium releases its file soon after the
+    // close.
     await expect.poll(() => packs?.delete(pack)).toBe(true);
     const store = await reopened(w);
     expect(await store.missingPacks()).toBe(1);
