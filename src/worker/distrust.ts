@@ -8,8 +8,8 @@ import { PackGone } from "./storage-error.ts";
 import { Trim } from "./trim.ts";
 
 /**
- * The entries that a session knows to be damaged. The session writes the objects of these
- * entries again, and its commit removes the entries.
+ * The entries that a session knows to be damaged. The session writes the objects of these entries
+ * again, and its commit removes the entries.
  */
 export class Distrust {
   readonly #store: PackedStore;

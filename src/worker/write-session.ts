@@ -41,8 +41,7 @@ export interface SessionOptions {
  * Writes objects into its own packs, and makes them visible all at once. If an object exists
  * already, the session compares it with the new bytes. It relies on an intact object, and writes a
  * damaged one again. If garbage collection removes an object that the session relies on before the
- * commit, the session copies it from the old pack, which exists for as long as somebody
- * writes.
+ * commit, the session copies it from the old pack, which exists for as long as somebody writes.
  *
  * A session has to be created while its owner holds the writers' lock, and ended by `close`.
  */

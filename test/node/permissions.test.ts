@@ -9,7 +9,7 @@ import { BlobService } from "../../src/wire/gen/tvix/castore/v1/rpc_blobstore_pb
 import { PathInfoService } from "../../src/wire/gen/tvix/store/v1/rpc_pathinfo_pb.ts";
 import { CapabilityService } from "../../src/wire/gen/tvix_store_web/castore/v1/rpc_capabilities_pb.ts";
 
-test("a caller may do what it was given, and is told why not for the rest", () => {
+test("a caller has the permissions that it was given, and an error says why it lacks the others", () => {
   const reader = new Caller(["read"], "this store is read-only");
   expect([reader.may("read"), reader.may("write"), ANYONE.may("write")]).toEqual([true, false, true]);
   reader.require("read");
@@ -38,6 +38,8 @@ test("a call that the caller may not make is refused before anything is read or 
     await new Promise(() => {});
   };
   await expect(blobs.put(endless())).rejects.toMatchObject(denied);
+  const empty = async function* () {};
+  await expect(blobs.put(empty())).rejects.toMatchObject(denied);
   await expect(pathInfos.put({})).rejects.toMatchObject(denied);
   expect(calculated).toBe(0);
   await expect(blobs.stat({ digest: new Uint8Array(32) })).rejects.toMatchObject({ code: Code.NotFound });

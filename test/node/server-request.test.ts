@@ -62,7 +62,7 @@ test("over HTTP/2 too", async () => {
   server.close();
 });
 
-test("all requests of a connection are told that the client has gone, also those that wait for their answer", async () => {
+test("if a connection closes, each of its requests learns it once, also those whose answers wait", async () => {
   let gone = 0;
   let begun = 0;
   const server = createServer((received, answer) => {

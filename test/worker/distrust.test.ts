@@ -2,7 +2,6 @@ import { describe, expect, test, vi } from "vitest";
 import { decodeDirectory } from "../../src/castore/directory-codec.ts";
 import { HEADER_LENGTH } from "../../src/worker/pack-format.ts";
 import type { IndexRecord } from "../../src/worker/packed-index.ts";
-import { writePacked } from "../../src/worker/packed-services.ts";
 import { Trim } from "../../src/worker/trim.ts";
 import { verifyStore } from "../../src/worker/verify.ts";
 import { WriteSession } from "../../src/worker/write-session.ts";
@@ -19,11 +18,10 @@ import {
   putPack,
   putPathInfos,
   text,
+  write,
 } from "./memory-store.ts";
 
 const A = text("a");
-const write = <T>(world: MemoryStore, work: Parameters<typeof writePacked<T>>[3]): Promise<T> =>
-  writePacked(world.store, engine, { durability: "strict" }, work);
 
 describe("content that is written again", () => {
   const [B, LONG] = [text("b"), longBlob(text("c"), text("d"))];

@@ -17,6 +17,7 @@ import type { NewObject } from "../../src/worker/object-view.ts";
 import { EntryWriter } from "../../src/worker/pack-entries.ts";
 import { encodeHeader, encodeTrailer, HEADER_LENGTH, packedPathInfo } from "../../src/worker/pack-format.ts";
 import type { IndexRecord } from "../../src/worker/packed-index.ts";
+import { writePacked } from "../../src/worker/packed-services.ts";
 import { PackedStore } from "../../src/worker/packed-store.ts";
 import { StoreLocks } from "../../src/worker/store-locks.ts";
 import { MemoryDatabase, MemoryKeyRange } from "./memory-database.ts";
@@ -103,6 +104,11 @@ export async function putPack(world: MemoryStore, content: readonly NewObject[],
 export async function dropRecord({ store, database }: MemoryStore, { key }: IndexRecord): Promise<void> {
   await database.asDatabase.write(["packs", "meta"], "relaxed", (transaction) => changeRecords(transaction, [], [key]));
   await store.refresh();
+}
+
+/** Writes to the store in a session of its own. */
+export function write<T>({ store }: MemoryStore, work: Parameters<typeof writePacked<T>>[3]): Promise<T> {
+  return writePacked(store, engine, { durability: "strict" }, work);
 }
 
 /** Flips a bit of an object in its pack. */

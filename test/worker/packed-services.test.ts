@@ -19,13 +19,12 @@ import {
   putPathInfos,
   symlink,
   text,
+  write,
 } from "./memory-store.ts";
 
 const A = text("a");
 const INFO = pathInfo("a", A.node);
 const SIGNATURE = `key:${"A".repeat(86)}==`;
-const write = <T>(world: MemoryStore, work: Parameters<typeof writePacked<T>>[3]): Promise<T> =>
-  writePacked(world.store, engine, { durability: "strict" }, work);
 
 /** Store paths of the path infos in all packs. */
 async function noted({ opfs }: MemoryStore): Promise<PathInfo[]> {

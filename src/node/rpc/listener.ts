@@ -69,11 +69,11 @@ export function createRpcListener(
     const received = transfer.received(request.iterator({ destroyOnReturn: false }));
     const type = request.headers["content-type"] ?? "";
     const bounded = /json/i.test(type) ? withBoundedDepth(received, !/^application\/json/i.test(type)) : received;
-    const permitted = async (length: number): Promise<void> => {
-      checkPermission(caller, handler.method);
-      if (length > UNRESERVED) await transfer.reserve(UPLOAD_MEMORY, gone.signal);
-    };
-    handler({ ...universal, body: wholeBody(request, bounded, permitted) })
+    const body = wholeBody(request, bounded, {
+      permit: () => checkPermission(caller, handler.method),
+      reserve: () => transfer.reserve(UPLOAD_MEMORY, gone.signal),
+    });
+    handler({ ...universal, body })
       .then(({ body, ...response }) => {
         const sent = body && transfer.sent(body);
         // If the client disconnects during a write, the library never ends `sent`.
@@ -103,23 +103,24 @@ function refuseUnknownCall(request: ServerRequest, answer: ServerAnswer): boolea
 /**
  * Yields the request's body, and throws if it is incomplete.
  *
- * @param permit called with the number of bytes that have arrived; throws a StoreError to refuse
- *   the request
+ * @param permit called before anything is read; throws a StoreError to refuse the request
+ * @param reserve called once more than `UNRESERVED` bytes have arrived
  */
 async function* wholeBody(
   request: ServerRequest,
   body: AsyncIterable<Uint8Array>,
-  permit: (length: number) => Promise<void>,
+  { permit, reserve }: { permit: () => void; reserve: () => Promise<void> },
 ): AsyncGenerator<Uint8Array> {
   let length = 0;
   const turn = new Turn();
   try {
+    permit();
     for await (const bytes of body) {
       // Reading bytes that have already arrived never leaves the event loop, so other requests
       // would wait.
       await turn.pass();
       length += bytes.length;
-      await permit(length);
+      if (length > UNRESERVED) await reserve();
       yield bytes;
     }
   } catch (cause) {
